@@ -1,0 +1,1 @@
+"""The jobs: thin command lines over tumorcam, one a stage."""

@@ -1,0 +1,48 @@
+"""What every job's command line shares: the config, overrides, dry runs, errors as one message."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tumorcam.config import Config, load_config
+from tumorcam.errors import TumorcamError
+from tumorcam.logs import logger
+
+
+def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParser:
+    """A parser with CONFIG, `--set` and `--dry-run`; `examples` are the words after the job."""
+    shown = "\n".join(f"  python -m jobs.{job} {example}" for example in examples)
+    made = argparse.ArgumentParser(
+        prog=f"python -m jobs.{job}",
+        description=description,
+        epilog=f"examples:\n{shown}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("config", type=Path, metavar="CONFIG", help="TOML file with the settings")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help="override a setting; may be given several times",
+    )
+    made.add_argument(
+        "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
+    )
+    return made
+
+
+def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
+    """Load the config and call `body`; the exit code: 0, or 1 after one clear message."""
+    try:
+        body(load_config(args.config, args.overrides))
+    except TumorcamError as error:
+        message = "\n".join([f"error: {error}", *getattr(error, "__notes__", [])])
+        if logger.handlers:
+            logger.error(message)
+        else:
+            print(message, file=sys.stderr)
+        return 1
+    return 0

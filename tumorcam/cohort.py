@@ -1,0 +1,162 @@
+"""The cohort file: expression, samples, genes, folds, layouts and decoys of one run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from tumorcam import config as settings
+from tumorcam import layout, splits, store
+from tumorcam.errors import FileError
+from tumorcam.layout import GeneLayout
+
+ENCODING_TYPE = "tumorcam-cohort"
+SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # a cohort depends on
+CHUNK_SAMPLES, CHUNK_GENES = 256, 256  # of expression: explain reads rows, reduce reads columns
+REMEDY = "run jobs.prepare"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the readers and filters kept, in canonical order.
+
+    `expression` (samples, genes) float32 in log2(x + 1); `samples` has one row a sample, sorted by
+    ID, with the columns sample, patient, tumor, sample_type and source (str); `genes` (genes,) str
+    sorted; `variance` (genes,) float64; `dropped` has the columns kind, name and reason.
+    """
+
+    expression: np.ndarray
+    samples: pd.DataFrame
+    genes: np.ndarray
+    variance: np.ndarray
+    dropped: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A cohort file's content but for the expression, which is read on demand.
+
+    `tumors` (tumors,) sorted TCGA study codes; `tumor` (samples,) index into it; `fold` (samples,);
+    `layouts` one a replicate.
+    """
+
+    path: Path
+    digest: str
+    tumors: np.ndarray
+    sample: np.ndarray
+    patient: np.ndarray
+    tumor: np.ndarray
+    fold: np.ndarray
+    source: np.ndarray
+    genes: np.ndarray
+    variance: np.ndarray
+    layouts: tuple[GeneLayout, ...]
+    dropped: pd.DataFrame
+
+    @property
+    def n_folds(self) -> int:
+        """Number of held-out folds."""
+        return int(self.fold.max()) + 1
+
+    @property
+    def decoy_gene(self) -> np.ndarray:
+        """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
+        return self.layouts[0].decoy_gene
+
+    def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """(samples, genes) float32 of the given samples (a slice or ascending indices)."""
+        with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:
+            return file["expression"][samples]
+
+    def gene_band(self, genes: slice) -> np.ndarray:
+        """(samples, band) float32 of all samples and some neighbouring genes."""
+        with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:
+            return file["expression"][:, genes]
+
+
+def write_cohort(
+    path: Path, selection: Selection, config: settings.Config, input_digest: str
+) -> None:
+    """Split, lay out and write a selection.
+
+    Raises
+    ------
+    CohortError
+        If a tumor has fewer patients than folds or a named decoy gene was not kept.
+    """
+    tumors, tumor = np.unique(selection.samples["tumor"].to_numpy(str), return_inverse=True)
+    patient = selection.samples["patient"].to_numpy(str)
+    fold = splits.patient_folds(
+        patient, tumor, n_folds=config.splits.folds, rng=config.rng("folds")
+    )
+    decoy_gene = layout.choose_decoys(
+        selection.genes,
+        decoys=config.layout.decoys,
+        decoy_genes=config.layout.decoy_genes,
+        n_tumors=len(tumors),
+        rng=config.rng("decoys"),
+    )
+    layouts = [
+        layout.make_layout(
+            config.layout.kind, selection.variance, decoy_gene, config.rng("layout", r)
+        )
+        for r in range(config.layout.replicates)
+    ]
+    with store.create_file(path, ENCODING_TYPE, cohort_attributes(config, input_digest)) as file:
+        store.write_dataset(
+            file, "expression", selection.expression, chunks=(CHUNK_SAMPLES, CHUNK_GENES)
+        )
+        store.write_dataset(file, "tumors", tumors)
+        samples = file.create_group("samples")
+        store.write_table(samples, selection.samples)
+        store.write_dataset(samples, "tumor_index", tumor.astype(np.int16))
+        store.write_dataset(samples, "fold", fold)
+        store.write_dataset(file, "genes/name", selection.genes)
+        store.write_dataset(file, "genes/variance", selection.variance)
+        store.write_dataset(file, "layouts/pixel", np.stack([one.pixel for one in layouts]))
+        store.write_dataset(file, "layouts/decoy_gene", decoy_gene)
+        file["layouts"].attrs["side"] = layouts[0].side
+        store.write_table(file.create_group("dropped"), selection.dropped)
+
+
+def cohort_attributes(config: settings.Config, input_digest: str) -> dict[str, str]:
+    """Root attributes by which a finished cohort file is known to be the wanted one."""
+    return {"config": settings.config_json(config, SECTIONS), "input_digest": input_digest}
+
+
+def read_cohort(path: Path, config: settings.Config) -> Cohort:
+    """The cohort of a run.
+
+    Raises
+    ------
+    FileError
+        If it is missing, damaged, or was prepared with other settings.
+    """
+    with store.open_file(path, ENCODING_TYPE, remedy=REMEDY) as file:
+        wanted = settings.config_json(config, SECTIONS)
+        if file.attrs["config"] != wanted:
+            changes = "; ".join(settings.changed_settings(str(file.attrs["config"]), wanted))
+            msg = f"{path} was prepared with other settings ({changes}); {REMEDY} or use another run.folder"
+            raise FileError(msg)
+        return _read(file, path)
+
+
+def _read(file: h5py.File, path: Path) -> Cohort:
+    samples = file["samples"]
+    side, decoy_gene = int(file["layouts"].attrs["side"]), file["layouts/decoy_gene"][...]
+    return Cohort(
+        path=path,
+        digest=str(file.attrs["digest"]),
+        tumors=store.read_strings(file["tumors"]),
+        sample=store.read_strings(samples["sample"]),
+        patient=store.read_strings(samples["patient"]),
+        tumor=samples["tumor_index"][...].astype(np.int64),
+        fold=samples["fold"][...],
+        source=store.read_strings(samples["source"]),
+        genes=store.read_strings(file["genes/name"]),
+        variance=file["genes/variance"][...],
+        layouts=tuple(GeneLayout(side, p, decoy_gene) for p in file["layouts/pixel"][...]),
+        dropped=store.read_table(file["dropped"]),
+    )

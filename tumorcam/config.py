@@ -1,0 +1,405 @@
+"""The settings of a run: one frozen dataclass a stage, read from TOML, overridden by `--set`."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from tumorcam.errors import ConfigError
+
+TCGA_22_TUMORS = tuple(
+    ["BLCA", "BRCA", "CESC", "COAD", "ESCA", "GBM", "HNSC", "KIRC", "KIRP", "LAML", "LGG", "LIHC", "LUAD", "LUSC", "OV", "PAAD", "PRAD", "READ", "SKCM", "STAD", "THCA", "UCEC"]
+)
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """A dataclass field with its one-line documentation, unit and allowed values."""
+    return field(
+        default=default,
+        metadata={"doc": doc, "unit": unit, "choices": choices, "low": low, "high": high},
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """`[run]`: where and how."""
+
+    name: str = setting("run", "name of the run, shown in the report")
+    folder: str = setting("", "folder of the run; empty: runs/NAME")
+    seed: int = setting(1, "seed of every random choice", low=0)
+    threads_per_rank: int = setting(
+        2, "threads of TensorFlow and BLAS in each process", unit="threads", low=1
+    )
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """`[input]`: the user's files and what their columns are called."""
+
+    expression: str = setting("", "expression matrix: TSV/CSV (plain or .gz) or .h5ad")
+    samples: str = setting("", "samples table (TSV/CSV); empty for .h5ad: its obs")
+    format: str = setting("auto", "format of the matrix", choices=("auto", "table", "h5ad"))
+    scale: str = setting(
+        "log2",
+        "what the values are: log2(x + 1) already; counts (made counts per million, then "
+        "log2(x + 1)); tpm, fpkm or rsem (log2(x + 1) is taken); as_is (any real number)",
+        choices=("log2", "counts", "tpm", "fpkm", "rsem", "as_is"),
+    )
+    gene_column: str = setting("auto", "column with gene IDs; auto: the first, or h5ad's index")
+    sample_column: str = setting("auto", "samples table: ID as in the matrix")
+    tumor_column: str = setting("auto", "samples table: tumor type")
+    patient_column: str = setting("auto", "samples table: patient; auto: also from TCGA barcodes")
+    sample_type_column: str = setting("auto", "samples table: TCGA sample type code, such as 01")
+    source_column: str = setting("auto", "samples table: source or batch, reported; may be absent")
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """`[cohort]`: which samples and genes are kept, and what bad input does."""
+
+    tumors: tuple[str, ...] = setting((), "tumor types to keep; empty: all")
+    sample_types: tuple[str, ...] = setting(("01",), "sample type codes to keep; empty: all")
+    sources: tuple[str, ...] = setting((), "sources to keep; empty: all")
+    genes: int = setting(
+        0,
+        "most variable genes kept; 0: largest square the table allows, up to 107 x 107",
+        unit="genes",
+        low=0,
+    )
+    duplicates: str = setting(
+        "error",
+        "a gene or sample that occurs twice: stop, or keep the first and list the rest",
+        choices=("error", "drop"),
+    )
+    bad_values: str = setting(
+        "error",
+        "NaN, infinite or (unless as_is) negative values: stop, or drop and list the gene",
+        choices=("error", "drop"),
+    )
+    unlabelled: str = setting(
+        "error",
+        "a sample without tumor, or missing in the table: stop, or drop and list it",
+        choices=("error", "drop"),
+    )
+    rare_tumors: str = setting(
+        "error",
+        "a tumor with fewer patients than folds: stop, or drop and list its samples",
+        choices=("error", "drop"),
+    )
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """`[splits]`: held-out folds by patient."""
+
+    folds: int = setting(5, "folds, by patient and stratified by tumor", unit="folds", low=2)
+
+
+@dataclass(frozen=True)
+class LayoutSettings:
+    """`[layout]`: where genes and decoys stand on the image."""
+
+    kind: str = setting("random", "map from gene to pixel", choices=("random", "variance"))
+    replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
+    decoys: str = setting(
+        "auto", "decoys: auto (max(0.1, 2/tumors) of the genes), a share such as 0.3, or none"
+    )
+    decoy_genes: tuple[str, ...] = setting((), "genes that get a decoy, instead of a random draw")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """`[model]`: the network."""
+
+    filters: tuple[int, ...] = setting((32, 64, 64), "filters of each 3 x 3 convolution", low=1)
+    dense: tuple[int, ...] = setting((1024, 512, 64), "units of each dense layer", low=1)
+    padding: str = setting("same", "of convolutions and poolings", choices=("same", "valid"))
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """`[training]`: how the network learns."""
+
+    epochs: int = setting(40, "at most so many passes over the training samples", low=1)
+    patience: int = setting(
+        15, "stop when validation loss has not fallen for so many", unit="epochs", low=1
+    )
+    batch_size: int = setting(64, "global batch, over all devices", unit="samples", low=1)
+    learning_rate: float = setting(1e-3, "peak; warm-up, then cosine decay to 0", low=0)
+    warmup_epochs: float = setting(2.0, "linear warm-up", unit="epochs", low=0)
+    weight_decay: float = setting(1e-3, "AdamW's, on kernels only", low=0)
+    dropout: float = setting(0.3, "share of dense units dropped in training", low=0, high=0.95)
+    input_dropout: float = setting(0.0, "share of pixels set to 0 in training", low=0, high=0.95)
+    input_noise: float = setting(0.0, "SD of noise added in training", unit="gene SD", low=0)
+    mixup: float = setting(0.4, "alpha of the Beta distribution of mixup; 0: off", low=0)
+    label_smoothing: float = setting(0.0, "share of the target spread evenly", low=0, high=0.9)
+    class_weights: bool = setting(True, "weight samples by 1/size of their tumor, mean 1")
+    validation: float = setting(
+        0.1, "share of the training patients kept to choose the epoch", low=0.02, high=0.5
+    )
+    checkpoint_steps: int = setting(200, "steps between checkpoints", unit="steps", low=1)
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """`[explain]`: saliency of held-out samples."""
+
+    methods: tuple[str, ...] = setting(
+        ("guided_grad_cam", "guided_backprop", "gradient_x_input"),
+        "methods of the shards",
+        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
+    )
+    cubes: tuple[str, ...] = setting(
+        ("guided_grad_cam",),
+        "methods whose whole images are kept as saliency cubes",
+        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
+    )
+    rivals: int = setting(3, "rival tumors a sample is contrasted with", low=1)
+    block: int = setting(256, "samples of one shard", unit="samples", low=1)
+    batch_size: int = setting(64, "samples explained at once", unit="samples", low=1)
+    precision: str = setting("float32", "arithmetic", choices=("float32",))
+    compression: str = setting(
+        "gzip", "of shards", choices=("gzip", "bitshuffle-lz4", "blosc2-zstd", "none")
+    )
+
+
+@dataclass(frozen=True)
+class SignificanceSettings:
+    """`[significance]`: thresholds of the evidence grades."""
+
+    q_decoy: float = setting(0.05, "a learned gene's q_decoy at most", low=0, high=1)
+    q_value: float = setting(0.05, "a learned gene's q_value at most", low=0, high=1)
+    replication: float = setting(0.5, "a learned gene's replication at least", low=0, high=1)
+    recall: float = setting(0.5, "its tumor's held-out recall at least", low=0, high=1)
+    min_patients: int = setting(10, "fewer patients give no p-values", unit="patients", low=2)
+    correct_only: bool = setting(False, "use only samples that the ensemble classifies correctly")
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """`[report]`: what the page shows first."""
+
+    method: str = setting(
+        "gradient_x_input",
+        "method shown first",
+        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
+    )
+    view: str = setting("contrast", "view shown first", choices=("own", "contrast"))
+    top: int = setting(20, "genes shown a tumor", unit="genes", low=1)
+
+
+@dataclass(frozen=True)
+class SynthesizeSettings:
+    """`[synthesize]`: a cohort with planted driver genes."""
+
+    tumors: tuple[str, ...] = setting(TCGA_22_TUMORS, "tumor types")
+    samples_per_tumor: int = setting(60, "samples a tumor", unit="samples", low=4)
+    genes: int = setting(1500, "genes before the variance filter", unit="genes", low=16)
+    drivers: int = setting(20, "planted drivers a tumor", unit="genes", low=1)
+    effect: float = setting(2.0, "mean shift of a driver", unit="within-tumor SD", low=0)
+    shared_drivers: float = setting(
+        0.5, "share of the drivers that a confusable pair has in common", low=0, high=1
+    )
+    batches: int = setting(4, "technical batches, independent of tumor", low=1)
+    permute_labels: bool = setting(False, "shuffle the labels after planting: a null cohort")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run, resolved and checked."""
+
+    run: RunSettings = RunSettings()
+    input: InputSettings = InputSettings()
+    cohort: CohortSettings = CohortSettings()
+    splits: SplitSettings = SplitSettings()
+    layout: LayoutSettings = LayoutSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    explain: ExplainSettings = ExplainSettings()
+    significance: SignificanceSettings = SignificanceSettings()
+    report: ReportSettings = ReportSettings()
+    synthesize: SynthesizeSettings = SynthesizeSettings()
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return Path(self.run.folder or Path("runs") / self.run.name)
+
+    def rng(self, *purpose: str | int) -> np.random.Generator:
+        """A random generator that depends on the run's seed and the purpose alone."""
+        return rng_for(self.run.seed, *purpose)
+
+
+def rng_for(seed: int, *purpose: str | int) -> np.random.Generator:
+    """A generator that is independent for every purpose, such as ("layout", 3).
+
+    Parameters
+    ----------
+    seed : int
+        The run's seed, at least 0.
+    purpose : str or int
+        Names what the numbers are for; equal purposes give equal numbers on any machine.
+    """
+    text = json.dumps([seed, *purpose]).encode()
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:16], "little"))
+
+
+def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """The resolved config of a TOML file and `--set section.key=value` overrides.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no TOML, a key is unknown, or a value has a wrong type or range.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"cannot read the config {path}: {error.strerror}; pass the path of a TOML file"
+        raise ConfigError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid TOML: {error}"
+        raise ConfigError(msg) from error
+    for override in overrides:
+        _apply_override(tables, override)
+    return config_from_tables(tables, source=str(path))
+
+
+def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
+    """The config of nested tables, every key and value checked; `source` names them in errors."""
+    known = {f.name: f.type for f in dataclasses.fields(Config)}
+    stages: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name not in known:
+            raise ConfigError(_unknown(f"{source}: table [{name}]", name, known))
+        if not isinstance(table, dict):
+            msg = f"{source}: {name} = {table!r} stands outside any table; wanted a table [{name}]"
+            raise ConfigError(msg)
+        stages[name] = _stage(typing.cast(type, known[name]), name, table, source)
+    return Config(**stages)
+
+
+def config_tables(config: Config) -> dict[str, dict[str, Any]]:
+    """The config as nested plain tables, every key present."""
+    tables = dataclasses.asdict(config)
+    return {
+        name: {key: list(v) if isinstance(v, tuple) else v for key, v in table.items()}
+        for name, table in tables.items()
+    }
+
+
+def config_toml(config: Config) -> str:
+    """The resolved config as TOML text that `load_config` reads back."""
+    return tomli_w.dumps(config_tables(config))
+
+
+def config_json(config: Config, sections: typing.Sequence[str]) -> str:
+    """The named sections as canonical JSON, which files carry to tell what made them.
+
+    Of `run` only the seed counts: name, folder and threads may change within a run.
+    """
+    tables = config_tables(config) | {"run": {"seed": config.run.seed}}
+    return json.dumps({name: tables[name] for name in sections}, sort_keys=True)
+
+
+def changed_settings(old_json: str, new_json: str) -> list[str]:
+    """`section.key: old -> new` for every setting that differs between two `config_json` texts."""
+    old, new = json.loads(old_json), json.loads(new_json)
+    return [
+        f"{section}.{key}: {old.get(section, {}).get(key)!r} -> {new.get(section, {}).get(key)!r}"
+        for section in sorted(old.keys() | new.keys())
+        for key in sorted(old.get(section, {}).keys() | new.get(section, {}).keys())
+        if old.get(section, {}).get(key) != new.get(section, {}).get(key)
+    ]
+
+
+def settings_table() -> str:
+    """Every setting with default, unit and documentation, as a Markdown table."""
+    lines = ["| key | default | unit | meaning |", "| --- | --- | --- | --- |"]
+    for stage in dataclasses.fields(Config):
+        for f in dataclasses.fields(typing.cast(type, stage.type)):
+            default = list(f.default) if isinstance(f.default, tuple) else f.default
+            shown = json.dumps(default)
+            doc = f.metadata["doc"]
+            if f.metadata["choices"]:
+                doc += " (" + ", ".join(f"`{c}`" for c in f.metadata["choices"]) + ")"
+            lines.append(f"| `{stage.name}.{f.name}` | `{shown}` | {f.metadata['unit']} | {doc} |")
+    return "\n".join(lines) + "\n"
+
+
+def _stage(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values = {}
+    for key, value in table.items():
+        if key not in fields:
+            raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, fields))
+        values[key] = _checked(fields[key], f"{source}: {name}.{key}", value)
+    return kind(**values)
+
+
+def _checked(spec: "dataclasses.Field[Any]", where: str, value: Any) -> Any:
+    is_list = typing.get_origin(spec.type) is tuple
+    kind: Any = typing.get_args(spec.type)[0] if is_list else spec.type
+    if is_list and not isinstance(value, list):
+        msg = f"{where} = {value!r}; wanted a list of {kind.__name__}"
+        raise ConfigError(msg)
+    items = [_item(spec, kind, where, item) for item in (value if is_list else [value])]
+    if is_list and len(set(items)) != len(items) and kind is str:
+        msg = f"{where} = {value!r} names something twice; name it once"
+        raise ConfigError(msg)
+    return tuple(items) if is_list else items[0]
+
+
+def _item(spec: "dataclasses.Field[Any]", kind: Any, where: str, item: Any) -> Any:
+    if kind is float and type(item) is int:
+        item = float(item)
+    if type(item) is not kind:
+        msg = f"{where} = {item!r} is {type(item).__name__}; wanted {kind.__name__}"
+        raise ConfigError(msg)
+    choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
+    if choices and item not in choices:
+        msg = f"{where} = {item!r}; wanted one of {', '.join(choices)}"
+        raise ConfigError(msg)
+    too_low = low is not None and not item >= low  # `not >=` also refuses NaN
+    if too_low or (high is not None and not item <= high):
+        span = f"at least {low}" + (f" and at most {high}" if high is not None else "")
+        msg = f"{where} = {item!r}; wanted {span}"
+        raise ConfigError(msg)
+    return item
+
+
+def _unknown(what: str, name: str, known: typing.Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{what} is unknown; {hint}known: {', '.join(known)}"
+
+
+def _apply_override(tables: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        msg = f"--set {override!r} is not understood; wanted section.key=value"
+        raise ConfigError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string: no quotes inside quotes in a shell
+    table = tables.setdefault(section, {})
+    if isinstance(table, dict):
+        table[key] = value

@@ -1,0 +1,33 @@
+"""Exceptions of tumorcam: each says what was wrong, where, what was wanted, and what to do."""
+
+
+class TumorcamError(Exception):
+    """Base of every error that a user can act on; a job prints it and exits with 1."""
+
+
+class ConfigError(TumorcamError, ValueError):
+    """A config file or a `--set` override is wrong."""
+
+
+class InputError(TumorcamError, ValueError):
+    """A user's expression matrix or samples table is wrong."""
+
+
+class CohortError(TumorcamError, ValueError):
+    """The cohort cannot be split, filtered or laid out as asked."""
+
+
+class ModelError(TumorcamError, ValueError):
+    """A network or a model artifact cannot be used here."""
+
+
+class ShardError(TumorcamError, ValueError):
+    """A shard is damaged or belongs to another cohort, model or config."""
+
+
+class FileError(TumorcamError, OSError):
+    """A file of the run is missing, incomplete or damaged."""
+
+
+class ClusterError(TumorcamError, RuntimeError):
+    """The launcher, MPI or Slurm gives something else than it promised."""
