@@ -138,7 +138,10 @@ def read_cohort(path: Path, config: settings.Config) -> Cohort:
         wanted = settings.config_json(config, SECTIONS)
         if file.attrs["config"] != wanted:
             changes = "; ".join(settings.changed_settings(str(file.attrs["config"]), wanted))
-            msg = f"{path} was prepared with other settings ({changes}); {REMEDY} or use another run.folder"
+            msg = (
+                f"{path} was prepared with other settings ({changes}); "
+                f"{REMEDY} or use another run.folder"
+            )
             raise FileError(msg)
         return _read(file, path)
 

@@ -16,7 +16,8 @@ import tomli_w
 from tumorcam.errors import ConfigError
 
 TCGA_22_TUMORS = tuple(
-    ["BLCA", "BRCA", "CESC", "COAD", "ESCA", "GBM", "HNSC", "KIRC", "KIRP", "LAML", "LGG", "LIHC", "LUAD", "LUSC", "OV", "PAAD", "PRAD", "READ", "SKCM", "STAD", "THCA", "UCEC"]
+    "BLCA BRCA CESC COAD ESCA GBM HNSC KIRC KIRP LAML LGG "
+    "LIHC LUAD LUSC OV PAAD PRAD READ SKCM STAD THCA UCEC".split()
 )
 
 

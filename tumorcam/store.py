@@ -44,7 +44,7 @@ def write_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside
         _fsync(aside)
-        os.replace(aside, path)
+        aside.replace(path)
         _fsync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -2,21 +2,16 @@
 """A synthetic cohort whose tumor-specific genes are known, because they were planted."""
 
 import gzip
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from tumorcam import store
 from tumorcam.config import SynthesizeSettings
-from tumorcam.errors import ConfigError, FileError
-
-Floats = npt.NDArray[np.floating[Any]]
-Indices = npt.NDArray[np.int64]
+from tumorcam.errors import ConfigError
 
 # Tumors that real classifiers mix up: same organ or same lineage.
 CONFUSABLE_PAIRS = (
@@ -27,7 +22,7 @@ CONFUSABLE_PAIRS = (
 # TCGA: a silent and an expressed mode, about an eighth zeros, SD falling with the mean.
 EXPRESSED_SHARE = 0.7  # of the genes; the rest are silent or nearly so
 EXPRESSED_MEAN_LOG2 = (9.5, 1.8)  # mean and SD over expressed genes, log2 counts
-SILENT_MEAN_LOG2 = (-2.0, 5.0)  # lowest and highest of the other genes, log2 counts
+SILENT_MEAN_LOG2 = (-5.0, 4.0)  # lowest and highest of the other genes, log2 counts
 SD_FLOOR, SD_EXCESS, SD_DECAY = 0.5, 1.2, 4.0  # log2; SD = floor + excess * exp(-mean / decay)
 SD_SCATTER = 0.35  # SD of the gene's own factor on that trend, natural log
 DROPOUT_MAX = 0.6  # probability of a zero beyond Poisson's, for the lowest mean
@@ -42,12 +37,12 @@ NEGATIVE_LOADINGS = 0.15  # share of a module's genes that fall when it rises
 BATCH_SD = 0.3  # of a gene's shift in one batch, in the gene's biological SD
 LIBRARY_SD = 0.5  # log2; within one SD libraries differ 2-fold
 PURITY_BETA = (5.0, 2.0)  # mean 0.71, SD 0.16; TCGA asked for 60 % nuclei: see Aran et al. 2015
-CONTINUUM_BETA = (1.0, 1.0)  # uniform: how far a sample of a pair has left the common lineage
+CONTINUUM_BETA = (1.3, 1.3)  # how far a sample of a pair has left the common lineage
 
 # Which genes become drivers: markers are expressed and vary.
 MIN_DRIVER_MEAN_LOG2 = 5.0  # log2(x + 1); below, counting noise and zeros would blur the effect
 DRIVER_POOL_SHARE = 0.4  # of the expressed genes, the most variable ones
-DRIVER_POOL_SLACK = 1.25  # the pool holds at least so many times the drivers wanted
+DRIVER_POOL_SLACK = 1.2  # the pool holds at least so many times the drivers wanted
 
 COMPRESSION_LEVEL = 3  # gzip; level 9 takes 10 times as long for 5 % less
 
@@ -70,7 +65,7 @@ class SyntheticCohort:
         which two tumors share has two rows.
     """
 
-    log2_expression: npt.NDArray[np.float32]
+    log2_expression: np.ndarray
     genes: tuple[str, ...]
     samples: pd.DataFrame
     truth: pd.DataFrame
@@ -80,11 +75,11 @@ class SyntheticCohort:
 class _Genes:
     """Each gene's marginal and its place in the modules; all arrays (genes,)."""
 
-    mean_log2: Floats  # log2 counts
-    sd_log2: Floats  # biological SD, log2
-    dropout: Floats  # probability of a zero beyond Poisson's
-    module: Indices
-    loading: Floats  # correlation with the module's factor; 0 outside modules
+    mean_log2: np.ndarray  # log2 counts
+    sd_log2: np.ndarray  # biological SD, log2
+    dropout: np.ndarray  # probability of a zero beyond Poisson's
+    module: np.ndarray
+    loading: np.ndarray  # correlation with the module's factor; 0 outside modules
 
 
 def synthesize_cohort(settings: SynthesizeSettings, rng: np.random.Generator) -> SyntheticCohort:
@@ -161,13 +156,15 @@ def write_cohort(cohort: SyntheticCohort, folder: Path) -> None:
     Raises
     ------
     FileError
-        If a file cannot be written.
+        If the disk or a quota is full.
     """
+    matrix = b"".join(_expression_lines(cohort))
+    with store.write_aside(folder / "expression.tsv.gz") as aside:
+        # No time in the header: equal cohorts are to give equal bytes.
+        aside.write_bytes(gzip.compress(matrix, compresslevel=COMPRESSION_LEVEL, mtime=0))
     samples = cohort.samples.to_csv(sep="\t", index=False, lineterminator="\n")
-    truth = cohort.truth.to_csv(index=False, lineterminator="\n")
-    _replace(folder / "expression.tsv.gz", _gzipped(_expression_lines(cohort)))
-    _replace(folder / "samples.tsv", [samples.encode()])
-    _replace(folder / "truth.csv", [truth.encode()])
+    store.write_text(folder / "samples.tsv", samples)
+    store.write_text(folder / "truth.csv", cohort.truth.to_csv(index=False, lineterminator="\n"))
 
 
 def _draw_genes(n_genes: int, rng: np.random.Generator) -> _Genes:
@@ -190,7 +187,7 @@ def _draw_genes(n_genes: int, rng: np.random.Generator) -> _Genes:
     )
 
 
-def _draw_log2_abundance(genes: _Genes, batch: Indices, rng: np.random.Generator) -> Floats:
+def _draw_log2_abundance(genes: _Genes, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The (samples, genes) log2 abundance that any tumor's sample would have."""
     n_samples, n_genes = batch.size, genes.module.size
     factors = rng.standard_normal((n_samples, MODULES))
@@ -198,13 +195,12 @@ def _draw_log2_abundance(genes: _Genes, batch: Indices, rng: np.random.Generator
     deviation = rng.standard_normal((n_samples, n_genes)) * np.sqrt(1 - genes.loading**2)
     deviation += genes.loading * factors[:, genes.module]
     deviation += batch_shift[batch]
-    log2_abundance: Floats = genes.mean_log2 + genes.sd_log2 * deviation
-    return log2_abundance
+    return np.asarray(genes.mean_log2 + genes.sd_log2 * deviation)
 
 
 def _sequence(
-    log2_abundance: Floats, dropout: Floats, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
+    log2_abundance: np.ndarray, dropout: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """The (samples, genes) log2(x + 1) that sequencing and upper-quartile scaling make of it."""
     library = LIBRARY_SD * rng.standard_normal((len(log2_abundance), 1))
     counts = rng.poisson(np.exp2(log2_abundance + library))
@@ -215,8 +211,8 @@ def _sequence(
 
 
 def _choose_drivers(
-    without_drivers: Floats, settings: SynthesizeSettings, rng: np.random.Generator
-) -> Indices:
+    without_drivers: np.ndarray, settings: SynthesizeSettings, rng: np.random.Generator
+) -> np.ndarray:
     """The (tumors, drivers) gene index; the ones a pair has in common come first."""
     first_of = _first_of_pair(settings.tumors)
     n_shared = _n_shared(settings)
@@ -231,7 +227,7 @@ def _choose_drivers(
     return drivers
 
 
-def _driver_pool(without_drivers: Floats, n_wanted: int) -> Indices:
+def _driver_pool(without_drivers: np.ndarray, n_wanted: int) -> np.ndarray:
     expressed = np.flatnonzero(without_drivers.mean(axis=0) >= MIN_DRIVER_MEAN_LOG2)
     if expressed.size < n_wanted:
         msg = (
@@ -246,19 +242,19 @@ def _driver_pool(without_drivers: Floats, n_wanted: int) -> Indices:
 
 
 def _draw_shift_sd(
-    tumor: Indices, settings: SynthesizeSettings, rng: np.random.Generator
-) -> Floats:
+    tumor: np.ndarray, settings: SynthesizeSettings, rng: np.random.Generator
+) -> np.ndarray:
     """The (samples, drivers) shift of each sample's drivers, in within-tumor SD, mean `effect`."""
     first_of = _first_of_pair(settings.tumors)
     of_pair = np.isin(tumor, [*first_of.keys(), *first_of.values()])
     specific = np.arange(settings.drivers) >= _n_shared(settings)
     purity = _mean_1_beta(PURITY_BETA, tumor.size, rng)[:, np.newaxis]
     continuum = _mean_1_beta(CONTINUUM_BETA, tumor.size, rng)[:, np.newaxis]
-    shift: Floats = settings.effect * purity * np.where(np.outer(of_pair, specific), continuum, 1)
-    return shift
+    strength = purity * np.where(np.outer(of_pair, specific), continuum, 1)
+    return np.asarray(settings.effect * strength)
 
 
-def _mean_1_beta(shape: tuple[float, float], size: int, rng: np.random.Generator) -> Floats:
+def _mean_1_beta(shape: tuple[float, float], size: int, rng: np.random.Generator) -> np.ndarray:
     return rng.beta(*shape, size=size) * sum(shape) / shape[0]
 
 
@@ -272,7 +268,7 @@ def _n_shared(settings: SynthesizeSettings) -> int:
     return round(settings.shared_drivers * settings.drivers)
 
 
-def _samples_table(tumor: npt.NDArray[np.str_], batch: Indices) -> pd.DataFrame:
+def _samples_table(tumor: np.ndarray, batch: np.ndarray) -> pd.DataFrame:
     """One primary sample a patient, numbered in the order of the (shuffled) samples."""
     patient = [
         f"TCGA-{np.base_repr(site + 1, 36).zfill(2)}-{np.base_repr(number + 1, 36).zfill(4)}"
@@ -289,7 +285,7 @@ def _samples_table(tumor: npt.NDArray[np.str_], batch: Indices) -> pd.DataFrame:
     )
 
 
-def _truth_table(drivers: npt.NDArray[np.str_], settings: SynthesizeSettings) -> pd.DataFrame:
+def _truth_table(drivers: np.ndarray, settings: SynthesizeSettings) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "tumor": np.repeat(settings.tumors, settings.drivers).tolist(),
@@ -306,22 +302,3 @@ def _expression_lines(cohort: SyntheticCohort) -> Iterable[bytes]:
     yield ("\t".join(["sample", *cohort.samples["sample"]]) + "\n").encode()
     for gene, values in zip(cohort.genes, ten_thousandths.tolist(), strict=True):
         yield ("\t".join([gene, *map(text.__getitem__, values)]) + "\n").encode()
-
-
-def _gzipped(lines: Iterable[bytes]) -> Iterable[bytes]:
-    # No time in the header: equal cohorts are to give equal bytes.
-    yield gzip.compress(b"".join(lines), compresslevel=COMPRESSION_LEVEL, mtime=0)
-
-
-def _replace(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file aside, under a name that no other process uses, then move it into place."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.writelines(parts)
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        msg = f"cannot write {path}: {error.strerror}; check that its folder is writable and not full"
-        raise FileError(msg) from error

@@ -1,0 +1,149 @@
+"""The plan of a run: its models and shards, and which of them is whose share."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from tumorcam import store
+from tumorcam.cluster import Share
+from tumorcam.errors import FileError
+
+ENCODING_TYPE = "tumorcam-plan"
+BASELINES = "baselines"  # the last element of the train array
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network of the run: a layout replicate and its held-out fold."""
+
+    replicate: int
+    fold: int
+
+    @property
+    def name(self) -> str:
+        """Such as r00-f00."""
+        return f"r{self.replicate:02d}-f{self.fold:02d}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples `start` to `stop` (in canonical order within the fold) explained by one model."""
+
+    replicate: int
+    fold: int
+    block: int
+    start: int
+    stop: int
+
+    @property
+    def model(self) -> Model:
+        """The model that never saw these samples' patients."""
+        return Model(self.replicate, self.fold)
+
+    @property
+    def name(self) -> str:
+        """Such as r00-f00-b0000."""
+        return f"{self.model.name}-b{self.block:04d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run is to make; `shards` in the order of saliency.h5."""
+
+    cohort_digest: str
+    n_samples: int
+    n_genes: int
+    n_decoys: int
+    side: int
+    models: tuple[Model, ...]
+    shards: tuple[Shard, ...]
+
+    @property
+    def train_tasks(self) -> list[str]:
+        """Names of what the train array's elements make: the models, then the baselines."""
+        return [*(model.name for model in self.models), BASELINES]
+
+
+def make_plan(
+    cohort_digest: str,
+    fold: np.ndarray,
+    *,
+    side: int,
+    n_genes: int,
+    n_decoys: int,
+    replicates: int,
+    block: int,
+) -> Plan:
+    """The plan of a cohort.
+
+    Parameters
+    ----------
+    fold : (samples,) int
+        Held-out fold of each sample.
+    block : int
+        Samples of a shard at most.
+    """
+    sizes = np.bincount(fold)
+    pairs = [(r, f) for r in range(replicates) for f in range(len(sizes))]
+    return Plan(
+        cohort_digest=cohort_digest,
+        n_samples=len(fold),
+        n_genes=n_genes,
+        n_decoys=n_decoys,
+        side=side,
+        models=tuple(Model(r, f) for r, f in pairs),
+        shards=tuple(
+            Shard(r, f, index, start, min(start + block, int(sizes[f])))
+            for r, f in pairs
+            for index, start in enumerate(range(0, int(sizes[f]), block))
+        ),
+    )
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write the plan as JSON, whole or not at all."""
+    store.write_text(
+        path, json.dumps({"encoding-type": ENCODING_TYPE} | dataclasses.asdict(plan), indent=1)
+    )
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan that prepare wrote.
+
+    Raises
+    ------
+    FileError
+        If it is missing or no plan.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields.pop("encoding-type") != ENCODING_TYPE:
+            raise KeyError(ENCODING_TYPE)
+        models = tuple(Model(**model) for model in fields.pop("models"))
+        shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        return Plan(models=models, shards=shards, **fields)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is no readable plan ({error}); run jobs.prepare"
+        raise FileError(msg) from error
+
+
+def share_of(items: Sequence[Item], share: Share) -> list[Item]:
+    """Every `count`-th item from `index` on: each item is in exactly one share."""
+    return list(items[share.index :: share.count])
+
+
+def model_file(folder: Path, model: Model) -> Path:
+    """Path of a model's artifact in the run's folder."""
+    return folder / "models" / model.name / "model.h5"
+
+
+def shard_file(folder: Path, shard: Shard) -> Path:
+    """Path of a shard in the run's folder."""
+    return folder / "shards" / f"{shard.name}.h5"
