@@ -34,6 +34,11 @@ def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParse
     return made
 
 
+def arguments(args: argparse.Namespace) -> list[str]:
+    """The config and overrides as another job's command line."""
+    return [str(args.config), *(word for text in args.overrides for word in ("--set", text))]
+
+
 def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
     """Load the config and call `body`; the exit code: 0, or 1 after one clear message."""
     try:

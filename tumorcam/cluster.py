@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tumorcam.errors import ClusterError
 
 WORLD_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FIRST_PORT, N_PORTS = 20_000, 20_000  # TensorFlow's workers listen above FIRST_PORT
 
 
@@ -66,6 +67,16 @@ def process_tag(environ: Mapping[str, str] = os.environ) -> str:
     return f"{job}-{rank}-{socket.gethostname()}-{os.getpid()}"
 
 
+def thread_environment(threads: int, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """This environment for a child process whose BLAS and OpenMP get so many threads."""
+    return {**environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+
+
+def n_cpus() -> int:
+    """How many CPUs this process may use, which Slurm or a container can bound."""
+    return len(os.sched_getaffinity(0))
+
+
 def is_batch(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether Slurm runs this process, so that progress goes to a log and not a terminal."""
     return "SLURM_JOB_ID" in environ
@@ -105,3 +116,26 @@ def _tasks_per_node(text: str) -> list[int]:
         tasks, _, repeat = part.partition("(x")
         counts += [int(tasks)] * int(repeat.rstrip(")") or 1)
     return counts
+
+
+def parse_share(text: str) -> Share:
+    """`I/N` as a share.
+
+    Raises
+    ------
+    ClusterError
+        If it is not two numbers with 0 <= I < N.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        msg = f"share {text!r} is not understood; wanted I/N with I from 0 to N - 1"
+        raise ClusterError(msg)
+    return Share(int(index), int(count))
+
+
+def export_tf_config() -> str | None:
+    """Set TF_CONFIG, where there are several workers, for TensorFlow to read; its value."""
+    value = tf_config()
+    if value is not None:
+        os.environ["TF_CONFIG"] = value
+    return value

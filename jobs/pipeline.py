@@ -1,0 +1,69 @@
+"""All jobs of a run on this machine, in order; each does only what is missing."""
+
+import shlex
+import sys
+import time
+
+from jobs import command
+from tumorcam import cluster, processes
+from tumorcam.config import Config
+
+STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "report")
+PARALLEL = ("explain", "reduce")  # over MPI ranks
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stages; the exit code of the first that fails."""
+    parser = command.parser(
+        "pipeline", __doc__ or "", "configs/demo.toml", "configs/demo.toml --ranks 4"
+    )
+    parser.add_argument(
+        "--ranks", type=int, help="processes of train, explain and reduce; default: CPUs / threads"
+    )
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
+    args = parser.parse_args(argv)
+    failed = 0
+
+    def body(config: Config) -> None:
+        nonlocal failed
+        n_ranks = max(1, args.ranks or cluster.n_cpus() // config.run.threads_per_rank)
+        environment = cluster.thread_environment(config.run.threads_per_rank)
+        costs: dict[str, processes.Cost] = {}
+        started = time.monotonic()
+        for stage in STAGES[: STAGES.index(args.until) + 1]:
+            if stage == "synthesize" and config.input.expression:
+                continue
+            commands = stage_commands(stage, command.arguments(args), n_ranks)
+            if args.dry_run:
+                print(*map(shlex.join, commands), sep="\n")
+                continue
+            print(f"pipeline: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
+            failed, costs[stage] = processes.run_together(commands, environment)
+            if failed:
+                again = shlex.join(["python", "-m", "jobs.pipeline", *(argv or sys.argv[1:])])
+                text = f"{stage} ended with exit code {failed}; what is done is kept, go on with:"
+                print(f"pipeline: {text} {again}", file=sys.stderr)
+                break
+        for stage, cost in costs.items():
+            print(
+                f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process"
+            )
+
+    return command.run(args, body) or failed
+
+
+def stage_commands(stage: str, arguments: list[str], n_ranks: int) -> list[list[str]]:
+    """The commands of a stage, which run side by side."""
+    module = ["-m", f"jobs.{stage}", *arguments]
+    if stage == "train":
+        shares = [["--share", f"{i}/{n_ranks}"] for i in range(n_ranks)]
+        return [[sys.executable, *module, *share] for share in shares]
+    if stage in PARALLEL and n_ranks > 1:
+        return [
+            [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", *module]
+        ]
+    return [[sys.executable, *module]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

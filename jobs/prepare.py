@@ -1,0 +1,84 @@
+"""Read, check and filter the input; split and lay it out; write cohort.h5 and the plan."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from jobs import command
+from tumorcam import cohort, shards, store
+from tumorcam.config import Config, config_toml
+from tumorcam.logs import logger, start_logging
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prepare a run; 0 when cohort.h5, config.toml and plan.json are there and whole."""
+    args = command.parser(
+        "prepare",
+        __doc__ or "",
+        "configs/demo.toml",
+        "configs/demo.toml --dry-run",
+        "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
+    ).parse_args(argv)
+    return command.run(args, _dry_run if args.dry_run else _prepare)
+
+
+def _prepare(config: Config) -> None:
+    from tumorcam import filters, readers
+
+    files = readers.input_files(readers.input_settings(config))
+    start_logging(config.folder, "prepare")
+    input_digest = store.text_digest(" ".join(map(store.file_digest, files)))
+    path = config.folder / "cohort.h5"
+    wanted = cohort.cohort_attributes(config, input_digest)
+    if store.is_whole(path, cohort.ENCODING_TYPE, wanted):
+        logger.info("%s is there and whole", path)
+    else:
+        if path.exists():
+            logger.info("%s is anew: models and shards of the old one no longer fit", path)
+        _write_cohort(path, config, input_digest)
+    made = cohort.read_cohort(path, config)
+    store.write_text(config.folder / "config.toml", config_toml(config))
+    shards.write_plan(config.folder / "plan.json", _plan(config, made))
+    for line in filters.summary(made):
+        logger.info(line)
+
+
+def _dry_run(config: Config) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "cohort.h5"
+        _write_cohort(path, config, "")
+        plan = _plan(config, cohort.read_cohort(path, config))
+    n_features = plan.n_genes + plan.n_decoys
+    values = len(config.explain.cubes) * plan.side**2 + 2 * len(config.explain.methods) * n_features
+    n_bytes = 4 * plan.n_samples * plan.n_genes
+    n_bytes += 2 * config.layout.replicates * plan.n_samples * values
+    print(
+        f"would write {config.folder}: {plan.n_samples} samples, {plan.n_genes} genes and "
+        f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.models)} models, "
+        f"{len(plan.shards)} shards; cohort and shards take {n_bytes:.3g} bytes at most"
+    )
+
+
+def _write_cohort(path: Path, config: Config, input_digest: str) -> None:
+    from tumorcam import filters, readers
+
+    settings = readers.input_settings(config)
+    logger.info("reading %s", settings.expression)
+    selection = filters.select(config, *readers.open_inputs(settings))
+    cohort.write_cohort(path, selection, config, input_digest)
+
+
+def _plan(config: Config, made: cohort.Cohort) -> shards.Plan:
+    return shards.make_plan(
+        made.digest,
+        made.fold,
+        side=made.layouts[0].side,
+        n_genes=len(made.genes),
+        n_decoys=len(made.decoy_gene),
+        replicates=config.layout.replicates,
+        block=config.explain.block,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

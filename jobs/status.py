@@ -1,0 +1,86 @@
+"""What of a run is done, missing or broken, and the commands that fill the gaps."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+
+from jobs import command
+from tumorcam import audit, curves, shards
+from tumorcam.config import Config
+from tumorcam.errors import FileError
+
+INCOMPLETE = 3  # exit code
+MAX_FAULTS = 10  # shown
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the state of the run; 0 if it is complete, 3 if not, 1 if the config is wrong."""
+    args = _parser().parse_args(argv)
+    findings: list[audit.Finding] = []
+
+    def body(config: Config) -> None:
+        if args.curve:
+            print(_curve(config, args.curve))
+            return
+        if args.dry_run:
+            print(f"would look at every file of the plan in {config.folder}")
+            return
+        found = audit.audit_run(config, deep=args.deep)
+        if args.train_array:
+            print(audit.train_array(config, found))
+            return
+        findings.extend(found)
+        _print_state(config, found, command.arguments(args))
+
+    code = command.run(args, body)
+    return code or INCOMPLETE * any(f.state != audit.WHOLE for f in findings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser(
+        "status",
+        __doc__ or "",
+        "configs/demo.toml",
+        "configs/demo.toml --curve r00-f00",
+        "configs/demo.toml --train-array   # for sbatch --array=",
+    )
+    parser.add_argument("--deep", action="store_true", help="read and check every byte")
+    parser.add_argument(
+        "--curve", metavar="MODEL", help="a model's learning curve, such as r00-f00"
+    )
+    parser.add_argument(
+        "--train-array", action="store_true", help="print only the train tasks to do, if any"
+    )
+    return parser
+
+
+def _curve(config: Config, name: str) -> str:
+    plan = shards.read_plan(config.folder / "plan.json")
+    names = [model.name for model in plan.models]
+    if name not in names:
+        msg = f"--curve {name} is not in the plan; known: {', '.join(names)}"
+        raise FileError(msg)
+    path = config.folder / "models" / name / "history.csv"
+    history = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    return curves.curve_text(name, history)
+
+
+def _print_state(
+    config: Config, findings: Sequence[audit.Finding], arguments: Sequence[str]
+) -> None:
+    print(f"{config.folder}\n{'stage':14}{'whole':>8}{'missing':>9}{'broken':>8}")
+    for stage, n in audit.count_states(findings).items():
+        print(f"{stage:14}{n[audit.WHOLE]:8}{n[audit.MISSING]:9}{n[audit.BROKEN]:8}")
+    faults = [finding.fault for finding in findings if finding.state == audit.BROKEN]
+    print(*(f"broken: {fault}" for fault in faults[:MAX_FAULTS]), sep="\n")
+    if len(faults) > MAX_FAULTS:
+        print(f"and {len(faults) - MAX_FAULTS} more")
+    commands = audit.next_commands(config, findings, arguments)
+    if commands:
+        print("to go on, each after the one before it has ended:", *commands, sep="\n  ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Train the models that are this process's share, and the baselines."""
+
+import sys
+
+from jobs import command
+from tumorcam import cluster, shards
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.logs import logger, start_logging
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train; the exit code."""
+    parser = command.parser(
+        "train", __doc__ or "", "configs/demo.toml", "configs/demo.toml --model r00-f01"
+    )
+    parser.add_argument("--model", help="train this one alone, such as r00-f01 or baselines")
+    parser.add_argument("--share", help="I/N: the I-th of N equal shares, from 0")
+    args = parser.parse_args(argv)
+
+    def body(config: Config) -> None:
+        plan = shards.read_plan(config.folder / "plan.json")
+        tasks = _tasks(plan.train_tasks, args.model, args.share)
+        if args.dry_run:
+            print(f"would train {len(tasks)} of {len(plan.train_tasks)}: {', '.join(tasks)}")
+            return
+        start_logging(config.folder, f"train-{tasks[0]}" if tasks else "train")
+        _train(config, plan, tasks)
+
+    return command.run(args, body)
+
+
+def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
+    task = cluster.array_task()
+    if model is None and share is None and task is not None:
+        if task >= len(names):
+            msg = f"array task {task} has no model; the array is 0-{len(names) - 1}"
+            raise ConfigError(msg)
+        return [names[task]]
+    if model is None:
+        return shards.share_of(names, cluster.parse_share(share or "0/1"))
+    if model not in names:
+        msg = f"--model {model} is not in the plan; known: {', '.join(names)}"
+        raise ConfigError(msg)
+    return [model]
+
+
+def _train(config: Config, plan: shards.Plan, tasks: list[str]) -> None:
+    from tumorcam import baselines, model, training
+    from tumorcam.cohort import read_cohort
+
+    tf_config = cluster.export_tf_config()
+    model.use_threads(config.run.threads_per_rank)
+    strategy = training.make_strategy(tf_config)
+    training.require_divisible(config, strategy.num_replicas_in_sync)
+    cohort = read_cohort(config.folder / "cohort.h5", config)
+    models = {one.name: one for one in plan.models}
+    for name in tasks:
+        logger.info("training %s on %d devices", name, strategy.num_replicas_in_sync)
+        if name in models:
+            training.train_model(config.folder, cohort, models[name], config, strategy)
+        else:
+            path = config.folder / "models" / "baselines.h5"
+            baselines.train_baselines(path, cohort, n_threads=config.run.threads_per_rank)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Prepares the cohort and the plan; makes a synthetic cohort first where the config names no input.
+# sbatch slurm/prepare.sh [CONFIG] [options]
+#SBATCH --job-name=tumorcam-prepare
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=2
+#SBATCH --time=01:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
+exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.pipeline "$@" --until prepare

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Audits every shard and computes the statistics; MPI ranks share the genes.
+# sbatch [--ntasks=M] slurm/reduce.sh [CONFIG] [options]
+#SBATCH --job-name=tumorcam-reduce
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=2
+#SBATCH --time=01:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
+exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m jobs.reduce "$@"

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes tables, figures and the web page.
+# sbatch slurm/report.sh [CONFIG] [options]
+#SBATCH --job-name=tumorcam-report
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=2
+#SBATCH --time=01:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
+exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.report "$@"

@@ -1,0 +1,193 @@
+"""A finished run made of drawn numbers: every file that the report reads, by the schema."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from tumorcam import cohort, shards, significance, store
+from tumorcam.cohort import Cohort
+from tumorcam.config import Config
+from tumorcam.report.results import DECOY_STATISTICS, STATISTICS
+
+VIEWS = ("own", "contrast")
+N_EPOCHS = 6
+LAYERS = [
+    {"name": "conv1", "kind": "Conv2D", "output": [8, 8, 4], "weights": 40},
+    {"name": "logits", "kind": "Dense", "output": [4], "weights": 1234},
+]
+
+
+def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Path:
+    """Write models, baselines, the first shard and significance.h5 of a prepared run; its folder.
+
+    Parameters
+    ----------
+    drives : (tumors, genes) bool
+        Genes whose saliency is raised in a tumor.
+    """
+    folder = config.folder
+    made = cohort.read_cohort(folder / "cohort.h5", config)
+    plan = shards.read_plan(folder / "plan.json")
+    for model in plan.models:
+        write_model(shards.model_file(folder, model), model.name, made, model.replicate, rng)
+    digest = {"cohort_digest": made.digest}
+    with store.create_file(
+        folder / "models" / "baselines.h5", "tumorcam-baselines", digest
+    ) as file:
+        for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 2.0)):
+            store.write_dataset(file, name, probabilities(made, sharpness, rng))
+    probability = np.stack([probabilities(made, 3.0, rng) for _ in made.layouts])
+    write_shard(folder, plan.shards[0], made, probability[0], rng)
+    write_significance(folder / "significance.h5", config, made, probability, drives, rng)
+    return folder
+
+
+def probabilities(made: Cohort, sharpness: float, rng: np.random.Generator) -> np.ndarray:
+    """(samples, tumors) float32 that are mostly right."""
+    logits = rng.normal(size=(len(made.tumor), len(made.tumors)))
+    logits[np.arange(len(made.tumor)), made.tumor] += sharpness
+    power = np.exp(2 * logits)
+    return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_model(
+    path: Path, name: str, made: Cohort, replicate: int, rng: np.random.Generator
+) -> None:
+    fall = np.exp(-np.arange(N_EPOCHS) / 2)
+    history = pd.DataFrame(
+        {
+            "epoch": np.arange(N_EPOCHS),
+            "training_loss": 0.2 + 2 * fall + 0.05 * rng.random(N_EPOCHS),
+            "validation_loss": 0.3 + 2 * fall + 0.1 * rng.random(N_EPOCHS),
+            "validation_accuracy": 0.95 - 0.8 * fall,
+            "learning_rate": 1e-3,
+            "seconds": 1.0,
+        }
+    )
+    attributes = {
+        "cohort_digest": made.digest,
+        "model": name,
+        "layers": json.dumps(LAYERS),
+        "best_epoch": int(history["validation_loss"].argmin()),
+    }
+    with store.create_file(path, "tumorcam-model", attributes) as file:
+        store.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
+        store.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
+        store.write_dataset(file, "pixel", made.layouts[replicate].pixel)
+        store.write_table(file.create_group("history"), history)
+
+
+def write_shard(
+    folder: Path,
+    shard: shards.Shard,
+    made: Cohort,
+    probability: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    sample = np.flatnonzero(made.fold == shard.fold)[shard.start : shard.stop]
+    side = made.layouts[shard.replicate].side
+    cube = rng.normal(size=(len(sample), side, side)) ** 3
+    attributes = {"cohort_digest": made.digest, "shard": shard.name, "n_samples": len(sample)}
+    with store.create_file(
+        shards.shard_file(folder, shard), "tumorcam-shard", attributes
+    ) as file:
+        store.write_dataset(file, "sample", made.sample[sample])
+        store.write_dataset(file, "sample_index", sample)
+        store.write_dataset(file, "tumor", made.tumor[sample])
+        store.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
+        store.write_dataset(file, "probability", probability[sample])
+        store.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
+        scale = rng.random(len(sample)).astype(np.float32)
+        store.write_dataset(file, "cube_scale/guided_grad_cam", scale)
+
+
+def write_significance(
+    path: Path,
+    config: Config,
+    made: Cohort,
+    probability: np.ndarray,
+    drives: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    expression = made.expression()
+    n_tumors, called = len(made.tumors), probability.mean(axis=0).argmax(axis=1)
+    recall = np.array([(called[made.tumor == t] == t).mean() for t in range(n_tumors)])
+    auroc = significance.expression_auroc(expression, made.tumor, n_tumors=n_tumors)
+    fold_change = significance.log2_fold_change(expression, made.tumor, n_tumors=n_tumors)
+    n = np.array([len(np.unique(made.patient[made.tumor == t])) for t in range(n_tumors)])
+    attributes = {
+        "cohort_digest": made.digest,
+        "config": "{}",
+        "methods": json.dumps(config.explain.methods),
+        "views": json.dumps(VIEWS),
+    }
+    with store.create_file(path, "tumorcam-significance", attributes) as file:
+        store.write_dataset(file, "tumors", made.tumors)
+        store.write_dataset(file, "genes", made.genes)
+        store.write_dataset(file, "decoy_gene", made.decoy_gene)
+        store.write_dataset(file, "n", n)
+        store.write_dataset(file, "expression_auroc", auroc)
+        store.write_dataset(file, "log2_fold_change", fold_change)
+        store.write_dataset(file, "classification/probability", probability)
+        store.write_dataset(file, "classification/recall", recall)
+        for method in config.explain.methods:
+            for view in VIEWS:
+                # the own view of a guided method follows expression, decoys included
+                input_share = 1.5 if view == "own" and method.startswith("guided") else 0.1
+                features = np.concatenate([drives, np.zeros((n_tumors, len(made.decoy_gene)))], 1)
+                source = np.concatenate([np.arange(len(made.genes)), made.decoy_gene])
+                mean = 1.2 * features + input_share * fold_change[:, source]
+                _write_ranking(
+                    file.create_group(f"{method}/{view}"), config, n, mean, recall, rng
+                )
+
+
+def _write_ranking(
+    group: h5py.Group,
+    config: Config,
+    n: np.ndarray,
+    mean: np.ndarray,
+    recall: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    n_genes = len(group.file["genes"])
+    by_tumor = [
+        significance.tumor_statistics(
+            mean[t] + rng.normal(0, 0.5, (n[t], mean.shape[1])),
+            np.ones(mean.shape[1], dtype=bool),
+            min_patients=config.significance.min_patients,
+        )
+        for t in range(len(n))
+    ]
+    both = {
+        name: np.stack([getattr(one, name) for one in by_tumor])
+        for name in ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value")
+    }
+    table = {name: values[:, :n_genes] for name, values in both.items()}
+    decoys = {name: both[name][:, n_genes:] for name in DECOY_STATISTICS}
+    table["q_value"] = significance.benjamini_hochberg(table["p_value"])
+    table["q_decoy"] = significance.decoy_q_values(table["score"], decoys["score"])
+    table["rank"] = significance.rank_genes(table["score"])
+    table["replication"] = np.clip(1.2 - table["rank"] / 30, 0, 1)
+    resolution = significance.smallest_q_decoy(table["score"], decoys["score"])
+    for name in STATISTICS:
+        store.write_dataset(group, name, table[name])
+    for name in DECOY_STATISTICS:
+        store.write_dataset(group, f"decoys/{name}", decoys[name])
+    evidence = significance.grade_evidence(
+        table["q_decoy"], table["q_value"], table["replication"], table["rank"], recall,
+        settings=config.significance,
+    )  # fmt: skip
+    store.write_dataset(group, "evidence", evidence)
+    in_top = significance.decoys_in_top(table["score"], decoys["score"])
+    store.write_dataset(group, "decoys_in_top_20", in_top)
+    curve = significance.decoy_curve(table["score"], decoys["score"])
+    store.write_table(group.create_group("decoy_curve"), curve)
+    group.attrs["smallest_q_decoy"] = resolution.smallest_q_decoy
+    group.attrs["too_few_decoys"] = resolution.too_few_decoys
+    group.attrs["zero_scale_samples"] = 0
+
+

@@ -1,0 +1,139 @@
+"""Training batches as pure functions of (seed, model, epoch, step): any resume gives the same."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tumorcam.config import Config
+from tumorcam.images import Scaler, place_genes
+from tumorcam.layout import GeneLayout
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """Training or validation samples of one model, ready to be batched.
+
+    `features` (samples, genes + decoys) float32, standardised, decoys permuted; `tumor` (samples,)
+    int; `permutation` (decoys, samples) int32: the sample whose value each decoy carries.
+    """
+
+    features: np.ndarray
+    tumor: np.ndarray
+    permutation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one global batch.
+
+    `images` (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32, weights and
+    smoothing included; `masks` one (samples, units) float32 a hidden dense layer, mean 1.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    masks: tuple[np.ndarray, ...]
+
+
+def learning_set(
+    expression: np.ndarray,
+    tumor: np.ndarray,
+    scaler: Scaler,
+    gene_layout: GeneLayout,
+    rng: np.random.Generator,
+) -> LearningSet:
+    """Standardised samples whose decoys carry values that the network cannot learn from.
+
+    Parameters
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1).
+    tumor : (samples,) int
+    rng : Generator
+        Draws a permutation of the samples for each decoy.
+    """
+    n_samples, decoy_gene = len(expression), gene_layout.decoy_gene
+    order = np.tile(np.arange(n_samples, dtype=np.int32), (len(decoy_gene), 1))
+    permutation = rng.permuted(order, axis=1)
+    genes = scaler.standardise(expression)
+    decoys = genes[permutation.T, decoy_gene[None, :]]
+    return LearningSet(np.hstack([genes, decoys]), tumor, permutation)
+
+
+def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:
+    """(tumors,) float32 weight of a sample of each tumor; the mean over the samples is 1."""
+    counts = np.bincount(tumor, minlength=n_tumors)
+    if not balanced:
+        return np.ones(n_tumors, dtype=np.float32)
+    n_present = np.count_nonzero(counts)
+    return (len(tumor) / (n_present * np.maximum(counts, 1))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """All batches of one model's training."""
+
+    config: Config
+    name: str
+    data: LearningSet
+    layout: GeneLayout
+    n_tumors: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that show every training sample at least once."""
+        return math.ceil(len(self.data.tumor) / self.config.training.batch_size)
+
+    def batch(self, epoch: int, step: int, rows: slice = slice(None)) -> Batch:
+        """The given rows of one global batch, whichever worker asks.
+
+        The last batch of an epoch goes on with the epoch's first samples, so that all are full.
+        Mixup (Zhang et al. 2018, arXiv:1710.09412) mixes each sample with one drawn at random.
+
+        Parameters
+        ----------
+        epoch, step : int
+            From 0; step within the epoch.
+        rows : slice
+            Part of the global batch.
+        """
+        training, size = self.config.training, self.config.training.batch_size
+        n_samples = len(self.data.tumor)
+        order = self.config.rng(self.name, "order", epoch).permutation(n_samples)
+        first = order[(step * size + np.arange(size)) % n_samples]
+        rng = self.config.rng(self.name, "batch", epoch, step)
+        second = rng.integers(0, n_samples, size)
+        share = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
+        share = share.astype(np.float32)[:, None]
+        masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
+        noise = self._pixel_noise(rng)
+        features = share * self.data.features[first] + (1 - share) * self.data.features[second]
+        features = (features + noise[0]) * noise[1]
+        targets = share * self._targets(first) + (1 - share) * self._targets(second)
+        return Batch(
+            place_genes(features[rows], self.layout), targets[rows], tuple(m[rows] for m in masks)
+        )
+
+    def _targets(self, sample: np.ndarray) -> np.ndarray:
+        tumor, smoothing = self.data.tumor, self.config.training.label_smoothing
+        weight = class_weights(tumor, self.n_tumors, balanced=self.config.training.class_weights)
+        sharp = np.eye(self.n_tumors, dtype=np.float32)[tumor[sample]]
+        smooth = (1 - smoothing) * sharp + smoothing / self.n_tumors
+        return smooth * weight[tumor[sample]][:, None]
+
+    def _pixel_noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        training = self.config.training
+        shape = (training.batch_size, self.data.features.shape[1])
+        added = np.zeros((1, 1), np.float32)
+        if training.input_noise:
+            added = training.input_noise * rng.standard_normal(shape, dtype=np.float32)
+        kept = np.ones((1, 1), np.float32)
+        if training.input_dropout:
+            kept = (rng.random(shape, dtype=np.float32) >= training.input_dropout).astype(np.float32)
+        return added, kept
+
+
+def _mask(rng: np.random.Generator, shape: tuple[int, int], dropped: float) -> np.ndarray:
+    kept = rng.random(shape, dtype=np.float32) >= dropped
+    return kept.astype(np.float32) / np.float32(1 - dropped)

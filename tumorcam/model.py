@@ -1,0 +1,239 @@
+"""The network and its artifact: weights bound to genes, layout, scaler, classes and cohort."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tumorcam import layout, store
+from tumorcam.config import Config, ModelSettings, changed_settings, config_json
+from tumorcam.errors import ModelError
+from tumorcam.images import Scaler, place_genes
+from tumorcam.layout import GeneLayout
+
+ENCODING_TYPE = "tumorcam-model"
+SECTIONS = ("run", "model", "training")  # of the config that a model depends on
+KERNEL, POOL = 3, 2  # pixels: 3 x 3 convolutions, 2 x 2 poolings
+REMEDY = "run jobs.train"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model artifact as explain needs it."""
+
+    network: keras.Sequential
+    tumors: np.ndarray
+    genes: np.ndarray
+    layout: GeneLayout
+    scaler: Scaler
+    digest: str
+
+    def images(self, expression: np.ndarray) -> np.ndarray:
+        """(samples, rows, columns, 1) float32 of (samples, genes) log2(x + 1).
+
+        Decoys carry the true value of the gene that they copy.
+        """
+        genes = self.scaler.standardise(expression)
+        return place_genes(genes[:, self.layout.source_gene], self.layout)
+
+
+def use_threads(n_threads: int) -> None:
+    """Let TensorFlow compute with so many threads; call it before anything is computed."""
+    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(n_threads)
+
+
+def build_network(
+    settings: ModelSettings, *, side: int, n_tumors: int, rng: np.random.Generator
+) -> keras.Sequential:
+    """An untrained network from an image to one logit a tumor.
+
+    Parameters
+    ----------
+    side : int
+        Pixels; the input is (samples, side, side, 1) float32.
+    rng : Generator
+        Draws the seeds of the He-normal initial kernels (He et al. 2015,
+        doi:10.1109/ICCV.2015.123); the last layer's are Glorot-uniform.
+
+    Raises
+    ------
+    ModelError
+        If the image is too small for the poolings.
+    """
+    blocks: list[keras.Layer] = []
+    for i, filters in enumerate(settings.filters, start=1):
+        blocks += [
+            keras.layers.Conv2D(
+                filters,
+                KERNEL,
+                padding=settings.padding,
+                activation="relu",
+                kernel_initializer=keras.initializers.HeNormal(_seed(rng)),
+                name=f"conv{i}",
+            ),
+            keras.layers.MaxPooling2D(POOL, padding=settings.padding, name=f"pool{i}"),
+        ]
+    blocks.append(keras.layers.Flatten(name="flatten"))
+    for i, units in enumerate(settings.dense, start=1):
+        start = keras.initializers.HeNormal(_seed(rng))
+        blocks.append(
+            keras.layers.Dense(units, activation="relu", kernel_initializer=start, name=f"dense{i}")
+        )
+    start = keras.initializers.GlorotUniform(_seed(rng))
+    blocks.append(keras.layers.Dense(n_tumors, kernel_initializer=start, name="logits"))
+    try:
+        return keras.Sequential([keras.Input((side, side, 1)), *blocks])
+    except ValueError as error:
+        msg = (
+            f"an image of {side} x {side} pixels is too small for {len(settings.filters)} poolings "
+            f"with padding {settings.padding!r}; keep more genes or use fewer model.filters"
+        )
+        raise ModelError(msg) from error
+
+
+def reachable_pixels(network: keras.Sequential) -> np.ndarray:
+    """(rows, columns) bool: pixels from which some path of nonzero weights leads to the output.
+
+    Absolute weights are propagated without ReLU, averages standing for maxima.
+    """
+    pixels = tf.ones((1, *network.input_shape[1:]))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        value = pixels
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.Conv2D):
+                kernel = tf.abs(layer.kernel)
+                value = tf.nn.conv2d(value, kernel, layer.strides, layer.padding.upper())
+            elif isinstance(layer, keras.layers.MaxPooling2D):
+                value = tf.nn.avg_pool2d(value, layer.pool_size, layer.strides, layer.padding.upper())
+            elif isinstance(layer, keras.layers.Dense):
+                value = tf.matmul(value, tf.abs(layer.kernel))
+            else:
+                value = layer(value)
+            value /= tf.stop_gradient(tf.reduce_max(value))  # against overflow; the signs count
+    return tape.gradient(value, pixels).numpy()[0, :, :, 0] > 0
+
+
+def new_network(config: Config, gene_layout: GeneLayout, genes: np.ndarray, n_tumors: int,
+                rng: np.random.Generator) -> keras.Sequential:
+    """An untrained network that can see every gene and decoy of the layout.
+
+    Raises
+    ------
+    ModelError
+        If it cannot.
+    """
+    network = build_network(config.model, side=gene_layout.side, n_tumors=n_tumors, rng=rng)
+    layout.require_reachable(gene_layout, reachable_pixels(network), genes)
+    return network
+
+
+def describe_layers(network: keras.Sequential) -> list[dict[str, Any]]:
+    """Name, kind, output shape and number of weights of each layer, for the report."""
+    return [
+        {
+            "name": layer.name,
+            "kind": type(layer).__name__,
+            "output": [n for n in layer.output.shape[1:]],
+            "weights": int(layer.count_params()),
+        }
+        for layer in network.layers
+    ]
+
+
+def model_attributes(config: Config, cohort_digest: str, name: str) -> dict[str, str]:
+    """Root attributes by which a finished model is known to be the wanted one."""
+    return {
+        "cohort_digest": cohort_digest,
+        "config": config_json(config, SECTIONS),
+        "model": name,
+    }
+
+
+def write_network(
+    file: h5py.File,
+    network: keras.Sequential,
+    *,
+    tumors: np.ndarray,
+    genes: np.ndarray,
+    gene_layout: GeneLayout,
+    scaler: Scaler,
+) -> None:
+    """Write everything that explaining new samples needs into an open artifact."""
+    file.attrs["layers"] = json.dumps(describe_layers(network))
+    file.attrs["side"] = gene_layout.side
+    for i, weights in enumerate(network.get_weights()):
+        store.write_dataset(file, f"weights/{i:03d}", weights)
+    columns: Mapping[str, np.ndarray] = {
+        "tumors": tumors,
+        "genes": genes,
+        "pixel": gene_layout.pixel,
+        "decoy_gene": gene_layout.decoy_gene,
+        "scaler/mean": scaler.mean,
+        "scaler/sd": scaler.sd,
+    }
+    for name, values in columns.items():
+        store.write_dataset(file, name, values)
+
+
+def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> TrainedModel:
+    """A finished model; weights are read as numbers, never as code.
+
+    Parameters
+    ----------
+    config, cohort_digest, name
+        The settings, the cohort and the model name that the artifact must have been made with.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged.
+    ModelError
+        If it was trained on another cohort or with other settings.
+    """
+    with store.open_file(path, ENCODING_TYPE, remedy=REMEDY) as file:
+        _require_same(file, path, model_attributes(config, cohort_digest, name))
+        tumors = store.read_strings(file["tumors"])
+        gene_layout = GeneLayout(
+            int(file.attrs["side"]), file["pixel"][...], file["decoy_gene"][...]
+        )
+        network = build_network(
+            config.model, side=gene_layout.side, n_tumors=len(tumors), rng=np.random.default_rng(0)
+        )
+        network.set_weights([file["weights"][name][...] for name in sorted(file["weights"])])
+        return TrainedModel(
+            network=network,
+            tumors=tumors,
+            genes=store.read_strings(file["genes"]),
+            layout=gene_layout,
+            scaler=Scaler(file["scaler/mean"][...], file["scaler/sd"][...]),
+            digest=str(file.attrs["digest"]),
+        )
+
+
+def _require_same(file: h5py.File, path: Path, attributes: Mapping[str, str]) -> None:
+    found = {name: str(file.attrs.get(name)) for name in attributes}
+    if found == attributes:
+        return
+    if found["cohort_digest"] != attributes["cohort_digest"]:
+        what = f"its cohort is {found['cohort_digest'][:12]}, this run's {attributes['cohort_digest'][:12]}"
+    elif found["config"] != attributes["config"]:
+        what = "; ".join(changed_settings(found["config"], attributes["config"]))
+    else:
+        what = f"it is {found['model']}, wanted {attributes['model']}"
+    msg = (
+        f"{path} was trained on another cohort or with other settings ({what}); "
+        f"delete it and {REMEDY}, or use another run.folder"
+    )
+    raise ModelError(msg)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))

@@ -1,0 +1,69 @@
+"""Processes side by side on this machine, with their time and peak memory."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tumorcam.errors import ClusterError
+
+LAST_WORDS = 4_000  # characters of a failed process
+
+
+class Cost(NamedTuple):
+    """What processes took: seconds, and peak memory of the largest of them in bytes."""
+
+    seconds: float
+    peak_bytes: int
+
+
+class Ended(NamedTuple):
+    """How processes ended: the first exit code that is not 0, else 0, and their cost."""
+
+    exit_code: int
+    cost: Cost
+
+
+def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Ended:
+    """Run commands side by side until all have ended.
+
+    Only the first draws on the terminal; of the others, the last words are shown on failure.
+    """
+    started, failed, peak = time.monotonic(), 0, 0
+    with contextlib.ExitStack() as stack:
+        errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
+        children = [
+            subprocess.Popen(words, env=environment, stderr=stderr)
+            for words, stderr in zip(commands, [None, *errors], strict=True)
+        ]
+        for child, stderr in zip(children, [None, *errors], strict=True):
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            failed = failed or child.returncode
+            peak = max(peak, usage.ru_maxrss * 1024)
+            if child.returncode and stderr:
+                stderr.seek(0)
+                print(stderr.read().decode(errors="replace")[-LAST_WORDS:], file=sys.stderr)
+    return Ended(failed, Cost(time.monotonic() - started, peak))
+
+
+def find_mpiexec() -> str:
+    """The mpiexec beside Python, which belongs to its MPI wheel, else the one on PATH.
+
+    Raises
+    ------
+    ClusterError
+        If there is none.
+    """
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if not found:
+        msg = "mpiexec is not beside Python and not on PATH; pip install mpich, or use --ranks 1"
+        raise ClusterError(msg)
+    return found

@@ -1,0 +1,198 @@
+"""Expression matrices as text, genes x samples or samples x genes: UCSC Xena, cBioPortal, R."""
+
+import re
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+import numpy as np
+
+from tumorcam.errors import InputError
+from tumorcam.logs import logger
+from tumorcam.readers import blocks
+from tumorcam.readers.blocks import Block, Drop
+from tumorcam.readers.text import MISSING, full_header, read_lines, separator, split_cells
+
+TCGA_BARCODE = re.compile(r"TCGA-\w{2}-\w{4}")
+N_SHOWN = 3  # IDs in a message
+
+
+class TableExpression:
+    """A text matrix; the axis whose names are sample IDs is the samples'.
+
+    In a genes x samples file, columns before the first sample are annotation of the genes; a line 2
+    without a single number, as cBioPortal exports have it, is dropped and listed.
+
+    Parameters
+    ----------
+    path : Path
+        TSV or CSV, plain or gzip.
+    sample_ids : set of str
+        IDs of the samples table.
+    gene_column : str
+        Which annotation column has the gene IDs; "auto": the first.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, no sample ID is on either axis, or the column does not exist.
+    """
+
+    def __init__(self, path: Path, sample_ids: Set[str], gene_column: str = "auto") -> None:
+        self.path = path
+        self.dropped: list[Drop] = []
+        header = self._read_header()
+        n_header_hits = sum(name in sample_ids for name in header)
+        self._n_lead = _first_sample(header, sample_ids) if n_header_hits else 1
+        lead = self._read_lead()
+        n_row_hits = sum(cells[0].strip() in sample_ids for _, cells in lead)
+        if n_header_hits == n_row_hits == 0:
+            raise InputError(self._no_samples(header, lead, sample_ids))
+        self._genes_in_rows = n_header_hits >= n_row_hits
+        if self._genes_in_rows:
+            self.samples = header[self._n_lead :]
+            self.genes = self._gene_names(header, lead, gene_column)
+            return
+        if gene_column != "auto":
+            msg = f"{path} has genes in columns; wanted input.gene_column = auto, not {gene_column}"
+            raise InputError(msg)
+        self._n_lead = 1
+        self.samples = [cells[0].strip() for _, cells in lead]
+        columns = (f"column {i + 2}" for i in range(len(header) - 1))
+        self.genes = blocks.gene_names(header[1:], columns)
+
+    def blocks(self) -> Iterator[Block]:
+        """All values of the file, some whole rows at a time.
+
+        Raises
+        ------
+        InputError
+            If a row has too few or too many cells, or a cell is no number.
+        """
+        columns = self.samples if self._genes_in_rows else self.genes
+        step = max(1, blocks.BLOCK_VALUES // len(columns))
+        rows: list[tuple[int, str]] = []
+        n_read = 0
+        for number, _, values in self._rows():
+            rows.append((number, values))
+            if len(rows) == step:
+                yield self._block(n_read, rows, columns)
+                n_read += len(rows)
+                rows = []
+        if rows:
+            yield self._block(n_read, rows, columns)
+
+    def _read_header(self) -> list[str]:
+        lines = read_lines(self.path)
+        _, first = next(lines)
+        self._separator = separator(first, self.path)
+        second = next(lines, None)
+        if second is None:
+            msg = f"{self.path} has a header but no rows; download or write it again"
+            raise InputError(msg)
+        cells = split_cells(second[1], self._separator)
+        header = full_header(split_cells(first, self._separator), cells)
+        self._n_skipped = 1
+        values = [cell.strip() for cell in cells[1:]]
+        if values and not any(_is_number(cell) for cell in values):
+            self._n_skipped = 2
+            reason = f"a second header row without numbers ({', '.join(values[:N_SHOWN])} ...)"
+            self.dropped.append(Drop("row", f"line {second[0]}", reason))
+        return [name.strip() for name in header]
+
+    def _rows(self) -> Iterator[tuple[int, list[str], str]]:
+        """Line number, leading cells and the text of the values, for each row."""
+        lines = read_lines(self.path)
+        for _ in range(self._n_skipped):
+            next(lines)
+        for number, line in lines:
+            if '"' in line:  # once unquoted, the values hold no separator
+                cells = split_cells(line, self._separator)
+                lead, values = cells[: self._n_lead], self._separator.join(cells[self._n_lead :])
+            else:
+                *lead, values = line.split(self._separator, self._n_lead)
+            yield number, lead, values
+
+    def _read_lead(self) -> list[tuple[int, list[str]]]:
+        lead = []
+        for number, cells, values in self._rows():
+            if len(cells) < self._n_lead:
+                msg = f"{self.path} line {number} ends after {values!r}; wanted values after it"
+                raise InputError(msg)
+            lead.append((number, cells))
+        return lead
+
+    def _gene_names(
+        self, header: list[str], lead: list[tuple[int, list[str]]], gene_column: str
+    ) -> list[str]:
+        annotation = header[: self._n_lead]
+        if gene_column != "auto" and gene_column not in annotation:
+            msg = (
+                f"{self.path} has no gene column {gene_column!r}; before the first sample "
+                f"{self.samples[0]} there are: {', '.join(annotation)}"
+            )
+            raise InputError(msg)
+        chosen = 0 if gene_column == "auto" else annotation.index(gene_column)
+        if len(annotation) > 1:
+            logger.info("%s: annotation columns: %s", self.path.name, ", ".join(annotation))
+        fallbacks = [
+            next((cell.strip() for cell in cells if cell.strip() not in MISSING), f"line {number}")
+            for number, cells in lead
+        ]
+        return blocks.gene_names((cells[chosen] for _, cells in lead), fallbacks)
+
+    def _no_samples(
+        self, header: list[str], lead: list[tuple[int, list[str]]], sample_ids: Set[str]
+    ) -> str:
+        first_column = [cells[0] for _, cells in lead]
+        return (
+            f"{self.path}: neither the header ({', '.join(header[1 : N_SHOWN + 1])} ...) nor the "
+            f"first column ({', '.join(first_column[:N_SHOWN])} ...) has a sample of the samples "
+            f"table ({', '.join(sorted(sample_ids)[:N_SHOWN])} ...); IDs must be spelled alike; "
+            "input.sample_column can name the column with them"
+        )
+
+    def _block(self, start: int, rows: list[tuple[int, str]], columns: list[str]) -> Block:
+        texts = [text for _, text in rows]
+        try:
+            values = np.loadtxt(texts, delimiter=self._separator, comments=None, ndmin=2)
+        except ValueError:
+            values = np.empty((0, 0))
+        if values.shape != (len(rows), len(columns)):
+            values = np.array([self._read_row(number, text, columns) for number, text in rows])
+        row_slice, column_slice = slice(start, start + len(rows)), slice(0, len(columns))
+        if self._genes_in_rows:
+            return Block(column_slice, row_slice, values.T)
+        return Block(row_slice, column_slice, values)
+
+    def _read_row(self, number: int, text: str, columns: list[str]) -> list[float]:
+        """The slow way: missing values become NaN, and what is wrong is known by place."""
+        cells = text.split(self._separator)
+        if len(cells) != len(columns):
+            msg = (
+                f"{self.path} line {number} has {len(cells)} values; wanted {len(columns)} as in "
+                "the header; the file may be cut off: download or write it again"
+            )
+            raise InputError(msg)
+        values = []
+        for name, cell in zip(columns, map(str.strip, cells), strict=True):
+            if cell not in MISSING and not _is_number(cell):
+                msg = (
+                    f"{self.path} line {number}, column {name!r}: {cell!r} is no number; "
+                    "correct it or leave that row or column out"
+                )
+                raise InputError(msg)
+            values.append(float("nan") if cell in MISSING else float(cell))
+        return values
+
+
+def _first_sample(header: list[str], sample_ids: Set[str]) -> int:
+    """Index of the first sample; an unlabelled TCGA sample is one, and no annotation."""
+    return max(1, next(i for i, n in enumerate(header) if n in sample_ids or TCGA_BARCODE.match(n)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell in MISSING
+    return "_" not in cell  # Python alone reads 1_000

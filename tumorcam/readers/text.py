@@ -1,0 +1,78 @@
+"""Text files of others, line by line: plain or gzip, tab or comma, any line end."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tumorcam.errors import InputError
+
+GZIP_MAGIC = b"\x1f\x8b"
+BUFFER_BYTES = 2**20
+MISSING = frozenset(  # spellings of "no value", in numbers, labels and gene IDs
+    ("", "NA", "N/A", "nan", "NaN", "NAN", "None", "null", "NULL", "<NA>", "[Not Available]")
+)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers from 1 and lines without their ends; blank lines are left out.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, no UTF-8 text, or a gzip file that is cut off or damaged.
+    """
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            is_packed = raw.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC
+            stream = (
+                io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER_BYTES) if is_packed else raw
+            )
+            for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=1):
+                if line != "\n":
+                    yield number, line.rstrip("\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        msg = (
+            f"{path} is damaged after line {number}: its gzip stream is cut off or broken "
+            f"({error}); download or write it again"
+        )
+        raise InputError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no UTF-8 text after line {number} ({error.reason}); save it as UTF-8"
+        raise InputError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}; check the paths in [input]"
+        raise InputError(msg) from error
+    if number == 0:
+        msg = f"{path} is empty; check the paths in [input], or download or write it again"
+        raise InputError(msg)
+
+
+def separator(header: str, path: Path) -> str:
+    """Tab or comma, whichever the header has; tab where it has both.
+
+    Raises
+    ------
+    InputError
+        If it has neither.
+    """
+    for character in ("\t", ","):
+        if character in header:
+            return character
+    msg = f"{path} line 1 has neither tab nor comma ({header[:60]!r}); save it as TSV or CSV"
+    raise InputError(msg)
+
+
+def split_cells(line: str, separator: str) -> list[str]:
+    """The cells of a line, quotes undone."""
+    if '"' not in line:
+        return line.split(separator)
+    return next(csv.reader([line], delimiter=separator))
+
+
+def full_header(header: list[str], first_row: list[str]) -> list[str]:
+    """The header, with the empty corner cell that R's `write.table` leaves out."""
+    return ["", *header] if len(first_row) == len(header) + 1 else header

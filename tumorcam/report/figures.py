@@ -1,0 +1,257 @@
+"""The report's figures, with palettes that colour-blind readers can tell apart."""
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tumorcam.report.results import Example, TrainedNetwork
+
+# Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7785"
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#9aa5b1",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": "#4a5563",
+    "ytick.color": "#4a5563",
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: it can be searched and copied
+    "text.parse_math": False,  # a gene may be called $x$
+}
+PNG_DOTS_PER_INCH = 160
+INCHES_PER_TUMOR = 0.27
+RINGS = 10  # pixels named on the example image
+HEAT_MAP_GENES = 3  # of each tumor
+MAX_HEAT_MAP_ROWS = 100
+
+
+@mpl.rc_context(STYLE)
+def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
+    """Heat map of a confusion matrix: counts, coloured by the share of the true tumor.
+
+    Parameters
+    ----------
+    confusion : (tumors, tumors) int
+        Samples, rows the true tumor, columns the called one.
+    """
+    n = len(tumors)
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    figure, axes = _figure(2.0 + INCHES_PER_TUMOR * n, 1.3 + INCHES_PER_TUMOR * n)
+    _heat_map(figure, axes, share, "Blues", (0, 1), "share of the true tumor's samples")
+    for row, column in np.argwhere(confusion > 0):
+        color = "white" if share[row, column] > 0.55 else "#1b2430"
+        text = str(confusion[row, column])
+        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
+    _label(axes.xaxis, tumors, "called tumor")
+    _label(axes.yaxis, tumors, "true tumor")
+    axes.tick_params(axis="x", rotation=90)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def learning_figure(networks: Sequence[TrainedNetwork]) -> Figure:
+    """Loss and validation accuracy of every network by epoch; rings are the epochs kept."""
+    figure, panels = _panels(2, width=4.4, height=2.7)
+    curves = (
+        (panels[0], "training_loss", GREY, "training"),
+        (panels[0], "validation_loss", BLUE, "validation"),
+        (panels[1], "validation_accuracy", BLUE, "validation"),
+    )
+    thin = {"linewidth": 0.7, "alpha": max(0.2, min(1.0, 6 / len(networks)))}
+    for axes, column, color, label in curves:
+        for i, network in enumerate(networks):
+            history = network.history
+            axes.plot(
+                history["epoch"], history[column], color=color, label=label if i == 0 else None,
+                **thin,
+            )  # fmt: skip
+            best = history[history["epoch"] == network.best_epoch]
+            if label == "validation":
+                axes.plot(best["epoch"], best[column], "o", color=color, mfc="white", ms=3.5)
+    panels[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats), with mixup")
+    panels[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
+    panels[0].legend()
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float) -> Figure:
+    """Estimated false pairs against pairs called: a panel a method, a line a view.
+
+    Parameters
+    ----------
+    curves : mapping
+        Method, then view, to a decoy curve (genes, estimated_false).
+    level : float
+        The q_decoy at which genes are called; drawn as a line.
+    """
+    figure, panels = _panels(len(curves), width=3.1, height=2.9)
+    for axes, (method, views) in zip(panels, curves.items(), strict=True):
+        for (view, curve), color in zip(views.items(), (BLUE, ORANGE), strict=False):
+            axes.plot(curve["genes"], curve["estimated_false"], color=color, label=view)
+        most = max([10.0, *(curve["genes"].max() for curve in views.values() if len(curve))])
+        called = np.array([1.0, most])
+        axes.plot(called, called, ":", color=GREY, linewidth=0.8, label="all false")
+        axes.plot(called, level * called, "--", color=GREY, linewidth=0.8, label=f"{level:g} false")
+        axes.set(xscale="log", yscale="log", title=method, xlabel="(tumor, gene) pairs called")
+        axes.set_ylim(bottom=0.5)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    panels[0].set_ylabel("of these estimated false")
+    panels[0].legend()
+    return figure
+
+
+def heat_map_genes(rank: np.ndarray) -> np.ndarray:
+    """Indices of the genes that the heat map shows: each tumor's top three, each gene once.
+
+    Parameters
+    ----------
+    rank : (tumors, genes) float64
+        1 is the highest score; NaN where untestable.
+    """
+    top = np.argsort(rank, axis=1, kind="stable")[:, :HEAT_MAP_GENES].ravel()
+    first = np.sort(np.unique(top, return_index=True)[1])
+    return top[first][:MAX_HEAT_MAP_ROWS]
+
+
+@mpl.rc_context(STYLE)
+def heat_map_figure(
+    score: np.ndarray, learned: np.ndarray, tumors: Sequence[str], genes: Sequence[str]
+) -> Figure:
+    """Heat map of tumors x top genes; dots mark the pairs graded learned.
+
+    Parameters
+    ----------
+    score : (tumors, genes) float64
+        Of the genes shown; coloured as a share of the gene's largest absolute score.
+    learned : (tumors, genes) bool
+    """
+    largest = np.nan_to_num(np.abs(score)).max(axis=0)
+    share = (score / np.where(largest > 0, largest, 1)).T
+    height = 1.4 + 0.155 * len(genes)
+    figure, axes = _figure(2.6 + INCHES_PER_TUMOR * len(tumors), height)
+    _heat_map(figure, axes, share, "PuOr_r", (-1, 1), "score / gene's largest absolute score")
+    gene, tumor = np.nonzero(learned.T)
+    axes.plot(tumor, gene, "o", color="#1b2430", ms=1.8, linestyle="none")
+    _label(axes.xaxis, tumors, "tumor")
+    _label(axes.yaxis, genes, "gene")
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", labelsize=6.5)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def example_figure(example: Example) -> Figure:
+    """A sample's input image beside its saliency, the highest pixels ringed and named."""
+    figure, panels = _panels(2, width=4.0, height=3.5, extra_width=1.5)
+    limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
+    images = (example.image, example.saliency)
+    titles = ("Input: expression", f"Saliency: {example.method}")
+    units = ("training SD from the mean", "signed, logits per training SD")
+    order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:RINGS]
+    side = example.image.shape[1]
+    for axes, image, title, unit, limit, colors in zip(
+        panels, images, titles, units, limits, ("RdBu_r", "PuOr_r"), strict=True
+    ):
+        drawn = axes.imshow(image, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
+        figure.colorbar(drawn, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04)
+        axes.set(title=title, xticks=[], yticks=[])
+        for number, feature in enumerate(order, start=1):
+            row, column = divmod(int(example.pixel[feature]), side)
+            axes.plot(column, row, "o", mfc="none", mec="#1b2430", mew=0.9, ms=7)
+            axes.annotate(
+                str(number), (column, row), (4, 3), textcoords="offset points", fontsize=6.5
+            )
+    names = [f"{i}  {example.labels[feature]}" for i, feature in enumerate(order, start=1)]
+    panels[1].text(
+        1.06, 0.98, "\n".join(names), transform=panels[1].transAxes, va="top", linespacing=1.6
+    )
+    return figure
+
+
+def svg_text(figure: Figure, *, name: str, description: str) -> str:
+    """The figure as an SVG element: equal figures give equal text.
+
+    Parameters
+    ----------
+    name : str
+        Salts the IDs within, so that figures on one page do not share any.
+    description : str
+        What a screen reader says.
+    """
+    stream = io.StringIO()
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+        _save(figure, stream, format="svg", metadata={"Date": None, "Title": description})
+    text = stream.getvalue()
+    svg = text[text.index("<svg") :].replace("<svg ", '<svg role="img" ', 1)
+    for number in ("figure", "axes"):  # numbered alike in every figure
+        svg = svg.replace(f'id="{number}_', f'id="{name}-{number}_')
+    return svg
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    stream = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        _save(figure, stream, format="png", dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _save(figure: Figure, stream: Any, **options: Any) -> None:
+    with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(stream, bbox_inches="tight", **options)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure, axes = _panels(1, width=width, height=height)
+    return figure, axes[0]
+
+
+def _panels(
+    n: int, *, width: float, height: float, extra_width: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels side by side, each of the given inches."""
+    figure = Figure(figsize=(n * width + extra_width, height), layout="constrained")
+    return figure, list(figure.subplots(1, n, squeeze=False)[0])
+
+
+def _heat_map(
+    figure: Figure,
+    axes: Axes,
+    values: np.ndarray,
+    colors: str,
+    limits: tuple[float, float],
+    unit: str,
+) -> None:
+    drawn = axes.pcolormesh(
+        np.arange(values.shape[1]), np.arange(values.shape[0]), np.ma.masked_invalid(values),
+        shading="nearest", cmap=colors, vmin=limits[0], vmax=limits[1],
+        edgecolors="white", linewidth=0.4,
+    )  # fmt: skip
+    axes.invert_yaxis()
+    figure.colorbar(drawn, ax=axes, label=unit, shrink=0.5, aspect=30, pad=0.02)
+    axes.spines[:].set_visible(False)
+
+
+def _label(axis: Any, names: Sequence[str], title: str) -> None:
+    axis.set_ticks(range(len(names)), labels=list(names))
+    axis.set_tick_params(length=0)
+    axis.set_label_text(title)

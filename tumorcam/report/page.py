@@ -1,0 +1,219 @@
+"""The report's files: tables, figures and the one self-contained web page."""
+
+import math
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from tumorcam import __version__, store
+from tumorcam.config import config_toml
+from tumorcam.logs import logger
+from tumorcam.report import figures, tables
+from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
+from tumorcam.report.results import Ranking, Run
+from tumorcam.report.summary import RankingSummary, method_name, summarise_ranking
+
+TEMPLATES = Path(__file__).parent
+PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
+MAX_DROPPED_NAMES = 20  # shown a reason
+FILES = {
+    "index.html": "this page",
+    "genes.csv": "every tumor, gene, method and view with all its numbers (6 significant digits)",
+    "genes.parquet": "the same, every bit",
+    "decoys.csv": "every decoy and where it would rank among the genes",
+    "ranking.h5ad": "AnnData, tumors × genes; score and q_decoy of every method and view as layers",
+}
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure of the page: its name, what it shows, and how it is drawn in SVG."""
+
+    name: str
+    caption: str
+    svg: Markup
+
+
+def report_files(run: Run) -> list[str]:
+    """Names of the files that `write_report` writes, relative to the report's folder."""
+    lists = [f"{slug}.rnk" for slug in tables.slugs(run.results.tumors)]
+    drawn = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
+    images = [f"figures/{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    return [*FILES, *lists, *images]
+
+
+def write_report(run: Run, folder: Path) -> None:
+    """Write all files of the report; each is whole or not replaced.
+
+    Raises
+    ------
+    CohortError
+        If two tumors would share a file name.
+    """
+    results, shown = run.results, run.config.report
+    first = results.ranking(shown.method, shown.view)
+    tables.write_rank_lists(folder, results, first)
+    tables.write_genes_csv(folder / "genes.csv", results)
+    tables.write_genes_parquet(folder / "genes.parquet", results)
+    tables.write_decoys_csv(folder / "decoys.csv", results)
+    tables.write_ranking_h5ad(
+        folder / "ranking.h5ad", results, method=shown.method, view=shown.view
+    )
+    logger.info("tables written")
+    rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
+    rankings.sort(key=lambda one: (one.method, one.view) != (shown.method, shown.view))
+    classifier = summarise_classifier(run)
+    drawn = [
+        _write_figure(folder / "figures", name, caption, figure)
+        for name, caption, figure in _figures(run, first, rankings, classifier)
+    ]
+    page = render_page(run, rankings, classifier, drawn)
+    store.write_text(folder / "index.html", page)
+    logger.info("page of %.1f MB written", len(page.encode()) / 1e6)
+
+
+def render_page(
+    run: Run,
+    rankings: list[RankingSummary],
+    classifier: ClassifierSummary,
+    drawn: list[PageFigure],
+) -> str:
+    """The page as HTML without any request to elsewhere; `rankings[0]` is shown first."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"fixed": fixed, "percent": percent, "small": small, "count": count}
+    return environment.get_template("page.html").render(
+        run=run,
+        rankings=rankings,
+        classifier=classifier,
+        figures={figure.name: figure for figure in drawn},
+        low_recall=_low_recall(run),
+        dropped=_dropped(run),
+        digests=_digests(run),
+        versions=_versions(),
+        config=config_toml(run.config),
+        descriptions=FILES,
+        files=report_files(run),
+    )
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """The number with fixed decimals and a true minus sign; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def small(value: float) -> str:
+    """A p- or q-value: three decimals, or a power of ten below 0.001; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.0e}".replace("-", "−")
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as per cent; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def count(value: float) -> str:
+    """A whole number with separators between thousands."""
+    return f"{int(value):,}"
+
+
+def _figures(
+    run: Run, first: Ranking, rankings: list[RankingSummary], classifier: ClassifierSummary
+) -> Iterable[tuple[str, str, Figure]]:
+    tumors, genes = run.results.tumors.tolist(), run.results.genes
+    shown = figures.heat_map_genes(first.statistics["rank"])
+    curves: dict[str, dict[str, Any]] = {}
+    for one in rankings:
+        curves.setdefault(method_name(one.method), {})[one.view] = one.decoy_curve
+    yield (
+        "genes",
+        f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {rankings[0].name}. Colour: score "
+        "as a share of the gene's largest absolute score; dots: graded learned.",
+        figures.heat_map_figure(
+            first.statistics["score"][:, shown],
+            first.evidence[:, shown] == "learned",
+            tumors,
+            genes[shown].tolist(),
+        ),
+    )
+    yield (
+        "confusion",
+        f"Held-out samples by true and called tumor, ensemble of {len(run.results.probability)} "
+        "replicates. Numbers are samples.",
+        figures.confusion_figure(classifier.scores.confusion, tumors),
+    )
+    yield (
+        "decoys",
+        "How many (tumor, gene) pairs can be called, and how many of them the decoys estimate to "
+        "be false. A ranking is useful as long as its line stays below the dashed one.",
+        figures.decoy_figure(curves, run.config.significance.q_decoy),
+    )
+    yield (
+        "learning",
+        f"Learning curves of all {len(run.networks)} networks; rings mark the epoch kept.",
+        figures.learning_figure(run.networks),
+    )
+    if run.example is not None:
+        yield (
+            "example",
+            f"Sample {run.example.sample}, held out and rightly called {run.example.tumor} by "
+            f"network {run.example.model} (probability {run.example.probability:.2f}). Each pixel "
+            f"is a gene; the {figures.RINGS} highest of the saliency cube are ringed and named.",
+            figures.example_figure(run.example),
+        )
+
+
+def _write_figure(folder: Path, name: str, caption: str, figure: Figure) -> PageFigure:
+    svg = figures.svg_text(figure, name=name, description=caption)
+    store.write_text(folder / f"{name}.svg", svg)
+    with store.write_aside(folder / f"{name}.png") as aside:
+        aside.write_bytes(figures.png_bytes(figure))
+    return PageFigure(name, caption, Markup(svg))  # matplotlib escapes the text within
+
+
+def _low_recall(run: Run) -> list[str]:
+    low = run.results.recall < run.config.significance.recall
+    return [str(name) for name in run.results.tumors[low]]
+
+
+def _dropped(run: Run) -> list[dict[str, Any]]:
+    """A row a kind and reason: how many, and the first names."""
+    return [
+        {
+            "kind": kind,
+            "reason": reason,
+            "n": len(rows),
+            "names": rows["name"].tolist()[:MAX_DROPPED_NAMES],
+        }
+        for (kind, reason), rows in run.cohort.dropped.groupby(["kind", "reason"])
+    ]
+
+
+def _digests(run: Run) -> dict[str, str]:
+    """SHA-256 of each file that the report was made from."""
+    return {
+        "cohort.h5": run.cohort.digest,
+        "significance.h5": run.results.digest,
+        "models/baselines.h5": run.baselines.digest,
+    } | {f"models/{one.model.name}/model.h5": one.digest for one in run.networks}
+
+
+def _versions() -> dict[str, str]:
+    return {"tumorcam": __version__, "Python": platform.python_version()} | {
+        name: version(name) for name in PACKAGES
+    }

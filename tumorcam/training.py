@@ -1,0 +1,314 @@
+"""One training loop for a device, several devices and several nodes; it resumes exactly."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tumorcam import model, splits, store
+from tumorcam.batches import BatchMaker, LearningSet, learning_set
+from tumorcam.cohort import Cohort
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.images import Scaler, fit_scaler, place_genes
+from tumorcam.layout import GeneLayout
+from tumorcam.logs import logger, progress
+from tumorcam.shards import Model, model_file
+
+COLLECTIVE_TIMEOUT = 60.0  # seconds until a dead peer ends the step
+PREDICTION_BATCH = 256  # samples
+HISTORY_COLUMNS = (
+    "epoch",
+    "training_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """All data of one model's training, as arrays."""
+
+    name: str
+    role: np.ndarray
+    scaler: Scaler
+    layout: GeneLayout
+    training: LearningSet
+    validation: LearningSet
+
+
+def make_strategy(tf_config: str | None) -> tf.distribute.Strategy:
+    """Several nodes where TF_CONFIG says so, else all GPUs, else the one device."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if tf_config is not None:
+        options = tf.distribute.experimental.CommunicationOptions(
+            timeout_seconds=COLLECTIVE_TIMEOUT
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
+    """The samples of one model: roles, scaler of its training samples, permuted decoys."""
+    role = splits.roles(
+        cohort.patient,
+        cohort.tumor,
+        cohort.fold == wanted.fold,
+        validation=config.training.validation,
+        rng=config.rng("validation", wanted.fold, wanted.replicate),
+    )
+    gene_layout = cohort.layouts[wanted.replicate]
+    in_training = np.flatnonzero(role == splits.TRAINING)
+    expression = cohort.expression(in_training)
+    scaler = fit_scaler(expression)
+    sets = {}
+    for kind, index in (("training", in_training), ("validation", np.flatnonzero(role == splits.VALIDATION))):
+        values = expression if kind == "training" else cohort.expression(index)
+        rng = config.rng(wanted.name, "decoys", kind)
+        sets[kind] = learning_set(values, cohort.tumor[index], scaler, gene_layout, rng)
+    return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
+
+
+def train_model(
+    folder: Path, cohort: Cohort, wanted: Model, config: Config, strategy: tf.distribute.Strategy
+) -> None:
+    """Train one model of the run, or go on from its last checkpoint, and write its artifact."""
+    path = model_file(folder, wanted)
+    attributes = model.model_attributes(config, cohort.digest, wanted.name)
+    if store.is_whole(path, model.ENCODING_TYPE, attributes):
+        logger.info("%s is there already", wanted.name)
+        return
+    task = training_task(cohort, wanted, config)
+    with strategy.scope():
+        network = model.new_network(
+            config, task.layout, cohort.genes, len(cohort.tumors), config.rng(wanted.name, "weights")
+        )
+    checkpoints = path.parent / "checkpoints"
+    stamp = store.text_digest(repr(sorted(attributes.items())))
+    loop = TrainingLoop(config, task, network, strategy, checkpoints / stamp[:12])
+    history = loop.run(path.parent / "history.csv")
+    if not _is_chief(strategy):
+        return
+    _write_artifact(path, cohort, task, loop, history, attributes)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+class TrainingLoop:
+    """The state of one model's training and the steps that advance it."""
+
+    def __init__(self, config: Config, task: TrainingTask, network: keras.Sequential,
+                 strategy: tf.distribute.Strategy, checkpoints: Path) -> None:
+        self.config, self.task, self.network, self.strategy = config, task, network, strategy
+        self.batches = BatchMaker(
+            config, task.name, task.training, task.layout, int(network.output_shape[-1])
+        )
+        with strategy.scope():
+            self.optimizer = make_optimizer(config, self.batches.steps_per_epoch)
+            self.optimizer.build(network.trainable_variables)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.epoch_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.best_epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self.best_loss = tf.Variable(np.inf, dtype=tf.float64, trainable=False)
+        self.best = [tf.Variable(w, trainable=False) for w in network.get_weights()]
+        state = tf.train.Checkpoint(
+            network=network, optimizer=self.optimizer, step=self.step, epoch_loss=self.epoch_loss,
+            best_epoch=self.best_epoch, best_loss=self.best_loss, best=self.best,
+        )
+        where = checkpoints if _is_chief(strategy) else Path(tempfile.mkdtemp())
+        self.manager = tf.train.CheckpointManager(state, str(where), max_to_keep=1)
+        latest = tf.train.latest_checkpoint(str(checkpoints))
+        if latest:
+            state.restore(latest).assert_consumed()
+            logger.info("%s goes on from step %d", task.name, int(self.step))
+
+    def run(self, history_path: Path) -> pd.DataFrame:
+        """Train until the last epoch or until patience ends; the learning curve, a row an epoch."""
+        per_epoch = self.batches.steps_per_epoch
+        history = read_history(history_path, n_epochs=int(self.step) // per_epoch)
+        steps = progress(
+            range(int(self.step), self.config.training.epochs * per_epoch),
+            f"train {self.task.name}", "steps",
+        )
+        data = iter(self.strategy.distribute_datasets_from_function(self._dataset))
+        started = time.monotonic()
+        if self._is_over(len(history)):
+            return history
+        for step in steps:
+            self.epoch_loss.assign_add(tf.cast(self._train_step(next(data)), tf.float64))
+            self.step.assign(step + 1)
+            if (step + 1) % per_epoch == 0:
+                history = self._end_epoch(history, time.monotonic() - started)
+                started = time.monotonic()
+                if _is_chief(self.strategy):
+                    store.write_text(history_path, history.to_csv(index=False))
+            if (step + 1) % self.config.training.checkpoint_steps == 0:
+                self.manager.save()
+            if (step + 1) % per_epoch == 0 and self._is_over(len(history)):
+                break
+        return history
+
+    def _is_over(self, n_epochs: int) -> bool:
+        waited = n_epochs - 1 - int(self.best_epoch)
+        return n_epochs > 0 and waited >= self.config.training.patience
+
+    def _end_epoch(self, history: pd.DataFrame, seconds: float) -> pd.DataFrame:
+        epoch = len(history)
+        logits = predict_logits(self.network, self.task.validation.features, self.task.layout)
+        loss, accuracy = validation_scores(logits, self.task.validation.tumor)
+        if loss < float(self.best_loss):
+            self.best_loss.assign(loss)
+            self.best_epoch.assign(epoch)
+            for kept, now in zip(self.best, self.network.get_weights(), strict=True):
+                kept.assign(now)
+        training_loss = float(self.epoch_loss) / self.batches.steps_per_epoch
+        self.epoch_loss.assign(0.0)
+        rate = float(self.optimizer.learning_rate)
+        row = (epoch, training_loss, loss, accuracy, rate, seconds)
+        return pd.DataFrame([*history.itertuples(index=False), row], columns=HISTORY_COLUMNS)
+
+    def _dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        size = context.get_per_replica_batch_size(self.config.training.batch_size)
+        replicas = self.strategy.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * replicas
+
+        def rows() -> Iterator[Any]:
+            for step in range(int(self.step), self.config.training.epochs * self.batches.steps_per_epoch):
+                epoch, within = divmod(step, self.batches.steps_per_epoch)
+                for replica in range(first, first + replicas):
+                    part = slice(replica * size, (replica + 1) * size)
+                    batch = self.batches.batch(epoch, within, part)
+                    yield batch.images, batch.targets, batch.masks
+
+        side, n_tumors = self.task.layout.side, self.batches.n_tumors
+        signature = (
+            tf.TensorSpec((size, side, side, 1), tf.float32),
+            tf.TensorSpec((size, n_tumors), tf.float32),
+            tuple(tf.TensorSpec((size, n), tf.float32) for n in self.config.model.dense),
+        )
+        return tf.data.Dataset.from_generator(rows, output_signature=signature).prefetch(2)
+
+    @tf.function
+    def _train_step(self, batch: Any) -> tf.Tensor:
+        losses = self.strategy.run(self._replica_step, args=batch)
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _replica_step(self, images: tf.Tensor, targets: tf.Tensor, masks: Any) -> tf.Tensor:
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = forward_with_dropout(self.network, images, masks)
+            per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
+            loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
+        # Keras 3 optimizers all-reduce the gradients themselves
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+
+def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0."""
+    training = config.training
+    warmup = round(training.warmup_epochs * steps_per_epoch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else training.learning_rate,
+        decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
+        warmup_target=training.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: Any) -> tf.Tensor:
+    """Logits, each hidden dense layer's output multiplied by its mask (Srivastava et al. 2014)."""
+    value, remaining = images, list(masks)
+    for layer in network.layers:
+        value = layer(value)
+        if isinstance(layer, keras.layers.Dense) and remaining:
+            value *= remaining.pop(0)
+    return value
+
+
+def predict_logits(network: keras.Sequential, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
+    """(samples, tumors) float64 of (samples, genes + decoys) standardised features."""
+    parts = [
+        network(place_genes(features[i : i + PREDICTION_BATCH], layout), training=False).numpy()
+        for i in range(0, len(features), PREDICTION_BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(samples, tumors) probabilities, float64."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def validation_scores(logits: np.ndarray, tumor: np.ndarray) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy."""
+    own = softmax(logits)[np.arange(len(tumor)), tumor]
+    loss = -np.log(np.maximum(own, np.finfo(float).tiny)).mean()
+    return float(loss), float((logits.argmax(axis=1) == tumor).mean())
+
+
+def read_history(path: Path, *, n_epochs: int) -> pd.DataFrame:
+    """The first epochs of a learning curve, or an empty one."""
+    if n_epochs == 0 or not path.exists():
+        return pd.DataFrame(columns=HISTORY_COLUMNS)
+    return pd.read_csv(path, float_precision="round_trip").iloc[:n_epochs]
+
+
+def require_divisible(config: Config, n_replicas: int) -> None:
+    """Check that the devices can share a global batch evenly.
+
+    Raises
+    ------
+    ConfigError
+        If they cannot.
+    """
+    if config.training.batch_size % n_replicas:
+        msg = (
+            f"training.batch_size = {config.training.batch_size} is no multiple of the "
+            f"{n_replicas} devices; choose one that is"
+        )
+        raise ConfigError(msg)
+
+
+def _write_artifact(path: Path, cohort: Cohort, task: TrainingTask, loop: TrainingLoop,
+                    history: pd.DataFrame, attributes: dict[str, str]) -> None:
+    network = loop.network
+    network.set_weights([kept.numpy() for kept in loop.best])
+    held_out = np.flatnonzero(task.role == splits.HELD_OUT)
+    features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
+    probability = softmax(predict_logits(network, features, task.layout))
+    accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
+    logger.info("%s: best epoch %d of %d, held-out accuracy %.3f", task.name, int(loop.best_epoch), len(history), accuracy)
+    with store.create_file(path, model.ENCODING_TYPE, attributes) as file:
+        file.attrs["best_epoch"] = int(loop.best_epoch)
+        model.write_network(
+            file, network, tumors=cohort.tumors, genes=cohort.genes, gene_layout=task.layout,
+            scaler=task.scaler,
+        )
+        store.write_dataset(file, "role", task.role)
+        store.write_dataset(file, "permutation/training", task.training.permutation)
+        store.write_dataset(file, "permutation/validation", task.validation.permutation)
+        store.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
+        store.write_dataset(file, "held_out/probability", probability.astype(np.float32))
+        store.write_table(file.create_group("history"), history)
+
+
+def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0
