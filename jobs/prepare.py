@@ -15,7 +15,6 @@ def main(argv: list[str] | None = None) -> int:
     args = command.parser(
         "prepare",
         __doc__ or "",
-        "configs/demo.toml",
         "configs/demo.toml --dry-run",
         "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
     ).parse_args(argv)
@@ -27,15 +26,14 @@ def _prepare(config: Config) -> None:
 
     files = readers.input_files(readers.input_settings(config))
     start_logging(config.folder, "prepare")
-    input_digest = store.text_digest(" ".join(map(store.file_digest, files)))
+    digest = store.text_digest(" ".join(map(store.file_digest, files)))
     path = config.folder / "cohort.h5"
-    wanted = cohort.cohort_attributes(config, input_digest)
-    if store.is_whole(path, cohort.ENCODING_TYPE, wanted):
+    if store.is_whole(path, cohort.ENCODING_TYPE, cohort.cohort_attributes(config, digest)):
         logger.info("%s is there and whole", path)
     else:
         if path.exists():
-            logger.info("%s is anew: models and shards of the old one no longer fit", path)
-        _write_cohort(path, config, input_digest)
+            logger.info("%s is made anew: models and shards of the old one no longer fit", path)
+        _write_cohort(path, config, digest)
     made = cohort.read_cohort(path, config)
     store.write_text(config.folder / "config.toml", config_toml(config))
     shards.write_plan(config.folder / "plan.json", _plan(config, made))
@@ -48,10 +46,9 @@ def _dry_run(config: Config) -> None:
         path = Path(scratch) / "cohort.h5"
         _write_cohort(path, config, "")
         plan = _plan(config, cohort.read_cohort(path, config))
-    n_features = plan.n_genes + plan.n_decoys
-    values = len(config.explain.cubes) * plan.side**2 + 2 * len(config.explain.methods) * n_features
-    n_bytes = 4 * plan.n_samples * plan.n_genes
-    n_bytes += 2 * config.layout.replicates * plan.n_samples * values
+    views = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)
+    values = config.layout.replicates * (len(config.explain.cubes) * plan.side**2 + views)
+    n_bytes = plan.n_samples * (4 * plan.n_genes + 2 * values)  # float32; float16
     print(
         f"would write {config.folder}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.models)} models, "
@@ -59,13 +56,13 @@ def _dry_run(config: Config) -> None:
     )
 
 
-def _write_cohort(path: Path, config: Config, input_digest: str) -> None:
+def _write_cohort(path: Path, config: Config, digest: str) -> None:
     from tumorcam import filters, readers
 
     settings = readers.input_settings(config)
     logger.info("reading %s", settings.expression)
     selection = filters.select(config, *readers.open_inputs(settings))
-    cohort.write_cohort(path, selection, config, input_digest)
+    cohort.write_cohort(path, selection, config, digest)
 
 
 def _plan(config: Config, made: cohort.Cohort) -> shards.Plan:

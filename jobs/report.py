@@ -17,12 +17,13 @@ def main(argv: list[str] | None = None) -> int:
     def body(config: Config) -> None:
         from tumorcam.report import page, results
 
+        if not args.dry_run:
+            start_logging(config.folder, "report")
         run = results.read_run(config)
         folder = config.folder / "report"
         if args.dry_run:
             print(f"would write to {folder}:", *page.report_files(run), sep="\n  ")
             return
-        start_logging(config.folder, "report")
         page.write_report(run, folder)
         logger.info("see %s", folder / "index.html")
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorcam import cohort, shards
-from tumorcam.cohort import Selection
+from jobs import prepare
 from tumorcam.config import Config, config_from_tables, config_toml
 
 TUMORS = ("ACC", "BRCA", "COAD", "READ")
@@ -84,30 +83,17 @@ def tiny_config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def tiny_run(tiny_config: Config, tiny_cohort: TinyCohort) -> Config:
+def tiny_toml(tiny_config: Config, tmp_path: Path) -> str:
+    """Path of the tiny settings as a TOML file, as a job's argument."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(config_toml(tiny_config), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def tiny_run(tiny_config: Config, tiny_toml: str) -> Config:
     """A run folder with cohort.h5, plan.json and config.toml; returns its config."""
-    folder = tiny_config.folder
-    folder.mkdir()
-    selection = Selection(
-        expression=tiny_cohort.log2,
-        samples=tiny_cohort.samples,
-        genes=tiny_cohort.genes,
-        variance=tiny_cohort.log2.var(axis=0, dtype=np.float64),
-        dropped=pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str),
-    )
-    cohort.write_cohort(folder / "cohort.h5", selection, tiny_config, "tiny")
-    made = cohort.read_cohort(folder / "cohort.h5", tiny_config)
-    plan = shards.make_plan(
-        made.digest,
-        made.fold,
-        side=made.layouts[0].side,
-        n_genes=len(made.genes),
-        n_decoys=len(made.decoy_gene),
-        replicates=tiny_config.layout.replicates,
-        block=tiny_config.explain.block,
-    )
-    shards.write_plan(folder / "plan.json", plan)
-    (folder / "config.toml").write_text(config_toml(tiny_config), encoding="utf-8")
+    assert prepare.main([tiny_toml]) == 0
     return tiny_config
 
 

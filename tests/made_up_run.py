@@ -14,10 +14,25 @@ from tumorcam.report.results import DECOY_STATISTICS, STATISTICS
 
 VIEWS = ("own", "contrast")
 N_EPOCHS = 6
+DRIVERS_PER_TUMOR = 3  # of fixture tiny_run
 LAYERS = [
     {"name": "conv1", "kind": "Conv2D", "output": [8, 8, 4], "weights": 40},
     {"name": "logits", "kind": "Dense", "output": [4], "weights": 1234},
 ]
+
+
+def finish_run(config: Config, *, with_truth: bool = True) -> Config:
+    """Fill the run of fixture `tiny_run`, whose tumor t has the drivers 3 t, 3 t + 1, 3 t + 2."""
+    made = cohort.read_cohort(config.folder / "cohort.h5", config)
+    tumor, gene = np.arange(len(made.tumors)), np.arange(len(made.genes))
+    drives = gene // DRIVERS_PER_TUMOR == tumor[:, np.newaxis]
+    fill_run(config, drives, np.random.default_rng(0))
+    if with_truth:
+        where = np.argwhere(drives)
+        truth = {"tumor": made.tumors[where[:, 0]], "gene": made.genes[where[:, 1]], "effect": 3.0}
+        table = pd.DataFrame(truth).to_csv(index=False)
+        store.write_text(config.folder / "input" / "truth.csv", table)
+    return config
 
 
 def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Path:
@@ -34,20 +49,23 @@ def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Pa
     for model in plan.models:
         write_model(shards.model_file(folder, model), model.name, made, model.replicate, rng)
     digest = {"cohort_digest": made.digest}
+    hard = rng.normal(size=(len(made.tumor), len(made.tumors)))  # in the same samples for all
     with store.create_file(
         folder / "models" / "baselines.h5", "tumorcam-baselines", digest
     ) as file:
-        for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 2.0)):
-            store.write_dataset(file, name, probabilities(made, sharpness, rng))
-    probability = np.stack([probabilities(made, 3.0, rng) for _ in made.layouts])
+        for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 3.0)):
+            store.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
+    probability = np.stack([probabilities(made, 4.0, hard, rng) for _ in made.layouts])
     write_shard(folder, plan.shards[0], made, probability[0], rng)
     write_significance(folder / "significance.h5", config, made, probability, drives, rng)
     return folder
 
 
-def probabilities(made: Cohort, sharpness: float, rng: np.random.Generator) -> np.ndarray:
+def probabilities(
+    made: Cohort, sharpness: float, hard: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """(samples, tumors) float32 that are mostly right."""
-    logits = rng.normal(size=(len(made.tumor), len(made.tumors)))
+    logits = hard + rng.normal(0, 0.5, hard.shape)
     logits[np.arange(len(made.tumor)), made.tumor] += sharpness
     power = np.exp(2 * logits)
     return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -91,9 +109,7 @@ def write_shard(
     side = made.layouts[shard.replicate].side
     cube = rng.normal(size=(len(sample), side, side)) ** 3
     attributes = {"cohort_digest": made.digest, "shard": shard.name, "n_samples": len(sample)}
-    with store.create_file(
-        shards.shard_file(folder, shard), "tumorcam-shard", attributes
-    ) as file:
+    with store.create_file(shards.shard_file(folder, shard), "tumorcam-shard", attributes) as file:
         store.write_dataset(file, "sample", made.sample[sample])
         store.write_dataset(file, "sample_index", sample)
         store.write_dataset(file, "tumor", made.tumor[sample])
@@ -140,9 +156,7 @@ def write_significance(
                 features = np.concatenate([drives, np.zeros((n_tumors, len(made.decoy_gene)))], 1)
                 source = np.concatenate([np.arange(len(made.genes)), made.decoy_gene])
                 mean = 1.2 * features + input_share * fold_change[:, source]
-                _write_ranking(
-                    file.create_group(f"{method}/{view}"), config, n, mean, recall, rng
-                )
+                _write_ranking(file.create_group(f"{method}/{view}"), config, n, mean, recall, rng)
 
 
 def _write_ranking(
@@ -164,7 +178,15 @@ def _write_ranking(
     ]
     both = {
         name: np.stack([getattr(one, name) for one in by_tumor])
-        for name in ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value")
+        for name in (
+            "score",
+            "sd",
+            "effect",
+            "positive",
+            "positive_low",
+            "positive_high",
+            "p_value",
+        )
     }
     table = {name: values[:, :n_genes] for name, values in both.items()}
     decoys = {name: both[name][:, n_genes:] for name in DECOY_STATISTICS}
@@ -189,5 +211,3 @@ def _write_ranking(
     group.attrs["smallest_q_decoy"] = resolution.smallest_q_decoy
     group.attrs["too_few_decoys"] = resolution.too_few_decoys
     group.attrs["zero_scale_samples"] = 0
-
-

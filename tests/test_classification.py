@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tumorcam import classification
@@ -12,6 +12,7 @@ from tumorcam.errors import ConfigError
 NAN = np.nan
 TUMORS = np.array(["BRCA", "COAD", "LUAD", "READ"])
 seeds = st.integers(0, 2**32 - 1)
+unhurried = settings(deadline=None, max_examples=50)  # others may share the machine
 
 
 def one_hot(predicted, n_tumors):
@@ -41,6 +42,7 @@ def test_score_classifier_by_hand():
     assert found.expected_calibration_error == pytest.approx(0.3)  # sure, and right in 0.7
 
 
+@unhurried
 @given(seeds)
 def test_score_classifier_agrees_with_sklearn(seed):
     rng = np.random.default_rng(seed)
@@ -68,6 +70,7 @@ def test_score_classifier_agrees_with_sklearn(seed):
     )
 
 
+@unhurried
 @given(seeds)
 def test_score_classifier_does_not_depend_on_sample_order(seed):
     rng = np.random.default_rng(seed)
@@ -143,6 +146,7 @@ def test_merged_confusion_by_hand():
     assert found.accuracy == 18 / 20
 
 
+@unhurried
 @given(seeds)
 def test_merging_keeps_samples_and_never_lowers_accuracy(seed):
     confusion = np.random.default_rng(seed).integers(0, 9, (4, 4)) + np.eye(4, dtype=int)

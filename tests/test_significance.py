@@ -12,6 +12,7 @@ from tumorcam.config import SignificanceSettings
 
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)
+unhurried = settings(deadline=None, max_examples=50)  # others may share the machine
 small_scores = st.integers(-4, 4).map(float)  # many ties
 
 
@@ -46,6 +47,7 @@ def test_patient_means_by_hand():
     assert means.tolist() == [[5.0, 0.0], [7.0, 4.0], [2.0, 15.0]]
 
 
+@unhurried
 @given(seeds)
 def test_patient_means_do_not_depend_on_other_genes_or_sample_order(seed):
     rng = np.random.default_rng(seed)
@@ -97,6 +99,7 @@ def test_signed_rank_edges():
     assert significance.signed_rank_p_values(values[:, :0]).shape == (0,)
 
 
+@unhurried
 @given(seeds, st.integers(1, 60))
 def test_signed_rank_depends_on_a_genes_own_values_in_any_order(seed, n):
     rng = np.random.default_rng(seed)
@@ -130,6 +133,7 @@ def test_tumor_statistics_by_hand():
     np.testing.assert_array_equal(found.p_value, [1 / 8, NAN, 5 / 8])
 
 
+@unhurried
 @given(seeds, st.integers(2, 30))
 def test_tumor_statistics_agree_with_numpy_and_do_not_depend_on_other_genes(seed, n):
     values = np.random.default_rng(seed).normal(size=(n, 5))
@@ -160,6 +164,7 @@ def test_tumor_statistics_keep_nan():
     assert found.p_value[1] == 1 / 4
 
 
+@unhurried
 @given(st.integers(1, 400), st.data())
 def test_wilson_interval_agrees_with_scipy(n, data):
     successes = data.draw(st.integers(0, n))
@@ -178,6 +183,7 @@ def test_wilson_interval_of_no_trials_is_nan():
 # multiple testing and decoys
 
 
+@unhurried
 @given(hnp.arrays(float, (3, 5), elements=st.floats(0, 1)), hnp.arrays(bool, (3, 5)))
 def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
     found = significance.benjamini_hochberg(np.where(missing, NAN, p_value))
@@ -201,12 +207,14 @@ def test_decoy_q_values_by_hand():
     }
 
 
+@unhurried
 @given(score_table(6), score_table(4))
 def test_decoy_q_values_agree_with_the_formula(genes, decoys):
     found = significance.decoy_q_values(genes, decoys)
     np.testing.assert_allclose(found, slow_decoy_q_values(genes, decoys), rtol=1e-12)
 
 
+@unhurried
 @given(score_table(6), score_table(4))
 def test_decoy_q_values_never_fall_with_the_score_and_stay_in_bounds(genes, decoys):
     q_decoy = significance.decoy_q_values(genes, decoys).ravel()
@@ -268,6 +276,7 @@ def test_decoys_in_top_by_hand():
 # ranks and replication
 
 
+@unhurried
 @given(score_table(8), seeds)
 def test_rank_genes_agrees_with_scipy_and_leaves_nan_out(score, seed):
     score = np.where(np.random.default_rng(seed).random(score.shape) < 0.2, NAN, score)
@@ -297,6 +306,7 @@ def test_replication_by_hand():
     np.testing.assert_array_equal(found, [[2 / 3, 1 / 3, 0.0], [0.5, 0.5, 0.0], [NAN] * 3])
 
 
+@unhurried
 @given(hnp.arrays(float, (4, 2, 6), elements=small_scores), st.integers(1, 6))
 def test_replication_counts_k_genes_a_model(models, k):
     found = significance.replication(models, k=k)
@@ -307,8 +317,8 @@ def test_replication_counts_k_genes_a_model(models, k):
 # expression
 
 
+@unhurried
 @given(seeds)
-@settings(max_examples=30)
 def test_expression_agrees_with_sklearn_and_numpy(seed):
     rng = np.random.default_rng(seed)
     tumor = rng.permutation(np.repeat([0, 1, 2], [5, 9, 16]))

@@ -1,6 +1,7 @@
 """Text matrices: orientation, separators, compression, annotation columns, and what is wrong."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +48,9 @@ def whole(expression: blocks.Expression) -> np.ndarray:
         lambda text: "\ufeff" + text,
         lambda text: gzip.compress(text.encode()),
         lambda text: text.replace("gene\t", "\t").replace("sample\t", "\t"),
-        lambda text: text.replace("gene\t", "").replace("sample\t", ""),
-        lambda text: ",".join(f'"{c}"' for c in text.replace("\n", "\t\n").split("\t"))
-        .replace('"\n', '\n"')
-        .replace(',"\n', "\n")
-        .replace('\n",', "\n")
-        .rstrip('"'),
+        lambda text: re.sub(r"[^\t\n]+", r'"\g<0>"', text).replace("\t", ","),
     ],
-    ids="tabs commas crlf unended blank-lines bom gzip no-corner r-header quoted".split(),
+    ids="tabs commas crlf unended blank-lines bom gzip no-corner quoted".split(),
 )
 def test_the_same_matrix_in_any_dress(tmp_path, text, change):
     expression = TableExpression(write(tmp_path, change(text)), SAMPLES)
@@ -102,6 +98,18 @@ def test_annotation_columns_come_before_the_first_sample(tmp_path):
     np.testing.assert_array_equal(whole(by_entrez), [[1, 4], [2, 5], [3, 6]])
     with pytest.raises(InputError, match=r"no gene column 'symbol'.* Hugo_Symbol, Entrez_Gene_Id"):
         TableExpression(path, SAMPLES, "symbol")
+
+
+def test_a_header_without_its_corner_as_r_writes_it(tmp_path):
+    expression = TableExpression(write(tmp_path, GENES_IN_ROWS.removeprefix("gene\t")), SAMPLES)
+    assert expression.genes == ["A", "B"]
+    np.testing.assert_array_equal(whole(expression), MATRIX)
+
+
+def test_rows_longer_than_the_header_are_not_shifted(tmp_path):
+    expression = TableExpression(write(tmp_path, "gene\tS1\tS2\nA\t1\t2\t3\n"), SAMPLES)
+    with pytest.raises(InputError, match="line 2 has 3 values; wanted 2"):
+        list(expression.blocks())
 
 
 def test_a_leading_tcga_sample_without_label_is_no_annotation(tmp_path):

@@ -231,6 +231,9 @@ def _of_sample_types(samples: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataF
         msg = f"no sample is of cohort.sample_types = {list(wanted)}; there are: {shown}"
         raise CohortError(msg)
     logger.info("sample types: %s; kept %d samples of %s", shown, len(kept), ", ".join(wanted))
+    lost = sorted(set(samples["tumor"]) - set(kept["tumor"]) - {""})
+    if lost:
+        logger.info("warning: no sample of %s is of these sample types", ", ".join(lost))
     return kept
 
 

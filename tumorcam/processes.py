@@ -17,7 +17,10 @@ LAST_WORDS = 4_000  # characters of a failed process
 
 
 class Cost(NamedTuple):
-    """What processes took: seconds, and peak memory of the largest of them in bytes."""
+    """What processes took: seconds, and peak memory of the largest of them in bytes.
+
+    Linux counts the starting process's own peak too, so start them from a small one.
+    """
 
     seconds: float
     peak_bytes: int

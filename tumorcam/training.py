@@ -25,6 +25,7 @@ from tumorcam.shards import Model, model_file
 
 COLLECTIVE_TIMEOUT = 60.0  # seconds until a dead peer ends the step
 PREDICTION_BATCH = 256  # samples
+INITIAL_SAMPLES = 512  # that set the scale of the initial weights
 HISTORY_COLUMNS = (
     "epoch",
     "training_loss",
@@ -96,6 +97,8 @@ def train_model(
         network = model.new_network(
             config, task.layout, cohort.genes, len(cohort.tumors), config.rng(wanted.name, "weights")
         )
+    sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
+    model.fit_initial_scale(network, sample)
     checkpoints = path.parent / "checkpoints"
     stamp = store.text_digest(repr(sorted(attributes.items())))
     loop = TrainingLoop(config, task, network, strategy, checkpoints / stamp[:12])

@@ -135,3 +135,12 @@ def test_the_pipeline_makes_a_whole_run(slurm, project, capsys):
     assert verify.main(words) == 0, capsys.readouterr().out + output_of_jobs(Path("runs/slurm"))
     assert status.main(words) == 0
     assert Path("runs/tiny/report/index.html").exists()
+
+
+def test_a_failed_stage_cancels_those_behind_it(slurm, project):
+    words = ["my configs/tiny.toml", "--set", "input.expression=absent.tsv"]
+    submit(slurm, "slurm/pipeline.sh", *words)
+    wait_until_done(slurm)
+    said = output_of_jobs(Path("runs/slurm"))
+    assert "absent.tsv" in said and "prepare ended with exit code 1" in said
+    assert [path.name.split("-")[1] for path in Path("runs/slurm").iterdir()] == ["prepare"], said

@@ -42,7 +42,9 @@ def input_settings(config: Config) -> InputSettings:
             "input.expression and input.samples, or run jobs.synthesize first"
         )
         raise InputError(msg)
-    return dataclasses.replace(config.input, expression=str(expression), samples=str(table))
+    return dataclasses.replace(
+        config.input, expression=str(expression), samples=config.input.samples or str(table)
+    )
 
 
 def input_files(settings: InputSettings) -> list[Path]:

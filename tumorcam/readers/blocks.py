@@ -15,8 +15,9 @@ import numpy as np
 from tumorcam.errors import InputError
 from tumorcam.readers.text import MISSING
 
-BLOCK_VALUES = 2**21  # of one block: 16 MiB as float64
+BLOCK_VALUES = 2**19  # of one block: 4 MiB as float64
 COUNTS_PER_MILLION = 1e6
+MAX_VALUE = 1e30  # of any scale; float32, in which a cohort is kept, ends at 3e38
 WHOLE_FLOAT = re.compile(r"(\d+)\.0")  # an Entrez ID that pandas took for a float
 
 
@@ -220,7 +221,7 @@ def _log2(values: np.ndarray, scale: str, library: np.ndarray | None, samples: s
 
 
 def _bad(values: np.ndarray, scale: str) -> np.ndarray:
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) <= MAX_VALUE)  # so are NaN and infinity
     return bad if scale == "as_is" else bad | (values < 0)
 
 

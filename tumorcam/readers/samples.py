@@ -9,7 +9,7 @@ import pandas as pd
 from tumorcam.config import InputSettings
 from tumorcam.errors import InputError
 from tumorcam.logs import logger
-from tumorcam.readers.text import MISSING, full_header, read_lines, separator, split_cells
+from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 
 # Well-known names in order of preference, without case, blanks and punctuation.
 SAMPLE_COLUMNS = tuple(
@@ -60,8 +60,8 @@ def read_table(path: Path) -> pd.DataFrame:
     rows: list[list[str]] = []
     for number, line in lines:
         cells = split_cells(line, comma_or_tab)
-        if not rows:
-            header = full_header(header, cells)
+        if not rows and len(cells) == len(header) + 1:  # R's write.table leaves the corner out
+            header = ["", *header]
         if len(cells) != len(header):
             msg = f"{path} line {number} has {len(cells)} cells; wanted {len(header)} as in line 1"
             raise InputError(msg)

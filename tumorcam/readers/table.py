@@ -10,7 +10,7 @@ from tumorcam.errors import InputError
 from tumorcam.logs import logger
 from tumorcam.readers import blocks
 from tumorcam.readers.blocks import Block, Drop
-from tumorcam.readers.text import MISSING, full_header, read_lines, separator, split_cells
+from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 
 TCGA_BARCODE = re.compile(r"TCGA-\w{2}-\w{4}")
 N_SHOWN = 3  # IDs in a message
@@ -40,7 +40,7 @@ class TableExpression:
     def __init__(self, path: Path, sample_ids: Set[str], gene_column: str = "auto") -> None:
         self.path = path
         self.dropped: list[Drop] = []
-        header = self._read_header()
+        header = self._read_header(sample_ids)
         n_header_hits = sum(name in sample_ids for name in header)
         self._n_lead = _first_sample(header, sample_ids) if n_header_hits else 1
         lead = self._read_lead()
@@ -81,7 +81,7 @@ class TableExpression:
         if rows:
             yield self._block(n_read, rows, columns)
 
-    def _read_header(self) -> list[str]:
+    def _read_header(self, sample_ids: Set[str]) -> list[str]:
         lines = read_lines(self.path)
         _, first = next(lines)
         self._separator = separator(first, self.path)
@@ -90,14 +90,16 @@ class TableExpression:
             msg = f"{self.path} has a header but no rows; download or write it again"
             raise InputError(msg)
         cells = split_cells(second[1], self._separator)
-        header = full_header(split_cells(first, self._separator), cells)
+        header = [name.strip() for name in split_cells(first, self._separator)]
+        if len(cells) == len(header) + 1 and _is_sample(header[0], sample_ids):
+            header = ["", *header]  # R's write.table leaves the corner out
         self._n_skipped = 1
         values = [cell.strip() for cell in cells[1:]]
         if values and not any(_is_number(cell) for cell in values):
             self._n_skipped = 2
             reason = f"a second header row without numbers ({', '.join(values[:N_SHOWN])} ...)"
             self.dropped.append(Drop("row", f"line {second[0]}", reason))
-        return [name.strip() for name in header]
+        return header
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
         """Line number, leading cells and the text of the values, for each row."""
@@ -185,9 +187,13 @@ class TableExpression:
         return values
 
 
+def _is_sample(name: str, sample_ids: Set[str]) -> bool:
+    """Whether a column is a sample's; an unlabelled TCGA sample is one, and no annotation."""
+    return name in sample_ids or TCGA_BARCODE.match(name) is not None
+
+
 def _first_sample(header: list[str], sample_ids: Set[str]) -> int:
-    """Index of the first sample; an unlabelled TCGA sample is one, and no annotation."""
-    return max(1, next(i for i, n in enumerate(header) if n in sample_ids or TCGA_BARCODE.match(n)))
+    return max(1, next(i for i, name in enumerate(header) if _is_sample(name, sample_ids)))
 
 
 def _is_number(cell: str) -> bool:

@@ -24,7 +24,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     InputError
         If the file is missing, empty, no UTF-8 text, or a gzip file that is cut off or damaged.
     """
-    number = 0
+    number, is_blank = 0, True
     try:
         with path.open("rb") as raw:
             is_packed = raw.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC
@@ -33,6 +33,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             )
             for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=1):
                 if line != "\n":
+                    is_blank = False
                     yield number, line.rstrip("\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         msg = (
@@ -46,7 +47,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}; check the paths in [input]"
         raise InputError(msg) from error
-    if number == 0:
+    if is_blank:
         msg = f"{path} is empty; check the paths in [input], or download or write it again"
         raise InputError(msg)
 
@@ -71,8 +72,3 @@ def split_cells(line: str, separator: str) -> list[str]:
     if '"' not in line:
         return line.split(separator)
     return next(csv.reader([line], delimiter=separator))
-
-
-def full_header(header: list[str], first_row: list[str]) -> list[str]:
-    """The header, with the empty corner cell that R's `write.table` leaves out."""
-    return ["", *header] if len(first_row) == len(header) + 1 else header

@@ -1,6 +1,7 @@
 """The classifier in the report: networks, ensembles and baselines on the same held-out samples."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ BASELINE_NAMES = {
 }
 MAX_PAIRS = 10  # most confused pairs shown
 
+Rows = list[dict[Any, Any]]  # a dict a row, by column
+
 
 @dataclass(frozen=True)
 class ClassifierRow:
@@ -41,10 +44,10 @@ class ClassifierSummary:
 
     rows: list[ClassifierRow]
     scores: ClassifierScores
-    tumors: list[dict[str, object]]
-    sources: list[dict[str, object]]
+    tumors: Rows
+    sources: Rows
     confounded: list[str]
-    pairs: list[dict[str, object]]
+    pairs: Rows
     has_merged: bool
 
 
@@ -109,7 +112,7 @@ def ensemble_sizes(n_replicates: int) -> list[int]:
     return sorted({*doubled, n_replicates} - {1})
 
 
-def _tumor_rows(names: np.ndarray, scores: ClassifierScores) -> list[dict[str, object]]:
+def _tumor_rows(names: np.ndarray, scores: ClassifierScores) -> Rows:
     columns = [
         f"{score}{end}" for score in ("precision", "recall") for end in ("", "_low", "_high")
     ]

@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from tumorcam.report.results import Example, TrainedNetwork
+from tumorcam.report.results import Example, TrainedNetwork, method_name
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7785"
-STYLE: dict[str, Any] = {
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7785"
+INK = "#1b2430"
+VIEW_COLORS = {"contrast": BLUE, "own": ORANGE}
+HALO = [withStroke(linewidth=2.2, foreground="white")]  # legible on any colour
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8,
@@ -53,7 +57,7 @@ def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
     figure, axes = _figure(2.0 + INCHES_PER_TUMOR * n, 1.3 + INCHES_PER_TUMOR * n)
     _heat_map(figure, axes, share, "Blues", (0, 1), "share of the true tumor's samples")
     for row, column in np.argwhere(confusion > 0):
-        color = "white" if share[row, column] > 0.55 else "#1b2430"
+        color = "white" if share[row, column] > 0.55 else INK
         text = str(confusion[row, column])
         axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
     _label(axes.xaxis, tumors, "called tumor")
@@ -71,18 +75,16 @@ def learning_figure(networks: Sequence[TrainedNetwork]) -> Figure:
         (panels[0], "validation_loss", BLUE, "validation"),
         (panels[1], "validation_accuracy", BLUE, "validation"),
     )
-    thin = {"linewidth": 0.7, "alpha": max(0.2, min(1.0, 6 / len(networks)))}
+    faint = max(0.25, min(1.0, 6 / len(networks)))
     for axes, column, color, label in curves:
-        for i, network in enumerate(networks):
+        for network in networks:
             history = network.history
-            axes.plot(
-                history["epoch"], history[column], color=color, label=label if i == 0 else None,
-                **thin,
-            )  # fmt: skip
-            best = history[history["epoch"] == network.best_epoch]
+            axes.plot(history["epoch"], history[column], color=color, lw=0.7, alpha=faint)
             if label == "validation":
+                best = history[history["epoch"] == network.best_epoch]
                 axes.plot(best["epoch"], best[column], "o", color=color, mfc="white", ms=3.5)
-    panels[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats), with mixup")
+        axes.plot([], [], color=color, label=label)
+    panels[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     panels[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
     panels[0].legend()
     for axes in panels:
@@ -103,16 +105,31 @@ def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float)
     """
     figure, panels = _panels(len(curves), width=3.1, height=2.9)
     for axes, (method, views) in zip(panels, curves.items(), strict=True):
-        for (view, curve), color in zip(views.items(), (BLUE, ORANGE), strict=False):
+        for view, curve in sorted(views.items()):
+            color = VIEW_COLORS[view]
             axes.plot(curve["genes"], curve["estimated_false"], color=color, label=view)
         most = max([10.0, *(curve["genes"].max() for curve in views.values() if len(curve))])
         called = np.array([1.0, most])
         axes.plot(called, called, ":", color=GREY, linewidth=0.8, label="all false")
-        axes.plot(called, level * called, "--", color=GREY, linewidth=0.8, label=f"{level:g} false")
-        axes.set(xscale="log", yscale="log", title=method, xlabel="(tumor, gene) pairs called")
+        axes.plot(
+            called,
+            level * called,
+            "--",
+            color=GREY,
+            linewidth=0.8,
+            label=f"{100 * level:g} % false",
+        )
+        axes.set(
+            xscale="log",
+            yscale="log",
+            title=method_name(method),
+            xlabel="(tumor, gene) pairs called",
+        )
         axes.set_ylim(bottom=0.5)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+            axis.set_major_formatter(
+                lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"
+            )
     panels[0].set_ylabel("of these estimated false")
     panels[0].legend()
     return figure
@@ -149,7 +166,7 @@ def heat_map_figure(
     figure, axes = _figure(2.6 + INCHES_PER_TUMOR * len(tumors), height)
     _heat_map(figure, axes, share, "PuOr_r", (-1, 1), "score / gene's largest absolute score")
     gene, tumor = np.nonzero(learned.T)
-    axes.plot(tumor, gene, "o", color="#1b2430", ms=1.8, linestyle="none")
+    axes.plot(tumor, gene, "o", color=INK, ms=1.8, linestyle="none")
     _label(axes.xaxis, tumors, "tumor")
     _label(axes.yaxis, genes, "gene")
     axes.tick_params(axis="x", rotation=90)
@@ -160,10 +177,10 @@ def heat_map_figure(
 @mpl.rc_context(STYLE)
 def example_figure(example: Example) -> Figure:
     """A sample's input image beside its saliency, the highest pixels ringed and named."""
-    figure, panels = _panels(2, width=4.0, height=3.5, extra_width=1.5)
+    figure, panels = _panels(2, width=3.3, height=3.9, extra_width=1.3)
     limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
     images = (example.image, example.saliency)
-    titles = ("Input: expression", f"Saliency: {example.method}")
+    titles = ("Input: expression", f"Saliency: {method_name(example.method)}")
     units = ("training SD from the mean", "signed, logits per training SD")
     order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:RINGS]
     side = example.image.shape[1]
@@ -175,10 +192,13 @@ def example_figure(example: Example) -> Figure:
         axes.set(title=title, xticks=[], yticks=[])
         for number, feature in enumerate(order, start=1):
             row, column = divmod(int(example.pixel[feature]), side)
-            axes.plot(column, row, "o", mfc="none", mec="#1b2430", mew=0.9, ms=7)
+            axes.plot(
+                column, row, "o", mfc="none", mec=INK, mew=0.9, ms=7, path_effects=HALO,
+            )  # fmt: skip
             axes.annotate(
-                str(number), (column, row), (4, 3), textcoords="offset points", fontsize=6.5
-            )
+                str(number), (column, row), (4, 3), textcoords="offset points", fontsize=6.5,
+                path_effects=HALO,
+            )  # fmt: skip
     names = [f"{i}  {example.labels[feature]}" for i, feature in enumerate(order, start=1)]
     panels[1].text(
         1.06, 0.98, "\n".join(names), transform=panels[1].transAxes, va="top", linespacing=1.6
@@ -217,7 +237,7 @@ def png_bytes(figure: Figure) -> bytes:
 def _save(figure: Figure, stream: Any, **options: Any) -> None:
     with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, bbox_inches="tight", **options)
+        figure.savefig(stream, **options)
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -247,7 +267,9 @@ def _heat_map(
         edgecolors="white", linewidth=0.4,
     )  # fmt: skip
     axes.invert_yaxis()
-    figure.colorbar(drawn, ax=axes, label=unit, shrink=0.5, aspect=30, pad=0.02)
+    figure.colorbar(
+        drawn, ax=axes, label=unit, location="top", shrink=0.5, aspect=35, pad=0.02, anchor=(0, 1)
+    )
     axes.spines[:].set_visible(False)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -19,7 +18,7 @@ from tumorcam.logs import logger
 from tumorcam.report import figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.results import Ranking, Run
-from tumorcam.report.summary import RankingSummary, method_name, summarise_ranking
+from tumorcam.report.summary import RankingSummary, summarise_ranking
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
@@ -139,7 +138,7 @@ def _figures(
     shown = figures.heat_map_genes(first.statistics["rank"])
     curves: dict[str, dict[str, Any]] = {}
     for one in rankings:
-        curves.setdefault(method_name(one.method), {})[one.view] = one.decoy_curve
+        curves.setdefault(one.method, {})[one.view] = one.decoy_curve
     yield (
         "genes",
         f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {rankings[0].name}. Colour: score "

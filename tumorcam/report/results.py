@@ -23,6 +23,11 @@ MODEL_TYPE = "tumorcam-model"
 BASELINES_TYPE = "tumorcam-baselines"
 SHARD_TYPE = "tumorcam-shard"
 BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
+METHOD_NAMES = {
+    "guided_grad_cam": "Guided Grad-CAM",
+    "guided_backprop": "Guided backpropagation",
+    "gradient_x_input": "Gradient × input",
+}
 STATISTICS = (
     "score", "sd", "effect", "positive", "positive_low", "positive_high",
     "p_value", "q_value", "q_decoy", "replication", "rank",
@@ -148,6 +153,11 @@ class Run:
     baselines: Baselines
     example: Example | None
     truth: PlantedTruth | None
+
+
+def method_name(method: str) -> str:
+    """The method as a reader knows it."""
+    return METHOD_NAMES.get(method, method)
 
 
 def read_run(config: Config) -> Run:

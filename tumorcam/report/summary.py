@@ -7,21 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tumorcam.report.results import Ranking, Run
+from tumorcam.report.results import Ranking, Run, method_name
 from tumorcam.report.tables import gene_table
 from tumorcam.truth import TOP, TruthScores, score_against_truth
 
-METHOD_NAMES = {
-    "guided_grad_cam": "Guided Grad-CAM",
-    "guided_backprop": "Guided backpropagation",
-    "gradient_x_input": "Gradient × input",
-}
 EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "untestable")
 BLIND_SHARE = 0.5  # of a blind ranking's decoys in the top: from here on it reflects the input
-GUIDED_OWN = (
-    "Own views of guided methods largely re-read the input: a network trained on shuffled labels "
-    "gives much the same ranking (Adebayo 2018, Nie 2018). Rely on the contrast view."
+MIXED_SHARE = (
+    0.5  # of the top pairs that are expression-driven: from here on it is partly the input
 )
+GUIDED_OWN = "Own views of guided methods largely re-read the input; rely on the contrast."
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,15 @@ class TopGenes:
 class RankingSummary:
     """One method and view as the page shows it.
 
-    `counts` are (tumor, gene) pairs by evidence; `decoys_in_top` the mean over tumors of false
-    genes in the top 20, `blind` what a ranking that ignores the training would have there.
+    `counts` are (tumor, gene) pairs by evidence; `expression_share` is the share of the tumors'
+    top 20 that is graded expression-driven; `decoys_in_top` the mean over tumors of false genes in
+    the top 20, `blind` what a ranking that ignores the training would have there.
     """
 
     method: str
     view: str
     counts: Mapping[str, int]
+    expression_share: float
     decoys_in_top: float
     blind: float
     smallest_q_decoy: float
@@ -70,15 +67,12 @@ class RankingSummary:
         return f"{method_name(self.method)}, {self.view}"
 
 
-def method_name(method: str) -> str:
-    """The method as a reader knows it."""
-    return METHOD_NAMES.get(method, method)
-
-
 def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
     """A ranking's counts, verdict and top genes."""
     results, thresholds = run.results, run.config.significance
     counts = {grade: int((ranking.evidence == grade).sum()) for grade in EVIDENCE}
+    in_top = ranking.statistics["rank"] <= TOP
+    expression_share = float((ranking.evidence == "expression-driven")[in_top].mean())
     known = ranking.decoys_in_top_20[~np.isnan(ranking.decoys_in_top_20)]
     decoys_in_top = float(known.mean()) if known.size else math.nan
     blind = blind_decoys(len(results.genes), len(results.decoy_gene))
@@ -94,13 +88,15 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
         method=ranking.method,
         view=ranking.view,
         counts=counts,
+        expression_share=expression_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
         zero_scale_samples=ranking.zero_scale_samples,
         verdict=judge_ranking(
-            counts,
+            counts["learned"],
+            expression_share=expression_share,
             decoys_in_top=decoys_in_top,
             blind=blind,
             guided_own=ranking.method.startswith("guided") and ranking.view == "own",
@@ -125,52 +121,68 @@ def called_words(n_learned: int, q_decoy: float) -> str:
     if n_learned == 0:
         return "No (tumor, gene) pair is graded learned."
     return (
-        f"Of {n_learned:,} (tumor, gene) pairs graded learned, at most {100 * q_decoy:g} % (about "
-        f"{math.ceil(q_decoy * n_learned):,}) are expected to be ones that the network does not use."
+        f"Of {n_learned:,} (tumor, gene) pairs graded learned, at most {100 * q_decoy:g} % "
+        f"(about {math.ceil(q_decoy * n_learned):,}) are expected to be ones that the network does "
+        "not use."
     )
 
 
 def judge_ranking(
-    counts: Mapping[str, int], *, decoys_in_top: float, blind: float, guided_own: bool
+    n_learned: int,
+    *,
+    expression_share: float,
+    decoys_in_top: float,
+    blind: float,
+    guided_own: bool,
 ) -> Verdict:
     """Whether a ranking reflects the network or only its input.
 
     Parameters
     ----------
-    counts : mapping
-        (tumor, gene) pairs by evidence.
+    n_learned : int
+        (tumor, gene) pairs graded learned.
+    expression_share : float
+        Share of the tumors' top 20 that is graded expression-driven.
     decoys_in_top, blind : float
         False genes in the top 20, measured and of a ranking that ignores the training; NaN
         without decoys.
     guided_own : bool
         The own view of a guided method, which carries a warning of its own.
+
+    References
+    ----------
+    Adebayo et al. 2018, doi:10.48550/arXiv.1810.03292; Nie et al. 2018,
+    doi:10.48550/arXiv.1805.07039 (guided maps re-read the input).
     """
-    n_learned, n_expression = counts["learned"], counts["expression-driven"]
-    in_words = f"{decoys_in_top:.1f} of the top {TOP} places (blind to the training: {blind:.1f})"
+    decoys = f"{decoys_in_top:.1f} of the top {TOP} places"
     if math.isnan(decoys_in_top):
-        verdict = Verdict(
-            "unknown",
-            "Without decoys nobody can tell whether this follows the network or its input.",
-        )
+        level = "unknown"
+        text = "Without decoys nobody can tell whether this follows the network or its input."
     elif decoys_in_top >= BLIND_SHARE * blind:
-        verdict = Verdict(
-            "input",
-            "Reflects the input, not what the network learned: genes that it could not learn "
-            f"fill an estimated {in_words}.",
+        level = "input"
+        text = (
+            "Reflects the input, not what the network learned: genes that it could not have "
+            f"learned fill an estimated {decoys}; blind to the training it would be {blind:.1f}."
         )
     elif n_learned == 0:
-        verdict = Verdict(
-            "none", f"Not shown to reflect the network: decoys fill {in_words} and no pair is learned."
+        level = "none"
+        text = (
+            f"Not shown to reflect the network: no pair is learned, and genes that it could not "
+            f"have learned fill an estimated {decoys}."
         )
-    elif n_expression > n_learned:
-        verdict = Verdict(
-            "mixed",
-            f"Partly the input: {n_expression:,} pairs of the tumors' top lists are only "
-            f"expression-driven, {n_learned:,} learned.",
+    elif expression_share >= MIXED_SHARE:
+        level = "mixed"
+        text = (
+            f"Partly the input: {100 * expression_share:.0f} % of the tumors' top {TOP} genes are "
+            "only expression-driven. Trust the ones graded learned."
         )
     else:
-        verdict = Verdict("network", f"Reflects the network: decoys fill {in_words}.")
-    return Verdict(verdict.level, f"{verdict.text} {GUIDED_OWN}") if guided_own else verdict
+        level = "network"
+        text = (
+            "Reflects what the network learned: genes that it could not have learned fill an "
+            f"estimated {decoys}."
+        )
+    return Verdict(level, f"{text} {GUIDED_OWN}" if guided_own else text)
 
 
 def _top_genes(run: Run, ranking: Ranking) -> list[TopGenes]:

@@ -1,0 +1,196 @@
+import ast
+import dataclasses
+from pathlib import Path
+
+import h5py
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stub_run import expected, flip_bit, write_stub, write_stubs
+
+from tumorcam import audit, shards
+from tumorcam.audit import BROKEN, MISSING, WHOLE
+from tumorcam.config import Config, config_from_tables, config_tables
+
+N_MODELS = 4  # of the tiny run: 2 replicates x 2 folds
+
+
+def states(findings):
+    return [finding.state for finding in findings]
+
+
+def only_broken(findings):
+    broken = [finding for finding in findings if finding.state != WHOLE]
+    assert len(broken) == 1, [finding.fault for finding in broken]
+    return broken[0]
+
+
+def file_of(config: Config, name: str) -> Path:
+    (path,) = [file.path for file in expected(config) if str(file.path).endswith(name)]
+    return path
+
+
+def changed(config: Config, section: str, **values) -> Config:
+    tables = config_tables(config)
+    tables[section] |= values
+    return config_from_tables(tables, source="test")
+
+
+@pytest.fixture
+def finished(tiny_run):
+    write_stubs(tiny_run)
+    return tiny_run
+
+
+def test_a_finished_run_is_whole(finished):
+    for deep in (False, True):
+        assert set(states(audit.audit_run(finished, deep=deep))) == {WHOLE}
+    n = audit.count_states(audit.audit_run(finished))
+    assert n["cohort"][WHOLE] == 1
+    assert n["models"][WHOLE] == N_MODELS + 1, "and the baselines"
+    plan = shards.read_plan(finished.folder / "plan.json")
+    assert n["shards"][WHOLE] == len(plan.shards)
+
+
+def test_the_models_stand_in_the_order_of_the_train_tasks(tiny_run):
+    plan = shards.read_plan(tiny_run.folder / "plan.json")
+    models = [file.path for file in expected(tiny_run) if file.stage == "models"]
+    names = [path.parent.name if path.stem == "model" else path.stem for path in models]
+    assert names == plan.train_tasks
+
+
+def test_a_prepared_run_lacks_all_but_the_cohort(tiny_run):
+    found = audit.audit_run(tiny_run)
+    assert states(found) == [WHOLE, *[MISSING] * (len(found) - 1)]
+    assert audit.train_array(tiny_run, found) == "0-4"
+
+
+def test_without_a_plan_the_cohort_is_missing(tiny_config):
+    (finding,) = audit.audit_run(tiny_config)
+    assert finding.state == MISSING and "run jobs.prepare" in finding.fault
+    assert audit.train_array(tiny_config, [finding]) == "0-4", "what the settings ask for"
+
+
+def spoil_attribute(name, value):
+    def spoil(path):
+        with h5py.File(path, "a") as file:
+            file.attrs[name] = value
+
+    return spoil
+
+
+SHARD = "shards/r01-f00-b0001.h5"
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        (SHARD, lambda path: path.unlink(), f"{SHARD} does not exist; run jobs.explain"),
+        (SHARD, lambda path: path.write_bytes(b""), "cannot be read"),
+        (SHARD, spoil_attribute("complete", False), "incomplete"),
+        (SHARD, spoil_attribute("cohort_digest", "other"), "made from another cohort.h5"),
+        (SHARD, spoil_attribute("model_digest", "other"), "made from another model.h5"),
+        (SHARD, spoil_attribute("shard", "r00-f00-b0000"), "its shard is 'r00-f00-b0000', wanted"),
+        (SHARD, spoil_attribute("n_samples", 1), "its n_samples is "),
+        ("baselines.h5", spoil_attribute("cohort_digest", ""), "run jobs.train"),
+        ("significance.h5", spoil_attribute("cohort_digest", "x"), "run jobs.reduce"),
+        ("saliency.h5", spoil_attribute("encoding-type", "x"), "wanted 'tumorcam-saliency'"),
+        ("index.html", lambda path: path.write_text(""), "empty; delete it, then run jobs.report"),
+    ],
+)  # fmt: skip
+def test_one_fault_is_found_and_named(finished, name, spoil, words):
+    spoil(file_of(finished, name))
+    finding = only_broken(audit.audit_run(finished))
+    assert str(finding.file.path).endswith(name)
+    assert words in finding.fault
+
+
+def test_a_wrong_size_is_found(finished):
+    (shard,) = [file for file in expected(finished) if str(file.path).endswith(SHARD)]
+    shapes = dict(shard.shapes) | {"own/gradient_x_input": (3, 7)}
+    write_stub(finished, dataclasses.replace(shard, shapes=shapes))
+    fault = only_broken(audit.audit_run(finished)).fault
+    assert "/own/gradient_x_input has shape (3, 7), wanted" in fault
+
+
+def test_only_a_deep_look_sees_a_flipped_bit(finished):
+    flip_bit(file_of(finished, SHARD))
+    assert set(states(audit.audit_run(finished))) == {WHOLE}
+    assert "damaged" in only_broken(audit.audit_run(finished, deep=True)).fault
+
+
+def test_a_retrained_model_breaks_its_shards_alone(finished):
+    model = file_of(finished, "r00-f01/model.h5")
+    spoil_attribute("digest", "retrained")(model)
+    broken = [f.file.path.name for f in audit.audit_run(finished) if f.state == BROKEN]
+    assert broken and all(name.startswith("r00-f01-") for name in broken)
+
+
+def test_a_new_cohort_breaks_everything_made_from_the_old(finished):
+    spoil_attribute("digest", "new")(finished.folder / "cohort.h5")
+    n = audit.count_states(audit.audit_run(finished))
+    assert n["cohort"][BROKEN] == 1, "the plan is of the old one too"
+    assert n["models"] == {WHOLE: 0, MISSING: 0, BROKEN: N_MODELS + 1}
+    assert n["shards"][WHOLE] == 0
+    assert audit.train_array(finished, audit.audit_run(finished)) == "0-4"
+
+
+def test_other_settings_break_what_depends_on_them(finished):
+    config = changed(finished, "training", epochs=9)
+    found = audit.audit_run(config)
+    n = audit.count_states(found)
+    assert n["models"] == {WHOLE: 1, MISSING: 0, BROKEN: N_MODELS}
+    assert n["shards"][BROKEN] == 0
+    assert "training.epochs: 2 -> 9" in next(f.fault for f in found if f.state == BROKEN)
+    assert audit.train_array(config, found) == "0-3"
+    moved = changed(finished, "run", name="another name", threads_per_rank=8)
+    assert set(states(audit.audit_run(moved))) == {WHOLE}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "text"),
+    [([], ""), ([7], "7"), ([0, 1], "0-1"), ([0, 1, 2, 3, 7], "0-3,7"), ([1, 3, 5], "1,3,5")],
+)
+def test_array_text_by_hand(tasks, text):
+    assert audit.array_text(tasks) == text
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_array_text_says_exactly_the_tasks(tasks):
+    text = audit.array_text(sorted(tasks))
+    said = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        said |= set(range(int(first), int(last or first) + 1))
+    assert said == tasks
+
+
+def test_the_commands_that_go_on(finished):
+    assert audit.next_commands(finished, audit.audit_run(finished), ["c.toml"]) == []
+    file_of(finished, "r00-f01/model.h5").unlink()
+    file_of(finished, "baselines.h5").unlink()
+    arguments = ["my configs/c.toml", "--set", "run.name=a;b"]
+    assert audit.next_commands(finished, audit.audit_run(finished), arguments) == [
+        "sbatch --array=1,4 slurm/train.sh 'my configs/c.toml' --set 'run.name=a;b'",
+        "sbatch slurm/explain.sh 'my configs/c.toml' --set 'run.name=a;b'",
+        "sbatch slurm/reduce.sh 'my configs/c.toml' --set 'run.name=a;b'",
+        "sbatch slurm/report.sh 'my configs/c.toml' --set 'run.name=a;b'",
+    ]
+
+
+def test_whole_models_are_not_trained_again(finished):
+    file_of(finished, "genes.csv").unlink()
+    assert audit.next_commands(finished, audit.audit_run(finished), ["c.toml"]) == [
+        "sbatch slurm/report.sh c.toml"
+    ]
+
+
+def test_kinds_are_what_the_writing_modules_say():
+    """The modules are read as text: importing them would need TensorFlow."""
+    said = {}
+    for path in (Path(__file__).parents[1] / "tumorcam").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                said[f"{path.stem}.{ast.unparse(node.targets[0])}"] = node.value.value
+    assert said["model.ENCODING_TYPE"] == audit.MODEL_TYPE
+    assert said["baselines.ENCODING_TYPE"] == audit.BASELINES_TYPE
