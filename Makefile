@@ -52,8 +52,10 @@ lint: .venv/dev.stamp
 	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.lock
 	@touch $@
 
-# setuptools and wheel are named, since freeze leaves them out and the editable install needs them.
+# Under the oldest Python, since newer packages drop it; setuptools and wheel build the project itself.
 lock: .venv/run.stamp
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	    echo "lock: .venv must be of Python 3.11: rm -r .venv; make PYTHON=python3.11 lock" >&2; exit 1; }
 	@echo "lock: newest versions within setup.cfg, in a fresh environment"
 	@$(BIN)/python -m venv --clear .venv-lock
 	@.venv-lock/bin/python $(PIP_INSTALL) 'setuptools>=77,<81' wheel

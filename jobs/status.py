@@ -74,7 +74,8 @@ def _print_state(
     for stage, n in audit.count_states(findings).items():
         print(f"{stage:14}{n[audit.WHOLE]:8}{n[audit.MISSING]:9}{n[audit.BROKEN]:8}")
     faults = [finding.fault for finding in findings if finding.state == audit.BROKEN]
-    print(*(f"broken: {fault}" for fault in faults[:MAX_FAULTS]), sep="\n")
+    for fault in faults[:MAX_FAULTS]:
+        print(f"broken: {fault}")
     if len(faults) > MAX_FAULTS:
         print(f"and {len(faults) - MAX_FAULTS} more")
     commands = audit.next_commands(config, findings, arguments)

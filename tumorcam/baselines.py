@@ -31,7 +31,9 @@ def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
         logger.info("baselines are there already")
         return
     expression = cohort.expression()
-    probability = {name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32) for name in METHODS}
+    probability = {
+        name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32) for name in METHODS
+    }
     with threadpool_limits(n_threads):
         for fold in progress(range(cohort.n_folds), "baselines", "folds"):
             held_out = cohort.fold == fold

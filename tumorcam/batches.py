@@ -104,8 +104,8 @@ class BatchMaker:
         first = order[(step * size + np.arange(size)) % n_samples]
         rng = self.config.rng(self.name, "batch", epoch, step)
         second = rng.integers(0, n_samples, size)
-        share = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
-        share = share.astype(np.float32)[:, None]
+        drawn = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
+        share = drawn.astype(np.float32)[:, None]
         masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
         noise = self._pixel_noise(rng)
         features = share * self.data.features[first] + (1 - share) * self.data.features[second]
@@ -130,7 +130,9 @@ class BatchMaker:
             added = training.input_noise * rng.standard_normal(shape, dtype=np.float32)
         kept = np.ones((1, 1), np.float32)
         if training.input_dropout:
-            kept = (rng.random(shape, dtype=np.float32) >= training.input_dropout).astype(np.float32)
+            kept = (rng.random(shape, dtype=np.float32) >= training.input_dropout).astype(
+                np.float32
+            )
         return added, kept
 
 

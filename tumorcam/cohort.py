@@ -98,10 +98,11 @@ def write_cohort(
         n_tumors=len(tumors),
         rng=config.rng("decoys"),
     )
+    kind, tree = config.layout.kind, None
+    if kind == "coexpression":
+        tree = layout.coexpression_tree(selection.expression)
     layouts = [
-        layout.make_layout(
-            config.layout.kind, selection.variance, decoy_gene, config.rng("layout", r)
-        )
+        layout.make_layout(kind, selection.variance, decoy_gene, config.rng("layout", r), tree)
         for r in range(config.layout.replicates)
     ]
     with store.create_file(path, ENCODING_TYPE, cohort_attributes(config, input_digest)) as file:

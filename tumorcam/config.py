@@ -19,6 +19,7 @@ TCGA_22_TUMORS = tuple(
     "BLCA BRCA CESC COAD ESCA GBM HNSC KIRC KIRP LAML LGG "
     "LIHC LUAD LUSC OV PAAD PRAD READ SKCM STAD THCA UCEC".split()
 )
+METHODS = ("guided_grad_cam", "guided_backprop", "gradient_x_input")
 
 
 def setting(
@@ -116,7 +117,9 @@ class SplitSettings:
 class LayoutSettings:
     """`[layout]`: where genes and decoys stand on the image."""
 
-    kind: str = setting("random", "map from gene to pixel", choices=("random", "variance"))
+    kind: str = setting(
+        "random", "map from gene to pixel", choices=("random", "variance", "coexpression")
+    )
     replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
     decoys: str = setting(
         "auto", "decoys: auto (max(0.1, 2/tumors) of the genes), a share such as 0.3, or none"
@@ -161,15 +164,9 @@ class TrainingSettings:
 class ExplainSettings:
     """`[explain]`: saliency of held-out samples."""
 
-    methods: tuple[str, ...] = setting(
-        ("guided_grad_cam", "guided_backprop", "gradient_x_input"),
-        "methods of the shards",
-        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
-    )
+    methods: tuple[str, ...] = setting(METHODS, "methods of the shards", choices=METHODS)
     cubes: tuple[str, ...] = setting(
-        ("guided_grad_cam",),
-        "methods whose whole images are kept as saliency cubes",
-        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
+        ("guided_grad_cam",), "methods whose saliency cubes (images) are kept", choices=METHODS
     )
     rivals: int = setting(3, "rival tumors a sample is contrasted with", low=1)
     block: int = setting(256, "samples of one shard", unit="samples", low=1)
@@ -196,11 +193,7 @@ class SignificanceSettings:
 class ReportSettings:
     """`[report]`: what the page shows first."""
 
-    method: str = setting(
-        "gradient_x_input",
-        "method shown first",
-        choices=("guided_grad_cam", "guided_backprop", "gradient_x_input"),
-    )
+    method: str = setting("gradient_x_input", "method shown first", choices=METHODS)
     view: str = setting("contrast", "view shown first", choices=("own", "contrast"))
     top: int = setting(20, "genes shown a tumor", unit="genes", low=1)
 

@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
 
 from tumorcam.errors import CohortError, ConfigError, ModelError
 
 MIN_DECOY_SHARE = 0.1  # SCIENCE: D = G * min(1, max(0.1, 2 / tumors))
 DECOYS_PER_TUMOR = 2.0
+MAX_REDRAWS = 1000  # of the decoys beside their own gene: about 8 * decoys / genes at first
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,39 @@ def choose_decoys(
     return np.sort(rng.choice(len(genes), n_decoys, replace=False)).astype(np.int32)
 
 
+def coexpression_tree(expression: np.ndarray) -> np.ndarray:
+    """Average-linkage tree of the genes by 1 - Pearson correlation over all samples.
+
+    It is made once for all replicates. Time and memory grow with the square of the genes: 0.5 s
+    for 2,000 genes; 20 s and 1.8 GB for 11,449 (two cores, 5,000 samples).
+
+    Parameters
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1); no labels are used. A constant gene counts as uncorrelated with all others.
+
+    Returns
+    -------
+    (genes - 1, 4) float64
+        In the form of `scipy.cluster.hierarchy.linkage`.
+    """
+    n_genes = expression.shape[1]
+    if n_genes == 1:
+        return np.empty((0, 4))
+    unit = expression - expression.mean(axis=0)
+    constant = np.ptp(expression, axis=0) == 0  # their deviations may be rounding errors
+    unit[:, constant] = 0
+    unit /= np.where(constant, 1, np.linalg.norm(unit, axis=0))
+    correlation = squareform(unit.T @ unit, checks=False)  # (genes * (genes - 1) / 2,)
+    return hierarchy.linkage(np.clip(1.0 - correlation, 0, 2), "average")
+
+
 def make_layout(
-    kind: str, variance: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+    kind: str,
+    variance: np.ndarray,
+    decoy_gene: np.ndarray,
+    rng: np.random.Generator,
+    tree: np.ndarray | None = None,
 ) -> GeneLayout:
     """One replicate's layout.
 
@@ -85,25 +119,84 @@ def make_layout(
     ----------
     kind : str
         "random": every gene and decoy on a pixel of its own at random; "variance": genes row by
-        row from the most variable down, each decoy after a randomly drawn gene but never beside
-        its own.
+        row from the most variable down; "coexpression": genes as the tree's leaves, each of its
+        forks flipped at random, along a Hilbert curve. In the last two each decoy follows a
+        randomly drawn gene, but never beside its own.
     variance : (genes,) float
         Over all samples; no labels are used.
     decoy_gene : (decoys,) int32
+    tree : (genes - 1, 4) float64, optional
+        From `coexpression_tree`; needed by "coexpression" alone.
+
+    Raises
+    ------
+    CohortError
+        If the image is too small for decoys to stand apart from their gene.
     """
-    n_genes, n_features = len(variance), len(variance) + len(decoy_gene)
+    n_features = len(variance) + len(decoy_gene)
     side = image_side(n_features)
     if kind == "random":
         pixel = rng.permutation(side * side)[:n_features]
         return GeneLayout(side, pixel.astype(np.int32), decoy_gene)
-    order = np.argsort(-variance, kind="stable")
-    for _ in range(100):  # a decoy lands beside its own gene with probability of about 8 / genes
-        host = rng.integers(0, n_genes, len(decoy_gene))
-        position = np.concatenate([np.argsort(order, kind="stable").astype(float), host + 0.5])
-        pixel = np.argsort(np.argsort(position, kind="stable"), kind="stable")
+    if kind == "variance":
+        order = np.argsort(-variance, kind="stable")
+        return _along_curve(order, np.arange(side * side), decoy_gene, rng)
+    assert tree is not None, "write_cohort makes the tree"
+    return _along_curve(flipped_leaves(tree, rng), hilbert_curve(side), decoy_gene, rng)
+
+
+def flipped_leaves(tree: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(leaves,) int: a tree's leaves from left to right, each fork flipped by a fair coin.
+
+    Parameters
+    ----------
+    tree : (leaves - 1, 4) float64
+        In the form of `scipy.cluster.hierarchy.linkage`.
+    """
+    n_leaves = len(tree) + 1
+    forks = tree[:, :2].astype(np.int64)
+    forks = np.where(rng.random((len(tree), 1)) < 0.5, forks, forks[:, ::-1])
+    n_below = np.concatenate([np.ones(n_leaves), tree[:, 3]]).astype(np.int64)
+    start = np.zeros(len(n_below), np.int64)  # position of each node's first leaf
+    for fork in range(len(forks) - 1, -1, -1):
+        left, right = forks[fork]
+        start[left] = start[n_leaves + fork]
+        start[right] = start[left] + n_below[left]
+    return np.argsort(start[:n_leaves])
+
+
+def hilbert_curve(side: int) -> np.ndarray:
+    """(side * side,) int: row-major pixels of a square in the order of a Hilbert curve.
+
+    The curve fills the next power of two and is cut to the square, so that some steps jump.
+
+    References
+    ----------
+    Hilbert 1891, doi:10.1007/BF01199431.
+    """
+    visit = np.zeros((1, 1), np.int64)  # enters at the top left, leaves at the top right
+    while len(visit) < side:
+        n = visit.size
+        last = visit[::-1, ::-1].T + 3 * n
+        visit = np.block([[visit.T, last], [visit + n, visit + 2 * n]])
+    return np.argsort(visit[:side, :side], axis=None)
+
+
+def _along_curve(
+    order: np.ndarray, curve: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+) -> GeneLayout:
+    """Genes in their order along a curve of pixels, decoys inserted after random genes."""
+    n_genes, side = len(order), math.isqrt(len(curve))
+    rank = np.argsort(order, kind="stable").astype(float)
+    host = rng.integers(0, n_genes, len(decoy_gene))
+    for _ in range(MAX_REDRAWS):
+        position = np.concatenate([rank, host + 0.5])
+        pixel = curve[np.argsort(np.argsort(position, kind="stable"), kind="stable")]
         layout = GeneLayout(side, pixel.astype(np.int32), decoy_gene)
-        if not beside_own_gene(layout).any():
+        beside = beside_own_gene(layout)
+        if not beside.any():
             return layout
+        host[beside] = rng.integers(0, n_genes, beside.sum())  # only these: others moved little
     msg = f"{len(decoy_gene)} decoys of {n_genes} genes cannot all stand apart from their own gene"
     raise CohortError(msg)
 

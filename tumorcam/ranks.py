@@ -29,6 +29,11 @@ class Ranks:
         """Whether this is rank 0."""
         return self.rank == 0
 
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        if self.comm is not None:
+            self.comm.Barrier()
+
     def gather(self, value: Any) -> list[Any] | None:
         """Every rank's value in rank order on rank 0, None elsewhere."""
         return [value] if self.comm is None else self.comm.gather(value)

@@ -78,7 +78,9 @@ class Explainer:
             {name: value.numpy()[:n_samples] for name, value in maps.items()},
         )
 
-    def _explain(self, images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _explain(
+        self, images: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         inputs, value = [], images
         for layer in self._layers:
             inputs.append(value)
@@ -87,7 +89,9 @@ class Explainer:
         per_target = [
             self._explain_target(inputs, outputs, targets[:, t]) for t in range(targets.shape[1])
         ]
-        return value, {name: tf.stack([m[name] for m in per_target], axis=1) for name in self.methods}
+        return value, {
+            name: tf.stack([m[name] for m in per_target], axis=1) for name in self.methods
+        }
 
     def _explain_target(
         self, inputs: list[tf.Tensor], outputs: list[tf.Tensor], target: tf.Tensor
@@ -130,12 +134,14 @@ class Explainer:
         return tf.einsum("ph,nhw,qw->npq", self._resize_rows, cam, self._resize_columns)
 
 
-def guided_grad_cam(network: keras.Sequential, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def guided_grad_cam(
+    network: keras.Sequential, images: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
     """Guided Grad-CAM of one class an image: (samples, rows, columns) float32, signed.
 
-    The coarse map ReLU(sum_k alpha_k A^k) of the last convolution, alpha_k being the mean over space
-    of the logit's gradient, is resized bilinearly so that each cell lies on the pixels that it
-    sees, and multiplied by guided backpropagation (Springenberg et al. 2015, arXiv:1412.6806).
+    The coarse map ReLU(sum_k alpha_k A^k) of the last convolution, alpha_k being the mean over
+    space of the logit's gradient, is resized bilinearly so that each cell lies on the pixels that
+    it sees, and multiplied by guided backpropagation (Springenberg et al. 2015, arXiv:1412.6806).
 
     Parameters
     ----------
@@ -177,12 +183,17 @@ def require_explainable(network: keras.Sequential) -> None:
             or (kind is keras.layers.Dense and is_relu and layer is not last)
             or (kind is keras.layers.MaxPooling2D and layer.pool_size == layer.strides)
             or kind is keras.layers.Flatten
-            or (layer is last and kind is keras.layers.Dense and activation is keras.activations.linear)
+            or (
+                layer is last
+                and kind is keras.layers.Dense
+                and activation is keras.activations.linear
+            )
         )
         if not is_known:
             msg = (
-                f"layer {layer.name!r} ({kind.__name__}) cannot be explained exactly; wanted Conv2D "
-                "and Dense with ReLU, MaxPooling2D, Flatten, and a last Dense without activation"
+                f"layer {layer.name!r} ({kind.__name__}) cannot be explained exactly; wanted "
+                "Conv2D and Dense with ReLU, MaxPooling2D, Flatten, and a last Dense without "
+                "activation"
             )
             raise ModelError(msg)
 
@@ -200,7 +211,9 @@ def receptive_field_grid(network: keras.Sequential, name: str) -> tuple[float, f
             n_cells = layer.input.shape[1]
             padded = 0
             if layer.padding == "same":
-                padded = max((-(-n_cells // layer.strides[0]) - 1) * layer.strides[0] + window - n_cells, 0)
+                padded = max(
+                    (-(-n_cells // layer.strides[0]) - 1) * layer.strides[0] + window - n_cells, 0
+                )
             offset += stride * ((window - 1) / 2 - padded // 2)
             stride *= layer.strides[0]
         if layer.name == name:
@@ -231,7 +244,11 @@ def _layer_gradient(
         ksize, strides = [1, *layer.pool_size, 1], [1, *layer.strides, 1]
         padding = layer.padding.upper()
         return tf.raw_ops.MaxPoolGrad(
-            orig_input=value, orig_output=output, grad=gradient, ksize=ksize, strides=strides,
+            orig_input=value,
+            orig_output=output,
+            grad=gradient,
+            ksize=ksize,
+            strides=strides,
             padding=padding,
         )
     if layer.activation is keras.activations.relu:

@@ -118,6 +118,12 @@ def is_whole(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -> b
         return False
 
 
+def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
+    """The digest that a finished file carries; FileError as in `open_file`."""
+    with open_file(path, encoding_type, remedy=remedy) as file:
+        return str(file.attrs["digest"])
+
+
 def verify_file(path: Path) -> None:
     """Read every byte of a file's datasets and compare with its digest.
 
@@ -222,7 +228,9 @@ def file_digest(path: Path) -> str:
 
 def _parts(dataset: h5py.Dataset) -> Iterator[bytes]:
     if dataset.is_virtual:
-        yield repr(dataset.virtual_sources()).encode()
+        sources = dataset.virtual_sources()
+        places = [(s.file_name, s.dset_name, s.vspace.get_select_bounds()) for s in sources]
+        yield repr(places).encode()
         return
     if dataset.ndim == 0 or dataset.size == 0:
         yield np.asarray(dataset[()]).tobytes()

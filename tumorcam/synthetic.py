@@ -16,7 +16,11 @@ from tumorcam.errors import ConfigError
 
 # Tumors that real classifiers mix up: same organ or same lineage.
 CONFUSABLE_PAIRS = (
-    ("COAD", "READ"), ("ESCA", "STAD"), ("GBM", "LGG"), ("KIRC", "KIRP"), ("LUAD", "LUSC"),
+    ("COAD", "READ"),
+    ("ESCA", "STAD"),
+    ("GBM", "LGG"),
+    ("KIRC", "KIRP"),
+    ("LUAD", "LUSC"),
 )
 
 # Marginals. Numbers without a source are chosen so that the table looks like log2(RSEM + 1) of

@@ -76,7 +76,10 @@ def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask
     expression = cohort.expression(in_training)
     scaler = fit_scaler(expression)
     sets = {}
-    for kind, index in (("training", in_training), ("validation", np.flatnonzero(role == splits.VALIDATION))):
+    for kind, index in (
+        ("training", in_training),
+        ("validation", np.flatnonzero(role == splits.VALIDATION)),
+    ):
         values = expression if kind == "training" else cohort.expression(index)
         rng = config.rng(wanted.name, "decoys", kind)
         sets[kind] = learning_set(values, cohort.tumor[index], scaler, gene_layout, rng)
@@ -95,7 +98,11 @@ def train_model(
     task = training_task(cohort, wanted, config)
     with strategy.scope():
         network = model.new_network(
-            config, task.layout, cohort.genes, len(cohort.tumors), config.rng(wanted.name, "weights")
+            config,
+            task.layout,
+            cohort.genes,
+            len(cohort.tumors),
+            config.rng(wanted.name, "weights"),
         )
     sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
     model.fit_initial_scale(network, sample)
@@ -112,8 +119,14 @@ def train_model(
 class TrainingLoop:
     """The state of one model's training and the steps that advance it."""
 
-    def __init__(self, config: Config, task: TrainingTask, network: keras.Sequential,
-                 strategy: tf.distribute.Strategy, checkpoints: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        task: TrainingTask,
+        network: keras.Sequential,
+        strategy: tf.distribute.Strategy,
+        checkpoints: Path,
+    ) -> None:
         self.config, self.task, self.network, self.strategy = config, task, network, strategy
         self.batches = BatchMaker(
             config, task.name, task.training, task.layout, int(network.output_shape[-1])
@@ -127,8 +140,13 @@ class TrainingLoop:
         self.best_loss = tf.Variable(np.inf, dtype=tf.float64, trainable=False)
         self.best = [tf.Variable(w, trainable=False) for w in network.get_weights()]
         state = tf.train.Checkpoint(
-            network=network, optimizer=self.optimizer, step=self.step, epoch_loss=self.epoch_loss,
-            best_epoch=self.best_epoch, best_loss=self.best_loss, best=self.best,
+            network=network,
+            optimizer=self.optimizer,
+            step=self.step,
+            epoch_loss=self.epoch_loss,
+            best_epoch=self.best_epoch,
+            best_loss=self.best_loss,
+            best=self.best,
         )
         where = checkpoints if _is_chief(strategy) else Path(tempfile.mkdtemp())
         self.manager = tf.train.CheckpointManager(state, str(where), max_to_keep=1)
@@ -143,7 +161,8 @@ class TrainingLoop:
         history = read_history(history_path, n_epochs=int(self.step) // per_epoch)
         steps = progress(
             range(int(self.step), self.config.training.epochs * per_epoch),
-            f"train {self.task.name}", "steps",
+            f"train {self.task.name}",
+            "steps",
         )
         data = iter(self.strategy.distribute_datasets_from_function(self._dataset))
         started = time.monotonic()
@@ -188,7 +207,9 @@ class TrainingLoop:
         first = context.input_pipeline_id * replicas
 
         def rows() -> Iterator[Any]:
-            for step in range(int(self.step), self.config.training.epochs * self.batches.steps_per_epoch):
+            for step in range(
+                int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
+            ):
                 epoch, within = divmod(step, self.batches.steps_per_epoch)
                 for replica in range(first, first + replicas):
                     part = slice(replica * size, (replica + 1) * size)
@@ -244,7 +265,9 @@ def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: An
     return value
 
 
-def predict_logits(network: keras.Sequential, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
+def predict_logits(
+    network: keras.Sequential, features: np.ndarray, layout: GeneLayout
+) -> np.ndarray:
     """(samples, tumors) float64 of (samples, genes + decoys) standardised features."""
     parts = [
         network(place_genes(features[i : i + PREDICTION_BATCH], layout), training=False).numpy()
@@ -289,19 +312,35 @@ def require_divisible(config: Config, n_replicas: int) -> None:
         raise ConfigError(msg)
 
 
-def _write_artifact(path: Path, cohort: Cohort, task: TrainingTask, loop: TrainingLoop,
-                    history: pd.DataFrame, attributes: dict[str, str]) -> None:
+def _write_artifact(
+    path: Path,
+    cohort: Cohort,
+    task: TrainingTask,
+    loop: TrainingLoop,
+    history: pd.DataFrame,
+    attributes: dict[str, str],
+) -> None:
     network = loop.network
     network.set_weights([kept.numpy() for kept in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
     features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
     probability = softmax(predict_logits(network, features, task.layout))
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
-    logger.info("%s: best epoch %d of %d, held-out accuracy %.3f", task.name, int(loop.best_epoch), len(history), accuracy)
+    logger.info(
+        "%s: best epoch %d of %d, held-out accuracy %.3f",
+        task.name,
+        int(loop.best_epoch),
+        len(history),
+        accuracy,
+    )
     with store.create_file(path, model.ENCODING_TYPE, attributes) as file:
         file.attrs["best_epoch"] = int(loop.best_epoch)
         model.write_network(
-            file, network, tumors=cohort.tumors, genes=cohort.genes, gene_layout=task.layout,
+            file,
+            network,
+            tumors=cohort.tumors,
+            genes=cohort.genes,
+            gene_layout=task.layout,
             scaler=task.scaler,
         )
         store.write_dataset(file, "role", task.role)

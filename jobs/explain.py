@@ -1,0 +1,49 @@
+"""Explain the held-out samples of this process's share: array tasks x MPI ranks."""
+
+import sys
+
+from jobs import command
+from tumorcam import cluster, shards
+from tumorcam.config import Config
+from tumorcam.logs import logger, start_logging
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Explain; the exit code."""
+    parser = command.parser(
+        "explain", __doc__ or "", "configs/demo.toml", "configs/demo.toml --share 0/4"
+    )
+    parser.add_argument("--share", help="I/N: the I-th of N equal shares, instead of the array's")
+    args = parser.parse_args(argv)
+
+    def body(config: Config) -> None:
+        plan = shards.read_plan(config.folder / "plan.json")
+        share = cluster.parse_share(args.share) if args.share else cluster.array_share()
+        if args.dry_run:
+            print(
+                f"would explain {len(shards.share_of(plan.shards, share))} of "
+                f"{len(plan.shards)} shards, {plan.n_samples} samples a replicate"
+            )
+            return
+        _explain(config, plan, share)
+
+    return command.run(args, body)
+
+
+def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
+    from tumorcam import explain, model, ranks
+    from tumorcam.cohort import read_cohort
+
+    world = ranks.connect()
+    start_logging(config.folder, f"explain-{share.index}", world.rank)
+    model.use_threads(config.run.threads_per_rank)
+    cohort = read_cohort(config.folder / "cohort.h5", config)
+    share = cluster.Share(share.index * world.size + world.rank, share.count * world.size)
+    mine = shards.share_of(plan.shards, share)
+    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.shards), world.size)
+    explain.explain_shards(config.folder, cohort, mine, config, shown=world.is_root)
+    world.barrier()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
