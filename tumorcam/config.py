@@ -140,20 +140,20 @@ class ModelSettings:
 class TrainingSettings:
     """`[training]`: how the network learns."""
 
-    epochs: int = setting(40, "at most so many passes over the training samples", low=1)
+    epochs: int = setting(30, "at most so many passes over the training samples", low=1)
     patience: int = setting(
         15, "stop when validation loss has not fallen for so many", unit="epochs", low=1
     )
-    batch_size: int = setting(64, "global batch, over all devices", unit="samples", low=1)
+    batch_size: int = setting(32, "global batch, over all devices", unit="samples", low=1)
     learning_rate: float = setting(1e-3, "peak; warm-up, then cosine decay to 0", low=0)
     warmup_epochs: float = setting(2.0, "linear warm-up", unit="epochs", low=0)
-    weight_decay: float = setting(1e-3, "AdamW's, on kernels only", low=0)
-    dropout: float = setting(0.3, "share of dense units dropped in training", low=0, high=0.95)
+    weight_decay: float = setting(0.01, "AdamW's, on kernels only", low=0)
+    dropout: float = setting(0.0, "share of dense units dropped in training", low=0, high=0.95)
     input_dropout: float = setting(0.0, "share of pixels set to 0 in training", low=0, high=0.95)
     input_noise: float = setting(0.0, "SD of noise added in training", unit="gene SD", low=0)
-    mixup: float = setting(0.4, "alpha of the Beta distribution of mixup; 0: off", low=0)
+    mixup: float = setting(1.0, "alpha of the Beta distribution of mixup; 0: off", low=0)
     label_smoothing: float = setting(0.0, "share of the target spread evenly", low=0, high=0.9)
-    class_weights: bool = setting(True, "weight samples by 1/size of their tumor, mean 1")
+    class_weights: bool = setting(False, "weight samples by 1/size of their tumor, mean 1")
     validation: float = setting(
         0.1, "share of the training patients kept to choose the epoch", low=0.02, high=0.5
     )
@@ -363,6 +363,8 @@ def _checked(spec: "dataclasses.Field[Any]", where: str, value: Any) -> Any:
 def _item(spec: "dataclasses.Field[Any]", kind: Any, where: str, item: Any) -> Any:
     if kind is float and type(item) is int:
         item = float(item)
+    if kind is str and type(item) in (int, float):  # layout.decoys = 0.3, sample_types = [1]
+        item = str(item)
     if type(item) is not kind:
         msg = f"{where} = {item!r} is {type(item).__name__}; wanted {kind.__name__}"
         raise ConfigError(msg)
@@ -379,9 +381,8 @@ def _item(spec: "dataclasses.Field[Any]", kind: Any, where: str, item: Any) -> A
 
 
 def _unknown(what: str, name: str, known: typing.Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{what} is unknown; {hint}known: {', '.join(known)}"
+    near = "".join(f"did you mean {k}? " for k in difflib.get_close_matches(name, [*known], n=1))
+    return f"{what} is unknown; {near}known: {', '.join(known)}"
 
 
 def _apply_override(tables: dict[str, Any], override: str) -> None:
