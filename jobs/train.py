@@ -1,5 +1,6 @@
 """Train the models that are this process's share, and the baselines."""
 
+import json
 import sys
 
 from jobs import command
@@ -14,8 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = command.parser(
         "train", __doc__ or "", "configs/demo.toml", "configs/demo.toml --model r00-f01"
     )
-    parser.add_argument("--model", help="train this one alone, such as r00-f01 or baselines")
-    parser.add_argument("--share", help="I/N: the I-th of N equal shares, from 0")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--model", help="train this one alone, such as r00-f01 or baselines")
+    choice.add_argument("--share", help="I/N: the I-th of N equal shares, from 0")
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
@@ -24,8 +26,10 @@ def main(argv: list[str] | None = None) -> int:
         if args.dry_run:
             print(f"would train {len(tasks)} of {len(plan.train_tasks)}: {', '.join(tasks)}")
             return
-        start_logging(config.folder, f"train-{tasks[0]}" if tasks else "train")
-        _train(config, plan, tasks)
+        tf_config = cluster.export_tf_config()
+        worker = json.loads(tf_config)["task"]["index"] if tf_config else 0
+        start_logging(config.folder, f"train-{tasks[0]}" if tasks else "train", worker)
+        _train(config, plan, tasks, tf_config)
 
     return command.run(args, body)
 
@@ -34,7 +38,7 @@ def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
     task = cluster.array_task()
     if model is None and share is None and task is not None:
         if task >= len(names):
-            msg = f"array task {task} has no model; the array is 0-{len(names) - 1}"
+            msg = f"array task {task} has no model; submit --array=0-{len(names) - 1}"
             raise ConfigError(msg)
         return [names[task]]
     if model is None:
@@ -45,19 +49,18 @@ def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
     return [model]
 
 
-def _train(config: Config, plan: shards.Plan, tasks: list[str]) -> None:
+def _train(config: Config, plan: shards.Plan, tasks: list[str], tf_config: str | None) -> None:
     from tumorcam import baselines, model, training
     from tumorcam.cohort import read_cohort
 
-    tf_config = cluster.export_tf_config()
     model.use_threads(config.run.threads_per_rank)
     strategy = training.make_strategy(tf_config)
     training.require_divisible(config, strategy.num_replicas_in_sync)
     cohort = read_cohort(config.folder / "cohort.h5", config)
     models = {one.name: one for one in plan.models}
     for name in tasks:
-        logger.info("training %s on %d devices", name, strategy.num_replicas_in_sync)
         if name in models:
+            logger.info("%s: devices: %d", name, strategy.num_replicas_in_sync)
             training.train_model(config.folder, cohort, models[name], config, strategy)
         else:
             path = config.folder / "models" / "baselines.h5"

@@ -1,6 +1,9 @@
 """Shared fixtures: a tiny cohort as arrays, as files, and as a prepared run."""
 
+import dataclasses
 import logging
+import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs import prepare
+from jobs import explain, prepare, train
 from tumorcam.config import Config, config_from_tables, config_toml
 
 TUMORS = ("ACC", "BRCA", "COAD", "READ")
@@ -27,8 +30,7 @@ class TinyCohort(NamedTuple):
     samples: pd.DataFrame
 
 
-@pytest.fixture
-def tiny_cohort() -> TinyCohort:
+def make_tiny_cohort() -> TinyCohort:
     rng = np.random.default_rng(0)
     n_samples = len(TUMORS) * SAMPLES_PER_TUMOR
     tumor = np.arange(n_samples) % len(TUMORS)
@@ -53,10 +55,8 @@ def tiny_cohort() -> TinyCohort:
     )
 
 
-@pytest.fixture
-def tiny_files(tiny_cohort: TinyCohort, tmp_path: Path) -> tuple[Path, Path]:
-    """Paths of the tiny expression matrix (genes x samples, TSV) and its samples table."""
-    expression, samples = tmp_path / "expression.tsv", tmp_path / "samples.tsv"
+def write_tiny_files(tiny_cohort: TinyCohort, folder: Path) -> tuple[Path, Path]:
+    expression, samples = folder / "expression.tsv", folder / "samples.tsv"
     table = pd.DataFrame(
         tiny_cohort.log2.T, index=tiny_cohort.genes, columns=tiny_cohort.samples["sample"]
     )
@@ -65,16 +65,14 @@ def tiny_files(tiny_cohort: TinyCohort, tmp_path: Path) -> tuple[Path, Path]:
     return expression, samples
 
 
-@pytest.fixture
-def tiny_config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Config:
-    """Settings of the tiny run: 2 replicates x 2 folds, 18 decoys, images of 8 x 8 pixels."""
-    expression, samples = tiny_files
+def make_tiny_config(files: tuple[Path, Path], folder: Path) -> Config:
+    expression, samples = files
     tables = {
-        "run": {"name": "tiny", "folder": str(tmp_path / "run"), "threads_per_rank": 1},
+        "run": {"name": "tiny", "folder": str(folder), "threads_per_rank": 1},
         "input": {"expression": str(expression), "samples": str(samples)},
         "splits": {"folds": 2},
         "layout": {"replicates": 2},
-        "model": {"filters": [4, 4], "dense": [8]},
+        "model": {"filters": [16, 16], "dense": [8]},
         "training": {"epochs": 2, "patience": 2, "batch_size": 8, "checkpoint_steps": 2},
         "explain": {"block": 10, "batch_size": 4},
         "significance": {"min_patients": 5},
@@ -82,12 +80,40 @@ def tiny_config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Config:
     return config_from_tables(tables, source="tiny_config")
 
 
+def write_toml(config: Config, path: Path) -> str:
+    path.write_text(config_toml(config), encoding="utf-8")
+    return str(path)
+
+
+def copy_run(config: Config, folder: Path) -> Config:
+    """The config of a copy of a run; its config.toml names the copy's folder."""
+    shutil.copytree(config.folder, folder, ignore=shutil.ignore_patterns("logs"))
+    copied = dataclasses.replace(config, run=dataclasses.replace(config.run, folder=str(folder)))
+    write_toml(copied, folder / "config.toml")
+    return copied
+
+
+@pytest.fixture
+def tiny_cohort() -> TinyCohort:
+    return make_tiny_cohort()
+
+
+@pytest.fixture
+def tiny_files(tiny_cohort: TinyCohort, tmp_path: Path) -> tuple[Path, Path]:
+    """Paths of the tiny expression matrix (genes x samples, TSV) and its samples table."""
+    return write_tiny_files(tiny_cohort, tmp_path)
+
+
+@pytest.fixture
+def tiny_config(tiny_files: tuple[Path, Path], tmp_path: Path) -> Config:
+    """Settings of the tiny run: 2 replicates x 2 folds, 18 decoys, images of 8 x 8 pixels."""
+    return make_tiny_config(tiny_files, tmp_path / "run")
+
+
 @pytest.fixture
 def tiny_toml(tiny_config: Config, tmp_path: Path) -> str:
     """Path of the tiny settings as a TOML file, as a job's argument."""
-    path = tmp_path / "tiny.toml"
-    path.write_text(config_toml(tiny_config), encoding="utf-8")
-    return str(path)
+    return write_toml(tiny_config, tmp_path / "tiny.toml")
 
 
 @pytest.fixture
@@ -95,6 +121,56 @@ def tiny_run(tiny_config: Config, tiny_toml: str) -> Config:
     """A run folder with cohort.h5, plan.json and config.toml; returns its config."""
     assert prepare.main([tiny_toml]) == 0
     return tiny_config
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The tiny run with its four models and baselines trained once; to be read, never changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = make_tiny_config(write_tiny_files(make_tiny_cohort(), folder), folder / "run")
+    learned = {
+        "epochs": 8,
+        "patience": 8,
+        "warmup_epochs": 1.0,
+        "learning_rate": 0.01,
+        "mixup": 0.0,
+    }
+    training = dataclasses.replace(config.training, **learned)
+    config = dataclasses.replace(config, training=training)
+    toml = write_toml(config, folder / "tiny.toml")
+    assert prepare.main([toml]) == 0
+    assert train.main([toml]) == 0
+    return config
+
+
+@pytest.fixture
+def trained_copy(trained_run: Config, tmp_path: Path) -> Config:
+    """A copy of `trained_run` for one test to change."""
+    return copy_run(trained_run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def explained_run(trained_run: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The trained run with its 12 shards; to be read, never changed."""
+    config = copy_run(trained_run, tmp_path_factory.mktemp("explained") / "run")
+    assert explain.main([str(config.folder / "config.toml")]) == 0
+    return config
+
+
+@pytest.fixture
+def explained_copy(explained_run: Config, tmp_path: Path) -> Config:
+    """A copy of `explained_run` for one test to change."""
+    return copy_run(explained_run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Give TensorFlow, where a test module imported it, the one thread of the tiny run.
+
+    It refuses another number once it has computed something.
+    """
+    if "tumorcam.model" in sys.modules:
+        sys.modules["tumorcam.model"].use_threads(1)
 
 
 @pytest.fixture(autouse=True)

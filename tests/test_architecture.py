@@ -16,7 +16,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ORDER = (
     "errors cluster processes config store shards ranks logs "  # the ground floor
     "splits layout cohort readers filters synthetic images batches model training baselines "
-    "saliency explain significance classification truth reduce curves audit report"
+    "saliency explain significance classification truth reduce curves audit report picks"
 ).split()
 TENSORFLOW = {"model", "training", "saliency", "explain"}
 WITHOUT_TENSORFLOW = {"jobs.report", "jobs.reduce", "jobs.status", "jobs.verify", "jobs.pipeline"}

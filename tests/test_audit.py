@@ -109,7 +109,7 @@ def test_a_wrong_size_is_found(finished):
     (shard,) = [file for file in expected(finished) if str(file.path).endswith(SHARD)]
     shapes = dict(shard.shapes) | {"own/gradient_x_input": (3, 7)}
     write_stub(finished, dataclasses.replace(shard, shapes=shapes))
-    fault = only_broken(audit.audit_run(finished)).fault
+    fault = next(f.fault for f in audit.audit_run(finished) if f.state == BROKEN)
     assert "/own/gradient_x_input has shape (3, 7), wanted" in fault
 
 
@@ -124,6 +124,16 @@ def test_a_retrained_model_breaks_its_shards_alone(finished):
     spoil_attribute("digest", "retrained")(model)
     broken = [f.file.path.name for f in audit.audit_run(finished) if f.state == BROKEN]
     assert broken and all(name.startswith("r00-f01-") for name in broken)
+
+
+def test_tables_of_other_shards_are_stale(finished):
+    shard = file_of(finished, SHARD)
+    spoil_attribute("digest", "explained anew")(shard)
+    broken = {f.file.path.name: f.fault for f in audit.audit_run(finished) if f.state == BROKEN}
+    assert sorted(broken) == ["saliency.h5", "significance.h5"]
+    assert f"it was made from other shards than those in {shard.parent}" in broken["saliency.h5"]
+    shard.unlink()
+    assert only_broken(audit.audit_run(finished)).state == MISSING, "it may come back as it was"
 
 
 def test_a_new_cohort_breaks_everything_made_from_the_old(finished):

@@ -33,7 +33,8 @@ class ExpectedFile:
     """A file that the plan expects, and what must be true of it.
 
     `kind` is its encoding type (empty: no HDF5 file); `made_from` names the attributes that hold
-    another file's digest; `attributes` the values of others; `shapes` the first sizes of datasets.
+    another file's digest; `shards` are the files over whose digests `shards_digest` goes;
+    `attributes` the values of others; `shapes` the first sizes of datasets.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class ExpectedFile:
     made_from: Mapping[str, Path] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shards: tuple[Path, ...] = ()
 
     @property
     def remedy(self) -> str:
@@ -61,6 +63,8 @@ class Finding:
 def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     """Every file of a finished run: cohort, models and baselines, shards, significance, report."""
     folder = config.folder
+    of_cohort = {"cohort_digest": folder / "cohort.h5"}
+    of_shards = tuple(shards.shard_file(folder, shard) for shard in plan.shards)
     return [
         ExpectedFile(
             "cohort",
@@ -71,13 +75,16 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
         ),
         *_expected_models(folder, plan),
         *_expected_shards(folder, plan, config.explain.methods),
-        ExpectedFile("significance", folder / "saliency.h5", SALIENCY_TYPE),
+        ExpectedFile(
+            "significance", folder / "saliency.h5", SALIENCY_TYPE, of_cohort, shards=of_shards
+        ),
         ExpectedFile(
             "significance",
             folder / "significance.h5",
             SIGNIFICANCE_TYPE,
-            {"cohort_digest": folder / "cohort.h5"},
+            of_cohort,
             shapes={"genes": (plan.n_genes,), "decoy_gene": (plan.n_decoys,)},
+            shards=of_shards,
         ),
         ExpectedFile("report", folder / "report" / "index.html", ""),
         ExpectedFile("report", folder / "report" / "genes.csv", ""),
@@ -98,7 +105,8 @@ def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
 
 def stored_digests(files: Iterable[ExpectedFile]) -> dict[Path, str]:
     """The digest that each file's sources carry; empty for a source that cannot be read."""
-    return {source: _stored_digest(source) for file in files for source in file.made_from.values()}
+    sources = {path for file in files for path in (*file.made_from.values(), *file.shards)}
+    return {path: _stored_digest(path) for path in sources}
 
 
 def inspect_file(
@@ -219,6 +227,10 @@ def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str])
         for name, source in expected.made_from.items():
             if file.attrs.get(name) != digests[source]:
                 yield f"it was made from another {source.name} than {source}"
+        made_of = [digests[path] for path in expected.shards]
+        is_same = file.attrs.get("shards_digest") == store.text_digest("".join(made_of))
+        if made_of and all(made_of) and not is_same:  # one that is missing may come back as it was
+            yield f"it was made from other shards than those in {expected.shards[0].parent}"
         for name, wanted in expected.attributes.items():
             if file.attrs.get(name) != wanted:
                 yield f"its {name} is {file.attrs.get(name)!r}, wanted {wanted!r}"

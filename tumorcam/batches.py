@@ -1,13 +1,17 @@
-"""Training batches as pure functions of (seed, model, epoch, step): any resume gives the same."""
+"""What a model learns from: its samples, and batches that are functions of (seed, epoch, step)."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from tumorcam import splits
+from tumorcam.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.images import Scaler, place_genes
+from tumorcam.errors import CohortError
+from tumorcam.images import Scaler, fit_scaler, place_genes
 from tumorcam.layout import GeneLayout
+from tumorcam.shards import Model
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,18 @@ class LearningSet:
 
 
 @dataclass(frozen=True)
+class TrainingTask:
+    """All that one model learns from; `role` (all samples,) int8 as in `splits.roles`."""
+
+    name: str
+    role: np.ndarray
+    scaler: Scaler
+    layout: GeneLayout
+    training: LearningSet
+    validation: LearningSet
+
+
+@dataclass(frozen=True)
 class Batch:
     """Rows of one global batch.
 
@@ -34,6 +50,42 @@ class Batch:
     images: np.ndarray
     targets: np.ndarray
     masks: tuple[np.ndarray, ...]
+
+
+def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
+    """The samples of one model: roles, scaler of its training samples, permuted decoys.
+
+    Raises
+    ------
+    CohortError
+        If no patient is left to choose the epoch.
+    """
+    role = splits.roles(
+        cohort.patient,
+        cohort.tumor,
+        cohort.fold == wanted.fold,
+        validation=config.training.validation,
+        rng=config.rng("validation", wanted.fold, wanted.replicate),
+    )
+    if not (role == splits.VALIDATION).any():
+        msg = (
+            f"{wanted.name}: no tumor has two patients outside fold {wanted.fold}, so that none is "
+            "left for validation; use more patients a tumor or more splits.folds"
+        )
+        raise CohortError(msg)
+    gene_layout = cohort.layouts[wanted.replicate]
+    in_training = np.flatnonzero(role == splits.TRAINING)
+    expression = cohort.expression(in_training)
+    scaler = fit_scaler(expression)
+    sets = {}
+    for kind, index in (
+        ("training", in_training),
+        ("validation", np.flatnonzero(role == splits.VALIDATION)),
+    ):
+        values = expression if kind == "training" else cohort.expression(index)
+        rng = config.rng(wanted.name, "decoys", kind)
+        sets[kind] = learning_set(values, cohort.tumor[index], scaler, gene_layout, rng)
+    return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
 
 
 def learning_set(

@@ -142,7 +142,7 @@ class TrainingSettings:
 
     epochs: int = setting(30, "at most so many passes over the training samples", low=1)
     patience: int = setting(
-        15, "stop when validation loss has not fallen for so many", unit="epochs", low=1
+        15, "stop, and keep the best, when validation loss has not fallen for so many", low=1
     )
     batch_size: int = setting(32, "global batch, over all devices", unit="samples", low=1)
     learning_rate: float = setting(1e-3, "peak; warm-up, then cosine decay to 0", low=0)

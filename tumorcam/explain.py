@@ -10,7 +10,7 @@ import numpy as np
 from tumorcam import images, model, shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config, config_json
-from tumorcam.errors import ModelError, ShardError
+from tumorcam.errors import ConfigError, ModelError, ShardError
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.model import TrainedModel
@@ -96,7 +96,8 @@ def explain_shards(
     FileError, ModelError
         If a model is missing, damaged, or belongs to another cohort.
     """
-    current: tuple[Model, TrainedModel, Explainer] | None = None
+    explainer: Explainer | None = None
+    trained: dict[Model, TrainedModel] = {}  # the last one alone
     n_written = 0
     for shard in progress(wanted, "explain", "shards", shown=shown):
         path = shards.shard_file(folder, shard)
@@ -106,16 +107,20 @@ def explain_shards(
         attributes = shard_attributes(config, cohort.digest, digest, shard)
         if store.is_whole(path, ENCODING_TYPE, attributes):
             continue
-        if current is None or current[0] != shard.model:
-            trained = load_model(folder, cohort, shard.model, config)
-            current = (shard.model, trained, make_explainer(trained, config))
-        write_shard(path, cohort, shard, config, trained=current[1], explainer=current[2])
+        if shard.model not in trained:
+            trained = {shard.model: read_run_model(folder, cohort, shard.model, config)}
+            if explainer is None:
+                explainer = make_explainer(trained[shard.model], config)
+            else:
+                explainer.take_weights(trained[shard.model].network)
+        assert explainer is not None
+        write_shard(path, cohort, shard, config, trained=trained[shard.model], explainer=explainer)
         n_written += 1
     logger.info("%d of %d shards were there already", len(wanted) - n_written, len(wanted))
     return n_written
 
 
-def load_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) -> TrainedModel:
+def read_run_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) -> TrainedModel:
     """A model of this run and cohort.
 
     Raises
@@ -139,7 +144,20 @@ def load_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) -> T
 
 
 def make_explainer(trained: TrainedModel, config: Config) -> Explainer:
-    """The explainer of a model with the config's methods and batch size."""
+    """The explainer of a model with the config's methods and batch size.
+
+    Raises
+    ------
+    ConfigError
+        If cubes are to be kept of a method that is not computed.
+    """
+    absent = sorted(set(config.explain.cubes) - set(config.explain.methods))
+    if absent:
+        msg = (
+            f"explain.cubes names {', '.join(absent)}, but explain.methods is "
+            f"{', '.join(config.explain.methods)}; name it in both or in neither"
+        )
+        raise ConfigError(msg)
     return Explainer(
         trained.network, methods=config.explain.methods, batch_size=config.explain.batch_size
     )

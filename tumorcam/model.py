@@ -127,7 +127,8 @@ def sparse_kernel(n_inputs: int, n_filters: int, rng: np.random.Generator) -> np
     Returns
     -------
     (3, 3, inputs, filters) float32
-        Two taps of +-1/sqrt(2), the first positive where inputs are activations, as these are.
+        Two taps of +-1/sqrt(2), or one where both fall on the same place, the first positive where
+        inputs are activations, as these are.
     """
     kernel = np.zeros((KERNEL, KERNEL, n_inputs, n_filters), dtype=np.float32)
     for tap in range(N_TAPS):
@@ -136,7 +137,7 @@ def sparse_kernel(n_inputs: int, n_filters: int, rng: np.random.Generator) -> np
         sign = np.where(rng.random(n_filters) < NEGATIVE_TAPS, -1.0, 1.0)
         if tap == 0 and n_inputs > 1:
             sign[:] = 1.0
-        kernel[row, column, channel, np.arange(n_filters)] += sign / np.sqrt(N_TAPS)
+        kernel[row, column, channel, np.arange(n_filters)] = sign / np.sqrt(N_TAPS)
     return kernel
 
 
@@ -167,9 +168,10 @@ def fit_initial_scale(network: keras.Sequential, images: np.ndarray) -> None:
 
 
 def reachable_pixels(network: keras.Sequential) -> np.ndarray:
-    """(rows, columns) bool: pixels from which some path of nonzero weights leads to the output.
+    """(rows, columns) bool: pixels from which some path of weights leads to the output.
 
-    Absolute weights are propagated without ReLU, averages standing for maxima.
+    Ones stand for the weights, since one that starts at 0 can still learn, and averages for maxima;
+    there is no ReLU.
     """
     pixels = tf.ones((1, *network.input_shape[1:]))
     with tf.GradientTape() as tape:
@@ -177,17 +179,19 @@ def reachable_pixels(network: keras.Sequential) -> np.ndarray:
         value = pixels
         for layer in network.layers:
             if isinstance(layer, keras.layers.Conv2D):
-                kernel = tf.abs(layer.kernel)
+                kernel = tf.ones_like(layer.kernel)
                 value = tf.nn.conv2d(value, kernel, layer.strides, layer.padding.upper())
             elif isinstance(layer, keras.layers.MaxPooling2D):
                 value = tf.nn.avg_pool2d(
                     value, layer.pool_size, layer.strides, layer.padding.upper()
                 )
             elif isinstance(layer, keras.layers.Dense):
-                value = tf.matmul(value, tf.abs(layer.kernel))
+                value = tf.matmul(value, tf.ones_like(layer.kernel))
             else:
                 value = layer(value)
-            value /= tf.stop_gradient(tf.reduce_max(value))  # against overflow; the signs count
+            value /= tf.stop_gradient(
+                tf.reduce_max(value)
+            )  # against overflow; only the signs count
     return tape.gradient(value, pixels).numpy()[0, :, :, 0] > 0
 
 
@@ -279,7 +283,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
     FileError
         If the file is missing or damaged.
     ModelError
-        If it was trained on another cohort or with other settings.
+        If it was trained on another cohort or with other settings, or its weights do not fit.
     """
     with store.open_file(path, ENCODING_TYPE, remedy=REMEDY) as file:
         _require_same(file, path, model_attributes(config, cohort_digest, name))
@@ -290,7 +294,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
         network = build_network(
             config.model, side=gene_layout.side, n_tumors=len(tumors), rng=np.random.default_rng(0)
         )
-        network.set_weights([file["weights"][name][...] for name in sorted(file["weights"])])
+        _read_weights(file, path, network)
         return TrainedModel(
             network=network,
             tumors=tumors,
@@ -317,3 +321,12 @@ def _require_same(file: h5py.File, path: Path, attributes: Mapping[str, str]) ->
         f"delete it and {REMEDY}, or use another run.folder"
     )
     raise ModelError(msg)
+
+
+def _read_weights(file: h5py.File, path: Path, network: keras.Sequential) -> None:
+    weights = [file["weights"][name][...] for name in sorted(file["weights"])]
+    wanted = [(w.shape, w.dtype) for w in network.get_weights()]
+    if [(w.shape, w.dtype) for w in weights] != wanted:
+        msg = f"{path}:/weights are not those of its layers; delete it and {REMEDY}"
+        raise ModelError(msg)
+    network.set_weights(weights)

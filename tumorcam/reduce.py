@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +68,16 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
     audited = world.broadcast(audit_shards(folder, plan, config) if world.is_root else None)
     if audited.faults:
         raise FileError(_fault_message(audited.faults, len(plan.shards)))
-    attributes = {
-        "cohort_digest": cohort.digest,
-        "shards_digest": audited.digest,
+    sources = {"cohort_digest": cohort.digest, "shards_digest": audited.digest}
+    attributes = sources | {
         "config": config_json(config, SECTIONS),
         "methods": json.dumps(config.explain.methods),
         "views": json.dumps(VIEWS),
     }
-    path = folder / "significance.h5"
-    if world.broadcast(store.is_whole(path, ENCODING_TYPE, attributes) if world.is_root else None):
+    path, virtual = folder / "significance.h5", folder / "saliency.h5"
+    is_done = store.is_whole(path, ENCODING_TYPE, attributes)
+    is_done = is_done and store.is_whole(virtual, SALIENCY_TYPE, sources)
+    if world.broadcast(is_done):
         logger.info("the tables are there already")
         return
     samples = read_samples(folder, cohort, plan, config)
@@ -90,7 +91,7 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
     gathered = world.gather(computed)
     if gathered is None:
         return
-    write_virtual(folder / "saliency.h5", folder, cohort, plan, config)
+    write_virtual(virtual, folder, plan, config, sources)
     with store.create_file(path, ENCODING_TYPE, attributes) as file:
         _write_tables(file, cohort, config, samples, ranks.in_order(gathered))
 
@@ -231,11 +232,19 @@ def band_statistics(
     return BandStatistics(columns, np.stack(scores))
 
 
-def write_virtual(path: Path, folder: Path, cohort: Cohort, plan: Plan, config: Config) -> None:
-    """Write saliency.h5: every shard's values behind one dataset a method and view."""
-    n_replicates, n_samples = len(cohort.layouts), len(cohort.sample)
-    shape = (n_replicates, n_samples, plan.n_genes + plan.n_decoys)
-    order = np.empty((n_replicates, n_samples), dtype=np.int32)
+def write_virtual(
+    path: Path, folder: Path, plan: Plan, config: Config, sources: Mapping[str, str]
+) -> None:
+    """Write saliency.h5: every shard's values behind one dataset a method and view.
+
+    Parameters
+    ----------
+    sources : mapping
+        Root attributes: digests of the cohort and of the shards.
+    """
+    n_replicates = 1 + max(shard.replicate for shard in plan.shards)
+    shape = (n_replicates, plan.n_samples, plan.n_genes + plan.n_decoys)
+    order = np.empty(shape[:2], dtype=np.int32)
     layouts = {
         f"{view}/{method}": h5py.VirtualLayout(shape, np.float16)
         for method in config.explain.methods
@@ -252,7 +261,7 @@ def write_virtual(path: Path, folder: Path, cohort: Cohort, plan: Plan, config: 
         with _open(folder, shard) as file:
             order[shard.replicate, rows] = file["sample_index"][...]
         filled[shard.replicate] += n
-    with store.create_file(path, SALIENCY_TYPE, {"cohort_digest": cohort.digest}) as file:
+    with store.create_file(path, SALIENCY_TYPE, sources) as file:
         store.write_dataset(file, "sample_index", order)
         for dataset, layout in layouts.items():
             file.create_virtual_dataset(dataset, layout)

@@ -1,10 +1,10 @@
 """One training loop for a device, several devices and several nodes; it resumes exactly."""
 
+import faulthandler
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ import pandas as pd
 import tensorflow as tf
 
 from tumorcam import model, splits, store
-from tumorcam.batches import BatchMaker, LearningSet, learning_set
+from tumorcam.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError
-from tumorcam.images import Scaler, fit_scaler, place_genes
+from tumorcam.errors import ClusterError, ConfigError, FileError, ModelError
+from tumorcam.images import place_genes
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.shards import Model, model_file
 
+PEERS_TIMEOUT = 300.0  # seconds until a worker stops waiting for another that never starts
 COLLECTIVE_TIMEOUT = 60.0  # seconds until a dead peer ends the step
 PREDICTION_BATCH = 256  # samples
 INITIAL_SAMPLES = 512  # that set the scale of the initial weights
@@ -36,60 +37,46 @@ HISTORY_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class TrainingTask:
-    """All data of one model's training, as arrays."""
-
-    name: str
-    role: np.ndarray
-    scaler: Scaler
-    layout: GeneLayout
-    training: LearningSet
-    validation: LearningSet
-
-
 def make_strategy(tf_config: str | None) -> tf.distribute.Strategy:
     """Several nodes where TF_CONFIG says so, else all GPUs, else the one device."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     if tf_config is not None:
-        options = tf.distribute.experimental.CommunicationOptions(
-            timeout_seconds=COLLECTIVE_TIMEOUT
-        )
-        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        return _join_workers()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
-    """The samples of one model: roles, scaler of its training samples, permuted decoys."""
-    role = splits.roles(
-        cohort.patient,
-        cohort.tumor,
-        cohort.fold == wanted.fold,
-        validation=config.training.validation,
-        rng=config.rng("validation", wanted.fold, wanted.replicate),
-    )
-    gene_layout = cohort.layouts[wanted.replicate]
-    in_training = np.flatnonzero(role == splits.TRAINING)
-    expression = cohort.expression(in_training)
-    scaler = fit_scaler(expression)
-    sets = {}
-    for kind, index in (
-        ("training", in_training),
-        ("validation", np.flatnonzero(role == splits.VALIDATION)),
-    ):
-        values = expression if kind == "training" else cohort.expression(index)
-        rng = config.rng(wanted.name, "decoys", kind)
-        sets[kind] = learning_set(values, cohort.tumor[index], scaler, gene_layout, rng)
-    return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
+def _join_workers() -> tf.distribute.Strategy:
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
+    logger.info("waiting for the other workers of TF_CONFIG, at most %.0f s", PEERS_TIMEOUT)
+    # TensorFlow would wait for over ten minutes, deaf to SIGTERM; this ends the process from C
+    faulthandler.dump_traceback_later(PEERS_TIMEOUT, exit=True)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def train_model(
     folder: Path, cohort: Cohort, wanted: Model, config: Config, strategy: tf.distribute.Strategy
 ) -> None:
-    """Train one model of the run, or go on from its last checkpoint, and write its artifact."""
+    """Train one model of the run, or go on from its last checkpoint, and write its artifact.
+
+    Every worker calls it; the chief alone writes.
+
+    Raises
+    ------
+    CohortError
+        If no patient is left to choose the epoch.
+    ModelError
+        If the network cannot see a gene, or its loss is no longer a number.
+    ClusterError
+        If another worker is gone.
+    FileError
+        If the last checkpoint is damaged.
+    """
     path = model_file(folder, wanted)
     attributes = model.model_attributes(config, cohort.digest, wanted.name)
     if store.is_whole(path, model.ENCODING_TYPE, attributes):
@@ -136,6 +123,9 @@ class TrainingLoop:
             self.optimizer.build(network.trainable_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.epoch_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.history = tf.Variable(
+            np.full((config.training.epochs, len(HISTORY_COLUMNS)), np.nan), trainable=False
+        )
         self.best_epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
         self.best_loss = tf.Variable(np.inf, dtype=tf.float64, trainable=False)
         self.best = [tf.Variable(w, trainable=False) for w in network.get_weights()]
@@ -144,62 +134,88 @@ class TrainingLoop:
             optimizer=self.optimizer,
             step=self.step,
             epoch_loss=self.epoch_loss,
+            history=self.history,
             best_epoch=self.best_epoch,
             best_loss=self.best_loss,
             best=self.best,
         )
-        where = checkpoints if _is_chief(strategy) else Path(tempfile.mkdtemp())
+        self.scratch = tempfile.TemporaryDirectory()  # all workers save, but only one to the run
+        where = checkpoints if _is_chief(strategy) else Path(self.scratch.name)
         self.manager = tf.train.CheckpointManager(state, str(where), max_to_keep=1)
         latest = tf.train.latest_checkpoint(str(checkpoints))
         if latest:
-            state.restore(latest).assert_consumed()
+            _restore(state, latest)
             logger.info("%s goes on from step %d", task.name, int(self.step))
 
     def run(self, history_path: Path) -> pd.DataFrame:
-        """Train until the last epoch or until patience ends; the learning curve, a row an epoch."""
-        per_epoch = self.batches.steps_per_epoch
-        history = read_history(history_path, n_epochs=int(self.step) // per_epoch)
-        steps = progress(
-            range(int(self.step), self.config.training.epochs * per_epoch),
-            f"train {self.task.name}",
-            "steps",
-        )
+        """Train until the last epoch or until patience ends; the learning curve, a row an epoch.
+
+        The chief also writes the curve to `history_path` after each epoch.
+        """
+        per_epoch, chief = self.batches.steps_per_epoch, _is_chief(self.strategy)
+        left = range(int(self.step), self.config.training.epochs * per_epoch)
+        if self._is_over():
+            return self.learning_curve()
         data = iter(self.strategy.distribute_datasets_from_function(self._dataset))
         started = time.monotonic()
-        if self._is_over(len(history)):
-            return history
-        for step in steps:
-            self.epoch_loss.assign_add(tf.cast(self._train_step(next(data)), tf.float64))
+        for step in progress(left, f"train {self.task.name}", "steps", shown=chief):
+            self.epoch_loss.assign_add(tf.cast(self._next_loss(data), tf.float64))
             self.step.assign(step + 1)
-            if (step + 1) % per_epoch == 0:
-                history = self._end_epoch(history, time.monotonic() - started)
+            is_epoch_end = (step + 1) % per_epoch == 0
+            if is_epoch_end:
+                self._end_epoch(time.monotonic() - started)
                 started = time.monotonic()
-                if _is_chief(self.strategy):
-                    store.write_text(history_path, history.to_csv(index=False))
+                if chief:
+                    store.write_text(history_path, self.learning_curve().to_csv(index=False))
             if (step + 1) % self.config.training.checkpoint_steps == 0:
                 self.manager.save()
-            if (step + 1) % per_epoch == 0 and self._is_over(len(history)):
+            if is_epoch_end and self._is_over():
                 break
-        return history
+        return self.learning_curve()
 
-    def _is_over(self, n_epochs: int) -> bool:
+    def learning_curve(self) -> pd.DataFrame:
+        """HISTORY_COLUMNS of the epochs so far."""
+        n_epochs = int(self.step) // self.batches.steps_per_epoch
+        curve = pd.DataFrame(self.history.numpy()[:n_epochs], columns=HISTORY_COLUMNS)
+        return curve.astype({"epoch": int})
+
+    def _is_over(self) -> bool:
+        n_epochs = int(self.step) // self.batches.steps_per_epoch
         waited = n_epochs - 1 - int(self.best_epoch)
         return n_epochs > 0 and waited >= self.config.training.patience
 
-    def _end_epoch(self, history: pd.DataFrame, seconds: float) -> pd.DataFrame:
-        epoch = len(history)
+    def _next_loss(self, data: Iterator[Any]) -> tf.Tensor:
+        try:
+            return self._train_step(next(data))
+        except tf.errors.OpError as error:
+            if not _is_multi_worker(self.strategy):
+                raise
+            msg = (
+                f"{self.task.name}: another worker is gone or stalls after step {int(self.step)} "
+                f"({type(error).__name__}); rerun jobs.train: it goes on from the last checkpoint"
+            )
+            raise ClusterError(msg) from error
+
+    def _end_epoch(self, seconds: float) -> None:
+        per_epoch = self.batches.steps_per_epoch
+        epoch = int(self.step) // per_epoch - 1
         logits = predict_logits(self.network, self.task.validation.features, self.task.layout)
         loss, accuracy = validation_scores(logits, self.task.validation.tumor)
+        training_loss = float(self.epoch_loss) / per_epoch
+        if not np.isfinite(training_loss + loss):
+            msg = (
+                f"{self.task.name}: the loss is no longer a number in epoch {epoch}; lower "
+                f"training.learning_rate (now {self.config.training.learning_rate})"
+            )
+            raise ModelError(msg)
         if loss < float(self.best_loss):
             self.best_loss.assign(loss)
             self.best_epoch.assign(epoch)
             for kept, now in zip(self.best, self.network.get_weights(), strict=True):
                 kept.assign(now)
-        training_loss = float(self.epoch_loss) / self.batches.steps_per_epoch
-        self.epoch_loss.assign(0.0)
         rate = float(self.optimizer.learning_rate)
-        row = (epoch, training_loss, loss, accuracy, rate, seconds)
-        return pd.DataFrame([*history.itertuples(index=False), row], columns=HISTORY_COLUMNS)
+        self.history[epoch].assign([epoch, training_loss, loss, accuracy, rate, seconds])
+        self.epoch_loss.assign(0.0)
 
     def _dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
         size = context.get_per_replica_batch_size(self.config.training.batch_size)
@@ -289,13 +305,6 @@ def validation_scores(logits: np.ndarray, tumor: np.ndarray) -> tuple[float, flo
     return float(loss), float((logits.argmax(axis=1) == tumor).mean())
 
 
-def read_history(path: Path, *, n_epochs: int) -> pd.DataFrame:
-    """The first epochs of a learning curve, or an empty one."""
-    if n_epochs == 0 or not path.exists():
-        return pd.DataFrame(columns=HISTORY_COLUMNS)
-    return pd.read_csv(path, float_precision="round_trip").iloc[:n_epochs]
-
-
 def require_divisible(config: Config, n_replicas: int) -> None:
     """Check that the devices can share a global batch evenly.
 
@@ -320,21 +329,25 @@ def _write_artifact(
     history: pd.DataFrame,
     attributes: dict[str, str],
 ) -> None:
-    network = loop.network
-    network.set_weights([kept.numpy() for kept in loop.best])
+    network, kept_epoch = loop.network, len(history) - 1
+    if len(history) < loop.config.training.epochs:  # patience ended it before the rate was 0
+        kept_epoch = int(loop.best_epoch)
+        network.set_weights([kept.numpy() for kept in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
     features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
     probability = softmax(predict_logits(network, features, task.layout))
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
     logger.info(
-        "%s: best epoch %d of %d, held-out accuracy %.3f",
+        "%s: kept epoch %d of %d (lowest validation loss: %d), held-out accuracy %.3f",
         task.name,
-        int(loop.best_epoch),
+        kept_epoch + 1,
         len(history),
+        int(loop.best_epoch) + 1,
         accuracy,
     )
     with store.create_file(path, model.ENCODING_TYPE, attributes) as file:
         file.attrs["best_epoch"] = int(loop.best_epoch)
+        file.attrs["kept_epoch"] = kept_epoch
         model.write_network(
             file,
             network,
@@ -351,6 +364,18 @@ def _write_artifact(
         store.write_table(file.create_group("history"), history)
 
 
-def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+def _restore(state: tf.train.Checkpoint, latest: str) -> None:
+    try:
+        state.restore(latest).assert_consumed()
+    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+        msg = f"the checkpoint {latest} is damaged; delete its folder and rerun jobs.train"
+        raise FileError(msg) from error
+
+
+def _is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
     resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0
+    return resolver is not None and bool(resolver.cluster_spec().as_dict())
+
+
+def _is_chief(strategy: tf.distribute.Strategy) -> bool:
+    return not _is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from tumorcam.report.results import Example, TrainedNetwork, method_name
+from tumorcam.report.results import UNITS, Example, TrainedNetwork, method_name
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7785"
@@ -181,7 +181,7 @@ def example_figure(example: Example) -> Figure:
     limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
     images = (example.image, example.saliency)
     titles = ("Input: expression", f"Saliency: {method_name(example.method)}")
-    units = ("training SD from the mean", "signed, logits per training SD")
+    units = ("training SD from the mean", f"signed, {UNITS[example.method]}")
     order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:RINGS]
     side = example.image.shape[1]
     for axes, image, title, unit, limit, colors in zip(

@@ -34,6 +34,13 @@ STATISTICS = (
 )  # fmt: skip
 DECOY_STATISTICS = ("score", "sd", "positive")
 
+# The gradient of a logit by an activation times the activation is in logits, so Grad-CAM is too.
+UNITS = {
+    "guided_grad_cam": "logits² per training SD",
+    "guided_backprop": "logits per training SD",
+    "gradient_x_input": "logits",
+}
+
 
 @dataclass(frozen=True)
 class Ranking:

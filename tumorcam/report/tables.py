@@ -11,8 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tumorcam import store
-from tumorcam.errors import CohortError
-from tumorcam.report.results import DECOY_STATISTICS, STATISTICS, Ranking, Results
+from tumorcam.cohort import read_cohort
+from tumorcam.config import load_config
+from tumorcam.errors import CohortError, ConfigError
+from tumorcam.report.results import (
+    DECOY_STATISTICS,
+    STATISTICS,
+    Ranking,
+    Results,
+    read_results,
+)
 
 FORMULA_STARTS = tuple("=+-@\t\r")  # a spreadsheet would run such a cell
 FLOAT_FORMAT = "%.6g"  # of CSV files; genes.parquet keeps every bit
@@ -23,6 +31,41 @@ GENE_SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in (*STATISTICS, "expression_auroc", "log2_fold_change")]
     + [("evidence", pa.string())]
 )
+
+
+def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.DataFrame:
+    """How strongly, surely and reproducibly each gene drives each tumor, by one method and view.
+
+    Parameters
+    ----------
+    run_folder : path
+        Of a run that `jobs.reduce` has finished.
+    method, view : str
+        Such as "guided_grad_cam" and "contrast".
+
+    Returns
+    -------
+    DataFrame
+        A row a (tumor, gene), sorted by tumor and rank, with the columns of GENE_SCHEMA, which
+        docs/method.md explains.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no such method or view.
+    FileError
+        If the run is not finished, or its tables are of another cohort.
+    """
+    folder = Path(run_folder)
+    config = load_config(folder / "config.toml")
+    results = read_results(folder / "significance.h5", read_cohort(folder / "cohort.h5", config))
+    if method not in results.methods or view not in results.views:
+        msg = (
+            f"{folder} has no {method!r}, {view!r}; its methods are "
+            f"{', '.join(results.methods)}, its views {', '.join(results.views)}"
+        )
+        raise ConfigError(msg)
+    return gene_table(results, results.ranking(method, view))
 
 
 def gene_tables(results: Results) -> Iterator[pd.DataFrame]:

@@ -1,0 +1,326 @@
+"""The genes that stand out in one sample's saliency map, as a table and as a picture."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.optimize import isotonic_regression
+from scipy.special import softmax
+
+from tumorcam import explain, images
+from tumorcam.cohort import Cohort
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.layout import GeneLayout
+from tumorcam.report.figures import HALO, INK, ORANGE, STYLE
+from tumorcam.report.results import UNITS, method_name
+from tumorcam.report.tables import slugs
+from tumorcam.saliency import Explainer
+from tumorcam.shards import Model
+
+MAX_NAMES = 24  # beside the map; more would overlap
+INPUT_LIMIT = 3.0  # training SD; end of the input's colour scale
+PANEL_INCHES = (3.9, 4.9)  # width, height
+NAMES_INCHES = 1.4
+N_TICKS = 6  # of a colour scale, at most; small saliencies have long numbers
+N_CLOSE = 5  # similar samples named in an error
+COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
+standardised: training SD from the mean; row, column: of the pixel, from 0 at the top left
+replicates: in how many of the trained ones the gene is picked"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which genes of a sample speak for a tumor: indices of both, method and cutoff.
+
+    `cutoff` is a share of the map's maximum, above 0 and at most 1.
+    """
+
+    sample: int
+    target: int
+    method: str
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class SampleMap:
+    """One sample as one model that never saw its patient sees it.
+
+    `expression` (genes + decoys,) float32, log2(x + 1); `image` (rows, columns) float32, in
+    training SD from the mean, 0 on empty pixels; `saliency` (rows, columns) float32, signed, in
+    UNITS of the method; `probability` (tumors,) float32.
+    """
+
+    model: str
+    layout: GeneLayout
+    expression: np.ndarray
+    image: np.ndarray
+    saliency: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def feature_saliency(self) -> np.ndarray:
+        """(genes + decoys,) float32: saliency on their pixels, decoys last."""
+        return images.pick_genes(self.saliency[np.newaxis], self.layout)[0]
+
+
+def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff: float) -> Question:
+    """The question about a sample and a tumor, its own where `target` is None.
+
+    Raises
+    ------
+    ConfigError
+        If the cohort has no such sample (similar ones are named) or tumor (all are named), or the
+        cutoff is no share.
+    """
+    if sample not in cohort.sample:
+        close = difflib.get_close_matches(sample, cohort.sample.tolist(), n=N_CLOSE)
+        near = f"did you mean {', '.join(close)}" if close else f"such as {cohort.sample[0]}"
+        msg = f"{cohort.path} has no sample {sample!r} among its {len(cohort.sample)}; {near}"
+        raise ConfigError(msg)
+    index = int(np.flatnonzero(cohort.sample == sample)[0])
+    if target is None:
+        target = cohort.tumors[cohort.tumor[index]]
+    if target not in cohort.tumors:
+        msg = f"{cohort.path} has no tumor {target!r}; it has {', '.join(cohort.tumors)}"
+        raise ConfigError(msg)
+    if not 0 < cutoff <= 1:
+        msg = f"the cutoff is {cutoff}; wanted a share of the maximum, above 0 and at most 1"
+        raise ConfigError(msg)
+    return Question(index, int(np.flatnonzero(cohort.tumors == target)[0]), method, cutoff)
+
+
+def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[Model]:
+    """The models that never saw a sample's patient, one a replicate, the given replicate's first.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no such replicate.
+    """
+    n_replicates = len(cohort.layouts)
+    if replicate not in range(n_replicates):
+        msg = f"the run has no replicate {replicate}; it has 0 to {n_replicates - 1}"
+        raise ConfigError(msg)
+    others = [other for other in range(n_replicates) if other != replicate]
+    return [Model(one, int(cohort.fold[sample])) for one in (replicate, *others)]
+
+
+def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
+    """SAMPLE-TARGET-rNN, safe on any file system."""
+    sample, target = cohort.sample[question.sample], cohort.tumors[question.target]
+    return slugs(np.array([f"{sample}-{target}-r{replicate:02d}"]))[0]
+
+
+def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: Model) -> SampleMap:
+    """The map that answers a question, computed anew from one of `held_out_models`.
+
+    Raises
+    ------
+    FileError, ModelError
+        If the model is missing, damaged, or belongs to another cohort.
+    """
+    trained = explain.read_run_model(config.folder, cohort, wanted, config)
+    expression = cohort.expression(slice(question.sample, question.sample + 1))
+    pictures = trained.images(expression)
+    explainer = Explainer(trained.network, methods=(question.method,), batch_size=1)
+    maps = explainer(pictures, np.array([[question.target]]))
+    return SampleMap(
+        model=wanted.name,
+        layout=trained.layout,
+        expression=expression[0, trained.layout.source_gene],
+        image=pictures[0, :, :, 0],
+        saliency=maps.methods[question.method][0, 0],
+        probability=softmax(maps.logits[0]),
+    )
+
+
+def pick_features(saliency: np.ndarray, cutoff: float) -> np.ndarray:
+    """Genes and decoys whose saliency is at least a share of the largest: (features,) bool.
+
+    Parameters
+    ----------
+    saliency : (genes + decoys,) float32
+        Where none is positive, none is picked.
+    cutoff : float
+        As in `Question`.
+    """
+    largest = saliency.max()
+    return (saliency >= cutoff * largest) & (largest > 0)
+
+
+def picks_table(maps: Sequence[SampleMap], genes: np.ndarray, *, cutoff: float) -> pd.DataFrame:
+    """The genes and decoys picked from the first map, highest saliency first.
+
+    Parameters
+    ----------
+    maps : sequence of SampleMap
+        One a replicate, of the same sample, target and method.
+    genes : (genes,) str
+    cutoff : float
+        As in `Question`.
+
+    Returns
+    -------
+    DataFrame
+        gene; decoy (bool); saliency; share (of the map's maximum); expression, log2(x + 1);
+        standardised, in training SD; row and column of the pixel, from 0 at the top left;
+        replicates (in how many of the maps the same gene or decoy is picked).
+    """
+    seen, layout = maps[0], maps[0].layout
+    saliency = seen.feature_saliency
+    times = np.sum([pick_features(one.feature_saliency, cutoff) for one in maps], axis=0)
+    picked = np.flatnonzero(pick_features(saliency, cutoff))
+    picked = picked[np.argsort(-saliency[picked], kind="stable")]
+    row, column = np.divmod(layout.pixel[picked], layout.side)
+    return pd.DataFrame(
+        {
+            "gene": genes[layout.source_gene[picked]],
+            "decoy": picked >= layout.n_genes,
+            "saliency": saliency[picked],
+            "share": saliency[picked] / saliency.max(),
+            "expression": seen.expression[picked],
+            "standardised": seen.image[row, column],
+            "row": row,
+            "column": column,
+            "replicates": times[picked],
+        }
+    )
+
+
+def table_text(table: pd.DataFrame, *, n_replicates: int) -> str:
+    """A `picks_table` for a terminal, decoys marked, with a line that explains its columns."""
+    if table.empty:
+        return ""
+    shown = table.assign(
+        gene=labels(table),
+        saliency=table["saliency"].map("{:.3g}".format),
+        share=table["share"].map("{:.2f}".format),
+        expression=table["expression"].map("{:.2f}".format),
+        standardised=table["standardised"].map("{:+.2f}".format),
+        replicates=table["replicates"].map(f"{{}}/{n_replicates}".format),
+    )
+    return f"{shown.drop(columns='decoy').to_string(index=False)}\n{COLUMNS}"
+
+
+def labels(table: pd.DataFrame) -> list[str]:
+    """The names in a `picks_table`, decoys marked as such."""
+    return (table["gene"] + np.where(table["decoy"], " (decoy)", "")).tolist()
+
+
+def describe(cohort: Cohort, question: Question, seen: SampleMap, table: pd.DataFrame) -> str:
+    """Three lines: what is explained, what the model makes of it, and how much is picked."""
+    sample, own = cohort.sample[question.sample], cohort.tumors[cohort.tumor[question.sample]]
+    called, n_decoys = int(seen.probability.argmax()), int(table["decoy"].sum())
+    found = "no gene or decoy has a positive saliency"
+    if len(table):
+        found = (
+            f"{len(table) - n_decoys} of {seen.layout.n_genes} genes and {n_decoys} of "
+            f"{len(seen.layout.decoy_gene)} decoys reach {question.cutoff:g} of the maximum, "
+            f"{seen.feature_saliency.max():.3g} {UNITS[question.method]}"
+        )
+    return (
+        f"{sample} ({own}): {method_name(question.method)} for {cohort.tumors[question.target]}\n"
+        f"model {seen.model}, which never saw this patient, calls it {cohort.tumors[called]} with "
+        f"probability {seen.probability[called]:.3f}\n{found}"
+    )
+
+
+@mpl.rc_context(STYLE)
+def picks_figure(seen: SampleMap, table: pd.DataFrame, *, title: str, method: str) -> Figure:
+    """The input image beside its saliency, the picked pixels ringed, the highest named.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `picks_table`; decoys are drawn in another colour.
+    title : str
+        What is shown, in as many lines as needed.
+    method : str
+        One of UNITS.
+    """
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(2 * width + NAMES_INCHES, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+    left, right = figure.subplots(1, 2)
+    largest = float(np.abs(seen.saliency).max()) or 1.0
+    _image(left, seen.image, "RdBu_r", INPUT_LIMIT, "expression, training SD from the mean")
+    unit = UNITS[method]
+    _image(right, seen.saliency, "PuOr_r", largest, f"saliency, signed, {unit}")
+    left.set_title("Input")
+    right.set_title(method_name(method))
+    for axes in (left, right):
+        for is_decoy, color in ((False, INK), (True, ORANGE)):
+            some = table[table["decoy"] == is_decoy]
+            axes.plot(
+                some["column"], some["row"], "o", mfc="none", mec=color, mew=1.0, ms=6.5,
+                path_effects=HALO, zorder=3, clip_on=False, in_layout=False,
+            )  # fmt: skip
+    _name_picks(right, table.head(MAX_NAMES), side=seen.layout.side)
+    if len(table) > MAX_NAMES:
+        note = f"the highest {MAX_NAMES} of {len(table)} are named"
+        right.set_title(note, loc="right", fontsize=7)
+    return figure
+
+
+def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
+    """Heights at least `gap` apart and from 0 to 1, in the same order, as near as can be.
+
+    Parameters
+    ----------
+    height : (labels,) float
+        From 0 to 1; at most 1 + 1 / gap of them.
+
+    Notes
+    -----
+    Less their share of gaps, heights in order may only rise: an isotonic regression.
+    """
+    steps = gap * np.arange(len(height))
+    order = np.argsort(height, kind="stable")
+    placed = np.empty(len(height))
+    nearest = isotonic_regression(height[order] - steps).x
+    placed[order] = np.clip(nearest, 0, 1 - steps[-1]) + steps
+    return placed
+
+
+def _image(axes: Axes, values: np.ndarray, colors: str, limit: float, unit: str) -> None:
+    drawn = axes.imshow(values, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
+    outside = "both" if np.abs(values).max() > limit else "neither"
+    axes.figure.colorbar(
+        drawn, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04,
+        extend=outside, ticks=MaxNLocator(N_TICKS), format="%g",
+    )  # fmt: skip
+    axes.set(xticks=[], yticks=[])
+
+
+def _name_picks(axes: Axes, table: pd.DataFrame, *, side: int) -> None:
+    """Names in the right margin, each with a line to its pixel."""
+    if table.empty:
+        return
+    height = spread_heights(1 - (table["row"].to_numpy() + 0.5) / side, 1 / MAX_NAMES)
+    for pick, name, at in zip(table.itertuples(), labels(table), height, strict=True):
+        color = ORANGE if pick.decoy else INK
+        axes.annotate(
+            f"{name}  {pick.share:.2f}",
+            (pick.column, pick.row),
+            (1.05, at),
+            textcoords="axes fraction",
+            va="center",
+            color=color,
+            zorder=2,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": color,
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 4,
+                "path_effects": HALO,
+            },
+        )
