@@ -14,7 +14,7 @@ from tumorcam.shards import Shard
 TUMORS = ("ACC", "BRCA", "COAD")
 N_PATIENTS, N_GENES, N_DRIVERS = 12, 500, 12  # a tumor; gene g drives tumor g // 12
 LEFT_OUT = "COAD"  # always misclassified in fold 0: with correct_only no model of it has any
-VIEWS = ("own", "contrast")
+METHOD, VIEWS = "gradient_x_input", ("own", "contrast")
 
 
 def prepare_wide_run(folder: Path) -> Config:
@@ -48,8 +48,8 @@ def prepare_wide_run(folder: Path) -> Config:
         "cohort": {"genes": N_GENES},
         "splits": {"folds": 2},
         "layout": {"replicates": 2, "decoys": "0.12"},
-        "explain": {"block": 8, "methods": ["gradient_x_input"], "cubes": []},
-        "significance": {"min_patients": 5},
+        "explain": {"block": 8, "methods": [METHOD], "cubes": []},
+        "significance": {"min_patients": 5, "q_decoy": 0.5, "recall": 0.6},
     }
     config = config_from_tables(tables, source="wide run")
     toml = folder / "wide.toml"
@@ -98,8 +98,8 @@ def write_shard(config: Config, cohort: Cohort, shard: Shard, *, seed: int = 0) 
     ) as file:
         store.write_dataset(file, "sample_index", index.astype(np.int32))
         store.write_dataset(file, "probability", (probability / 3).astype(np.float32))
-        store.write_dataset(file, "scale/gradient_x_input", scale)
+        store.write_dataset(file, f"scale/{METHOD}", scale)
         for view in VIEWS:
             half = values[view].astype(np.float16)
-            name = f"{view}/gradient_x_input"
+            name = f"{view}/{METHOD}"
             store.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")

@@ -97,10 +97,10 @@ def train_model(
     stamp = store.text_digest(repr(sorted(attributes.items())))
     loop = TrainingLoop(config, task, network, strategy, checkpoints / stamp[:12])
     history = loop.run(path.parent / "history.csv")
-    if not _is_chief(strategy):
-        return
-    _write_artifact(path, cohort, task, loop, history, attributes)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if _is_chief(strategy):
+        _write_artifact(path, cohort, task, loop, history, attributes)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    keras.backend.clear_session()  # else a process keeps every network that it trained
 
 
 class TrainingLoop:
