@@ -147,7 +147,7 @@ def check_evidence(found, recall, config: Config) -> None:
         assert grade == wanted, (tumor, gene, row)
     learned = found["evidence"].astype(str) == "learned"
     drives = np.arange(500) // made_up_shards.N_DRIVERS == np.arange(3)[:, np.newaxis]
-    assert learned[:2][drives[:2]].mean() > 0.7 and learned[~drives].mean() < 0.01
+    assert learned[:2][drives[:2]].mean() > 0.5 and learned[~drives].mean() < 0.01
 
 
 def test_expression_columns_agree_with_scikit_learn(reduced, slow):
@@ -233,15 +233,30 @@ def test_a_band_does_not_change_with_its_width(wide_run, monkeypatch):
     np.testing.assert_array_equal(part.model_scores, whole.model_scores[:, :, 490:520])
 
 
-@pytest.mark.mpi
-@pytest.mark.parametrize("n_ranks", [1, 3])
-def test_the_number_of_ranks_changes_no_bit(reduced, tmp_path, n_ranks):
-    config = copy_run(reduced, tmp_path / "run")
-    (config.folder / "significance.h5").unlink()
+def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProcess[str]":
     words = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", "-m"]
-    subprocess.run([*words, "jobs.reduce", toml(config)], check=True, capture_output=True)
-    assert tables_digest(config) == tables_digest(reduced)
-    store.verify_file(config.folder / "saliency.h5")
+    command = [*words, "jobs.reduce", toml(config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.mpi
+def test_the_number_of_ranks_changes_no_bit(wide_copy):
+    digests = []
+    for n_ranks in (1, 3):
+        assert reduce_on_ranks(wide_copy, n_ranks).returncode == 0
+        store.verify_file(wide_copy.folder / "saliency.h5")
+        digests.append(tables_digest(wide_copy))
+        (wide_copy.folder / "significance.h5").unlink()
+    assert job.main([toml(wide_copy)]) == 0
+    assert {*digests} == {tables_digest(wide_copy)}
+
+
+@pytest.mark.mpi
+def test_a_missing_shard_ends_all_ranks(wide_copy):
+    path = shards.shard_file(wide_copy.folder, reduced_shards(wide_copy)[4])
+    path.unlink()
+    ended = reduce_on_ranks(wide_copy, 3)
+    assert ended.returncode != 0 and f"{path} does not exist" in ended.stderr
 
 
 def test_a_rerun_is_skipped_while_all_is_there(reduced, tmp_path, capsys):
@@ -285,7 +300,7 @@ def halve(path: Path) -> None:
         (lambda path: set_attribute(path, "cohort_digest", "x"), r"another cohort_digest; run"),
         (lambda path: set_attribute(path, "shard", "r09"), r"{shard} was made with another shard"),
         (lambda path: set_attribute(path, "n_samples", 3), r"made with another n_samples"),
-        (lambda path: set_attribute(path, "config", "{{}}"), r"made with another config"),
+        (lambda path: set_attribute(path, "config", "{}"), r"explain\.batch_size: None -> 64"),
         (lambda path: set_attribute(path, "encoding-version", "0"), r"version '0'; wanted"),
         (lambda path: set_attribute(path, "complete", False), r"incomplete"),
     ],
@@ -315,7 +330,8 @@ def test_a_flipped_bit_is_met_by_the_checksum(wide_copy, capsys):
 def test_changed_settings_of_explain_are_seen(wide_copy, capsys):
     assert job.main([toml(wide_copy), "--set", "explain.rivals=2"]) == 1
     said = capsys.readouterr().err
-    assert "made with another config" in said and "and 5 more" in said
+    assert "made with explain.rivals: 3 -> 2; run jobs.explain" in said
+    assert said.count("rivals") == 5 and "and 7 more" in said
 
 
 def test_a_missing_or_retrained_model_is_seen(wide_copy, capsys):

@@ -5,13 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from tumorcam import classification, ranks, shards, significance, store
 from tumorcam.cohort import Cohort
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.logs import logger, progress
 from tumorcam.ranks import Ranks
@@ -125,9 +126,9 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
             }
             with store.open_file(path, SHARD_TYPE, remedy=REMEDY) as file:
                 digests.append(str(file.attrs["digest"]))
-                differing = [key for key in wanted if file.attrs.get(key) != wanted[key]]
+                differing = _differences(file, wanted)
             if differing:
-                faults.append(f"{path} was made with another {', '.join(differing)}; {REMEDY}")
+                faults.append(f"{path} was made with {', '.join(differing)}; {REMEDY}")
         except FileError as error:
             faults.append(str(error))
     return Audit(faults, store.text_digest("".join(digests)))
@@ -342,6 +343,14 @@ def _write_ranking(
         group.attrs[name] = value
     n_learned = int((columns["evidence"] == "learned").sum())
     logger.info("%s: %d (tumor, gene) pairs learned", group.name[1:], n_learned)
+
+
+def _differences(file: h5py.File, wanted: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in wanted if file.attrs.get(key) != wanted[key]]
+    named = [f"another {key}" for key in keys if key != "config"]
+    if "config" in keys:
+        named += changed_settings(str(file.attrs.get("config", "{}")), wanted["config"])
+    return named
 
 
 def _fault_message(faults: Sequence[str], n_shards: int) -> str:
