@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pandas as pd
-from made_up_shards import METHOD, VIEWS
+from made_up_shards import METHOD, N_DRIVERS, VIEWS
 from scipy import stats
 
 from tumorcam import shards
@@ -73,3 +73,24 @@ def signed_rank_p_value(values: np.ndarray) -> float:
         correction=False,
         method="exact" if is_plain else "asymptotic",
     ).pvalue
+
+
+def check_evidence(found, recall, config: Config) -> None:
+    """Every grade by its definition; the drivers of well recalled tumors are learned."""
+    limits = config.significance
+    for (tumor, gene), grade in np.ndenumerate(found["evidence"].astype(str)):
+        row = {name: found[name][tumor, gene] for name in found if name != "evidence"}
+        meets = (
+            row["q_decoy"] <= limits.q_decoy
+            and row["q_value"] <= limits.q_value
+            and recall[tumor] >= limits.recall
+        )
+        wanted = "none"
+        if meets:
+            wanted = "learned" if row["replication"] >= limits.replication else "unstable"
+        elif row["rank"] <= 25 and row["q_decoy"] > limits.q_decoy:
+            wanted = "expression-driven"
+        assert grade == wanted, (tumor, gene, row)
+    learned = found["evidence"].astype(str) == "learned"
+    drives = np.arange(500) // N_DRIVERS == np.arange(3)[:, np.newaxis]
+    assert learned[:2][drives[:2]].mean() > 0.5 and learned[~drives].mean() < 0.01

@@ -13,7 +13,7 @@ import pytest
 from made_up_shards import METHOD
 from scipy import stats
 from sklearn.metrics import roc_auc_score
-from slow_tables import Slow, q_decoy, signed_rank_p_value
+from slow_tables import Slow, check_evidence, q_decoy, signed_rank_p_value
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -129,27 +129,6 @@ def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, slow, vie
     check_evidence(found, recall, reduced)
 
 
-def check_evidence(found, recall, config: Config) -> None:
-    """Every grade by its definition; the drivers of well recalled tumors are learned."""
-    limits = config.significance
-    for (tumor, gene), grade in np.ndenumerate(found["evidence"].astype(str)):
-        row = {name: found[name][tumor, gene] for name in found if name != "evidence"}
-        meets = (
-            row["q_decoy"] <= limits.q_decoy
-            and row["q_value"] <= limits.q_value
-            and recall[tumor] >= limits.recall
-        )
-        wanted = "none"
-        if meets:
-            wanted = "learned" if row["replication"] >= limits.replication else "unstable"
-        elif row["rank"] <= 25 and row["q_decoy"] > limits.q_decoy:
-            wanted = "expression-driven"
-        assert grade == wanted, (tumor, gene, row)
-    learned = found["evidence"].astype(str) == "learned"
-    drives = np.arange(500) // made_up_shards.N_DRIVERS == np.arange(3)[:, np.newaxis]
-    assert learned[:2][drives[:2]].mean() > 0.5 and learned[~drives].mean() < 0.01
-
-
 def test_expression_columns_agree_with_scikit_learn(reduced, slow):
     expression, tumor = slow.cohort.expression(), slow.cohort.tumor
     with h5py.File(reduced.folder / "significance.h5") as file:
@@ -220,7 +199,24 @@ def test_correct_only_drops_the_tumor_that_one_fold_loses(reduced, slow):
         assert n.tolist() == [12, 12, 12]
 
 
-def test_a_band_does_not_change_with_its_width(wide_run, monkeypatch):
+def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
+    cohort = read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
+    variance = np.where(np.arange(500) == 300, 0, cohort.variance)
+    plan = shards.read_plan(wide_copy.folder / "plan.json")
+    reduce.reduce_run(
+        wide_copy.folder, dataclasses.replace(cohort, variance=variance), plan, wide_copy, Ranks()
+    )
+    table = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
+    constant = table["gene"] == "G300"
+    assert table["p_value"].isna().equals(constant)
+    assert set(table.loc[constant, "evidence"]) == {"untestable"}
+    assert table["score"].notna().all()
+    tested = table[~constant]
+    wanted = multipletests(tested["p_value"], method="fdr_bh")[1]
+    np.testing.assert_allclose(tested["q_value"], wanted, rtol=1e-12)
+
+
+def test_a_band_does_not_change_with_its_width(wide_run):
     plan = shards.read_plan(wide_run.folder / "plan.json")
     cohort = read_cohort(wide_run.folder / "cohort.h5", wide_run)
     samples = reduce.read_samples(wide_run.folder, cohort, plan, wide_run)
