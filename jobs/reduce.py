@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.dry_run:
             print(
                 f"would reduce {len(plan.shards)} shards of {plan.n_samples} samples a replicate, "
-                f"{plan.n_genes} genes and {plan.n_decoys} decoys, in bands of 256"
+                f"{plan.n_genes} genes and {plan.n_decoys} decoys"
             )
             return
         _reduce(config, plan)

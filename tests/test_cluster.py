@@ -79,10 +79,6 @@ def test_process_tags_differ_between_ranks_and_jobs():
     assert all(str(os.getpid()) in tag and "/" not in tag for tag in tags)
 
 
-def test_batch_is_known_by_the_job():
-    assert cluster.is_batch({"SLURM_JOB_ID": "7"}) and not cluster.is_batch({})
-
-
 def test_children_get_the_threads():
     made = cluster.thread_environment(3, {"PATH": "/bin", "OMP_NUM_THREADS": "64"})
     assert made == {"PATH": "/bin"} | dict.fromkeys(cluster.THREAD_VARIABLES, "3")

@@ -77,11 +77,6 @@ def n_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def is_batch(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether Slurm runs this process, so that progress goes to a log and not a terminal."""
-    return "SLURM_JOB_ID" in environ
-
-
 def tf_config(environ: Mapping[str, str] = os.environ) -> str | None:
     """TensorFlow's TF_CONFIG for this worker, or None where there is a single one.
 

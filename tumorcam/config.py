@@ -155,7 +155,7 @@ class TrainingSettings:
     label_smoothing: float = setting(0.0, "share of the target spread evenly", low=0, high=0.9)
     class_weights: bool = setting(False, "weight samples by 1/size of their tumor, mean 1")
     validation: float = setting(
-        0.1, "share of the training patients kept to choose the epoch", low=0.02, high=0.5
+        0.1, "share of the training patients kept for early stopping", low=0.02, high=0.5
     )
     checkpoint_steps: int = setting(200, "steps between checkpoints", unit="steps", low=1)
 
