@@ -98,12 +98,11 @@ def write_cohort(
         n_tumors=len(tumors),
         rng=config.rng("decoys"),
     )
-    kind, tree = config.layout.kind, None
-    if kind == "coexpression":
-        tree = layout.coexpression_tree(selection.expression)
+    kinds = layout.replicate_kinds(config.layout.kind, config.layout.replicates)
+    tree = layout.coexpression_tree(selection.expression) if "coexpression" in kinds else None
     layouts = [
         layout.make_layout(kind, selection.variance, decoy_gene, config.rng("layout", r), tree)
-        for r in range(config.layout.replicates)
+        for r, kind in enumerate(kinds)
     ]
     with store.create_file(path, ENCODING_TYPE, cohort_attributes(config, input_digest)) as file:
         store.write_dataset(

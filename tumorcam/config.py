@@ -45,9 +45,7 @@ class RunSettings:
     name: str = setting("run", "name of the run, shown in the report")
     folder: str = setting("", "folder of the run; empty: runs/NAME")
     seed: int = setting(1, "seed of every random choice", low=0)
-    threads_per_rank: int = setting(
-        2, "threads of TensorFlow and BLAS in each process", unit="threads", low=1
-    )
+    threads_per_rank: int = setting(2, "of TensorFlow and BLAS, a process", unit="threads", low=1)
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,9 @@ class LayoutSettings:
     """`[layout]`: where genes and decoys stand on the image."""
 
     kind: str = setting(
-        "random", "map from gene to pixel", choices=("random", "variance", "coexpression")
+        "random",
+        "map from gene to pixel; mixed: coexpression and random in turn over the replicates",
+        choices=("random", "variance", "coexpression", "mixed"),
     )
     replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
     decoys: str = setting(

@@ -106,6 +106,16 @@ def coexpression_tree(expression: np.ndarray) -> np.ndarray:
     return hierarchy.linkage(np.clip(1.0 - correlation, 0, 2), "average")
 
 
+def replicate_kinds(kind: str, n_replicates: int) -> list[str]:
+    """Each replicate's kind of layout, as `make_layout` takes it.
+
+    "mixed" is "coexpression" and "random" in turn, the first "coexpression": networks on layouts
+    of two kinds err more differently than networks on layouts of one (docs/method.md).
+    """
+    kinds = ("coexpression", "random") if kind == "mixed" else (kind,)
+    return [kinds[r % len(kinds)] for r in range(n_replicates)]
+
+
 def make_layout(
     kind: str,
     variance: np.ndarray,
