@@ -113,28 +113,6 @@ def test_ensemble_probability_does_not_depend_on_other_samples():
     np.testing.assert_array_equal(together, alone)
 
 
-def test_ensemble_curve_starts_at_the_mean_single_and_ends_at_the_ensemble():
-    rng = np.random.default_rng(1)
-    tumor, probability = rng.integers(0, 4, 60), random_probability(rng, 5, 60)
-    curve = classification.ensemble_curve(probability, tumor)
-    singles = [classification.score_classifier(p, tumor) for p in probability]
-    ensemble = classification.ensemble_probability(probability[:3])
-    third = classification.score_classifier(ensemble, tumor)
-    assert curve["replicates"].tolist() == [1, 2, 3, 4, 5]
-    assert curve["accuracy"][0] == pytest.approx(np.mean([s.accuracy for s in singles]))
-    assert curve["macro_f1"][0] == pytest.approx(np.mean([s.macro_f1 for s in singles]))
-    assert (curve["accuracy"][2], curve["macro_f1"][2]) == (third.accuracy, third.macro_f1)
-
-
-def test_ensemble_curve_of_one_replicate():
-    curve = classification.ensemble_curve(one_hot([[0, 1, 1]], 2), np.array([0, 1, 0]))
-    assert curve.to_dict("list") == {
-        "replicates": [1],
-        "accuracy": [2 / 3],
-        "macro_f1": [pytest.approx(2 / 3)],
-    }
-
-
 # confusion
 
 

@@ -113,7 +113,7 @@ def test_a_tumor_of_one_source_is_named(run):
 
 
 @pytest.mark.parametrize(
-    ("n", "sizes"), [(1, []), (2, [2]), (3, [2, 3]), (8, [2, 4, 8]), (9, [2, 4, 8, 9])]
+    ("n", "sizes"), [(1, []), (2, [2]), (3, [3]), (8, [3, 6, 8]), (13, [3, 6, 12, 13])]
 )
 def test_ensembles_double_up_to_all(n, sizes):
     assert classifier.ensemble_sizes(n) == sizes

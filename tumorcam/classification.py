@@ -48,7 +48,7 @@ class MergedConfusion:
 
 
 def ensemble_probability(probability: np.ndarray) -> np.ndarray:
-    """Mean of the replicates' probabilities, added up in their order.
+    """Mean of the replicates' probabilities.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def ensemble_probability(probability: np.ndarray) -> np.ndarray:
     -------
     (samples, tumors) float64
     """
-    return _first_ensembles(probability)[-1]
+    return probability.mean(axis=0, dtype=np.float64)
 
 
 def score_classifier(probability: np.ndarray, tumor: np.ndarray) -> ClassifierScores:
@@ -239,38 +239,6 @@ def confused_pairs(confusion: np.ndarray, tumors: np.ndarray, *, top: int) -> pd
             "share": samples / confusion.sum(axis=1)[own],
         }
     )
-
-
-def ensemble_curve(probability: np.ndarray, tumor: np.ndarray) -> pd.DataFrame:
-    """Accuracy and macro-F1 of ensembles of the first 1, 2 … replicates.
-
-    The first row is the mean over all single replicates, which is steadier than the first alone.
-
-    Parameters
-    ----------
-    probability : (replicates, samples, tumors) float
-    tumor : (samples,) int
-
-    Returns
-    -------
-    DataFrame
-        replicates, accuracy, macro_f1.
-    """
-    rows = [probability, *(ensemble[np.newaxis] for ensemble in _first_ensembles(probability)[1:])]
-    confusions = [[confusion_matrix(one, tumor) for one in row] for row in rows]
-    return pd.DataFrame(
-        {
-            "replicates": np.arange(1, len(rows) + 1),
-            "accuracy": [np.mean([_accuracy(one) for one in row]) for row in confusions],
-            "macro_f1": [np.mean([_macro_f1(one) for one in row]) for row in confusions],
-        }
-    )
-
-
-def _first_ensembles(probability: np.ndarray) -> np.ndarray:
-    """(replicates, samples, tumors) float64: the mean of the first 1, 2 … replicates."""
-    sums = np.add.accumulate(probability, axis=0, dtype=np.float64)
-    return sums / np.arange(1, len(probability) + 1)[:, np.newaxis, np.newaxis]
 
 
 def _accuracy(confusion: np.ndarray) -> float:

@@ -107,9 +107,9 @@ def mean_row(name: str, rows: list[ClassifierRow]) -> ClassifierRow:
 
 
 def ensemble_sizes(n_replicates: int) -> list[int]:
-    """2, 4, 8 … and the number of replicates itself; none of a single one."""
-    doubled = [2**i for i in range(1, n_replicates.bit_length())]
-    return sorted({*doubled, n_replicates} - {1})
+    """3, 6, 12 … and the number of replicates itself; none of a single one."""
+    doubled = [3 * 2**i for i in range(n_replicates.bit_length())]
+    return sorted({size for size in doubled if size < n_replicates} | {n_replicates} - {1})
 
 
 def _tumor_rows(names: np.ndarray, scores: ClassifierScores) -> Rows:
