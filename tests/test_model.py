@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tumorcam import layout, model, store
+from tumorcam import layout, model, shards, store
 from tumorcam.config import Config, ModelSettings
 from tumorcam.errors import FileError, ModelError
 from tumorcam.images import Scaler
@@ -54,7 +54,7 @@ def artifact(tmp_path):
     scaler = Scaler(rng(1).random(50, np.float32), rng(2).random(50, np.float32) + 1)
     path = tmp_path / "model.h5"
     attributes = model.model_attributes(SMALL, DIGEST, NAME)
-    with store.create_file(path, model.ENCODING_TYPE, attributes) as file:
+    with store.create_file(path, shards.MODEL_TYPE, attributes) as file:
         model.write_network(
             file, network, tumors=TUMORS, genes=GENES, gene_layout=gene_layout, scaler=scaler
         )
@@ -121,21 +121,39 @@ def test_equal_generators_give_equal_networks():
     assert not np.array_equal(first[0], other[0])
 
 
-@given(n_inputs=st.sampled_from([1, 2, 7, 32]), n_filters=st.integers(1, 70), seed=st.integers(0))
-def test_every_filter_looks_at_one_or_two_pixels(n_inputs, n_filters, seed):
-    kernel = model.sparse_kernel(n_inputs, n_filters, rng(seed))
-    assert kernel.shape == (3, 3, n_inputs, n_filters)
+@given(n_filters=st.integers(1, 70), seed=st.integers(0))
+def test_every_first_filter_looks_at_one_or_two_pixels(n_filters, seed):
+    kernel = model.sparse_kernel(n_filters, rng(seed))
+    assert kernel.shape == (3, 3, 1, n_filters)
     assert kernel.dtype == np.float32
     taps = np.count_nonzero(kernel, axis=(0, 1, 2))
     assert set(taps) <= {1, 2}
     np.testing.assert_allclose(np.abs(kernel[kernel != 0]), 0.5**0.5, rtol=1e-6)
 
 
-def test_sparse_filters_of_activations_have_two_channels_and_a_positive_tap():
-    kernel = model.sparse_kernel(32, 64, rng())
-    assert (np.count_nonzero(kernel.any(axis=(0, 1)), axis=0) == 2).all()
-    assert (kernel.max(axis=(0, 1, 2)) > 0).all()
-    assert 0.05 < (kernel[kernel != 0] < 0).mean() < 0.2  # a quarter of the second taps
+def test_a_quarter_of_the_taps_is_negative():
+    kernel = model.sparse_kernel(4000, rng())
+    assert 0.2 < (kernel[kernel != 0] < 0).mean() < 0.3
+
+
+def test_later_filters_lean_to_the_main_directions_of_their_patches():
+    """Channel 1 varies ten times as much as channel 0: the filters look at it almost alone."""
+    layer = keras.layers.Conv2D(4, 3, padding="same")
+    values = rng().normal(size=(20, 6, 6, 2)).astype(np.float32) * np.array([1, 10], np.float32)
+    layer(values)
+    kernel = model.main_directions(layer, values)
+    flat = kernel.reshape(-1, 4)
+    np.testing.assert_allclose(flat.T @ flat, np.eye(4), atol=1e-12)
+    assert (kernel[:, :, 1] ** 2).sum() > 0.99 * 4
+    nudged = model.main_directions(layer, values * np.float32(1 + 1e-6))
+    np.testing.assert_allclose(nudged, kernel, atol=1e-4)
+
+
+def test_more_filters_than_patch_values_are_only_turned():
+    layer = keras.layers.Conv2D(12, 3)
+    values = rng().normal(size=(20, 6, 6, 1)).astype(np.float32)
+    layer(values)
+    assert np.linalg.matrix_rank(model.main_directions(layer, values).reshape(9, 12)) == 9
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -143,7 +161,7 @@ def test_initial_scale_gives_unit_spread_and_the_documented_mean(padding):
     settings = ModelSettings(filters=(8, 16), dense=(64, 32), padding=padding)
     network = network_of(settings, side=12)
     images = rng().normal(0.3, 2, (200, 12, 12, 1)).astype(np.float32)
-    model.fit_initial_scale(network, images)
+    model.fit_initial_weights(network, images)
     seen = features_before_relu(network, images)
     for name in ("conv1", "conv2"):
         np.testing.assert_allclose(seen[name].std(axis=(0, 1, 2)), 1, rtol=1e-3)
@@ -156,7 +174,7 @@ def test_initial_scale_gives_unit_spread_and_the_documented_mean(padding):
 def test_initial_scale_keeps_the_dense_kernels_directions():
     network = network_of(SMALL.model)
     before = network.get_layer("dense1").kernel.numpy()
-    model.fit_initial_scale(network, rng().normal(size=(50, 8, 8, 1)).astype(np.float32))
+    model.fit_initial_weights(network, rng().normal(size=(50, 8, 8, 1)).astype(np.float32))
     ratio = network.get_layer("dense1").kernel.numpy() / before
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
 

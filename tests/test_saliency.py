@@ -183,7 +183,7 @@ def test_the_stock_network_agrees_with_automatic_differentiation():
     )
     images = rng.normal(size=(6, 20, 20, 1)).astype(np.float32)
     images[:, 17:] = 0
-    model.fit_initial_scale(network, images)
+    model.fit_initial_weights(network, images)
     targets = np.stack([rng.permutation(5)[:3] for _ in images])
     maps = Explainer(network, batch_size=6)(images, targets)
     for t in range(targets.shape[1]):

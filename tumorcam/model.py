@@ -1,6 +1,5 @@
 """The network and its artifact: weights bound to genes, layout, scaler, classes and cohort."""
 
-import ctypes
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +11,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorcam import layout, store
+from tumorcam import layout, shards, store
 from tumorcam.config import Config, ModelSettings, changed_settings, config_json
 from tumorcam.errors import ModelError
 from tumorcam.images import Scaler, place_genes
 from tumorcam.layout import GeneLayout
 
-ENCODING_TYPE = "tumorcam-model"
 SECTIONS = ("run", "model", "training")  # of the config that a model depends on
 KERNEL, POOL = 3, 2  # pixels: 3 x 3 convolutions, 2 x 2 poolings
-N_TAPS, CHANNEL_STEP, NEGATIVE_TAPS = 2, 7, 0.25  # of the initial filters, see sparse_kernel
+N_TAPS, NEGATIVE_TAPS = 2, 0.25  # of the first filters, see sparse_kernel
+COVARIANCE_SAMPLES = 64  # whose patches shape the later filters: thousands of patches
 CONVOLUTION_MEAN = 1.0  # SD; keeps most units of an untrained convolution in their linear part
 LOGIT_SD = 0.1  # of an untrained network: it starts with no opinion
-# glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), the latter in bytes
-KEEP_FREED_MEMORY = {-8: 1, -3: 2**30, -1: 2**31 - 1}
 REMEDY = "run jobs.train"
 
 
@@ -50,15 +47,7 @@ class TrainedModel:
 
 
 def use_threads(n_threads: int) -> None:
-    """Let TensorFlow compute with so many threads; call it before anything is computed.
-
-    Also tells glibc to keep freed memory: giving tensors back to the kernel after each operation
-    costs a third to a half of a training step in page faults.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        for option, value in KEEP_FREED_MEMORY.items():
-            libc.mallopt(option, value)
+    """Let TensorFlow compute with so many threads; call it before anything is computed."""
     tf.config.threading.set_intra_op_parallelism_threads(n_threads)
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
 
@@ -73,8 +62,8 @@ def build_network(
     side : int
         Pixels; the input is (samples, side, side, 1) float32.
     rng : Generator
-        Draws the initial kernels: sparse in the convolutions (`sparse_kernel`), He-normal in the
-        dense layers (He et al. 2015, doi:10.1109/ICCV.2015.123).
+        Draws the initial kernels: sparse in the first convolution (`sparse_kernel`), normal in the
+        others, He-normal in the dense layers (He et al. 2015, doi:10.1109/ICCV.2015.123).
 
     Raises
     ------
@@ -84,7 +73,8 @@ def build_network(
     blocks: list[keras.Layer] = []
     n_channels = 1
     for i, filters in enumerate(settings.filters, start=1):
-        kernel = sparse_kernel(n_channels, filters, rng)
+        shape = (KERNEL, KERNEL, n_channels, filters)
+        kernel = sparse_kernel(filters, rng) if i == 1 else rng.normal(size=shape)
         blocks += [
             keras.layers.Conv2D(
                 filters,
@@ -117,7 +107,7 @@ def build_network(
         raise ModelError(msg) from error
 
 
-def sparse_kernel(n_inputs: int, n_filters: int, rng: np.random.Generator) -> np.ndarray:
+def sparse_kernel(n_filters: int, rng: np.random.Generator) -> np.ndarray:
     """An initial 3 x 3 kernel whose filters look at two single pixels each.
 
     Neighbouring pixels are unrelated genes, so a dense random filter would bury a gene under eight
@@ -126,28 +116,25 @@ def sparse_kernel(n_inputs: int, n_filters: int, rng: np.random.Generator) -> np
 
     Returns
     -------
-    (3, 3, inputs, filters) float32
-        Two taps of +-1/sqrt(2), or one where both fall on the same place, the first positive where
-        inputs are activations, as these are.
+    (3, 3, 1, filters) float32
+        Two taps of +-1/sqrt(2), or one where both fall on the same place.
     """
-    kernel = np.zeros((KERNEL, KERNEL, n_inputs, n_filters), dtype=np.float32)
-    for tap in range(N_TAPS):
+    kernel = np.zeros((KERNEL, KERNEL, 1, n_filters), dtype=np.float32)
+    for _ in range(N_TAPS):
         row, column = rng.integers(0, KERNEL, (2, n_filters))
-        channel = (np.arange(n_filters) + tap * CHANNEL_STEP) % n_inputs
         sign = np.where(rng.random(n_filters) < NEGATIVE_TAPS, -1.0, 1.0)
-        if tap == 0 and n_inputs > 1:
-            sign[:] = 1.0
-        kernel[row, column, channel, np.arange(n_filters)] = sign / np.sqrt(N_TAPS)
+        kernel[row, column, 0, np.arange(n_filters)] = sign / np.sqrt(N_TAPS)
     return kernel
 
 
-def fit_initial_scale(network: keras.Sequential, images: np.ndarray) -> None:
-    """Rescale untrained weights so that every layer's values are well spread on real samples.
+def fit_initial_weights(network: keras.Sequential, images: np.ndarray) -> None:
+    """Fit untrained weights to real samples, so that their differences reach the dense layers.
 
-    Data-dependent initialisation (Kraehenbuehl et al. 2016, arXiv:1511.06856): what enters a ReLU
-    gets SD 1, and mean CONVOLUTION_MEAN after a convolution and its pooling, 0 in dense layers;
-    the logits get SD LOGIT_SD. Without it a weak signal is not learned from a few dozen samples
-    a tumor.
+    The kernels of all convolutions but the first are turned towards the main directions of the
+    patches that they see (`main_directions`). Then every layer is rescaled: what enters a ReLU gets
+    SD 1, and mean CONVOLUTION_MEAN after a convolution and its pooling, 0 in dense layers; the
+    logits get SD LOGIT_SD. Both are data-dependent initialisations after Kraehenbuehl et al. 2016,
+    arXiv:1511.06856. Without them a weak signal is not learned from a few dozen samples a tumor.
 
     Parameters
     ----------
@@ -158,6 +145,8 @@ def fit_initial_scale(network: keras.Sequential, images: np.ndarray) -> None:
     layers = list(network.layers)
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         if isinstance(layer, keras.layers.Conv2D):
+            if layer is not layers[0]:
+                layer.kernel.assign(main_directions(layer, value[:COVARIANCE_SAMPLES]))
             linear = tf.nn.conv2d(value, layer.kernel, layer.strides, layer.padding.upper())
             seen = following(linear) if isinstance(following, keras.layers.MaxPooling2D) else linear
             _rescale(layer, seen, spread=1.0, mean=CONVOLUTION_MEAN)
@@ -165,6 +154,35 @@ def fit_initial_scale(network: keras.Sequential, images: np.ndarray) -> None:
             spread = 1.0 if following is not None else LOGIT_SD
             _rescale(layer, tf.matmul(value, layer.kernel), spread=spread, mean=0.0)
         value = layer(value)
+
+
+def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
+    """The kernel times the covariance of the patches that it sees, orthonormal where it can be.
+
+    One step of the randomised range finder (Halko et al. 2011, doi:10.1137/090771806): it leans to
+    the principal components, but moves smoothly with the data, unlike single eigenvectors, so that
+    workers of one training agree to rounding.
+
+    Parameters
+    ----------
+    value : (samples, rows, columns, channels) float32
+        What enters the layer.
+
+    Returns
+    -------
+    (3, 3, channels, filters) float64
+    """
+    sizes, strides = [1, *layer.kernel_size, 1], [1, *layer.strides, 1]
+    patches = tf.image.extract_patches(value, sizes, strides, [1] * 4, layer.padding.upper())
+    flat = tf.reshape(patches, (-1, patches.shape[-1]))
+    centred = flat - tf.reduce_mean(flat, axis=0)
+    kernel = layer.kernel.numpy().astype(np.float64)
+    turned = tf.matmul(centred, centred, transpose_a=True).numpy() @ kernel.reshape(
+        -1, layer.filters
+    )
+    if layer.filters <= len(turned):
+        turned = np.linalg.qr(turned).Q
+    return turned.reshape(kernel.shape)
 
 
 def reachable_pixels(network: keras.Sequential) -> np.ndarray:
@@ -285,7 +303,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
     ModelError
         If it was trained on another cohort or with other settings, or its weights do not fit.
     """
-    with store.open_file(path, ENCODING_TYPE, remedy=REMEDY) as file:
+    with store.open_file(path, shards.MODEL_TYPE, remedy=REMEDY) as file:
         _require_same(file, path, model_attributes(config, cohort_digest, name))
         tumors = store.read_strings(file["tumors"])
         gene_layout = GeneLayout(
