@@ -10,9 +10,9 @@ from tumorcam.audit import ExpectedFile
 from tumorcam.config import Config, config_json
 
 SECTIONS = {
-    audit.MODEL_TYPE: ("run", "model", "training"),
-    audit.SHARD_TYPE: ("run", "explain"),
-    audit.SIGNIFICANCE_TYPE: ("significance",),
+    shards.MODEL_TYPE: ("run", "model", "training"),
+    shards.SHARD_TYPE: ("run", "explain"),
+    shards.SIGNIFICANCE_TYPE: ("significance",),
 }
 
 

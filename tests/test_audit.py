@@ -1,4 +1,3 @@
-import ast
 import dataclasses
 from pathlib import Path
 
@@ -193,14 +192,3 @@ def test_whole_models_are_not_trained_again(finished):
     assert audit.next_commands(finished, audit.audit_run(finished), ["c.toml"]) == [
         "sbatch slurm/report.sh c.toml"
     ]
-
-
-def test_kinds_are_what_the_writing_modules_say():
-    """The modules are read as text: importing them would need TensorFlow."""
-    said = {}
-    for path in (Path(__file__).parents[1] / "tumorcam").glob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                said[f"{path.stem}.{ast.unparse(node.targets[0])}"] = node.value.value
-    assert said["model.ENCODING_TYPE"] == audit.MODEL_TYPE
-    assert said["baselines.ENCODING_TYPE"] == audit.BASELINES_TYPE

@@ -129,7 +129,7 @@ def shard_paths(config: Config):
 
 def digests(config: Config):
     paths = shard_paths(config)
-    return [store.stored_digest(path, explain.ENCODING_TYPE, remedy="") for path in paths]
+    return [store.stored_digest(path, shards.SHARD_TYPE, remedy="") for path in paths]
 
 
 def times(config: Config):

@@ -42,7 +42,7 @@ def copy_run(config: Config, folder: Path) -> Config:
 def tables_digest(config: Config) -> str:
     path = config.folder / "significance.h5"
     store.verify_file(path)
-    return store.stored_digest(path, reduce.ENCODING_TYPE, remedy="")
+    return store.stored_digest(path, shards.SIGNIFICANCE_TYPE, remedy="")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_the_schema_and_the_attributes(reduced):
 
 def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):
     path = reduced.folder / "saliency.h5"
-    with store.open_file(path, reduce.SALIENCY_TYPE, remedy="") as file:
+    with store.open_file(path, shards.SALIENCY_TYPE, remedy="") as file:
         order = file["sample_index"][...]
         for view in reduce.VIEWS:
             found = file[f"{view}/{METHOD}"]

@@ -45,7 +45,7 @@ def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
     shard = next(one for one in plan.shards if one.replicate == replicate and one.fold == 1)
     explain.explain_shards(config.folder, cohort, [shard], config, shown=False)
     path = shards.shard_file(config.folder, shard)
-    with store.open_file(path, explain.ENCODING_TYPE, remedy="") as file:
+    with store.open_file(path, shards.SHARD_TYPE, remedy="") as file:
         samples, target = store.read_strings(file["sample"]), file["target"][...]
         scale = file["cube_scale/guided_grad_cam"][...]
         cube = file["guided_grad_cam"][...] * scale[:, np.newaxis, np.newaxis]

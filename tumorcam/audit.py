@@ -23,8 +23,6 @@ JOB_OF_STAGE = {  # in the order in which they are made
     "report": "report",
 }
 # Said again here: most modules that write these files need TensorFlow or scikit-learn.
-MODEL_TYPE, BASELINES_TYPE, SHARD_TYPE = "tumorcam-model", "tumorcam-baselines", "tumorcam-shard"
-SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"
 BASELINES = ("logistic_regression", "nearest_neighbours")
 
 
@@ -76,12 +74,16 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
         *_expected_models(folder, plan),
         *_expected_shards(folder, plan, config.explain.methods),
         ExpectedFile(
-            "significance", folder / "saliency.h5", SALIENCY_TYPE, of_cohort, shards=of_shards
+            "significance",
+            folder / "saliency.h5",
+            shards.SALIENCY_TYPE,
+            of_cohort,
+            shards=of_shards,
         ),
         ExpectedFile(
             "significance",
             folder / "significance.h5",
-            SIGNIFICANCE_TYPE,
+            shards.SIGNIFICANCE_TYPE,
             of_cohort,
             shapes={"genes": (plan.n_genes,), "decoy_gene": (plan.n_decoys,)},
             shards=of_shards,
@@ -195,10 +197,11 @@ def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
     shapes = {"scaler/mean": (plan.n_genes,), "pixel": (n_features,), "role": (plan.n_samples,)}
     for model in plan.models:
         path = shards.model_file(folder, model)
-        yield ExpectedFile("models", path, MODEL_TYPE, of_cohort, {"model": model.name}, shapes)
+        name = {"model": model.name}
+        yield ExpectedFile("models", path, shards.MODEL_TYPE, of_cohort, name, shapes)
     path = folder / "models" / f"{shards.BASELINES}.h5"
     sizes = dict.fromkeys(BASELINES, (plan.n_samples,))
-    yield ExpectedFile("models", path, BASELINES_TYPE, of_cohort, shapes=sizes)
+    yield ExpectedFile("models", path, shards.BASELINES_TYPE, of_cohort, shapes=sizes)
 
 
 def _expected_shards(folder: Path, plan: Plan, methods: Sequence[str]) -> Iterator[ExpectedFile]:
@@ -208,7 +211,7 @@ def _expected_shards(folder: Path, plan: Plan, methods: Sequence[str]) -> Iterat
         yield ExpectedFile(
             "shards",
             shards.shard_file(folder, shard),
-            SHARD_TYPE,
+            shards.SHARD_TYPE,
             {
                 "cohort_digest": folder / "cohort.h5",
                 "model_digest": shards.model_file(folder, shard.model),

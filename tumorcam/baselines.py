@@ -9,11 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tumorcam import store
+from tumorcam import shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.logs import logger, progress
 
-ENCODING_TYPE = "tumorcam-baselines"
 METHODS = ("logistic_regression", "nearest_neighbours")
 LR_ITERATIONS = 2_000  # at most; the default penalty (C = 1) converges well before
 N_NEIGHBOURS = 5  # scikit-learn's default
@@ -27,7 +26,7 @@ def baseline_attributes(cohort_digest: str) -> dict[str, str]:
 def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
     """Write held-out probabilities of both baselines for every sample of the cohort."""
     attributes = baseline_attributes(cohort.digest)
-    if store.is_whole(path, ENCODING_TYPE, attributes):
+    if store.is_whole(path, shards.BASELINES_TYPE, attributes):
         logger.info("baselines are there already")
         return
     expression = cohort.expression()
@@ -41,7 +40,7 @@ def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
                 probability[name][held_out] = held_out_probability(
                     name, expression, cohort.tumor, held_out, n_tumors=len(cohort.tumors)
                 )
-    with store.create_file(path, ENCODING_TYPE, attributes) as file:
+    with store.create_file(path, shards.BASELINES_TYPE, attributes) as file:
         for name in METHODS:
             store.write_dataset(file, name, probability[name])
     for name in METHODS:

@@ -18,7 +18,6 @@ from tumorcam.saliency import Explainer
 from tumorcam.shards import Model, Shard
 from tumorcam.training import softmax
 
-ENCODING_TYPE = "tumorcam-shard"
 VIEWS = ("own", "contrast")
 CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
 BAND = 256  # genes of a chunk: what reduce reads at once
@@ -102,10 +101,10 @@ def explain_shards(
     for shard in progress(wanted, "explain", "shards", shown=shown):
         path = shards.shard_file(folder, shard)
         digest = store.stored_digest(
-            shards.model_file(folder, shard.model), model.ENCODING_TYPE, remedy=model.REMEDY
+            shards.model_file(folder, shard.model), shards.MODEL_TYPE, remedy=model.REMEDY
         )
         attributes = shard_attributes(config, cohort.digest, digest, shard)
-        if store.is_whole(path, ENCODING_TYPE, attributes):
+        if store.is_whole(path, shards.SHARD_TYPE, attributes):
             continue
         if shard.model not in trained:
             trained = {shard.model: read_run_model(folder, cohort, shard.model, config)}
@@ -205,7 +204,7 @@ def write_shard(
         "rivals": target[:, 1:].astype(np.int16),
     }
     attributes = shard_attributes(config, cohort.digest, trained.digest, shard)
-    with store.create_file(path, ENCODING_TYPE, attributes) as file:
+    with store.create_file(path, shards.SHARD_TYPE, attributes) as file:
         for name, values in columns.items():
             chunks = None
             if values.ndim == 3:

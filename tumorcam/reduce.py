@@ -18,9 +18,6 @@ from tumorcam.logs import logger, progress
 from tumorcam.ranks import Ranks
 from tumorcam.shards import Plan, Shard
 
-ENCODING_TYPE = "tumorcam-significance"
-SALIENCY_TYPE = "tumorcam-saliency"
-SHARD_TYPE, MODEL_TYPE = "tumorcam-shard", "tumorcam-model"  # written by explain and train
 SECTIONS = ("run", "explain", "significance")
 VIEWS = ("own", "contrast")
 BAND = 256  # genes; fixed, so that no sum depends on the number of ranks
@@ -76,8 +73,8 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
         "views": json.dumps(VIEWS),
     }
     path, virtual = folder / "significance.h5", folder / "saliency.h5"
-    is_done = store.is_whole(path, ENCODING_TYPE, attributes)
-    is_done = is_done and store.is_whole(virtual, SALIENCY_TYPE, sources)
+    is_done = store.is_whole(path, shards.SIGNIFICANCE_TYPE, attributes)
+    is_done = is_done and store.is_whole(virtual, shards.SALIENCY_TYPE, sources)
     if world.broadcast(is_done):
         logger.info("the tables are there already")
         return
@@ -93,7 +90,7 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
     if gathered is None:
         return
     write_virtual(virtual, folder, plan, config, sources)
-    with store.create_file(path, ENCODING_TYPE, attributes) as file:
+    with store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file:
         _write_tables(file, cohort, config, samples, ranks.in_order(gathered))
 
 
@@ -115,7 +112,7 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
             if name not in model_digests:
                 model_file = shards.model_file(folder, shard.model)
                 model_digests[name] = store.stored_digest(
-                    model_file, MODEL_TYPE, remedy="run jobs.train"
+                    model_file, shards.MODEL_TYPE, remedy="run jobs.train"
                 )
             wanted = {
                 "cohort_digest": plan.cohort_digest,
@@ -124,7 +121,7 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
                 "shard": shard.name,
                 "n_samples": shard.stop - shard.start,
             }
-            with store.open_file(path, SHARD_TYPE, remedy=REMEDY) as file:
+            with store.open_file(path, shards.SHARD_TYPE, remedy=REMEDY) as file:
                 digests.append(str(file.attrs["digest"]))
                 differing = _differences(file, wanted)
             if differing:
@@ -262,7 +259,7 @@ def write_virtual(
         with _open(folder, shard) as file:
             order[shard.replicate, rows] = file["sample_index"][...]
         filled[shard.replicate] += n
-    with store.create_file(path, SALIENCY_TYPE, sources) as file:
+    with store.create_file(path, shards.SALIENCY_TYPE, sources) as file:
         store.write_dataset(file, "sample_index", order)
         for dataset, layout in layouts.items():
             file.create_virtual_dataset(dataset, layout)
@@ -360,4 +357,4 @@ def _fault_message(faults: Sequence[str], n_shards: int) -> str:
 
 
 def _open(folder: Path, shard: Shard) -> "h5py.File":
-    return store.open_file(shards.shard_file(folder, shard), SHARD_TYPE, remedy=REMEDY)
+    return store.open_file(shards.shard_file(folder, shard), shards.SHARD_TYPE, remedy=REMEDY)

@@ -14,6 +14,9 @@ from tumorcam.cluster import Share
 from tumorcam.errors import FileError
 
 ENCODING_TYPE = "tumorcam-plan"
+MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written by train
+SHARD_TYPE = "tumorcam-shard"  # by explain
+SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
 BASELINES = "baselines"  # the last element of the train array
 
 Item = TypeVar("Item")

@@ -21,7 +21,7 @@ from tumorcam.errors import ClusterError, ConfigError, FileError, ModelError
 from tumorcam.images import place_genes
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
-from tumorcam.shards import Model, model_file
+from tumorcam.shards import MODEL_TYPE, Model, model_file
 
 PEERS_TIMEOUT = 300.0  # seconds until a worker stops waiting for another that never starts
 COLLECTIVE_TIMEOUT = 60.0  # seconds until a dead peer ends the step
@@ -79,7 +79,7 @@ def train_model(
     """
     path = model_file(folder, wanted)
     attributes = model.model_attributes(config, cohort.digest, wanted.name)
-    if store.is_whole(path, model.ENCODING_TYPE, attributes):
+    if store.is_whole(path, MODEL_TYPE, attributes):
         logger.info("%s is there already", wanted.name)
         return
     task = training_task(cohort, wanted, config)
@@ -92,7 +92,7 @@ def train_model(
             config.rng(wanted.name, "weights"),
         )
     sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
-    model.fit_initial_scale(network, sample)
+    model.fit_initial_weights(network, sample)
     checkpoints = path.parent / "checkpoints"
     stamp = store.text_digest(repr(sorted(attributes.items())))
     loop = TrainingLoop(config, task, network, strategy, checkpoints / stamp[:12])
@@ -345,7 +345,7 @@ def _write_artifact(
         int(loop.best_epoch) + 1,
         accuracy,
     )
-    with store.create_file(path, model.ENCODING_TYPE, attributes) as file:
+    with store.create_file(path, MODEL_TYPE, attributes) as file:
         file.attrs["best_epoch"] = int(loop.best_epoch)
         file.attrs["kept_epoch"] = kept_epoch
         model.write_network(

@@ -18,10 +18,6 @@ from tumorcam.images import Scaler, place_genes
 from tumorcam.shards import Model, Plan, Shard
 from tumorcam.truth import PlantedTruth, read_truth
 
-SIGNIFICANCE_TYPE = "tumorcam-significance"
-MODEL_TYPE = "tumorcam-model"
-BASELINES_TYPE = "tumorcam-baselines"
-SHARD_TYPE = "tumorcam-shard"
 BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 METHOD_NAMES = {
     "guided_grad_cam": "Guided Grad-CAM",
@@ -223,7 +219,7 @@ def read_results(path: Path, cohort: Cohort) -> Results:
 def read_network(folder: Path, model: Model, cohort: Cohort) -> TrainedNetwork:
     """Layers and learning curve of a model; FileError where it is another cohort's."""
     path = shards.model_file(folder, model)
-    with store.open_file(path, MODEL_TYPE, remedy="run jobs.train") as file:
+    with store.open_file(path, shards.MODEL_TYPE, remedy="run jobs.train") as file:
         _require_cohort(file, path, cohort, "jobs.train")
         return TrainedNetwork(
             model=model,
@@ -236,7 +232,8 @@ def read_network(folder: Path, model: Model, cohort: Cohort) -> TrainedNetwork:
 
 def read_baselines(path: Path, cohort: Cohort) -> Baselines:
     """The baselines; FileError where they are another cohort's."""
-    with store.open_file(path, BASELINES_TYPE, remedy="run jobs.train --model baselines") as file:
+    remedy = "run jobs.train --model baselines"
+    with store.open_file(path, shards.BASELINES_TYPE, remedy=remedy) as file:
         _require_cohort(file, path, cohort, "jobs.train --model baselines")
         probability = {name: file[name][...] for name in BASELINE_METHODS}
         return Baselines(str(file.attrs["digest"]), probability)
@@ -253,7 +250,7 @@ def read_example(
         Methods whose whole images the shards hold; the first is shown.
     """
     path = shards.shard_file(folder, shard)
-    with store.open_file(path, SHARD_TYPE, remedy="run jobs.explain") as file:
+    with store.open_file(path, shards.SHARD_TYPE, remedy="run jobs.explain") as file:
         _require_cohort(file, path, cohort, "jobs.explain")
         correct = file["predicted"][...] == file["tumor"][...]
         if not cubes or not correct.any():
@@ -264,7 +261,7 @@ def read_example(
         sample = int(file["sample_index"][chosen])
     layout = cohort.layouts[shard.replicate]
     with store.open_file(
-        shards.model_file(folder, shard.model), MODEL_TYPE, remedy="run jobs.train"
+        shards.model_file(folder, shard.model), shards.MODEL_TYPE, remedy="run jobs.train"
     ) as file:
         scaler = Scaler(file["scaler/mean"][...], file["scaler/sd"][...])
     expression = cohort.expression(slice(sample, sample + 1))
@@ -284,7 +281,7 @@ def read_example(
 
 
 def _open_significance(path: Path) -> Any:
-    return store.open_file(path, SIGNIFICANCE_TYPE, remedy="run jobs.reduce")
+    return store.open_file(path, shards.SIGNIFICANCE_TYPE, remedy="run jobs.reduce")
 
 
 def _require_cohort(file: h5py.File, path: Path, cohort: Cohort, job: str) -> None:
