@@ -222,23 +222,26 @@ class TrainingLoop:
         replicas = self.strategy.num_replicas_in_sync // context.num_input_pipelines
         first = context.input_pipeline_id * replicas
 
-        def rows() -> Iterator[Any]:
-            for step in range(
-                int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
-            ):
-                epoch, within = divmod(step, self.batches.steps_per_epoch)
-                for replica in range(first, first + replicas):
-                    part = slice(replica * size, (replica + 1) * size)
-                    batch = self.batches.batch(epoch, within, part)
-                    yield batch.images, batch.targets, batch.masks
+        start, total = int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
 
-        side, n_tumors = self.task.layout.side, self.batches.n_tumors
-        signature = (
-            tf.TensorSpec((size, side, side, 1), tf.float32),
-            tf.TensorSpec((size, n_tumors), tf.float32),
-            tuple(tf.TensorSpec((size, n), tf.float32) for n in self.config.model.dense),
-        )
-        return tf.data.Dataset.from_generator(rows, output_signature=signature).prefetch(2)
+        def rows(index: np.int64) -> list[np.ndarray]:
+            step, replica = divmod(int(index), replicas)
+            part = slice((first + replica) * size, (first + replica + 1) * size)
+            batch = self.batches.batch(*divmod(step, self.batches.steps_per_epoch), part)
+            return [batch.images, batch.targets, *batch.masks]
+
+        side = self.task.layout.side
+        shapes = [(side, side, 1), (self.batches.n_tumors,)]
+        shapes += [(units,) for units in self.config.model.dense]
+
+        def load(index: tf.Tensor) -> Any:
+            parts = tf.numpy_function(rows, [index], [tf.float32] * len(shapes))
+            for part, shape in zip(parts, shapes, strict=True):
+                part.set_shape((size, *shape))
+            return parts[0], parts[1], tuple(parts[2:])
+
+        # not from_generator: it makes glibc give freed memory back (see keep_freed_memory)
+        return tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
 
     @tf.function
     def _train_step(self, batch: Any) -> tf.Tensor:
