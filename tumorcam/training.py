@@ -227,7 +227,8 @@ class TrainingLoop:
         def rows(index: np.int64) -> list[np.ndarray]:
             step, replica = divmod(int(index), replicas)
             part = slice((first + replica) * size, (first + replica + 1) * size)
-            batch = self.batches.batch(*divmod(step, self.batches.steps_per_epoch), part)
+            epoch, within = divmod(step, self.batches.steps_per_epoch)
+            batch = self.batches.batch(epoch, within, part)
             return [batch.images, batch.targets, *batch.masks]
 
         side = self.task.layout.side
