@@ -211,7 +211,9 @@ def test_cubes_are_what_the_library_call_gives(explained_run):
     np.testing.assert_allclose(
         found["guided_grad_cam"] * scale, wanted, rtol=2 * HALF, atol=1e-6 * scale.max()
     )
-    np.testing.assert_array_equal(np.abs(found["guided_grad_cam"]).max(axis=(1, 2)), 1)
+    peak = np.abs(found["guided_grad_cam"]).max(axis=(1, 2))
+    np.testing.assert_array_equal(peak, wanted.any(axis=(1, 2)))  # 1, or 0 of an empty map
+    assert peak.any()
 
 
 def test_views_agree_with_the_oracle(explained_run):
