@@ -109,8 +109,7 @@ def coexpression_tree(expression: np.ndarray) -> np.ndarray:
 def replicate_kinds(kind: str, n_replicates: int) -> list[str]:
     """Each replicate's kind of layout, as `make_layout` takes it.
 
-    "mixed" is "coexpression" and "random" in turn, the first "coexpression": networks on layouts
-    of two kinds err more differently than networks on layouts of one (docs/method.md).
+    "mixed" is "coexpression" and "random" in turn, the first "coexpression".
     """
     kinds = ("coexpression", "random") if kind == "mixed" else (kind,)
     return [kinds[r % len(kinds)] for r in range(n_replicates)]

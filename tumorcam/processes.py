@@ -40,8 +40,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory; call it before TensorFlow is imported.
 
     Giving tensors back to the kernel after each operation costs up to half of a training step in
-    page faults. Threads that TensorFlow starts when it is imported would leave arenas that this
-    setting no longer reaches. Elsewhere than under glibc it does nothing.
+    page faults. Elsewhere than under glibc it does nothing.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
