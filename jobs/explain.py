@@ -3,7 +3,7 @@
 import sys
 
 from jobs import command
-from tumorcam import cluster, processes, shards
+from tumorcam import cluster, shards
 from tumorcam.config import Config
 from tumorcam.logs import logger, start_logging
 
@@ -31,7 +31,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
-    processes.keep_freed_memory()
     from tumorcam import explain, model, ranks
     from tumorcam.cohort import read_cohort
 

@@ -5,7 +5,7 @@ import sys
 
 from jobs import command
 from tumorcam import config as settings
-from tumorcam import processes, shards, store
+from tumorcam import shards, store
 from tumorcam.config import Config
 from tumorcam.logs import progress
 
@@ -41,7 +41,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show(config: Config, args: argparse.Namespace) -> None:
-    processes.keep_freed_memory()
     from tumorcam import model, picks
     from tumorcam.cohort import read_cohort
     from tumorcam.report import figures

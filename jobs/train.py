@@ -4,7 +4,7 @@ import json
 import sys
 
 from jobs import command
-from tumorcam import cluster, processes, shards
+from tumorcam import cluster, shards
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.logs import logger, start_logging
@@ -50,7 +50,6 @@ def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
 
 
 def _train(config: Config, plan: shards.Plan, tasks: list[str], tf_config: str | None) -> None:
-    processes.keep_freed_memory()
     from tumorcam import baselines, model, training
     from tumorcam.cohort import read_cohort
 

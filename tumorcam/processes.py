@@ -1,7 +1,6 @@
-"""Processes on this machine: side by side, with their time and peak memory."""
+"""Processes side by side on this machine, with their time and peak memory."""
 
 import contextlib
-import ctypes
 import os
 import shutil
 import subprocess
@@ -15,8 +14,6 @@ from typing import NamedTuple
 from tumorcam.errors import ClusterError
 
 LAST_WORDS = 4_000  # characters of a failed process
-# glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), the latter in bytes
-KEEP_FREED_MEMORY = {-8: 1, -3: 2**30, -1: 2**31 - 1}
 
 
 class Cost(NamedTuple):
@@ -34,18 +31,6 @@ class Ended(NamedTuple):
 
     exit_code: int
     cost: Cost
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory; call it before TensorFlow is imported.
-
-    Giving tensors back to the kernel after each operation costs up to half of a training step in
-    page faults. Elsewhere than under glibc it does nothing.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        for option, value in KEEP_FREED_MEMORY.items():
-            libc.mallopt(option, value)
 
 
 def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Ended:

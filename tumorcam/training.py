@@ -241,7 +241,7 @@ class TrainingLoop:
                 part.set_shape((size, *shape))
             return parts[0], parts[1], tuple(parts[2:])
 
-        # not from_generator: it makes glibc give freed memory back (see keep_freed_memory)
+        # not from_generator: it makes glibc give freed memory back (see use_threads)
         return tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
 
     @tf.function
