@@ -242,7 +242,10 @@ class TrainingLoop:
             return parts[0], parts[1], tuple(parts[2:])
 
         # not from_generator: it makes glibc give freed memory back (see use_threads)
-        return tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
+        batches = tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread sleeps: a finished iterator waits 30 s for it
+        return batches.with_options(options)
 
     @tf.function
     def _train_step(self, batch: Any) -> tf.Tensor:
