@@ -10,6 +10,7 @@ import pytest
 from tumorcam import cohort, splits, store
 from tumorcam.cohort import Selection
 from tumorcam.errors import CohortError, FileError
+from tumorcam.layout import spread_out
 
 
 @pytest.fixture
@@ -75,18 +76,16 @@ def test_layouts_place_the_same_decoys_on_new_pixels(made):
     assert (first.pixel != second.pixel).any()
 
 
-def test_mixed_layouts_are_of_both_kinds_in_turn(made, selection, tiny_config, tmp_path):
-    def pixels(kind):
-        config = dataclasses.replace(
-            tiny_config, layout=dataclasses.replace(tiny_config.layout, kind=kind, replicates=3)
-        )
-        cohort.write_cohort(tmp_path / f"{kind}.h5", selection, config, "digest of the input")
-        layouts = cohort.read_cohort(tmp_path / f"{kind}.h5", config).layouts
-        return [one.pixel.tolist() for one in layouts]
-
-    mixed, coexpression, random = map(pixels, ("mixed", "coexpression", "random"))
-    assert mixed == [coexpression[0], random[1], coexpression[2]]
-    assert coexpression != random
+def test_spacing_spreads_the_same_layouts_out(made, selection, tiny_config, tmp_path):
+    config = dataclasses.replace(
+        tiny_config, layout=dataclasses.replace(tiny_config.layout, spacing=2)
+    )
+    cohort.write_cohort(tmp_path / "wide.h5", selection, config, "digest of the input")
+    for wide, dense in zip(
+        cohort.read_cohort(tmp_path / "wide.h5", config).layouts, made.layouts, strict=True
+    ):
+        assert wide.side == 16
+        np.testing.assert_array_equal(wide.pixel, spread_out(dense, 2).pixel)
 
 
 def test_equal_input_gives_equal_digests_and_another_seed_does_not(

@@ -69,7 +69,7 @@ def test_overrides_take_toml_or_a_bare_word(tmp_path, override):
         ("[training]\nepochs = 0", ["training.epochs = 0", "at least 1"]),
         ("[training]\nlearning_rate = nan", ["training.learning_rate = nan", "at least 0"]),
         ("[training]\nvalidation = 0.9", ["0.9", "at least 0.02 and at most 0.5"]),
-        ('[layout]\nkind = "hilbert"', ["'hilbert'", "random, variance, coexpression, mixed"]),
+        ('[layout]\nkind = "hilbert"', ["'hilbert'", "random, variance, coexpression"]),
         ("[model]\nfilters = 8", ["model.filters = 8", "wanted a list of int"]),
         ("[model]\nfilters = [8, 0]", ["at least 1"]),
         ('[cohort]\ntumors = ["BRCA", "BRCA"]', ["names something twice"]),

@@ -17,6 +17,7 @@ from tumorcam.layout import (
     image_side,
     make_layout,
     require_reachable,
+    spread_out,
 )
 
 NAMES = np.array([f"G{i:02d}" for i in range(40)])
@@ -118,6 +119,22 @@ def test_every_gene_and_decoy_has_a_pixel_of_its_own(kind, seed, n_genes, share)
     assert layout.pixel.min() >= 0 and layout.pixel.max() < layout.side**2
     assert layout.source_gene[:n_genes].tolist() == list(range(n_genes))
     assert np.array_equal(layout.source_gene[n_genes:], decoy_gene)
+
+
+def test_spread_out_by_hand():
+    """Pixels 0, 4 and 8 are the diagonal of 3 x 3; on 6 x 6 they are 0, 14 and 28."""
+    wide = spread_out(GeneLayout(3, np.array([0, 4, 8], np.int32), np.empty(0, np.int32)), 2)
+    assert wide.side == 6 and wide.pixel.tolist() == [0, 14, 28] and wide.pixel.dtype == np.int32
+
+
+@given(st.integers(0, 99), st.integers(1, 4))
+def test_spread_out_keeps_the_picture_and_leaves_gaps(seed, spacing):
+    dense = make_layout("random", np.ones(20), decoys_of(np.arange(20).astype(str)), rng(seed))
+    wide = spread_out(dense, spacing)
+    row, column = np.divmod(wide.pixel, wide.side)
+    assert not (row % spacing).any() and not (column % spacing).any()
+    same = row // spacing * dense.side + column // spacing
+    np.testing.assert_array_equal(same, dense.pixel)
 
 
 def test_without_decoys_variance_runs_row_by_row():

@@ -98,11 +98,14 @@ def write_cohort(
         n_tumors=len(tumors),
         rng=config.rng("decoys"),
     )
-    kinds = layout.replicate_kinds(config.layout.kind, config.layout.replicates)
-    tree = layout.coexpression_tree(selection.expression) if "coexpression" in kinds else None
+    kind, spacing = config.layout.kind, config.layout.spacing
+    tree = layout.coexpression_tree(selection.expression) if kind == "coexpression" else None
     layouts = [
-        layout.make_layout(kind, selection.variance, decoy_gene, config.rng("layout", r), tree)
-        for r, kind in enumerate(kinds)
+        layout.spread_out(
+            layout.make_layout(kind, selection.variance, decoy_gene, config.rng("layout", r), tree),
+            spacing,
+        )
+        for r in range(config.layout.replicates)
     ]
     with store.create_file(path, ENCODING_TYPE, cohort_attributes(config, input_digest)) as file:
         store.write_dataset(

@@ -116,10 +116,9 @@ class LayoutSettings:
     """`[layout]`: where genes and decoys stand on the image."""
 
     kind: str = setting(
-        "random",
-        "map from gene to pixel; mixed: coexpression and random in turn over the replicates",
-        choices=("random", "variance", "coexpression", "mixed"),
+        "random", "map from gene to pixel", choices=("random", "variance", "coexpression")
     )
+    spacing: int = setting(1, "from gene to gene; 2: one a first pooling", unit="pixels", low=1)
     replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
     decoys: str = setting(
         "auto", "decoys: auto (max(0.1, 2/tumors) of the genes), a share such as 0.3, or none"

@@ -106,15 +106,6 @@ def coexpression_tree(expression: np.ndarray) -> np.ndarray:
     return hierarchy.linkage(np.clip(1.0 - correlation, 0, 2), "average")
 
 
-def replicate_kinds(kind: str, n_replicates: int) -> list[str]:
-    """Each replicate's kind of layout, as `make_layout` takes it.
-
-    "mixed" is "coexpression" and "random" in turn, the first "coexpression".
-    """
-    kinds = ("coexpression", "random") if kind == "mixed" else (kind,)
-    return [kinds[r % len(kinds)] for r in range(n_replicates)]
-
-
 def make_layout(
     kind: str,
     variance: np.ndarray,
@@ -122,7 +113,7 @@ def make_layout(
     rng: np.random.Generator,
     tree: np.ndarray | None = None,
 ) -> GeneLayout:
-    """One replicate's layout.
+    """One replicate's layout, without gaps between genes.
 
     Parameters
     ----------
@@ -152,6 +143,13 @@ def make_layout(
         return _along_curve(order, np.arange(side * side), decoy_gene, rng)
     assert tree is not None, "write_cohort makes the tree"
     return _along_curve(flipped_leaves(tree, rng), hilbert_curve(side), decoy_gene, rng)
+
+
+def spread_out(layout: GeneLayout, spacing: int) -> GeneLayout:
+    """The layout on an image `spacing` times as wide, empty pixels between its genes."""
+    rows, columns = np.divmod(layout.pixel, layout.side)
+    side = layout.side * spacing
+    return GeneLayout(side, (rows * side + columns) * np.int32(spacing), layout.decoy_gene)
 
 
 def flipped_leaves(tree: np.ndarray, rng: np.random.Generator) -> np.ndarray:
