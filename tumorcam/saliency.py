@@ -88,7 +88,10 @@ class Explainer:
         n_samples, missing = len(images), self.batch_size - len(images)
         padded = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
         targets = np.pad(targets, [(0, missing), (0, 0)])
-        logits, maps = self._traced(tf.constant(padded, tf.float32), tf.constant(targets, tf.int32))
+        # transposed here: oneDNN's transpose complains of integers on some CPUs
+        logits, maps = self._traced(
+            tf.constant(padded, tf.float32), tf.constant(targets.T, tf.int32)
+        )
         return Maps(
             logits.numpy()[:n_samples],
             {name: value.numpy().swapaxes(0, 1)[:n_samples] for name, value in maps.items()},
@@ -106,7 +109,7 @@ class Explainer:
         ]
         per_target = tf.map_fn(  # one after the other: the maps of all at once would not fit
             lambda target: self._explain_target(pulls, values, target),
-            tf.transpose(targets),
+            targets,
             fn_output_signature=dict.fromkeys(self.methods, images.dtype),
             parallel_iterations=1,
         )
