@@ -11,7 +11,7 @@ ARGS =
 .PHONY: help demo test lint lock
 
 help:
-	@echo "make demo   the whole pipeline on a planted cohort, about five minutes on two cores"
+	@echo "make demo   the whole pipeline on a planted cohort, two to five minutes on two cores"
 	@echo "make test   all tests; make test ARGS='-k store' for some"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   write the lock files anew, from the ranges in setup.cfg"
