@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from scipy import optimize, special
 from scipy.spatial.distance import cdist
 
-from tumorcam import baselines, store
+from tumorcam import baselines, shards, store
 from tumorcam.cohort import read_cohort
 
-METHODS = baselines.METHODS
+METHODS = shards.BASELINE_METHODS
 
 
 def draw(n_samples=60, n_genes=12, n_tumors=3, seed=0):

@@ -22,8 +22,6 @@ JOB_OF_STAGE = {  # in the order in which they are made
     "significance": "reduce",
     "report": "report",
 }
-# Said again here: most modules that write these files need TensorFlow or scikit-learn.
-BASELINES = ("logistic_regression", "nearest_neighbours")
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
         name = {"model": model.name}
         yield ExpectedFile("models", path, shards.MODEL_TYPE, of_cohort, name, shapes)
     path = folder / "models" / f"{shards.BASELINES}.h5"
-    sizes = dict.fromkeys(BASELINES, (plan.n_samples,))
+    sizes = dict.fromkeys(shards.BASELINE_METHODS, (plan.n_samples,))
     yield ExpectedFile("models", path, shards.BASELINES_TYPE, of_cohort, shapes=sizes)
 
 

@@ -13,7 +13,6 @@ from tumorcam import shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.logs import logger, progress
 
-METHODS = ("logistic_regression", "nearest_neighbours")
 LR_ITERATIONS = 2_000  # at most; the default penalty (C = 1) converges well before
 N_NEIGHBOURS = 5  # scikit-learn's default
 
@@ -31,19 +30,19 @@ def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
         return
     expression = cohort.expression()
     probability = {
-        name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32) for name in METHODS
+        name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32) for name in shards.BASELINE_METHODS
     }
     with threadpool_limits(n_threads):
         for fold in progress(range(cohort.n_folds), "baselines", "folds"):
             held_out = cohort.fold == fold
-            for name in METHODS:
+            for name in shards.BASELINE_METHODS:
                 probability[name][held_out] = held_out_probability(
                     name, expression, cohort.tumor, held_out, n_tumors=len(cohort.tumors)
                 )
     with store.create_file(path, shards.BASELINES_TYPE, attributes) as file:
-        for name in METHODS:
+        for name in shards.BASELINE_METHODS:
             store.write_dataset(file, name, probability[name])
-    for name in METHODS:
+    for name in shards.BASELINE_METHODS:
         accuracy = (probability[name].argmax(axis=1) == cohort.tumor).mean()
         logger.info("%s: held-out accuracy %.3f", name, accuracy)
 
@@ -56,7 +55,7 @@ def held_out_probability(
     Parameters
     ----------
     name : str
-        One of METHODS.
+        One of BASELINE_METHODS.
     expression : (samples, genes) float32
         log2(x + 1); standardised by the samples that are not held out.
     tumor, held_out : (samples,) int, bool

@@ -118,7 +118,7 @@ class LayoutSettings:
     kind: str = setting(
         "random", "map from gene to pixel", choices=("random", "variance", "coexpression")
     )
-    spacing: int = setting(1, "from gene to gene; 2: one a first pooling", unit="pixels", low=1)
+    spacing: int = setting(1, "from gene to gene; 2: a gene a pooling window", unit="pixels", low=1)
     replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
     decoys: str = setting(
         "auto", "decoys: auto (max(0.1, 2/tumors) of the genes), a share such as 0.3, or none"

@@ -18,6 +18,7 @@ MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written b
 SHARD_TYPE = "tumorcam-shard"  # by explain
 SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
 BASELINES = "baselines"  # the last element of the train array
+BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 
 Item = TypeVar("Item")
 

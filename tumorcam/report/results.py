@@ -18,7 +18,6 @@ from tumorcam.images import Scaler, place_genes
 from tumorcam.shards import Model, Plan, Shard
 from tumorcam.truth import PlantedTruth, read_truth
 
-BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 METHOD_NAMES = {
     "guided_grad_cam": "Guided Grad-CAM",
     "guided_backprop": "Guided backpropagation",
@@ -235,7 +234,7 @@ def read_baselines(path: Path, cohort: Cohort) -> Baselines:
     remedy = "run jobs.train --model baselines"
     with store.open_file(path, shards.BASELINES_TYPE, remedy=remedy) as file:
         _require_cohort(file, path, cohort, "jobs.train --model baselines")
-        probability = {name: file[name][...] for name in BASELINE_METHODS}
+        probability = {name: file[name][...] for name in shards.BASELINE_METHODS}
         return Baselines(str(file.attrs["digest"]), probability)
 
 
