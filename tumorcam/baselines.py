@@ -30,7 +30,8 @@ def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
         return
     expression = cohort.expression()
     probability = {
-        name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32) for name in shards.BASELINE_METHODS
+        name: np.zeros((len(cohort.tumor), len(cohort.tumors)), np.float32)
+        for name in shards.BASELINE_METHODS
     }
     with threadpool_limits(n_threads):
         for fold in progress(range(cohort.n_folds), "baselines", "folds"):
