@@ -1,195 +1,390 @@
 """Saliency of one image in float64 NumPy: slow and obvious, and no code shared with tumorcam.
 
-A network is a list of Layer; `values[i]` is the input of layer i, `values[-1]` are the logits.
+A network is read from its Keras config into nodes; values are (rows, columns, channels) or
+(features,) arrays by the name of the node that makes them, networks of one axis having one row.
 """
 
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+SLOPES = {"leaky_relu": 0.2}
+CEILINGS = {"relu6": 6.0}
+IDLE = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise")
 
-class Layer(NamedTuple):
-    """One layer: kind is conv, pool, flatten or dense; `kernel` and `bias` float64 where it has."""
 
+class Node(NamedTuple):
+    """One operation: its kind, the names of its inputs, its Keras settings and its weights."""
+
+    name: str
     kind: str
-    kernel: np.ndarray | None = None
-    bias: np.ndarray | float = 0.0
-    size: int = 0
-    stride: int = 1
-    padding: str = "valid"
-    relu: bool = False
+    inputs: list[str]
+    settings: dict[str, Any]
+    weights: list[np.ndarray]
 
 
-def read_layers(network) -> list[Layer]:
-    """The layers of a Keras network."""
-    layers = []
-    for layer in network.layers:
-        arrays = [np.asarray(array, dtype=np.float64) for array in layer.get_weights()]
-        weights = dict(zip(("kernel", "bias"), arrays, strict=False))
-        relu = getattr(getattr(layer, "activation", None), "__name__", "") == "relu"
-        kind = type(layer).__name__
-        if kind == "Conv2D":
-            size, stride = layer.kernel_size[0], layer.strides[0]
-            sizes = {"size": size, "stride": stride, "padding": layer.padding}
-            layers.append(Layer("conv", **weights, **sizes, relu=relu))
-        elif kind == "MaxPooling2D":
-            size = layer.pool_size[0]
-            layers.append(Layer("pool", size=size, stride=size, padding=layer.padding))
-        elif kind == "Dense":
-            layers.append(Layer("dense", **weights, relu=relu))
+class Network(NamedTuple):
+    nodes: list[Node]
+    image: str
+    logits: str
+
+    def shape(self, image: np.ndarray) -> np.ndarray:
+        return image if image.ndim == 3 else image[None]
+
+
+def read_network(network) -> Network:
+    """The nodes of a Keras network without nested ones, in the order of computing."""
+    config = network.get_config()
+    nodes: list[Node] = []
+    last_of = {}  # Keras layer -> the name of its last node
+    before = None
+    for entry in config["layers"]:
+        kind, settings = entry["class_name"], entry["config"]
+        if "inbound_nodes" in entry and entry["inbound_nodes"]:
+            found = histories(entry["inbound_nodes"][0]["args"])
+            inputs = [last_of[name] for name in found]
         else:
-            assert kind == "Flatten"
-            layers.append(Layer("flatten"))
-    return layers
+            inputs = [] if before is None else [before]
+        name = settings["name"]
+        weights = []
+        if kind != "InputLayer":
+            layer = network.get_layer(name)
+            weights = [np.asarray(array, np.float64) for array in layer.get_weights()]
+        nodes.append(Node(name, kind, inputs, settings, weights))
+        if settings.get("activation") not in (None, "linear"):
+            nodes.append(Node(f"{name}+", settings["activation"], [name], {}, []))
+        before = last_of[name] = nodes[-1].name
+    if nodes[-1].kind in ("softmax", "Softmax"):
+        before = nodes.pop().inputs[0]
+    return Network(nodes, nodes[0].name, before)
 
 
-def n_cells(n: int, layer: Layer) -> int:
-    if layer.padding == "same":
-        return -(-n // layer.stride)
-    return (n - layer.size) // layer.stride + 1
+def histories(argument) -> list[str]:
+    """Names of the layers that made the tensors among a layer's arguments."""
+    if isinstance(argument, dict):
+        return [argument["config"]["keras_history"][0]]
+    return [name for one in argument for name in histories(one)]
 
 
-def n_padded_before(n: int, layer: Layer) -> int:
-    if layer.padding == "valid":
-        return 0
-    return max((n_cells(n, layer) - 1) * layer.stride + layer.size - n, 0) // 2
+def window(node: Node, n: int, axis: int) -> tuple[int, int, int, int]:
+    """Size, distance of the taps, stride and cells added before, along one axis."""
+    keys = "kernel_size" if "Conv" in node.kind else "pool_size"
+    size, stride, rate = (
+        pair(node.settings.get(key, (1, 1)))[axis] for key in (keys, "strides", "dilation_rate")
+    )
+    reach = (size - 1) * rate + 1
+    n_made = -(-n // stride)
+    added = max((n_made - 1) * stride + reach - n, 0)
+    return size, rate, stride, added // 2 if node.settings["padding"] == "same" else 0
 
 
-def windows(shape: tuple[int, ...], layer: Layer):
-    """Each output cell with the input positions that it sees, inside the image and row by row."""
-    rows, columns = shape[:2]
-    top, left = n_padded_before(rows, layer), n_padded_before(columns, layer)
-    for i, j in product(range(n_cells(rows, layer)), range(n_cells(columns, layer))):
-        seen = []
-        for a, b in product(range(layer.size), range(layer.size)):
-            row, column = i * layer.stride - top + a, j * layer.stride - left + b
-            if 0 <= row < rows and 0 <= column < columns:
-                seen.append((row, column, a, b))
-        yield i, j, seen
+def pair(values) -> tuple[int, int]:
+    values = tuple(values) if isinstance(values, list | tuple) else (values,)
+    return values if len(values) == 2 else (1, *values)
 
 
-def apply(layer: Layer, value: np.ndarray) -> np.ndarray:
-    if layer.kind == "flatten":
+def n_cells(node: Node, n: int, axis: int) -> int:
+    size, rate, stride, _ = window(node, n, axis)
+    if node.settings["padding"] == "same":
+        return -(-n // stride)
+    return (n - (size - 1) * rate - 1) // stride + 1
+
+
+def seen(node: Node, shape):
+    """Each output cell with the input cells inside the image that it sees, and their taps."""
+    along = [window(node, n, axis) for axis, n in enumerate(shape[:2])]
+    for cell in product(*(range(n_cells(node, n, axis)) for axis, n in enumerate(shape[:2]))):
+        taps = []
+        for tap in product(*(range(size) for size, *_ in along)):
+            row, column = (
+                i * stride - before + a * rate
+                for i, a, (_, rate, stride, before) in zip(cell, tap, along, strict=True)
+            )
+            if 0 <= row < shape[0] and 0 <= column < shape[1]:
+                taps.append(((row, column), tap))
+        yield cell, taps
+
+
+def kernel_and_bias(node: Node):
+    kernel = node.weights[0]
+    if node.kind == "Conv1D":
+        kernel = kernel[None]
+    bias = node.weights[1] if node.settings["use_bias"] else np.zeros(kernel.shape[-1])
+    return kernel, bias
+
+
+def grouped(node: Node, kernel: np.ndarray, n_channels: int):
+    """Channels and filters of each group."""
+    groups = node.settings["groups"]
+    return zip(
+        np.split(np.arange(n_channels), groups),
+        np.split(np.arange(kernel.shape[-1]), groups),
+        strict=True,
+    )
+
+
+def batch_factor(node: Node):
+    """Factor and term of a BatchNormalization in use."""
+    arrays = list(node.weights)
+    gamma = arrays.pop(0) if node.settings["scale"] else 1.0
+    beta = arrays.pop(0) if node.settings["center"] else 0.0
+    mean, variance = arrays
+    factor = gamma / np.sqrt(variance + node.settings["epsilon"])
+    return factor, beta - mean * factor
+
+
+def rectifier(node: Node) -> tuple[float, float]:
+    """Slope below zero and ceiling."""
+    slope = node.settings.get("negative_slope") or SLOPES.get(node.kind, 0.0)
+    ceiling = node.settings.get("max_value") or CEILINGS.get(node.kind, np.inf)
+    return slope, ceiling
+
+
+def is_rectifier(node: Node) -> bool:
+    return node.kind in ("ReLU", "LeakyReLU", "relu", "relu6", "leaky_relu")
+
+
+def padded_before(node: Node) -> tuple[int, int]:
+    around = node.settings["padding"]
+    return (0, around[0]) if node.kind == "ZeroPadding1D" else (around[0][0], around[1][0])
+
+
+def apply(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
+    value, kind = inputs[0], node.kind
+    if is_rectifier(node):
+        slope, ceiling = rectifier(node)
+        return np.minimum(np.where(value > 0, value, slope * value), ceiling)
+    if kind in (*IDLE, "Activation"):
+        return value
+    if kind == "Flatten":
         return value.reshape(-1)
-    if layer.kind == "dense":
-        made = value @ layer.kernel + layer.bias
-    else:
-        channels = value.shape[2] if layer.kind == "pool" else layer.kernel.shape[3]
-        made = np.zeros((*(n_cells(n, layer) for n in value.shape[:2]), channels))
-        for i, j, seen in windows(value.shape, layer):
-            if layer.kind == "pool":
-                made[i, j] = np.max([value[r, c] for r, c, _, _ in seen], axis=0)
-            else:
-                made[i, j] = layer.bias + sum(
-                    value[r, c] @ layer.kernel[a, b] for r, c, a, b in seen
-                )
-    return np.maximum(made, 0) if layer.relu else made
-
-
-def forward(layers: list[Layer], image: np.ndarray) -> list[np.ndarray]:
-    values = [np.asarray(image, dtype=np.float64)]
-    for layer in layers:
-        values.append(apply(layer, values[-1]))
-    return values
-
-
-def backward(
-    layers: list[Layer], values: list[np.ndarray], target: int, *, guided: bool
-) -> list[np.ndarray]:
-    """The gradient of a logit at each of `values`; ReLUs pass only positive ones when guided."""
-    gradient = np.zeros(len(values[-1]))
-    gradient[target] = 1.0
-    gradients = [gradient]
-    for layer, value, output in reversed(list(zip(layers, values[:-1], values[1:], strict=True))):
-        if layer.relu:
-            gradient = np.where(output > 0, gradient, 0)
-            gradient = np.where(gradient > 0, gradient, 0) if guided else gradient
-        gradient = pull(layer, value, gradient)
-        gradients.insert(0, gradient)
-    return gradients
-
-
-def pull(layer: Layer, value: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    if layer.kind == "flatten":
-        return gradient.reshape(value.shape)
-    if layer.kind == "dense":
-        return layer.kernel @ gradient
-    made = np.zeros(value.shape)
-    for i, j, seen in windows(value.shape, layer):
-        if layer.kind == "conv":
-            for r, c, a, b in seen:
-                made[r, c] += layer.kernel[a, b] @ gradient[i, j]
-        else:
-            for channel in range(value.shape[2]):
-                best = max(seen, key=lambda place: value[place[0], place[1], channel])  # the first
-                made[best[0], best[1], channel] += gradient[i, j, channel]
+    if kind == "Add":
+        return sum(inputs)
+    if kind == "Concatenate":
+        return np.concatenate(inputs, axis=-1)
+    if kind == "BatchNormalization":
+        factor, term = batch_factor(node)
+        return value * factor + term
+    if kind == "Dense":
+        kernel, bias = kernel_and_bias(node)
+        return value @ kernel + bias
+    if kind.startswith("Global"):
+        return value.max((0, 1)) if "Max" in kind else value.mean((0, 1))
+    if kind.startswith("ZeroPadding"):
+        around = node.settings["padding"]
+        return np.pad(value, [(0, 0), around, (0, 0)] if "1D" in kind else [*around, (0, 0)])
+    sizes = [n_cells(node, n, axis) for axis, n in enumerate(value.shape[:2])]
+    if "Conv" in kind:
+        kernel, bias = kernel_and_bias(node)
+        made = np.zeros((*sizes, kernel.shape[-1])) + bias
+        for cell, taps in seen(node, value.shape):
+            for place, tap in taps:
+                for channels, filters in grouped(node, kernel, value.shape[2]):
+                    weights = kernel[tap][:, filters]
+                    made[(*cell, filters)] += value[(*place, channels)] @ weights
+        return made
+    made = np.zeros((*sizes, value.shape[2]))
+    for cell, taps in seen(node, value.shape):
+        cells = [value[place] for place, _ in taps]
+        made[cell] = np.max(cells, axis=0) if "Max" in kind else np.mean(cells, axis=0)
     return made
 
 
-def gradient_x_input(layers: list[Layer], image: np.ndarray, target: int) -> np.ndarray:
-    values = forward(layers, image)
-    return (backward(layers, values, target, guided=False)[0] * values[0]).sum(axis=2)
+def pull(node: Node, inputs: list[np.ndarray], gradient: np.ndarray, guided: bool):
+    """The gradient at each input of one at the output."""
+    value, kind = inputs[0], node.kind
+    if is_rectifier(node):
+        slope, ceiling = rectifier(node)
+        derivative = np.where(value > 0, np.where(value < ceiling, 1.0, 0.0), slope)
+        return [(np.maximum(gradient, 0) if guided else gradient) * derivative]
+    if kind in (*IDLE, "Activation"):
+        return [gradient]
+    if kind == "Flatten":
+        return [gradient.reshape(value.shape)]
+    if kind == "Add":
+        return [gradient] * len(inputs)
+    if kind == "Concatenate":
+        return np.split(gradient, np.cumsum([x.shape[-1] for x in inputs])[:-1], axis=-1)
+    if kind == "BatchNormalization":
+        return [gradient * batch_factor(node)[0]]
+    if kind == "Dense":
+        return [gradient @ kernel_and_bias(node)[0].T]
+    made = np.zeros(value.shape)
+    if kind.startswith("ZeroPadding"):
+        top, left = padded_before(node)
+        return [gradient[top : top + value.shape[0], left : left + value.shape[1]]]
+    if kind.startswith("GlobalAverage"):
+        return [made + gradient / (value.shape[0] * value.shape[1])]
+    if kind.startswith("GlobalMax"):
+        places = list(product(range(value.shape[0]), range(value.shape[1])))
+        windows = [(None, [(place, None) for place in places])]
+    else:
+        windows = seen(node, value.shape)
+    for cell, taps in windows:
+        at_cell = gradient if cell is None else gradient[cell]
+        if "Conv" in kind:
+            kernel, _ = kernel_and_bias(node)
+            for place, tap in taps:
+                for channels, filters in grouped(node, kernel, value.shape[2]):
+                    made[(*place, channels)] += kernel[tap][:, filters] @ at_cell[filters]
+        elif "Average" in kind:
+            for place, _ in taps:
+                made[place] += at_cell / len(taps)
+        else:
+            for channel in range(value.shape[2]):
+                best = max((place for place, _ in taps), key=lambda place: value[(*place, channel)])
+                made[(*best, channel)] += at_cell[channel]  # max gives the first of equal ones
+    return [made]
 
 
-def guided_backprop(layers: list[Layer], image: np.ndarray, target: int) -> np.ndarray:
-    return backward(layers, forward(layers, image), target, guided=True)[0].sum(axis=2)
+def forward(network: Network, image: np.ndarray) -> dict[str, np.ndarray]:
+    values = {network.image: np.asarray(image, np.float64).reshape(network_shape(image))}
+    for node in network.nodes[1:]:
+        values[node.name] = apply(node, [values[name] for name in node.inputs])
+    return values
 
 
-def grad_cam(layers: list[Layer], image: np.ndarray, target: int) -> np.ndarray:
+def network_shape(image: np.ndarray) -> tuple[int, ...]:
+    return image.shape if image.ndim == 3 else (1, *image.shape)
+
+
+def logits(network: Network, image: np.ndarray) -> np.ndarray:
+    return forward(network, image)[network.logits]
+
+
+def backward(
+    network: Network, values: dict[str, np.ndarray], target: int, *, guided: bool
+) -> dict[str, np.ndarray]:
+    """The gradient of a logit at each value; rectifiers pass only positive ones when guided."""
+    gradients = {name: np.zeros(value.shape) for name, value in values.items()}
+    gradients[network.logits][target] = 1.0
+    for node in reversed(network.nodes[1:]):
+        inputs = [values[name] for name in node.inputs]
+        for name, one in zip(
+            node.inputs, pull(node, inputs, gradients[node.name], guided), strict=True
+        ):
+            gradients[name] = gradients[name] + one
+    return gradients
+
+
+def gradient(network: Network, image: np.ndarray, target: int) -> np.ndarray:
+    found = backward(network, forward(network, image), target, guided=False)
+    return found[network.image].sum(axis=2)
+
+
+def gradient_x_input(network: Network, image: np.ndarray, target: int) -> np.ndarray:
+    values = forward(network, image)
+    found = backward(network, values, target, guided=False)[network.image]
+    return (found * values[network.image]).sum(axis=2)
+
+
+def guided_backprop(network: Network, image: np.ndarray, target: int) -> np.ndarray:
+    found = backward(network, forward(network, image), target, guided=True)
+    return found[network.image].sum(axis=2)
+
+
+def integrated_gradients(network: Network, image: np.ndarray, target: int) -> np.ndarray:
+    nodes, shares = np.polynomial.legendre.leggauss(16)
+    pixels = np.asarray(image, np.float64).reshape(network_shape(image))
+    total = np.zeros(pixels.shape)
+    for node, share in zip(nodes, shares, strict=True):
+        values = forward(network, (node + 1) / 2 * pixels)
+        total += share / 2 * backward(network, values, target, guided=False)[network.image]
+    return (total * pixels).sum(axis=2)
+
+
+def cam_node(network: Network, layer: str | None) -> str:
+    """The convolution's node behind its normalisation and rectifier, where it has them."""
+    convolutions = [node.name for node in network.nodes if "Conv" in node.kind]
+    name = layer or convolutions[-1]
+    following = name
+    while True:
+        users = [node for node in network.nodes if following in node.inputs]
+        if len(users) == 1 and is_rectifier(users[0]):
+            return users[0].name
+        if len(users) != 1 or users[0].kind not in (*IDLE, "Activation", "BatchNormalization"):
+            return name
+        following = users[0].name
+
+
+def grad_cam(
+    network: Network, image: np.ndarray, target: int, layer: str | None = None
+) -> np.ndarray:
     """The coarse map, resized so that each cell lies on the centre of the pixels that it sees."""
-    values = forward(layers, image)
-    last = max(i for i, layer in enumerate(layers) if layer.kind == "conv")
-    gradient = backward(layers, values, target, guided=False)[last + 1]
-    coarse = np.zeros(gradient.shape[:2])
-    for channel in range(gradient.shape[2]):
-        coarse += gradient[:, :, channel].mean() * values[last + 1][:, :, channel]
+    values, name = forward(network, image), cam_node(network, layer)
+    at_layer = backward(network, values, target, guided=False)[name]
+    coarse = np.zeros(at_layer.shape[:2])
+    for channel in range(at_layer.shape[2]):
+        coarse += at_layer[:, :, channel].mean() * values[name][:, :, channel]
     coarse = np.maximum(coarse, 0)
     row_centres, column_centres = (
-        cell_centres(layers[: last + 1], [v.shape[axis] for v in values[: last + 1]])
+        [
+            np.mean(pixels_seen(network, values, name, cell, axis))
+            for cell in range(coarse.shape[axis])
+        ]
         for axis in (0, 1)
     )
-    rows, columns = (np.arange(n) for n in image.shape[:2])
+    rows, columns = (np.arange(n) for n in values[network.image].shape[:2])
     tall = np.stack([np.interp(rows, row_centres, column) for column in coarse.T], axis=1)
     return np.stack([np.interp(columns, column_centres, row) for row in tall])
 
 
-def guided_grad_cam(layers: list[Layer], image: np.ndarray, target: int) -> np.ndarray:
-    return grad_cam(layers, image, target) * guided_backprop(layers, image, target)
+def pixels_seen(network, values, name: str, cell: int, axis: int) -> tuple[int, int]:
+    """First and last pixel, maybe beyond the image, that a cell sees by any path."""
+    if name == network.image:
+        return cell, cell
+    node = next(node for node in network.nodes if node.name == name)
+    first = last = cell
+    if "Conv" in node.kind or "Pooling" in node.kind:
+        n = values[node.inputs[0]].shape[axis]
+        size, rate, stride, before = window(node, n, axis)
+        first = cell * stride - before
+        last = first + (size - 1) * rate
+    elif node.kind.startswith("ZeroPadding"):
+        first = last = cell - padded_before(node)[axis]
+    ends = [
+        (
+            pixels_seen(network, values, one, first, axis)[0],
+            pixels_seen(network, values, one, last, axis)[1],
+        )
+        for one in node.inputs
+    ]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def cell_centres(layers: list[Layer], sizes: list[int]) -> list[float]:
-    """Middle of the pixels, some beyond the image, that each cell of the last layer sees.
-
-    `sizes` holds the length of one axis at the input of each layer.
-    """
-    centres = []
-    for cell in range(n_cells(sizes[-1], layers[-1])):
-        first = last = cell
-        for layer, n in zip(reversed(layers), reversed(sizes), strict=True):
-            before = n_padded_before(n, layer)
-            first = first * layer.stride - before
-            last = last * layer.stride - before + layer.size - 1
-        centres.append((first + last) / 2)
-    return centres
+def guided_grad_cam(
+    network: Network, image: np.ndarray, target: int, layer: str | None = None
+) -> np.ndarray:
+    coarse = grad_cam(network, image, target, layer)
+    return coarse * guided_backprop(network, image, target)
 
 
 ORACLES = {
     "guided_grad_cam": guided_grad_cam,
     "guided_backprop": guided_backprop,
     "gradient_x_input": gradient_x_input,
+    "grad_cam": grad_cam,
+    "gradient": gradient,
+    "integrated_gradients": integrated_gradients,
 }
 
 
-def all_maps(network, images: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+def all_maps(
+    network, images: np.ndarray, targets: np.ndarray, methods=tuple(ORACLES), layer=None
+) -> dict[str, np.ndarray]:
     """(samples, targets, rows, columns) float64 of every method."""
-    layers = read_layers(network)
+    read = read_network(network)
+    options = {"layer": layer} if layer else {}
     return {
         name: np.array(
             [
-                [oracle(layers, image, target) for target in row]
+                [
+                    ORACLES[name](read, image, target, **(options if "cam" in name else {}))
+                    for target in row
+                ]
                 for image, row in zip(images, targets, strict=True)
             ]
         )
-        for name, oracle in ORACLES.items()
+        for name in methods
     }

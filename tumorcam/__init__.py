@@ -13,7 +13,18 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 __version__ = "0.1.0"
 
 LIBRARY = {  # functions of the library and their modules, imported when first asked for (PEP 562)
-    "guided_grad_cam": "tumorcam.saliency",
+    **dict.fromkeys(
+        (
+            "guided_grad_cam",
+            "grad_cam",
+            "guided_backprop",
+            "gradient",
+            "gradient_x_input",
+            "integrated_gradients",
+            "smooth_grad",
+        ),
+        "tumorcam.saliency",
+    ),
     "gene_significance": "tumorcam.report.tables",
 }
 

@@ -1,0 +1,266 @@
+"""Throughput of Guided Grad-CAM on the mission's network: tumorcam beside its peers.
+
+    python -m benchmarks.explain [--samples 64] [--rounds 5] [--threads 2] [--profile]
+
+All contenders explain the same images of 107 x 107 pixels with the same weights (`valid` padding,
+22 classes), take turns in one process, and are quoted by the median of their rounds. A peer that
+is not installed is named and left out: xplique, captum with torch, grad-cam.
+"""
+
+import argparse
+import importlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
+
+import numpy as np
+
+from tumorcam import model
+from tumorcam.config import ModelSettings
+
+SIDE, N_TUMORS, N_TARGETS = 107, 22, 4
+PEER_BATCH = {"xplique": 32, "captum": 64}
+MATRIX = 2048  # rows and columns of the product that measures the machine
+FEW = 8  # samples of contenders that take them one by one
+
+
+class Contender(NamedTuple):
+    """Something that explains samples; `run` takes all `n_samples` once."""
+
+    name: str
+    n_samples: int
+    run: Callable[[], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    args = parser.parse_args()
+    model.use_threads(args.threads)
+    rng = np.random.default_rng(0)
+    settings = ModelSettings(padding="valid")
+    network = model.build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
+    images = rng.normal(size=(args.samples, SIDE, SIDE, 1)).astype(np.float32)
+    model.fit_initial_weights(network, images[:64])
+    targets = np.stack([rng.permutation(N_TUMORS)[:N_TARGETS] for _ in images])
+    contenders = [
+        *own(network, images, targets, args.batch),
+        *textbook(network, images, targets),
+        *xplique(network, images, targets),
+        *torch_peers(network, images, targets, args.threads),
+        *matrix_product(rng),
+    ]
+    rounds: dict[str, list[float]] = {one.name: [] for one in contenders}
+    for one in contenders:
+        one.run()
+    for _ in range(args.rounds):
+        for one in contenders:
+            started = time.perf_counter()
+            one.run()
+            rounds[one.name].append(one.n_samples / (time.perf_counter() - started))
+    rate = 2 * MATRIX**3 * statistics.median(rounds.pop("matrix product"))
+    print_table(rounds, network, rate)
+
+
+def print_table(rounds: dict[str, list[float]], network: object, rate: float) -> None:
+    """Samples a second, and the share of the machine's arithmetic that is useful work."""
+    forward, head = useful_operations(network)
+    print(f"matrix product {rate / 1e9:.0f} GFLOP/s; forward {forward / 1e9:.3f} GFLOP a sample")
+    print(f"{'':44}{'samples/s':>10}{'min':>8}{'max':>8}{'of bound':>10}")
+    for name, found in rounds.items():
+        n_targets = N_TARGETS if "rivals" in name else 1
+        work = forward + n_targets * (head + forward)
+        middle = statistics.median(found)
+        share = f"{middle * work / rate:10.0%}"
+        print(f"{name:44}{middle:10.1f}{min(found):8.1f}{max(found):8.1f}{share}")
+
+
+def useful_operations(network: object) -> tuple[float, float]:
+    """Floating-point operations of a sample's forward pass, and of its dense layers alone."""
+    forward = head = 0.0
+    for layer in network.layers:  # type: ignore[attr-defined]
+        if hasattr(layer, "kernel"):
+            cells = np.prod(layer.output.shape[1:-1])
+            work = 2.0 * cells * np.prod(layer.kernel.shape)
+            forward += work
+            head += work if len(layer.output.shape) == 2 else 0.0
+    return forward, head
+
+
+def own(network, images, targets, batch) -> Iterator[Contender]:
+    from tumorcam.saliency import Explainer
+
+    for precision in ("float32", "bfloat16"):
+        explainer = Explainer(
+            network, methods=("guided_grad_cam",), batch_size=batch, precision=precision
+        )
+        for n_targets, label in ((1, "one target"), (N_TARGETS, "own and three rivals")):
+            yield Contender(
+                f"tumorcam, {precision}, {label}",
+                len(images),
+                lambda explainer=explainer, n=n_targets: [
+                    explainer(images[i : i + batch], targets[i : i + batch, :n])
+                    for i in range(0, len(images), batch)
+                ],
+            )
+
+
+def textbook(network, images, targets) -> Iterator[Contender]:
+    """One sample at a time: a model for Grad-CAM, a copy with guided ReLUs, GradientTape."""
+    import keras
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def guided_relu(value):
+        made = tf.nn.relu(value)
+        return made, lambda gradient: gradient * tf.cast(gradient > 0, tf.float32) * tf.cast(
+            value > 0, tf.float32
+        )
+
+    guided = keras.models.clone_model(network)
+    guided.set_weights(network.get_weights())
+    for layer in guided.layers:
+        if getattr(layer, "activation", None) is keras.activations.relu:
+            layer.activation = guided_relu
+    last = [layer for layer in network.layers if "conv" in layer.name][-1]
+    both = keras.Model(network.inputs, [last.output, network.outputs[0]])
+
+    def explain(image, target):
+        with tf.GradientTape() as tape:
+            activation, logits = both(image[None])
+            logit = logits[0, target]
+        alpha = tf.reduce_mean(tape.gradient(logit, activation), axis=(1, 2), keepdims=True)
+        cam = tf.nn.relu(tf.reduce_sum(alpha * activation, axis=-1, keepdims=True))
+        cam = tf.image.resize(cam, image.shape[:2])
+        with tf.GradientTape() as tape:
+            pixels = tf.constant(image[None])
+            tape.watch(pixels)
+            logit = guided(pixels)[0, target]
+        return (cam * tape.gradient(logit, pixels)).numpy()
+
+    few = min(FEW, len(images))
+    yield Contender(
+        "textbook loop, one target",
+        few,
+        lambda: [explain(images[i], targets[i, 0]) for i in range(few)],
+    )
+
+
+def xplique(network, images, targets) -> Iterator[Contender]:
+    if not is_installed("xplique"):
+        return
+    from xplique.attributions import GradCAM, GuidedBackprop
+
+    last = [layer.name for layer in network.layers if "conv" in layer.name][-1]
+    size = PEER_BATCH["xplique"]
+    guided = GuidedBackprop(network, batch_size=size)
+    coarse = GradCAM(network, batch_size=size, conv_layer=last)
+    one_hot = np.eye(N_TUMORS, dtype=np.float32)
+
+    def explain(n_targets):
+        return [
+            np.squeeze(guided.explain(images, one_hot[targets[:, t]]))
+            * np.squeeze(coarse.explain(images, one_hot[targets[:, t]]))
+            for t in range(n_targets)
+        ]
+
+    yield Contender("xplique, one target", len(images), lambda: explain(1))
+    yield Contender(
+        "xplique, own and three rivals", len(images), lambda: explain(N_TARGETS)
+    )
+
+
+def torch_peers(network, images, targets, n_threads) -> Iterator[Contender]:
+    if not is_installed("torch"):
+        return
+    import torch
+
+    torch.set_num_threads(n_threads)
+    twin = torch_twin(network)
+    pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    classes = torch.from_numpy(targets[:, 0])
+    with torch.no_grad():
+        gap = np.abs(twin(pixels[:4]).numpy() - network(images[:4]).numpy()).max()
+    assert gap < 1e-3, f"the networks differ by {gap}"
+    last = [layer for layer in twin if isinstance(layer, torch.nn.Conv2d)][-1]
+    if is_installed("captum"):
+        from captum.attr import GuidedGradCam
+
+        method, size = GuidedGradCam(twin, last), PEER_BATCH["captum"]
+        yield Contender(
+            "captum, one target",
+            len(images),
+            lambda: [
+                method.attribute(pixels[i : i + size].requires_grad_(), classes[i : i + size])
+                for i in range(0, len(images), size)
+            ],
+        )
+    if is_installed("pytorch_grad_cam"):
+        from pytorch_grad_cam import GradCAM, GuidedBackpropReLUModel
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        few = min(FEW, len(images))
+        coarse, guided = GradCAM(twin, [last]), GuidedBackpropReLUModel(twin, "cpu")
+
+        def explain(i):
+            cam = coarse(pixels[i : i + 1], [ClassifierOutputTarget(int(classes[i]))])
+            return cam[0, :, :, None] * guided(pixels[i : i + 1], int(classes[i]))
+
+        yield Contender(
+            "pytorch-grad-cam, one target", few, lambda: [explain(i) for i in range(few)]
+        )
+
+
+def torch_twin(network):
+    """The same network in torch; its first dense layer takes channels first."""
+    import torch
+
+    blocks, shape = [], None
+    for layer in network.layers:
+        kind = type(layer).__name__
+        if kind == "Conv2D":
+            kernel, bias = (torch.from_numpy(w) for w in layer.get_weights())
+            twin = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3], 3)
+            twin.weight.data, twin.bias.data = kernel.permute(3, 2, 0, 1).contiguous(), bias
+            blocks += [twin, torch.nn.ReLU()]
+        elif kind == "MaxPooling2D":
+            blocks.append(torch.nn.MaxPool2d(2))
+            shape = layer.output.shape[1:]
+        elif kind == "Flatten":
+            blocks.append(torch.nn.Flatten())
+        else:
+            kernel, bias = (torch.from_numpy(w) for w in layer.get_weights())
+            if shape:
+                kernel = kernel.reshape(*shape, -1).permute(2, 0, 1, 3).reshape(kernel.shape)
+                shape = None
+            twin = torch.nn.Linear(*kernel.shape)
+            twin.weight.data, twin.bias.data = kernel.T.contiguous(), bias
+            blocks += [twin, torch.nn.ReLU()]
+    return torch.nn.Sequential(*blocks[:-1]).eval()
+
+
+def matrix_product(rng) -> Iterator[Contender]:
+    import tensorflow as tf
+
+    one, other = (tf.constant(rng.normal(size=(MATRIX, MATRIX)), tf.float32) for _ in range(2))
+    yield Contender("matrix product", 1, lambda: tf.matmul(one, other).numpy())
+
+
+def is_installed(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except (ImportError, RuntimeError) as error:
+        print(f"left out: {name} ({error})")
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+import keras
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from tumorcam.errors import ModelError
+from tumorcam.saliency import Explainer
+from tumorcam.saliency.graph import IMAGE, unroll
+from tumorcam.saliency.passes import neck
+from tumorcam.saliency.rules import Convolution, Dense, Flatten, Rectifier
+
+layers = keras.layers
+CONVOLUTION = {"filters": 2, "kernel_size": 3, "activation": "relu"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "why"),
+    [
+        (layers.DepthwiseConv2D, {"kernel_size": 3}, "its gradient is not known here"),
+        (layers.Conv2DTranspose, {"filters": 2, "kernel_size": 3}, "not known here"),
+        (layers.LayerNormalization, {}, "not known here"),
+        (layers.PReLU, {}, "not known here"),
+        (layers.Conv2D, CONVOLUTION | {"activation": "tanh"}, "its activation is tanh"),
+        (layers.Activation, {"activation": "sigmoid"}, "its activation is sigmoid"),
+        (layers.ReLU, {"threshold": 0.5}, "its threshold is 0.5"),
+        (layers.BatchNormalization, {"axis": 1}, "its axis is 1"),
+        (layers.Softmax, {}, "a softmax"),
+    ],
+)
+def test_a_layer_that_cannot_be_explained_is_named(kind, options, why):
+    odd = kind(**options, name="odd")
+    network = keras.Sequential(
+        [
+            keras.Input((9, 9, 1)),
+            layers.Conv2D(**CONVOLUTION),
+            odd,
+            layers.Flatten(name="flat"),
+            layers.Dense(2),
+        ]
+    )
+    name = "flat" if kind is layers.Softmax else "odd"
+    with pytest.raises(ModelError, match=rf"layer '{name}' \(\w+\) cannot be .*{why}.*; known are"):
+        Explainer(network)
+
+
+def test_a_causal_convolution_is_refused():
+    network = keras.Sequential(
+        [
+            keras.Input((9, 1)),
+            layers.Conv1D(2, 3, padding="causal", name="odd"),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ModelError, match="'odd' .*its padding is 'causal'"):
+        Explainer(network)
+
+
+class Subclassed(keras.Model):
+    def call(self, images):
+        return images
+
+
+def test_a_network_without_a_graph_is_refused():
+    with pytest.raises(ModelError, match="is a Subclassed; wanted a Sequential or functional"):
+        Explainer(Subclassed())
+    with pytest.raises(ModelError, match="wanted a Sequential or functional"):
+        Explainer(keras.Sequential([layers.Flatten(), layers.Dense(2)]))
+
+
+def test_one_input_and_one_output_of_known_size():
+    image = keras.Input((5, 5, 1))
+    made = layers.Dense(2)(layers.Flatten()(layers.Conv2D(**CONVOLUTION)(image)))
+    with pytest.raises(ModelError, match="has 1 inputs and 2 outputs"):
+        Explainer(keras.Model(image, [made, made]))
+    two = [keras.Input((5, 5, 1)), keras.Input((5, 5, 1))]
+    with pytest.raises(ModelError, match="has 2 inputs and 1 outputs"):
+        Explainer(keras.Model(two, layers.Flatten()(layers.Add()(two))))
+    image = keras.Input((None, None, 1))
+    pooled = layers.GlobalMaxPooling2D()(layers.Conv2D(**CONVOLUTION)(image))
+    with pytest.raises(ModelError, match="takes images of any size"):
+        Explainer(keras.Model(image, pooled))
+    with pytest.raises(ModelError, match=r"from \(None, 5, 5, 1\) to \(None, 3, 3, 2\)"):
+        Explainer(keras.Sequential([keras.Input((5, 5, 1)), layers.Conv2D(**CONVOLUTION)]))
+
+
+def test_a_network_without_convolution_has_gradients_but_no_grad_cam():
+    network = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(ModelError, match="has no convolution, which Grad-CAM needs"):
+        Explainer(network)
+    maps = Explainer(network, methods=("gradient",))(np.ones((1, 4, 4, 1)), np.array([[1]]))
+    wanted = network.layers[-1].kernel.numpy()[:, 1].reshape(4, 4)
+    np.testing.assert_array_equal(maps.methods["gradient"][0, 0], wanted)
+
+
+def test_an_unknown_layer_or_method_is_refused():
+    network = random_network(np.random.default_rng(0))
+    with pytest.raises(ModelError, match="no convolution 'conv9'; its convolutions: conv2d"):
+        Explainer(network, layer="conv9")
+    with pytest.raises(ModelError, match="method 'cam' is unknown; known: guided_grad_cam"):
+        Explainer(network, methods=("cam",))
+    with pytest.raises(ModelError, match="precision 'half' is unknown; known: float32, bfloat16"):
+        Explainer(network, precision="half")
+
+
+def test_steps_by_hand():
+    """Activations are steps of their own, a softmax at the end is none."""
+    image = keras.Input((5, 5, 1))
+    value = layers.Conv2D(2, 3, activation="relu6", name="conv")(image)
+    value = layers.Dropout(0.5, name="idle")(value)
+    value = layers.Dense(3, activation="softmax", name="top")(layers.Flatten(name="flat")(value))
+    graph = unroll(keras.Model(image, value))
+    assert [step.layer for step in graph.steps] == ["conv", "conv", "idle", "flat", "top"]
+    assert isinstance(graph.steps[0].rule, Convolution)
+    assert graph.steps[1].rule == Rectifier(ceiling=6.0)
+    assert [step.inputs for step in graph.steps] == [(IMAGE,), (1,), (2,), (3,), (4,)]
+    assert graph.output == 5 and graph.ends_in_softmax
+    assert neck(graph) == 4, "behind Flatten"
+
+
+def test_nested_networks_are_unrolled_and_layers_may_be_shared():
+    inner = keras.Sequential([keras.Input((5, 5, 2)), layers.Conv2D(2, 3, padding="same")])
+    image = keras.Input((5, 5, 2))
+    twice = inner(inner(image))
+    graph = unroll(keras.Model(image, layers.Dense(2)(layers.Flatten()(twice))))
+    kinds = [type(step.rule) for step in graph.steps]
+    assert kinds == [Convolution, Convolution, Flatten, Dense]
+    np.testing.assert_array_equal(graph.weights[0][0], graph.weights[1][0])
+
+
+def test_networks_of_other_layers_need_an_explainer_of_their_own():
+    one, other = (random_network(np.random.default_rng(seed)) for seed in (0, 1))
+    explainer = Explainer(one)
+    with pytest.raises(ModelError, match="has other layers"):
+        explainer.take_weights(other)

@@ -1,0 +1,25 @@
+"""Exact saliency maps of convolutional networks."""
+
+from tumorcam.saliency.explainer import METHODS, Explainer, Maps
+from tumorcam.saliency.library import (
+    grad_cam,
+    gradient,
+    gradient_x_input,
+    guided_backprop,
+    guided_grad_cam,
+    integrated_gradients,
+    smooth_grad,
+)
+
+__all__ = [
+    "METHODS",
+    "Explainer",
+    "Maps",
+    "grad_cam",
+    "gradient",
+    "gradient_x_input",
+    "guided_backprop",
+    "guided_grad_cam",
+    "integrated_gradients",
+    "smooth_grad",
+]

@@ -1,0 +1,399 @@
+"""Saliency maps of a network: every method and target from one forward pass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tumorcam.errors import ModelError
+from tumorcam.saliency.alignment import cells_of, interpolation_matrix
+from tumorcam.saliency.graph import (
+    IMAGE,
+    Graph,
+    Shapes,
+    fuse_first_pooling,
+    pool_before_rectifiers,
+    unroll,
+)
+from tumorcam.saliency.passes import Forward, backward, forward, neck
+from tumorcam.saliency.pooling import MaxPooling
+from tumorcam.saliency.rules import Affine, Convolution, Identity, Rectifier, Weights
+
+METHODS = (
+    "guided_grad_cam",
+    "guided_backprop",
+    "gradient_x_input",
+    "grad_cam",
+    "gradient",
+    "integrated_gradients",
+    "smooth_grad",
+)
+GUIDED = {"guided_grad_cam", "guided_backprop"}
+COARSE = {"guided_grad_cam", "grad_cam"}
+PLAIN = {"gradient", "gradient_x_input"}
+AVERAGED = {"integrated_gradients", "smooth_grad"}  # over passes of their own
+PRECISIONS = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+MICRO_BATCH = 8  # samples whose images are computed at once: what they leave behind fits the cache
+PATH_NODES = 16  # of integrated gradients
+NOISE_DRAWS, NOISE_SHARE = 25, 0.15  # of SmoothGrad, and its SD as a share of the image's range
+NOISE_SEED = 2017
+
+Gradient = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Saliency of a batch.
+
+    `logits` (samples, classes) float32; `methods` maps each method's name to
+    (samples, targets, rows, columns) float32, signed, not rescaled, summed over channels.
+    """
+
+    logits: np.ndarray
+    methods: dict[str, np.ndarray]
+
+
+class CamPoint(NamedTuple):
+    """Where Grad-CAM reads a network.
+
+    `activation` is the index of the convolution's rectified value, `gradient` that of a value whose
+    gradient has the same sum over space; `rows` (rows, cells) and `columns` lay a map on the image.
+    """
+
+    activation: int
+    gradient: int
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+class Explainer:
+    """Saliency maps of a network, traced once for each number of targets.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Sequential or functional, from (samples, [rows,] columns, channels) to one logit or softmax
+        share a class; see `graph.LINEAR` for its layers. Its weights are copied.
+    methods : sequence of str
+        Some of METHODS.
+    layer : str, optional
+        Convolution of Grad-CAM; by default the last one.
+    batch_size : int
+        Samples computed at once, rounded up to a multiple of MICRO_BATCH; smaller batches are
+        padded, which changes no other sample.
+    precision : str
+        "float32", or "bfloat16" for images, weights and gradients in half the bits.
+
+    Raises
+    ------
+    ModelError
+        If a layer cannot be explained exactly; its name is given.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        *,
+        methods: Sequence[str] = METHODS[:3],
+        layer: str | None = None,
+        batch_size: int = 64,
+        precision: str = "float32",
+    ) -> None:
+        _require_known("method", methods, METHODS)
+        _require_known("precision", [precision], tuple(PRECISIONS))
+        self.methods, self.batch_size = tuple(methods), -(-batch_size // MICRO_BATCH) * MICRO_BATCH
+        self._dtype, self._layer = PRECISIONS[precision], layer
+        plain = unroll(network)
+        self._rank = plain.rank
+        shapes = _shapes(plain, network)
+        self._image_shape, self.n_classes = shapes[IMAGE], shapes[plain.output][0]
+        self.map_shape = self._image_shape[2 - self._rank : 2]
+        self._cam = cam_point(plain, shapes, layer) if COARSE & set(methods) else None
+        self._graph = _optimised(plain, shapes, self._cam)
+        self._weights = self._constants(self._graph)
+        self._neck = neck(self._graph)
+        self._n_trunk = 1 + [step.output for step in self._graph.steps].index(self._neck)
+        self._traced = tf.function(self._explain, autograph=False)
+
+    def take_weights(self, network: keras.Model) -> None:
+        """Explain another network of the same layers from now on, without tracing anew.
+
+        Raises
+        ------
+        ModelError
+            If its layers are others.
+        """
+        plain = unroll(network)
+        found = _optimised(plain, _shapes(plain, network), self._cam)
+        if [(s.rule, s.inputs) for s in found.steps] != [
+            (s.rule, s.inputs) for s in self._graph.steps
+        ]:
+            msg = f"network {network.name!r} has other layers; make an Explainer of its own"
+            raise ModelError(msg)
+        self._weights = self._constants(found)
+
+    def __call__(self, images: np.ndarray, targets: np.ndarray) -> Maps:
+        """Maps of every target of every image.
+
+        Parameters
+        ----------
+        images : (samples, [rows,] columns, channels) float32
+            At most `batch_size` samples.
+        targets : (samples, targets) int
+            Classes whose logits are explained.
+
+        Raises
+        ------
+        ModelError
+            If images have another shape than the network's, or a target is none of its classes.
+        """
+        self._require_fit(images, targets)
+        n_samples, missing = len(images), self.batch_size - len(images)
+        pictures = images.reshape(n_samples, *self._image_shape).astype(np.float32, copy=False)
+        if missing:
+            pictures = np.pad(pictures, [(0, missing), (0, 0), (0, 0), (0, 0)])
+            targets = np.pad(targets, [(0, missing), (0, 0)])
+        # transposed here: oneDNN's transpose complains of integers on some CPUs
+        logits, maps = self._traced(
+            tf.constant(pictures), tf.constant(targets.T, tf.int32), self._weights
+        )
+        axes = slice(None) if self._rank == 2 else 0
+        return Maps(
+            logits.numpy()[:n_samples],
+            {name: maps[name].numpy()[:n_samples][:, :, axes] for name in self.methods},
+        )
+
+    def _constants(self, graph: Graph) -> list[list[tf.Tensor]]:
+        return [[tf.constant(array, self._dtype) for array in arrays] for arrays in graph.weights]
+
+    def _require_fit(self, images: np.ndarray, targets: np.ndarray) -> None:
+        wanted = self._image_shape if self._rank == 2 else self._image_shape[1:]
+        if images.shape[1:] != wanted or len(images) != len(targets) or np.ndim(targets) != 2:
+            msg = (
+                f"images are {images.shape} and targets {np.shape(targets)}; wanted "
+                f"(samples, {', '.join(map(str, wanted))}) and (samples, targets)"
+            )
+            raise ModelError(msg)
+        if len(images) > self.batch_size:
+            msg = f"{len(images)} images are more than the batch size {self.batch_size}"
+            raise ModelError(msg)
+        if not np.isin(targets, np.arange(self.n_classes)).all():
+            msg = (
+                f"targets go from {targets.min()} to {targets.max()}, but the network has "
+                f"{self.n_classes} classes; pass indices from 0 to {self.n_classes - 1}"
+            )
+            raise ModelError(msg)
+
+    def _explain(
+        self, images: tf.Tensor, targets: tf.Tensor, weights: Sequence[Weights]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def gradient(pictures: tf.Tensor) -> tf.Tensor:
+            return self._maps(pictures, targets, weights, {"gradient"})[1]["gradient"]
+
+        logits, maps = self._maps(images, targets, weights, set(self.methods) - AVERAGED)
+        zeros = tf.zeros((images.shape[0], targets.shape[0], *images.shape[1:]))
+        if "integrated_gradients" in self.methods:
+            way = _mean_on_the_way(gradient, images, zeros)
+            maps["integrated_gradients"] = way * images[:, None]
+        if "smooth_grad" in self.methods:
+            maps["smooth_grad"] = _mean_under_noise(gradient, images, zeros)
+        return logits, {name: tf.reduce_sum(maps[name], -1) for name in self.methods}
+
+    def _maps(
+        self,
+        images: tf.Tensor,
+        targets: tf.Tensor,
+        weights: Sequence[Weights],
+        methods: set[str],
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Logits, and maps (samples, targets, rows, columns, channels) of some methods.
+
+        The images go through the convolutions a few at a time, and through the dense layers, whose
+        weights are what is large there, all at once.
+        """
+        n_trunk, start = self._n_trunk, tf.cast(images, self._dtype)
+        head = self._graph.steps[n_trunk:]
+        parts: list[Forward] = []
+        for pictures in tf.split(start, images.shape[0] // MICRO_BATCH):
+            with tf.control_dependencies([parts[-1].values[self._neck]] if parts else []):
+                parts.append(
+                    forward(self._graph.steps[:n_trunk], weights[:n_trunk], {IMAGE: pictures})
+                )
+        features = tf.concat([part.values[self._neck] for part in parts], 0)
+        made = forward(head, weights[n_trunk:], {self._neck: features})
+        logits = made.values[self._graph.output]
+        seeds = tf.one_hot(targets, self.n_classes, dtype=self._dtype)
+        at_neck = {
+            guided: backward(
+                head, made.pulls, {self._graph.output: seeds}, [self._neck], guided=guided
+            )[self._neck]
+            for guided in (False, True)
+        }
+        found: list[dict[str, tf.Tensor]] = []
+        for i, part in enumerate(parts):
+            rows = slice(i * MICRO_BATCH, (i + 1) * MICRO_BATCH)
+            with tf.control_dependencies(list(found[-1].values()) if found else []):
+                per_target = [
+                    self._maps_of_target(
+                        part,
+                        {guided: value[t : t + 1, rows] for guided, value in at_neck.items()},
+                        methods,
+                    )
+                    for t in range(targets.shape[0])
+                ]
+                found.append(
+                    {name: tf.stack([maps[name] for maps in per_target], 1) for name in methods}
+                )
+        return tf.cast(logits, tf.float32), {
+            name: tf.concat([part[name] for part in found], 0) for name in methods
+        }
+
+    def _maps_of_target(
+        self, part: Forward, at_neck: dict[bool, tf.Tensor], methods: set[str]
+    ) -> dict[str, tf.Tensor]:
+        """Maps (samples, rows, columns, channels) of a few images for one target."""
+        maps = {}
+        wanted = [IMAGE] if methods & PLAIN else []
+        if methods & COARSE:
+            wanted.append(self._cam.gradient)
+        gradients = self._pulled(part, at_neck, wanted, guided=False)
+        if methods & PLAIN:
+            maps["gradient"] = gradients[IMAGE]
+            maps["gradient_x_input"] = gradients[IMAGE] * tf.cast(part.values[IMAGE], tf.float32)
+        if methods & COARSE:
+            maps["grad_cam"] = self._grad_cam(part, gradients[self._cam.gradient])
+        if methods & GUIDED:
+            maps["guided_backprop"] = self._pulled(part, at_neck, [IMAGE], guided=True)[IMAGE]
+        if "guided_grad_cam" in methods:
+            maps["guided_grad_cam"] = maps["grad_cam"] * maps["guided_backprop"]
+        return {name: maps[name] for name in methods}
+
+    def _pulled(
+        self, part: Forward, at_neck: dict[bool, tf.Tensor], wanted: list[int], *, guided: bool
+    ) -> dict[int, tf.Tensor]:
+        """Gradients of one target at some values of the trunk, float32."""
+        trunk = self._graph.steps[: self._n_trunk]
+        start = {self._neck: at_neck[guided]}
+        pulled = backward(trunk, part.pulls, start, wanted, guided=guided)
+        return {value: tf.cast(gradient[0], tf.float32) for value, gradient in pulled.items()}
+
+    def _grad_cam(self, part: Forward, gradient: tf.Tensor) -> tf.Tensor:
+        """(samples, rows, columns, 1): the coarse map laid on the image."""
+        activation = tf.cast(part.values[self._cam.activation], tf.float32)
+        n_cells = activation.shape[1] * activation.shape[2]
+        alpha = tf.reduce_sum(gradient, (1, 2)) / n_cells
+        cam = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activation, alpha))
+        laid = tf.einsum("ph,nhw,qw->npq", self._cam.rows, cam, self._cam.columns)
+        return laid[..., None]
+
+
+def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
+    """Where Grad-CAM reads a network at a convolution.
+
+    It is read behind the convolution's BatchNormalization and rectifier, where it has them.
+
+    Raises
+    ------
+    ModelError
+        If there is no such convolution, or its cells have no place on the image.
+    """
+    convolutions = [step for step in graph.steps if isinstance(step.rule, Convolution)]
+    named = [step for step in convolutions if layer in (None, step.layer)]
+    if not named:
+        known = ", ".join(step.layer for step in convolutions) or "none"
+        wanted = f"convolution {layer!r}" if layer else "convolution, which Grad-CAM needs"
+        msg = f"the network has no {wanted}; its convolutions: {known}"
+        raise ModelError(msg)
+    activation = _rectified(graph, named[-1].output)
+    following = graph.consumers(activation)
+    moves = [type(step.rule) for step in following] == [MaxPooling]  # pooling only moves gradient
+    rows, columns = (
+        interpolation_matrix(n_pixels, n_cells, cells.stride, cells.centre)
+        for n_pixels, n_cells, cells in zip(
+            shapes[IMAGE][:2],
+            shapes[activation][:2],
+            cells_of(graph, shapes, activation),
+            strict=True,
+        )
+    )
+    return CamPoint(activation, following[0].output if moves else activation, rows, columns)
+
+
+def _rectified(graph: Graph, value: int) -> int:
+    """A convolution's value behind its rectifier; itself, if it has none."""
+    following = value
+    while len(graph.consumers(following)) == 1:
+        step = graph.consumers(following)[0]
+        following = step.output
+        if isinstance(step.rule, Rectifier):
+            return following
+        if not isinstance(step.rule, Affine | Identity):
+            break
+    return value
+
+
+def _optimised(graph: Graph, shapes: Shapes, cam: CamPoint | None) -> Graph:
+    kept = cam.activation if cam else graph.output
+    return fuse_first_pooling(pool_before_rectifiers(graph, kept), shapes)
+
+
+def _shapes(graph: Graph, network: keras.Model) -> Shapes:
+    """Shape of each value, without samples; the logits are compared with the network's own.
+
+    Raises
+    ------
+    ModelError
+        If the steps compute something else than the network.
+    """
+    axes = network.input_shape[1:]
+    image = np.random.default_rng(0).normal(size=(1, *axes)).astype(np.float32)
+    weights = [[tf.constant(array) for array in arrays] for arrays in graph.weights]
+    flat = image.reshape(1, *(1,) * (2 - graph.rank), *axes)
+    made = forward(graph.steps, weights, {IMAGE: tf.constant(flat)})
+    found, wanted = made.values[graph.output].numpy(), network(image, training=False).numpy()
+    if graph.ends_in_softmax:
+        found = tf.nn.softmax(found).numpy()
+    if not np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max()):
+        msg = f"network {network.name!r} computes something else than its layers say; please report"
+        raise ModelError(msg)
+    return {value: tuple(tensor.shape[1:]) for value, tensor in made.values.items()}
+
+
+def _mean_on_the_way(gradient: Gradient, images: tf.Tensor, zeros: tf.Tensor) -> tf.Tensor:
+    """Mean gradient between a zero image and the image, by Gauss-Legendre quadrature.
+
+    Sundararajan et al. 2017, arXiv:1703.01365.
+    """
+    nodes, shares = np.polynomial.legendre.leggauss(PATH_NODES)
+    steps = np.stack([(nodes + 1) / 2, shares / 2], axis=1).astype(np.float32)
+
+    def add(total: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        return total + step[1] * gradient(step[0] * images)
+
+    return tf.foldl(add, steps, zeros, parallel_iterations=1)
+
+
+def _mean_under_noise(gradient: Gradient, images: tf.Tensor, zeros: tf.Tensor) -> tf.Tensor:
+    """Mean gradient over noisy images, the noise being the same for all samples.
+
+    Smilkov et al. 2017, arXiv:1706.03825.
+    """
+    axes = (1, 2, 3)
+    spread = tf.reduce_max(images, axes) - tf.reduce_min(images, axes)
+    spread = NOISE_SHARE * spread[:, None, None, None]
+
+    def add(total: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        noise = tf.random.stateless_normal(images.shape[1:], tf.stack([NOISE_SEED, draw]))
+        return total + gradient(images + spread * noise) / NOISE_DRAWS
+
+    return tf.foldl(add, tf.range(NOISE_DRAWS), zeros, parallel_iterations=1)
+
+
+def _require_known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        msg = f"{what} {unknown[0]!r} is unknown; known: {', '.join(known)}"
+        raise ModelError(msg)
