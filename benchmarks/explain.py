@@ -120,8 +120,11 @@ def textbook(network, images, targets) -> Iterator[Contender]:
     @tf.custom_gradient
     def guided_relu(value):
         made = tf.nn.relu(value)
-        return made, lambda gradient: gradient * tf.cast(gradient > 0, tf.float32) * tf.cast(
-            value > 0, tf.float32
+        return (
+            made,
+            lambda gradient: (
+                gradient * tf.cast(gradient > 0, tf.float32) * tf.cast(value > 0, tf.float32)
+            ),
         )
 
     guided = keras.models.clone_model(network)
@@ -172,9 +175,7 @@ def xplique(network, images, targets) -> Iterator[Contender]:
         ]
 
     yield Contender("xplique, one target", len(images), lambda: explain(1))
-    yield Contender(
-        "xplique, own and three rivals", len(images), lambda: explain(N_TARGETS)
-    )
+    yield Contender("xplique, own and three rivals", len(images), lambda: explain(N_TARGETS))
 
 
 def torch_peers(network, images, targets, n_threads) -> Iterator[Contender]:

@@ -41,7 +41,7 @@ def read_network(network) -> Network:
     before = None
     for entry in config["layers"]:
         kind, settings = entry["class_name"], entry["config"]
-        if "inbound_nodes" in entry and entry["inbound_nodes"]:
+        if entry.get("inbound_nodes"):
             found = histories(entry["inbound_nodes"][0]["args"])
             inputs = [last_of[name] for name in found]
         else:

@@ -15,7 +15,11 @@ def random_network(rng: np.random.Generator, n_axes: int = 2) -> keras.Model:
     for _ in range(rng.integers(1, 4)):
         block = BLOCKS[rng.integers(len(BLOCKS))]
         value = block(rng, value, n_axes)
-    ends = [layers.Flatten(), named("GlobalAveragePooling", n_axes)(), named("GlobalMaxPooling", n_axes)()]
+    ends = [
+        layers.Flatten(),
+        named("GlobalAveragePooling", n_axes)(),
+        named("GlobalMaxPooling", n_axes)(),
+    ]
     value = ends[rng.integers(3)](value)
     for units in rng.integers(2, 6, rng.integers(0, 3)):
         value = layers.Dense(int(units), activation=ACTIVATIONS[rng.integers(4)])(value)
@@ -48,7 +52,9 @@ def convolution(rng, value, n_axes, **options):
         "kernel_size": int(rng.integers(1, 4)) if is_large(value) else 1,
         "strides": 2 if strided else 1,
         "padding": ["same", "valid"][rng.integers(2)],
-        "dilation_rate": 2 if not strided and min(value.shape[1:-1]) >= 6 and rng.random() < 0.3 else 1,
+        "dilation_rate": 2
+        if not strided and min(value.shape[1:-1]) >= 6 and rng.random() < 0.3
+        else 1,
         "groups": groups,
         "use_bias": rng.random() < 0.8,
         "activation": ACTIVATIONS[rng.integers(4)],

@@ -15,12 +15,12 @@ from tumorcam.saliency.graph import (
     Graph,
     Shapes,
     fuse_first_pooling,
-    pool_before_rectifiers,
+    rectify_pooled,
     unroll,
 )
-from tumorcam.saliency.passes import Forward, backward, forward, neck
+from tumorcam.saliency.passes import Forward, backward, forward
 from tumorcam.saliency.pooling import MaxPooling
-from tumorcam.saliency.rules import Affine, Convolution, Identity, Rectifier, Weights
+from tumorcam.saliency.rules import Affine, Convolution, Identity, Rectifier, Weights, fused
 
 METHODS = (
     "guided_grad_cam",
@@ -36,7 +36,6 @@ COARSE = {"guided_grad_cam", "grad_cam"}
 PLAIN = {"gradient", "gradient_x_input"}
 AVERAGED = {"integrated_gradients", "smooth_grad"}  # over passes of their own
 PRECISIONS = {"float32": tf.float32, "bfloat16": tf.bfloat16}
-MICRO_BATCH = 8  # samples whose images are computed at once: what they leave behind fits the cache
 PATH_NODES = 16  # of integrated gradients
 NOISE_DRAWS, NOISE_SHARE = 25, 0.15  # of SmoothGrad, and its SD as a share of the image's range
 NOISE_SEED = 2017
@@ -70,7 +69,7 @@ class CamPoint(NamedTuple):
 
 
 class Explainer:
-    """Saliency maps of a network, traced once for each number of targets.
+    """Saliency maps of a network, traced once.
 
     Parameters
     ----------
@@ -82,8 +81,7 @@ class Explainer:
     layer : str, optional
         Convolution of Grad-CAM; by default the last one.
     batch_size : int
-        Samples computed at once, rounded up to a multiple of MICRO_BATCH; smaller batches are
-        padded, which changes no other sample.
+        Samples computed at once; smaller batches are padded, which changes no other sample.
     precision : str
         "float32", or "bfloat16" for images, weights and gradients in half the bits.
 
@@ -104,7 +102,7 @@ class Explainer:
     ) -> None:
         _require_known("method", methods, METHODS)
         _require_known("precision", [precision], tuple(PRECISIONS))
-        self.methods, self.batch_size = tuple(methods), -(-batch_size // MICRO_BATCH) * MICRO_BATCH
+        self.methods, self.batch_size = tuple(methods), batch_size
         self._dtype, self._layer = PRECISIONS[precision], layer
         plain = unroll(network)
         self._rank = plain.rank
@@ -114,9 +112,12 @@ class Explainer:
         self._cam = cam_point(plain, shapes, layer) if COARSE & set(methods) else None
         self._graph = _optimised(plain, shapes, self._cam)
         self._weights = self._constants(self._graph)
-        self._neck = neck(self._graph)
-        self._n_trunk = 1 + [step.output for step in self._graph.steps].index(self._neck)
-        self._traced = tf.function(self._explain, autograph=False)
+        signature = [
+            tf.TensorSpec((batch_size, *self._image_shape), tf.float32),
+            tf.TensorSpec((None, batch_size), tf.int32),
+            tf.nest.map_structure(tf.TensorSpec.from_tensor, self._weights),
+        ]
+        self._traced = tf.function(self._explain, input_signature=signature, autograph=False)
 
     def take_weights(self, network: keras.Model) -> None:
         """Explain another network of the same layers from now on, without tracing anew.
@@ -163,7 +164,7 @@ class Explainer:
         axes = slice(None) if self._rank == 2 else 0
         return Maps(
             logits.numpy()[:n_samples],
-            {name: maps[name].numpy()[:n_samples][:, :, axes] for name in self.methods},
+            {name: maps[name].numpy().swapaxes(0, 1)[:n_samples, :, axes] for name in self.methods},
         )
 
     def _constants(self, graph: Graph) -> list[list[tf.Tensor]]:
@@ -190,104 +191,86 @@ class Explainer:
     def _explain(
         self, images: tf.Tensor, targets: tf.Tensor, weights: Sequence[Weights]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        def gradient(pictures: tf.Tensor) -> tf.Tensor:
-            return self._maps(pictures, targets, weights, {"gradient"})[1]["gradient"]
+        """Logits (samples, classes), and maps (targets, samples, rows, columns).
 
-        logits, maps = self._maps(images, targets, weights, set(self.methods) - AVERAGED)
-        zeros = tf.zeros((images.shape[0], targets.shape[0], *images.shape[1:]))
+        One target after the other: what is computed for all of them at once would not fit.
+        """
+        methods = [name for name in self.methods if name not in AVERAGED]
+
+        def gradient(pictures: tf.Tensor) -> tf.Tensor:
+            made = self._forward(pictures, weights)
+            return tf.map_fn(
+                lambda target: self._pulled(made, target, [IMAGE], guided=False)[IMAGE],
+                targets,
+                fn_output_signature=tf.float32,
+                parallel_iterations=1,
+            )
+
+        made = self._forward(images, weights)
+        maps: dict[str, tf.Tensor] = {}
+        if methods:
+            maps = tf.map_fn(
+                lambda target: self._maps(made, target, methods),
+                targets,
+                fn_output_signature=dict.fromkeys(methods, tf.float32),
+                parallel_iterations=1,
+            )
+        zeros = tf.zeros(tf.concat([tf.shape(targets)[:1], tf.shape(images)], 0))
         if "integrated_gradients" in self.methods:
             way = _mean_on_the_way(gradient, images, zeros)
-            maps["integrated_gradients"] = way * images[:, None]
+            maps["integrated_gradients"] = tf.reduce_sum(way * images, -1)
         if "smooth_grad" in self.methods:
-            maps["smooth_grad"] = _mean_under_noise(gradient, images, zeros)
-        return logits, {name: tf.reduce_sum(maps[name], -1) for name in self.methods}
+            maps["smooth_grad"] = tf.reduce_sum(_mean_under_noise(gradient, images, zeros), -1)
+        return tf.cast(made.values[self._graph.output], tf.float32), maps
 
-    def _maps(
-        self,
-        images: tf.Tensor,
-        targets: tf.Tensor,
-        weights: Sequence[Weights],
-        methods: set[str],
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Logits, and maps (samples, targets, rows, columns, channels) of some methods.
-
-        The images go through the convolutions a few at a time, and through the dense layers, whose
-        weights are what is large there, all at once.
-        """
-        n_trunk, start = self._n_trunk, tf.cast(images, self._dtype)
-        head = self._graph.steps[n_trunk:]
-        parts: list[Forward] = []
-        for pictures in tf.split(start, images.shape[0] // MICRO_BATCH):
-            with tf.control_dependencies([parts[-1].values[self._neck]] if parts else []):
-                parts.append(
-                    forward(self._graph.steps[:n_trunk], weights[:n_trunk], {IMAGE: pictures})
-                )
-        features = tf.concat([part.values[self._neck] for part in parts], 0)
-        made = forward(head, weights[n_trunk:], {self._neck: features})
-        logits = made.values[self._graph.output]
-        seeds = tf.one_hot(targets, self.n_classes, dtype=self._dtype)
-        at_neck = {
-            guided: backward(
-                head, made.pulls, {self._graph.output: seeds}, [self._neck], guided=guided
-            )[self._neck]
-            for guided in (False, True)
-        }
-        found: list[dict[str, tf.Tensor]] = []
-        for i, part in enumerate(parts):
-            rows = slice(i * MICRO_BATCH, (i + 1) * MICRO_BATCH)
-            with tf.control_dependencies(list(found[-1].values()) if found else []):
-                per_target = [
-                    self._maps_of_target(
-                        part,
-                        {guided: value[t : t + 1, rows] for guided, value in at_neck.items()},
-                        methods,
-                    )
-                    for t in range(targets.shape[0])
-                ]
-                found.append(
-                    {name: tf.stack([maps[name] for maps in per_target], 1) for name in methods}
-                )
-        return tf.cast(logits, tf.float32), {
-            name: tf.concat([part[name] for part in found], 0) for name in methods
-        }
-
-    def _maps_of_target(
-        self, part: Forward, at_neck: dict[bool, tf.Tensor], methods: set[str]
-    ) -> dict[str, tf.Tensor]:
-        """Maps (samples, rows, columns, channels) of a few images for one target."""
-        maps = {}
-        wanted = [IMAGE] if methods & PLAIN else []
-        if methods & COARSE:
-            wanted.append(self._cam.gradient)
-        gradients = self._pulled(part, at_neck, wanted, guided=False)
-        if methods & PLAIN:
-            maps["gradient"] = gradients[IMAGE]
-            maps["gradient_x_input"] = gradients[IMAGE] * tf.cast(part.values[IMAGE], tf.float32)
-        if methods & COARSE:
-            maps["grad_cam"] = self._grad_cam(part, gradients[self._cam.gradient])
-        if methods & GUIDED:
-            maps["guided_backprop"] = self._pulled(part, at_neck, [IMAGE], guided=True)[IMAGE]
-        if "guided_grad_cam" in methods:
-            maps["guided_grad_cam"] = maps["grad_cam"] * maps["guided_backprop"]
-        return {name: maps[name] for name in methods}
+    def _forward(self, images: tf.Tensor, weights: Sequence[Weights]) -> Forward:
+        return forward(self._graph.steps, weights, {IMAGE: tf.cast(images, self._dtype)})
 
     def _pulled(
-        self, part: Forward, at_neck: dict[bool, tf.Tensor], wanted: list[int], *, guided: bool
+        self, made: Forward, target: tf.Tensor, wanted: list[int], *, guided: bool
     ) -> dict[int, tf.Tensor]:
-        """Gradients of one target at some values of the trunk, float32."""
-        trunk = self._graph.steps[: self._n_trunk]
-        start = {self._neck: at_neck[guided]}
-        pulled = backward(trunk, part.pulls, start, wanted, guided=guided)
-        return {value: tf.cast(gradient[0], tf.float32) for value, gradient in pulled.items()}
+        """Gradients of each sample's target logit at some values, float32."""
+        start = {self._graph.output: tf.one_hot(target, self.n_classes, dtype=self._dtype)}
+        pulled = backward(self._graph.steps, made.pulls, start, wanted, guided=guided)
+        return {value: tf.cast(gradient, tf.float32) for value, gradient in pulled.items()}
 
-    def _grad_cam(self, part: Forward, gradient: tf.Tensor) -> tf.Tensor:
-        """(samples, rows, columns, 1): the coarse map laid on the image."""
-        activation = tf.cast(part.values[self._cam.activation], tf.float32)
-        n_cells = activation.shape[1] * activation.shape[2]
-        alpha = tf.reduce_sum(gradient, (1, 2)) / n_cells
-        cam = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activation, alpha))
-        laid = tf.einsum("ph,nhw,qw->npq", self._cam.rows, cam, self._cam.columns)
-        return laid[..., None]
+    def _maps(
+        self, made: Forward, target: tf.Tensor, methods: Sequence[str]
+    ) -> dict[str, tf.Tensor]:
+        """Maps (samples, rows, columns) of one target a sample."""
+        seen = {"image": made.values[IMAGE]}
+        wanted = [IMAGE] if PLAIN & set(methods) else []
+        if self._cam:
+            wanted.append(self._cam.gradient)
+            seen["activation"] = made.values[self._cam.activation]
+        plain = self._pulled(made, target, wanted, guided=False)
+        if PLAIN & set(methods):
+            seen["gradient"] = plain[IMAGE]
+        if self._cam:
+            seen["cam_gradient"] = plain[self._cam.gradient]
+        if GUIDED & set(methods):
+            seen["guided"] = self._pulled(made, target, [IMAGE], guided=True)[IMAGE]
+        found: dict[str, tf.Tensor] = fused(self._finished, seen)
+        return {name: found[name] for name in methods}
+
+    def _finished(self, seen: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """All maps that can be made of what was computed, summed over channels."""
+        seen = {name: tf.cast(value, tf.float32) for name, value in seen.items()}
+        maps = {}
+        if "gradient" in seen:
+            maps["gradient"] = tf.reduce_sum(seen["gradient"], -1)
+            maps["gradient_x_input"] = tf.reduce_sum(seen["gradient"] * seen["image"], -1)
+        if "guided" in seen:
+            maps["guided_backprop"] = tf.reduce_sum(seen["guided"], -1)
+        if self._cam:
+            activation = seen["activation"]
+            n_cells = activation.shape[1] * activation.shape[2]
+            alpha = tf.reduce_sum(seen["cam_gradient"], (1, 2)) / n_cells
+            cam = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activation, alpha))
+            maps["grad_cam"] = tf.einsum("ph,nhw,qw->npq", self._cam.rows, cam, self._cam.columns)
+        if self._cam and "guided" in seen:
+            maps["guided_grad_cam"] = maps["grad_cam"] * maps["guided_backprop"]
+        return maps
 
 
 def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
@@ -337,7 +320,7 @@ def _rectified(graph: Graph, value: int) -> int:
 
 def _optimised(graph: Graph, shapes: Shapes, cam: CamPoint | None) -> Graph:
     kept = cam.activation if cam else graph.output
-    return fuse_first_pooling(pool_before_rectifiers(graph, kept), shapes)
+    return fuse_first_pooling(rectify_pooled(graph, kept), shapes)
 
 
 def _shapes(graph: Graph, network: keras.Model) -> Shapes:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
@@ -158,8 +159,8 @@ class _Recorder:
         return output
 
 
-def pool_before_rectifiers(graph: Graph, keep: int) -> Graph:
-    """The same network with max pooling before the rectifier that it followed.
+def rectify_pooled(graph: Graph, keep: int) -> Graph:
+    """The same network with max pooling before the rectifier that it followed, or with it in one.
 
     A rectifier never decreases, so the largest cell is the same; but it works on fewer cells. Where
     the rectified value is the value `keep`, it is computed before the pooling as well.
@@ -167,20 +168,24 @@ def pool_before_rectifiers(graph: Graph, keep: int) -> Graph:
     steps: list[Step] = []
     weights: list[Arrays] = []
     n_values = 1 + max(step.output for step in graph.steps)
-    pooled: dict[int, Step] = {}  # rectifier by the value that it made
+    moved: dict[int, Step] = {}  # rectifier by the value that it made
     for step, arrays in zip(graph.steps, graph.weights, strict=True):
         following = graph.consumers(step.output)
         if isinstance(step.rule, Rectifier) and [type(s.rule) for s in following] == [MaxPooling]:
-            pooled[step.output] = step
+            moved[step.output] = step
             if step.output != keep:
                 continue
-        elif step.inputs[0] in pooled:
-            rectifier = pooled[step.inputs[0]]
-            steps.append(step._replace(inputs=rectifier.inputs, output=n_values))
-            weights.append(arrays)
-            step = rectifier._replace(inputs=(n_values,), output=step.output)
-            arrays = ()
-            n_values += 1
+        elif step.inputs[0] in moved:
+            rectifier, pooling = moved[step.inputs[0]], step.rule
+            assert isinstance(rectifier.rule, Rectifier) and isinstance(pooling, MaxPooling)
+            step = step._replace(inputs=rectifier.inputs)
+            if pooling.is_separate and not rectifier.rule.slope:
+                step = step._replace(rule=replace(pooling, rectifier=rectifier.rule))
+            else:
+                steps.append(step._replace(output=n_values))
+                weights.append(())
+                step = rectifier._replace(inputs=(n_values,), output=step.output)
+                n_values += 1
         steps.append(step)
         weights.append(arrays)
     return graph._replace(steps=tuple(steps), weights=tuple(weights))
@@ -188,9 +193,7 @@ def pool_before_rectifiers(graph: Graph, keep: int) -> Graph:
 
 def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
     """The same network with its first convolution and the pooling behind it in one step."""
-    index, first = next(
-        (i, step) for i, step in enumerate(graph.steps) if step.inputs == (IMAGE,)
-    )
+    index, first = next((i, step) for i, step in enumerate(graph.steps) if step.inputs == (IMAGE,))
     behind = graph.consumers(first.output)
     if not (
         isinstance(first.rule, Convolution)
@@ -198,7 +201,7 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
         and shapes[IMAGE][-1] <= MAX_FUSED_CHANNELS
         and len(behind) == 1
         and isinstance(behind[0].rule, MaxPooling)
-        and behind[0].rule.size == behind[0].rule.strides
+        and behind[0].rule.is_separate
         and len(graph.consumers(IMAGE)) == 1
     ):
         return graph
@@ -210,6 +213,7 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
         shapes[IMAGE][:2],
         shapes[first.output][:2],
         pooling.rule.cells(*shapes[first.output][:2]),
+        pooling.rule.rectifier,
     )
     kernel, bias, _ = graph.weights[index]
     kept = [

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tumorcam.saliency.graph import Graph, Step
-from tumorcam.saliency.pooling import GlobalMaximum
-from tumorcam.saliency.rules import Flatten, GlobalAverage, Pull, Weights, total
+from tumorcam.saliency.graph import Step
+from tumorcam.saliency.rules import Pull, Weights, total
 
 
 class Forward(NamedTuple):
@@ -42,7 +41,7 @@ def backward(
     Parameters
     ----------
     start : dict
-        (targets, samples, ...) float, by the index of the value.
+        (samples, ...) float, by the index of the value.
     guided : bool
         Whether rectifiers pass positive gradient alone.
     """
@@ -59,23 +58,3 @@ def backward(
             if value in needed:
                 parts.setdefault(value, []).append(gradient)
     return {value: total(parts[value]) for value in wanted}
-
-
-def neck(graph: Graph) -> int:
-    """The first vector on which alone all later steps depend; the logits if there is none.
-
-    Steps after it are a few large matrix products, those before it many small images.
-    """
-    for i, step in enumerate(graph.steps):
-        later = [value for after in graph.steps[i + 1 :] for value in after.inputs]
-        made_later = {after.output for after in graph.steps[i + 1 :]}
-        if is_vector(step) and set(later) <= made_later | {step.output}:
-            return step.output
-    return graph.output
-
-
-def is_vector(step: Step) -> bool:
-    """Whether a step's rule ends the image, as far as its settings tell."""
-    return isinstance(step.rule, Flatten) or (
-        isinstance(step.rule, GlobalAverage | GlobalMaximum) and not step.rule.keepdims
-    )

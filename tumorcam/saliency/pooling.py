@@ -11,13 +11,12 @@ import tensorflow as tf
 from tumorcam.saliency.rules import (
     Output,
     Pair,
-    Pull,
+    Rectifier,
     Weights,
     Window,
-    added_cells,
-    merge_targets,
+    framed,
+    fused,
     product,
-    split_targets,
     total,
     windows_of,
 )
@@ -25,11 +24,20 @@ from tumorcam.saliency.rules import (
 
 @dataclass(frozen=True)
 class MaxPooling:
-    """The largest cell of each window; the gradient goes to the first such cell, row by row."""
+    """The largest cell of each window; the gradient goes to the first such cell, row by row.
+
+    Where windows have no cells in common, a `rectifier` of derivative 0 or 1 may follow.
+    """
 
     size: Pair
     strides: Pair
     padding: str
+    rectifier: Rectifier | None = None
+
+    @property
+    def is_separate(self) -> bool:
+        """Whether windows have no cells in common, nor cells between them."""
+        return self.size == self.strides
 
     def windows(self, rows: int, columns: int) -> tuple[Window, Window]:
         """What an output's cells see of an input of so many rows and columns."""
@@ -45,59 +53,52 @@ class MaxPooling:
         return n_rows, n_columns
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
-        value = values[0]
-        made = tf.nn.max_pool2d(value, self.size, self.strides, self.padding)
-        if self.size == self.strides:  # three to ten times as fast as MaxPoolGrad
-            return Output(made, self._pull_by_comparison(value, made))
+        return (self._by_comparison if self.is_separate else self._by_tensorflow)(values[0])
+
+    def _by_comparison(self, value: tf.Tensor) -> Output:
+        shape, (height, width) = value.shape[1:3], self.size
+        n_rows, n_columns = self.cells(*shape)
+        top, left = (window.before for window in self.windows(*shape))
+        spread = n_rows * height, n_columns * width
+
+        def pool(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            whole = framed(image, (-top, -left), spread, image.dtype.min)
+            whole = tf.reshape(whole, (-1, n_rows, height, n_columns, width, image.shape[3]))
+            cells = [whole[:, :, a, :, b] for a in range(height) for b in range(width)]
+            return rectified(*first_largest(cells), self.rectifier)
+
+        made, first = fused(pool, value)
 
         def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            backs = [
-                tf.raw_ops.MaxPoolGrad(
-                    orig_input=value,
-                    orig_output=made,
-                    grad=one,
-                    ksize=(1, *self.size, 1),
-                    strides=(1, *self.strides, 1),
-                    padding=self.padding,
+            def route(pooled: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+                cell = np.arange(height * width).reshape(1, 1, height, 1, width, 1)
+                back = tf.where(
+                    index[:, :, tf.newaxis, :, tf.newaxis] == tf.constant(cell, index.dtype),
+                    passed(pooled, self.rectifier, guided)[:, :, tf.newaxis, :, tf.newaxis],
+                    tf.zeros((), pooled.dtype),
                 )
-                for one in tf.unstack(gradient)
-            ]
-            return [tf.stack(backs)]
+                back = tf.reshape(back, (-1, *spread, pooled.shape[3]))
+                return framed(back, (top, left), shape)
+
+            return [fused(route, gradient, first)]
 
         return Output(made, pull)
 
-    def _pull_by_comparison(self, value: tf.Tensor, made: tf.Tensor) -> Pull:
-        shape, n_used = value.shape[1:3], [n * size for n, size in zip(made.shape[1:3], self.size)]
-        before, after = np.transpose(self._added(*shape)).tolist()
-        if any(before + after):
-            around = [(0, 0), *zip(before, after, strict=True), (0, 0)]
-            value = tf.pad(value, around, constant_values=value.dtype.min)
-        first = first_maxima(
-            [
-                value[:, a : n_used[0] : self.size[0], b : n_used[1] : self.size[1]]
-                for a, b in itertools.product(*map(range, self.size))
-            ],
-            made,
-        )
-        missing = [max(b + n - used, 0) for b, n, used in zip(before, shape, n_used, strict=True)]
+    def _by_tensorflow(self, value: tf.Tensor) -> Output:
+        made = tf.nn.max_pool2d(value, self.size, self.strides, self.padding)
 
         def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            zero = tf.zeros_like(gradient)
-            back = interleave([tf.where(mask, gradient, zero) for mask in first], self.size)
-            if any(missing):
-                back = tf.pad(back, [(0, 0), (0, 0), *((0, n) for n in missing), (0, 0)])
-            rows, columns = (slice(b, b + n) for b, n in zip(before, shape, strict=True))
-            return [back[:, :, rows, columns]]
+            back = tf.raw_ops.MaxPoolGrad(
+                orig_input=value,
+                orig_output=made,
+                grad=gradient,
+                ksize=(1, *self.size, 1),
+                strides=(1, *self.strides, 1),
+                padding=self.padding,
+            )
+            return [back]
 
-        return pull
-
-    def _added(self, rows: int, columns: int) -> list[Pair]:
-        if self.padding == "VALID":
-            return [(0, 0), (0, 0)]
-        return [
-            added_cells(n, size, stride)
-            for n, size, stride in zip((rows, columns), self.size, self.strides, strict=True)
-        ]
+        return Output(made, pull)
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ class GlobalMaximum:
     keepdims: bool
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
-        shape = values[0].shape
-        rows, columns = shape[1:3]
-        made, pull_cell = MaxPooling((rows, columns), (rows, columns), "VALID")(values, weights)
+        shape = values[0].shape[1:]
+        cells = tf.reshape(values[0], (-1, shape[0] * shape[1], shape[2]))
+        made, first = tf.reduce_max(cells, 1), tf.argmax(cells, 1)
 
         def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            cell = tf.reshape(gradient, (*gradient.shape[:2], 1, 1, shape[3]))
-            return pull_cell(cell, guided)
+            cell = tf.range(cells.shape[1], dtype=first.dtype)[:, tf.newaxis]
+            pooled = tf.reshape(gradient, (-1, 1, shape[2]))
+            back = tf.where(first[:, tf.newaxis] == cell, pooled, tf.zeros_like(pooled))
+            return [tf.reshape(back, (-1, *shape))]
 
-        return Output(made if self.keepdims else made[:, 0, 0], pull)
+        return Output(made[:, tf.newaxis, tf.newaxis] if self.keepdims else made, pull)
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ class PooledConvolution:
 
     Each pooling window is computed from the patch that it sees, as `size` times as many channels:
     twice the arithmetic of the convolution, but no image of its size is written, and the gradient
-    comes back by one matrix product and a few shifted sums. Only for the network's first layer, of
-    one or a few channels, is that faster.
+    comes back by small matrix products and a few shifted sums. Only for the network's first layer,
+    of one or a few channels, is that faster.
     """
 
     convolution: tuple[Window, Window]
@@ -133,9 +136,10 @@ class PooledConvolution:
     image: Pair
     cells: Pair  # of the convolution's output
     pooled: Pair
+    rectifier: Rectifier | None
 
     def weights(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Kernel of a whole window, bias, and the matrix that takes its gradient to its patch.
+        """Kernel of a whole window, bias, and matrices that take its gradient to its patch.
 
         Parameters
         ----------
@@ -146,10 +150,10 @@ class PooledConvolution:
         -------
         tuple of ndarray
             (patch rows, patch columns, channels, window cells * filters), (filters,) and
-            (window cells * filters, patch cells * channels), whose columns are blocks of the
+            (window cells, filters, patch cells * channels), whose columns are blocks of the
             pooling's size.
         """
-        sizes = [window.size for window in self.pooling]
+        sizes = self._sizes
         n_blocks = self._n_blocks()
         height, width = (n * size for n, size in zip(n_blocks, sizes, strict=True))
         patch = np.zeros((height, width, kernel.shape[2], *sizes, kernel.shape[3]), np.float32)
@@ -160,48 +164,54 @@ class PooledConvolution:
         ]
         whole = patch.reshape(height, width, kernel.shape[2], -1)
         blocks = whole.reshape(n_blocks[0], sizes[0], n_blocks[1], sizes[1], *whole.shape[2:])
-        back = blocks.transpose(5, 0, 2, 1, 3, 4).reshape(whole.shape[3], -1)
-        return np.ascontiguousarray(whole[: used[0], : used[1]]), bias, np.ascontiguousarray(back)
+        back = blocks.transpose(5, 0, 2, 1, 3, 4)
+        return (
+            np.ascontiguousarray(whole[: used[0], : used[1]]),
+            bias,
+            back.reshape(math.prod(sizes), kernel.shape[3], -1),
+        )
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
         kernel, bias, back = weights
-        sizes = tuple(window.size for window in self.pooling)
-        n_cells, n_channels = math.prod(sizes), values[0].shape[3]
+        n_cells = math.prod(self._sizes)
         top, left = (
-            one.before + two.before
-            for one, two in zip(self.convolution, self.pooling, strict=True)
+            one.before + two.before for one, two in zip(self.convolution, self.pooling, strict=True)
         )
-        bottom, right = (
-            max((n - 1) * size + n_patch - n_image - before, 0)
-            for n, size, n_patch, n_image, before in zip(
-                self.pooled, sizes, kernel.shape[:2], self.image, (top, left), strict=True
-            )
-        )
-        padded = tf.pad(values[0], [(0, 0), (top, bottom), (left, right), (0, 0)])
-        made = tf.nn.conv2d(padded, kernel, sizes, "VALID")
-        phases = tf.split(made, n_cells, -1)
-        phases = [
-            phase if outside is None else phase + tf.constant(outside, phase.dtype)
-            for phase, outside in zip(phases, self._outside(), strict=True)
+        seen = [
+            (n - 1) * size + n_patch
+            for n, size, n_patch in zip(self.pooled, self._sizes, kernel.shape[:2], strict=True)
         ]
-        value = tf.reduce_max(tf.stack(phases), 0) if n_cells > 9 else _largest(phases)
-        first = first_maxima(phases, value)
+        image = framed(values[0], (-top, -left), (seen[0], seen[1]))
+        outside = self._outside()
+
+        def pool(made: tf.Tensor, term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            cells = [
+                cell if beyond is None else cell + tf.constant(beyond, cell.dtype)
+                for cell, beyond in zip(tf.split(made, n_cells, -1), outside, strict=True)
+            ]
+            largest, first = first_largest(cells)
+            return rectified(largest + term, first, self.rectifier)
+
+        value, first = fused(pool, tf.nn.conv2d(image, kernel, self._sizes, "VALID"), bias)
 
         def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            zero = tf.zeros_like(gradient)
-            routed = tf.concat([tf.where(mask, gradient, zero) for mask in first], -1)
-            pixels = self._overlap(merge_targets(product(routed, back)), n_channels)
-            rows, columns = self.image
-            missing = [
-                max(before + n - made, 0)
-                for before, n, made in zip((top, left), self.image, pixels.shape[1:3], strict=True)
-            ]
-            pixels = tf.pad(pixels, [(0, 0), *((0, n) for n in missing), (0, 0)])
-            return [
-                split_targets(pixels[:, top : top + rows, left : left + columns], gradient)
-            ]
+            def route(pooled: tf.Tensor, index: tf.Tensor) -> list[tf.Tensor]:
+                pooled = passed(pooled, self.rectifier, guided)
+                zero = tf.zeros_like(pooled)
+                return [tf.where(index == cell, pooled, zero) for cell in range(n_cells)]
 
-        return Output(tf.nn.bias_add(value, bias), pull)
+            def overlap(*patches: tf.Tensor) -> tf.Tensor:
+                return framed(self._overlap(total(patches)), (top, left), self.image)
+
+            cells = fused(route, gradient, first)
+            return [fused(overlap, *(product(cell, back[i]) for i, cell in enumerate(cells)))]
+
+        return Output(value, pull)
+
+    @property
+    def _sizes(self) -> Pair:
+        rows, columns = self.pooling
+        return rows.size, columns.size
 
     def _n_blocks(self) -> Pair:
         """Blocks of the pooling's size that a patch spans."""
@@ -211,10 +221,9 @@ class PooledConvolution:
         )
         return rows, columns
 
-    def _overlap(self, blocks: tf.Tensor, n_channels: int) -> tf.Tensor:
+    def _overlap(self, blocks: tf.Tensor) -> tf.Tensor:
         """The image, each pixel the sum of what the patches over it say."""
-        n_rows, n_columns = self._n_blocks()
-        sizes = tuple(window.size for window in self.pooling)
+        (n_rows, n_columns), sizes = self._n_blocks(), self._sizes
         parts = tf.split(blocks, n_rows * n_columns, -1)
         strips = [
             total(
@@ -231,15 +240,16 @@ class PooledConvolution:
                 for u, strip in enumerate(strips)
             ]
         )
-        n, rows, columns, _ = whole.shape
-        cells = tf.reshape(whole, (n, rows, columns, *sizes, n_channels))
-        shape = (n, rows * sizes[0], columns * sizes[1], n_channels)
+        _, rows, columns, size = whole.shape
+        n_channels = size // math.prod(sizes)
+        cells = tf.reshape(whole, (-1, rows, columns, *sizes, n_channels))
+        shape = (-1, rows * sizes[0], columns * sizes[1], n_channels)
         return tf.reshape(tf.transpose(cells, (0, 1, 3, 2, 4, 5)), shape)
 
     def _outside(self) -> list[np.ndarray | None]:
         """For each cell of a window: minus infinity where it lies outside the convolution."""
         found: list[np.ndarray | None] = []
-        for place in itertools.product(*(range(window.size) for window in self.pooling)):
+        for place in itertools.product(*map(range, self._sizes)):
             inside = [
                 (np.arange(n) * window.size - window.before + a >= 0)
                 & (np.arange(n) * window.size - window.before + a < n_cells)
@@ -252,33 +262,26 @@ class PooledConvolution:
         return found
 
 
-def first_maxima(phases: Sequence[tf.Tensor], largest: tf.Tensor) -> list[tf.Tensor]:
-    """For each cell of a window, in its order: bool, whether it is the first of the largest."""
-    taken, first = None, []
-    for phase in phases:
-        hit = tf.equal(phase, largest)
-        first.append(hit if taken is None else hit & ~taken)
-        taken = hit if taken is None else hit | taken
-    return first
+def first_largest(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The largest of a window's cells, and the int16 index of the first such cell."""
+    largest, first = cells[0], tf.zeros_like(cells[0], tf.int16)
+    for i, cell in enumerate(cells[1:], 1):
+        first = tf.where(cell > largest, tf.constant(i, tf.int16), first)
+        largest = tf.maximum(largest, cell)
+    return largest, first
 
 
-def interleave(phases: Sequence[tf.Tensor], size: Pair) -> tf.Tensor:
-    """(..., rows * height, columns * width, channels) of each window's cells, row by row."""
-    height, width = size
-    *leading, n_rows, n_columns, n_channels = phases[0].shape
-    strips = [
-        tf.reshape(
-            tf.concat(phases[a * width : (a + 1) * width], -1),
-            (*leading, n_rows, n_columns * width, n_channels),
-        )
-        for a in range(height)
-    ]
-    shape = (*leading, n_rows * height, n_columns * width, n_channels)
-    return tf.reshape(tf.concat(strips, -2), shape)
+def rectified(
+    value: tf.Tensor, first: tf.Tensor, rectifier: Rectifier | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A pooled value behind its rectifier, and its index, -1 where the derivative is 0."""
+    if rectifier is None:
+        return value, first
+    made = rectifier.rectified(value)
+    is_active = rectifier.derivative(made) > 0
+    return made, tf.where(is_active, first, tf.constant(-1, first.dtype))
 
 
-def _largest(phases: Sequence[tf.Tensor]) -> tf.Tensor:
-    largest = phases[0]
-    for phase in phases[1:]:
-        largest = tf.maximum(largest, phase)
-    return largest
+def passed(gradient: tf.Tensor, rectifier: Rectifier | None, guided: bool) -> tf.Tensor:
+    """What a rectifier of derivative 1 passes of a gradient."""
+    return tf.nn.relu(gradient) if guided and rectifier else gradient
