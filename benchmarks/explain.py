@@ -20,7 +20,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 import numpy as np
 
 from tumorcam import model
-from tumorcam.config import ModelSettings
+from tumorcam.settings import ModelSettings
 
 SIDE, N_TUMORS, N_TARGETS = 107, 22, 4
 PEER_BATCH = {"xplique": 32, "captum": 64}

@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from jobs import command
-from tumorcam import config as settings
-from tumorcam import shards, store
+from tumorcam import settings, shards, store
 from tumorcam.config import Config
 from tumorcam.logs import progress
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from tumorcam import batches, cohort, layout, splits
 from tumorcam.batches import BatchMaker, LearningSet
-from tumorcam.config import Config, ModelSettings, TrainingSettings
+from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.images import Scaler, fit_scaler
+from tumorcam.settings import ModelSettings, TrainingSettings
 from tumorcam.shards import Model
 
 N_TUMORS = 4

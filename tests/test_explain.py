@@ -15,8 +15,9 @@ import tumorcam
 from jobs import explain as job
 from tumorcam import explain, processes, shards, store
 from tumorcam.cohort import read_cohort
-from tumorcam.config import METHODS, Config
+from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError, ModelError, ShardError
+from tumorcam.settings import DEFAULT_METHODS
 
 HALF = 2.0**-11  # relative rounding of float16
 N_SHARDS = 12  # of the tiny run: 2 replicates x (23 + 25 samples in blocks of 10)
@@ -161,7 +162,7 @@ def test_the_schema_of_a_shard(explained_run):
             "guided_grad_cam": ((n, side, side), "<f2"),
             "cube_scale/guided_grad_cam": ((n,), "<f4"),
         }
-        for method in METHODS:
+        for method in DEFAULT_METHODS:
             wanted[f"scale/{method}"] = ((n,), "<f4")
             wanted[f"own/{method}"] = wanted[f"contrast/{method}"] = ((n, n_features), "<f2")
         path = shards.shard_file(explained_run.folder, shard)
@@ -221,7 +222,9 @@ def test_views_agree_with_the_oracle(explained_run):
     trained, images, found = model_of(explained_run, shard)
     targets = np.column_stack([found["target"], found["rivals"]])[:2]
     pixel, n_genes = trained.layout.pixel, trained.layout.n_genes
-    for name, maps in oracles.all_maps(trained.network, images[:2], targets).items():
+    for name, maps in oracles.all_maps(
+        trained.network, images[:2], targets, DEFAULT_METHODS
+    ).items():
         genes = maps.reshape(*maps.shape[:2], -1)[:, :, pixel]
         for sample, values in enumerate(genes):
             scale = np.abs(values[:, :n_genes]).mean()

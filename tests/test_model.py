@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam import layout, model, shards, store
-from tumorcam.config import Config, ModelSettings
+from tumorcam.config import Config
 from tumorcam.errors import FileError, ModelError
 from tumorcam.images import Scaler
+from tumorcam.settings import ModelSettings
 
 TUMORS = np.array(["ACC", "BRCA", "READ"])
 GENES = np.array([f"GENE{i:02d}" for i in range(50)])

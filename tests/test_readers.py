@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from tumorcam import readers
-from tumorcam.config import Config, InputSettings
+from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
+from tumorcam.settings import InputSettings
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tumorcam import filters, readers
-from tumorcam.config import InputSettings, config_from_tables
+from tumorcam.config import config_from_tables
 from tumorcam.readers import samples
 from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
+from tumorcam.settings import InputSettings
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FORMATS = DATA / "formats"

@@ -6,7 +6,6 @@ from random_networks import random_network
 from tumorcam.errors import ModelError
 from tumorcam.saliency import Explainer
 from tumorcam.saliency.graph import IMAGE, unroll
-from tumorcam.saliency.passes import neck
 from tumorcam.saliency.rules import Convolution, Dense, Flatten, Rectifier
 
 layers = keras.layers
@@ -52,7 +51,7 @@ def test_a_causal_convolution_is_refused():
             layers.Dense(2),
         ]
     )
-    with pytest.raises(ModelError, match="'odd' .*its padding is 'causal'"):
+    with pytest.raises(ModelError, match=r"'odd' .*its padding is 'causal'"):
         Explainer(network)
 
 
@@ -62,23 +61,23 @@ class Subclassed(keras.Model):
 
 
 def test_a_network_without_a_graph_is_refused():
-    with pytest.raises(ModelError, match="is a Subclassed; wanted a Sequential or functional"):
+    with pytest.raises(ModelError, match=r"is a Subclassed; wanted a Sequential or functional"):
         Explainer(Subclassed())
-    with pytest.raises(ModelError, match="wanted a Sequential or functional"):
+    with pytest.raises(ModelError, match=r"wanted a Sequential or functional"):
         Explainer(keras.Sequential([layers.Flatten(), layers.Dense(2)]))
 
 
 def test_one_input_and_one_output_of_known_size():
     image = keras.Input((5, 5, 1))
     made = layers.Dense(2)(layers.Flatten()(layers.Conv2D(**CONVOLUTION)(image)))
-    with pytest.raises(ModelError, match="has 1 inputs and 2 outputs"):
+    with pytest.raises(ModelError, match=r"has 1 inputs and 2 outputs"):
         Explainer(keras.Model(image, [made, made]))
     two = [keras.Input((5, 5, 1)), keras.Input((5, 5, 1))]
-    with pytest.raises(ModelError, match="has 2 inputs and 1 outputs"):
+    with pytest.raises(ModelError, match=r"has 2 inputs and 1 outputs"):
         Explainer(keras.Model(two, layers.Flatten()(layers.Add()(two))))
     image = keras.Input((None, None, 1))
     pooled = layers.GlobalMaxPooling2D()(layers.Conv2D(**CONVOLUTION)(image))
-    with pytest.raises(ModelError, match="takes images of any size"):
+    with pytest.raises(ModelError, match=r"takes images of any size"):
         Explainer(keras.Model(image, pooled))
     with pytest.raises(ModelError, match=r"from \(None, 5, 5, 1\) to \(None, 3, 3, 2\)"):
         Explainer(keras.Sequential([keras.Input((5, 5, 1)), layers.Conv2D(**CONVOLUTION)]))
@@ -86,7 +85,7 @@ def test_one_input_and_one_output_of_known_size():
 
 def test_a_network_without_convolution_has_gradients_but_no_grad_cam():
     network = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
-    with pytest.raises(ModelError, match="has no convolution, which Grad-CAM needs"):
+    with pytest.raises(ModelError, match=r"has no convolution, which Grad-CAM needs"):
         Explainer(network)
     maps = Explainer(network, methods=("gradient",))(np.ones((1, 4, 4, 1)), np.array([[1]]))
     wanted = network.layers[-1].kernel.numpy()[:, 1].reshape(4, 4)
@@ -95,11 +94,11 @@ def test_a_network_without_convolution_has_gradients_but_no_grad_cam():
 
 def test_an_unknown_layer_or_method_is_refused():
     network = random_network(np.random.default_rng(0))
-    with pytest.raises(ModelError, match="no convolution 'conv9'; its convolutions: conv2d"):
+    with pytest.raises(ModelError, match=r"no convolution 'conv9'; its convolutions: conv2d"):
         Explainer(network, layer="conv9")
-    with pytest.raises(ModelError, match="method 'cam' is unknown; known: guided_grad_cam"):
+    with pytest.raises(ModelError, match=r"method 'cam' is unknown; known: guided_grad_cam"):
         Explainer(network, methods=("cam",))
-    with pytest.raises(ModelError, match="precision 'half' is unknown; known: float32, bfloat16"):
+    with pytest.raises(ModelError, match=r"precision 'half' is unknown; known: float32, bfloat16"):
         Explainer(network, precision="half")
 
 
@@ -115,7 +114,6 @@ def test_steps_by_hand():
     assert graph.steps[1].rule == Rectifier(ceiling=6.0)
     assert [step.inputs for step in graph.steps] == [(IMAGE,), (1,), (2,), (3,), (4,)]
     assert graph.output == 5 and graph.ends_in_softmax
-    assert neck(graph) == 4, "behind Flatten"
 
 
 def test_nested_networks_are_unrolled_and_layers_may_be_shared():
@@ -131,5 +129,5 @@ def test_nested_networks_are_unrolled_and_layers_may_be_shared():
 def test_networks_of_other_layers_need_an_explainer_of_their_own():
     one, other = (random_network(np.random.default_rng(seed)) for seed in (0, 1))
     explainer = Explainer(one)
-    with pytest.raises(ModelError, match="has other layers"):
+    with pytest.raises(ModelError, match=r"has other layers"):
         explainer.take_weights(other)

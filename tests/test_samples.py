@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tumorcam.config import InputSettings
 from tumorcam.errors import InputError
 from tumorcam.readers import samples
+from tumorcam.settings import InputSettings
 
 PATH = Path("samples.tsv")
 AUTO = InputSettings()

@@ -8,8 +8,9 @@ from conftest import write_toml
 from jobs import show
 from tumorcam import explain, picks, shards, store
 from tumorcam.cohort import read_cohort
-from tumorcam.config import METHODS, load_config
+from tumorcam.config import load_config
 from tumorcam.report import results
+from tumorcam.settings import METHODS
 
 PNG = b"\x89PNG\r\n"
 

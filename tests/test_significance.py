@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from tumorcam import significance
-from tumorcam.config import SignificanceSettings
+from tumorcam.settings import SignificanceSettings
 
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from tumorcam.config import SynthesizeSettings, rng_for
+from tumorcam.config import rng_for
 from tumorcam.errors import ConfigError
+from tumorcam.settings import SynthesizeSettings
 from tumorcam.synthetic import CONFUSABLE_PAIRS, SyntheticCohort, synthesize_cohort, write_cohort
 
 DEMO = SynthesizeSettings()

@@ -10,8 +10,9 @@ from sklearn import metrics
 
 from tumorcam import batches, model, shards, splits, store, training
 from tumorcam.cohort import read_cohort
-from tumorcam.config import Config, ModelSettings, TrainingSettings, load_config
+from tumorcam.config import Config, load_config
 from tumorcam.errors import ConfigError, FileError, ModelError
+from tumorcam.settings import ModelSettings, TrainingSettings
 from tumorcam.shards import Model
 from tumorcam.training import TrainingLoop
 

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort import Cohort, Selection
-from tumorcam.config import CohortSettings, Config
+from tumorcam.config import Config
 from tumorcam.errors import CohortError, InputError, TumorcamError
 from tumorcam.logs import logger
 from tumorcam.readers import blocks
 from tumorcam.readers.blocks import Drop, Expression, GeneStatistics, View
+from tumorcam.settings import CohortSettings
 
 MAX_GENES = 107**2  # chosen without cohort.genes: images of 107 x 107 pixels, decoys not counted
 MIN_GENES = 4  # an image of 2 x 2 pixels

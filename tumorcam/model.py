@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam import layout, shards, store
-from tumorcam.config import Config, ModelSettings, changed_settings, config_json
+from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import ModelError
 from tumorcam.images import Scaler, place_genes
 from tumorcam.layout import GeneLayout
+from tumorcam.settings import ModelSettings
 
 SECTIONS = ("run", "model", "training")  # of the config that a model depends on
 KERNEL, POOL = 3, 2  # pixels: 3 x 3 convolutions, 2 x 2 poolings

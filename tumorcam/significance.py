@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import ndtr
 from scipy.stats import false_discovery_control, rankdata
 
-from tumorcam.config import SignificanceSettings
+from tumorcam.settings import SignificanceSettings
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.wilcoxon

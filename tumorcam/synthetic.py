@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tumorcam import store
-from tumorcam.config import SynthesizeSettings
 from tumorcam.errors import ConfigError
+from tumorcam.settings import SynthesizeSettings
 
 # Tumors that real classifiers mix up: same organ or same lineage.
 CONFUSABLE_PAIRS = (

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tumorcam.config import Config, InputSettings
+from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers import samples
 from tumorcam.readers.blocks import Expression
 from tumorcam.readers.h5ad import HDF5_MAGIC, H5adExpression
 from tumorcam.readers.table import TableExpression
+from tumorcam.settings import InputSettings
 
 
 class Inputs(NamedTuple):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tumorcam.config import InputSettings
 from tumorcam.errors import InputError
 from tumorcam.logs import logger
 from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
+from tumorcam.settings import InputSettings
 
 # Well-known names in order of preference, without case, blanks and punctuation.
 SAMPLE_COLUMNS = tuple(

@@ -22,6 +22,10 @@ METHOD_NAMES = {
     "guided_grad_cam": "Guided Grad-CAM",
     "guided_backprop": "Guided backpropagation",
     "gradient_x_input": "Gradient × input",
+    "grad_cam": "Grad-CAM",
+    "gradient": "Gradient",
+    "integrated_gradients": "Integrated gradients",
+    "smooth_grad": "SmoothGrad",
 }
 STATISTICS = (
     "score", "sd", "effect", "positive", "positive_low", "positive_high",
@@ -34,6 +38,10 @@ UNITS = {
     "guided_grad_cam": "logits² per training SD",
     "guided_backprop": "logits per training SD",
     "gradient_x_input": "logits",
+    "grad_cam": "logits",
+    "gradient": "logits per training SD",
+    "integrated_gradients": "logits",
+    "smooth_grad": "logits per training SD",
 }
 
 

@@ -1,6 +1,6 @@
 """Exact saliency maps of convolutional networks."""
 
-from tumorcam.saliency.explainer import METHODS, Explainer, Maps
+from tumorcam.saliency.explainer import Explainer, Maps
 from tumorcam.saliency.library import (
     grad_cam,
     gradient,
@@ -12,7 +12,6 @@ from tumorcam.saliency.library import (
 )
 
 __all__ = [
-    "METHODS",
     "Explainer",
     "Maps",
     "grad_cam",

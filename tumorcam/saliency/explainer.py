@@ -21,21 +21,12 @@ from tumorcam.saliency.graph import (
 from tumorcam.saliency.passes import Forward, backward, forward
 from tumorcam.saliency.pooling import MaxPooling
 from tumorcam.saliency.rules import Affine, Convolution, Identity, Rectifier, Weights, fused
+from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS
 
-METHODS = (
-    "guided_grad_cam",
-    "guided_backprop",
-    "gradient_x_input",
-    "grad_cam",
-    "gradient",
-    "integrated_gradients",
-    "smooth_grad",
-)
 GUIDED = {"guided_grad_cam", "guided_backprop"}
 COARSE = {"guided_grad_cam", "grad_cam"}
 PLAIN = {"gradient", "gradient_x_input"}
 AVERAGED = {"integrated_gradients", "smooth_grad"}  # over passes of their own
-PRECISIONS = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 PATH_NODES = 16  # of integrated gradients
 NOISE_DRAWS, NOISE_SHARE = 25, 0.15  # of SmoothGrad, and its SD as a share of the image's range
 NOISE_SEED = 2017
@@ -95,15 +86,15 @@ class Explainer:
         self,
         network: keras.Model,
         *,
-        methods: Sequence[str] = METHODS[:3],
+        methods: Sequence[str] = DEFAULT_METHODS,
         layer: str | None = None,
         batch_size: int = 64,
         precision: str = "float32",
     ) -> None:
         _require_known("method", methods, METHODS)
-        _require_known("precision", [precision], tuple(PRECISIONS))
+        _require_known("precision", [precision], PRECISIONS)
         self.methods, self.batch_size = tuple(methods), batch_size
-        self._dtype, self._layer = PRECISIONS[precision], layer
+        self._dtype, self._layer = tf.as_dtype(precision), layer
         plain = unroll(network)
         self._rank = plain.rank
         shapes = _shapes(plain, network)

@@ -144,7 +144,7 @@ class _Recorder:
             softmax = self._new_value()
             self.logits[softmax] = value
             return softmax
-        if activation is not None:
+        if isinstance(activation, Rectifier):
             value = self._step(activation, (value,), (), layer.name)
         return value
 
@@ -210,8 +210,8 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
     rule = PooledConvolution(
         first.rule.windows(*shapes[IMAGE][:2]),
         pooling.rule.windows(*shapes[first.output][:2]),
-        shapes[IMAGE][:2],
-        shapes[first.output][:2],
+        (shapes[IMAGE][0], shapes[IMAGE][1]),
+        (shapes[first.output][0], shapes[first.output][1]),
         pooling.rule.cells(*shapes[first.output][:2]),
         pooling.rule.rectifier,
     )
@@ -331,7 +331,7 @@ def _simple(rule: Rule) -> Any:
     return lambda layer, n_axes: (rule, ())
 
 
-def _activation(layer: keras.Layer) -> Rectifier | object | None:
+def _activation(layer: keras.Layer) -> Rectifier | str | None:
     """What follows a layer's linear part: a rectifier, SOFTMAX or nothing."""
     if isinstance(layer, layers.ReLU):
         if layer.threshold:
@@ -352,9 +352,9 @@ def _activation(layer: keras.Layer) -> Rectifier | object | None:
     return ACTIVATIONS[function]
 
 
-SOFTMAX = object()
+SOFTMAX = "softmax"
 MAX_FUSED_CHANNELS = 3
-ACTIVATIONS = {
+ACTIVATIONS: dict[Any, Rectifier | str | None] = {
     keras.activations.linear: None,
     keras.activations.relu: Rectifier(),
     keras.activations.relu6: Rectifier(ceiling=6.0),

@@ -162,11 +162,15 @@ def _maps(
     network: keras.Model,
     images: np.ndarray,
     targets: Sequence[int] | np.ndarray | None,
-    **options: str | None,
+    *,
+    layer: str | None = None,
+    precision: str,
 ) -> np.ndarray:
     images = np.asarray(images, np.float32)
     size = max(1, min(len(images), BATCH_SIZE))
-    explainer = Explainer(network, methods=(method,), batch_size=size, **options)
+    explainer = Explainer(
+        network, methods=(method,), layer=layer, batch_size=size, precision=precision
+    )
     if targets is None:
         targets = np.tile(np.arange(explainer.n_classes), (len(images), 1))
     classes = np.asarray(targets, int)
