@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from made_up_run import VIEWS, finish_run
 
-from tumorcam import settings
-from tumorcam import shards, store
+from tumorcam import settings, shards, store
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.report.results import STATISTICS, method_name, read_run
 

@@ -1,4 +1,4 @@
-"""Processes side by side on this machine, with their time and peak memory."""
+"""Work side by side: processes with their time and peak memory, and a thread in the background."""
 
 import contextlib
 import os
@@ -7,13 +7,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from tumorcam.errors import ClusterError
 
 LAST_WORDS = 4_000  # characters of a failed process
+MAX_WAITING = 2  # calls of a Background
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class Cost(NamedTuple):
@@ -31,6 +37,40 @@ class Ended(NamedTuple):
 
     exit_code: int
     cost: Cost
+
+
+class Background:
+    """A thread that makes calls in their order; use it as a context, which ends when it is idle.
+
+    Few calls wait, so that a slow thread slows its caller down instead of filling memory. What a
+    call raises is raised by a later `add`, or at the end.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future] = deque()
+
+    def __enter__(self) -> "Background":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._thread.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for call in self._waiting:
+                call.result()
+
+    def add(
+        self,
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> "Future[Result]":
+        """Call a function later."""
+        while len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft().result()
+        call = self._thread.submit(function, *args, **options)
+        self._waiting.append(call)
+        return call
 
 
 def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Ended:

@@ -1,4 +1,4 @@
-"""Every setting, a frozen dataclass a section of the config file, with default and documentation."""
+"""Every setting: a frozen dataclass a section of the config file, with defaults and meaning."""
 
 from dataclasses import dataclass, field
 from typing import Any
