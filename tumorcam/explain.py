@@ -4,13 +4,13 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from tumorcam import images, model, shards, store
+from tumorcam import model, shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import ConfigError, ModelError, ShardError
@@ -24,6 +24,7 @@ from tumorcam.training import softmax
 
 VIEWS = ("own", "contrast")
 CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
+CACHED_SAMPLES = 8  # whose views are made at once
 BAND = 256  # genes of a chunk: what reduce reads at once
 
 
@@ -40,8 +41,7 @@ class Samples(NamedTuple):
     expression: np.ndarray
 
 
-@dataclass(frozen=True)
-class Views:
+class Views(NamedTuple):
     """Own and contrast values of a batch, on one scale a sample.
 
     `own`, `contrast` (samples, genes + decoys) float32, dimensionless; `scale` (samples,) float32,
@@ -86,9 +86,29 @@ def own_and_contrast(genes: np.ndarray, *, n_genes: int) -> Views:
     divisor = np.where(scale == 0, 1, scale)[:, np.newaxis]
     own = genes[:, 0] / divisor
     rivals = functools.reduce(np.add, genes[:, 1:].swapaxes(0, 1)) / (genes.shape[1] - 1) / divisor
-    middle = [(n_genes - 1) // 2, n_genes // 2]  # np.median takes eight times as long
-    median = np.partition(own[:, :n_genes], middle, axis=1)[:, middle].mean(axis=1, keepdims=True)
-    return Views(own - median, own - rivals, scale)
+    return Views(own - medians(own[:, :n_genes]), own - rivals, scale)
+
+
+def gene_views(maps: np.ndarray, gene_layout: GeneLayout) -> Views:
+    """Views of maps (samples, targets, rows, columns), a few samples at a time for the cache."""
+    flat = maps.reshape(*maps.shape[:2], -1)
+    parts = [
+        own_and_contrast(
+            np.take(flat[i : i + CACHED_SAMPLES], gene_layout.pixel, axis=2),
+            n_genes=gene_layout.n_genes,
+        )
+        for i in range(0, len(flat), CACHED_SAMPLES)
+    ]
+    return Views(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def medians(values: np.ndarray) -> np.ndarray:
+    """(rows, 1) medians of (rows, columns), in an eighth of the time of `np.median`."""
+    middle = values.shape[1] // 2
+    parted = np.partition(values, middle, axis=1)
+    upper = parted[:, middle : middle + 1]
+    lower = upper if values.shape[1] % 2 else parted[:, :middle].max(axis=1, keepdims=True)
+    return (lower + upper) / 2
 
 
 def shard_attributes(
@@ -117,34 +137,32 @@ def explain_shards(
     missing = [shard for shard in wanted if not _is_finished(folder, cohort, shard, config)]
     logger.info("%d of %d shards were there already", len(wanted) - len(missing), len(wanted))
     explainer: Explainer | None = None
-    trained: dict[Model, TrainedModel] = {}  # the last one alone
+    models: dict[Model, TrainedModel] = {}  # the last one alone, of the reading thread
+
+    def read(shard: Shard) -> tuple[TrainedModel, Samples]:
+        if shard.model not in models:
+            models.clear()
+            models[shard.model] = read_run_model(folder, cohort, shard.model, config)
+        return models[shard.model], read_samples(cohort, shard, config)
+
+    explained = None  # the model whose weights the explainer has
     with Background() as reading, Background() as writing:
-        ahead = [reading.add(read_samples, cohort, shard, config) for shard in missing[:1]]
+        ahead = [reading.add(read, shard) for shard in missing[:1]]
         for i, shard in enumerate(progress(missing, "explain", "shards", shown=shown)):
-            if shard.model not in trained:
-                trained = {shard.model: read_run_model(folder, cohort, shard.model, config)}
-                if explainer is None:
-                    explainer = make_explainer(trained[shard.model], config)
-                else:
-                    explainer.take_weights(trained[shard.model].network)
-            assert explainer is not None
-            samples = ahead.pop().result()
-            ahead = [
-                reading.add(read_samples, cohort, one, config) for one in missing[i + 1 : i + 2]
-            ]
+            trained, samples = ahead.pop().result()
+            ahead = [reading.add(read, one) for one in missing[i + 1 : i + 2]]
+            if explainer is None:
+                explainer = make_explainer(trained, config)
+            elif shard.model != explained:
+                explainer.take_weights(trained.network)
+            explained = shard.model
             path = shards.shard_file(folder, shard)
             parts = [
-                writing.add(batch_columns, path, maps, trained[shard.model].layout, config)
-                for maps in explain_samples(samples, trained[shard.model], explainer)
+                writing.add(batch_columns, path, maps, trained.layout, config)
+                for maps in explain_samples(samples, trained, explainer)
             ]
-            writing.add(
-                write_shard,
-                path,
-                shard_attributes(config, cohort.digest, trained[shard.model].digest, shard),
-                samples,
-                parts,
-                config,
-            )
+            attributes = shard_attributes(config, cohort.digest, trained.digest, shard)
+            writing.add(write_shard, path, attributes, samples, parts, config)
     return len(missing)
 
 
@@ -237,9 +255,7 @@ def batch_columns(
         "predicted": probability.argmax(axis=1).astype(np.int16),
     }
     for name, value in maps.methods.items():
-        flat = value.reshape(-1, *value.shape[2:])
-        genes = images.pick_genes(flat, gene_layout).reshape(*value.shape[:2], -1)
-        views = own_and_contrast(genes, n_genes=gene_layout.n_genes)
+        views = gene_views(value, gene_layout)
         columns[f"own/{name}"] = to_half(views.own, f"{path}:/own/{name}")
         columns[f"contrast/{name}"] = to_half(views.contrast, f"{path}:/contrast/{name}")
         columns[f"scale/{name}"] = views.scale
@@ -297,4 +313,4 @@ def to_half(values: np.ndarray, where: str) -> np.ndarray:
     if not worst <= limit:
         msg = f"{where} holds {worst}, beyond float16's {limit:.0f}; the model may have diverged"
         raise ShardError(msg)
-    return values.astype(np.float16)
+    return tf.cast(values, tf.float16).numpy()  # in half the time of NumPy's

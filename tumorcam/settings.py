@@ -170,7 +170,9 @@ class ExplainSettings:
     batch_size: int = setting(64, "samples explained at once", unit="samples", low=1)
     precision: str = setting("float32", "arithmetic of the network", choices=PRECISIONS)
     compression: str = setting(
-        "gzip", "of shards", choices=("gzip", "bitshuffle-lz4", "blosc2-zstd", "none")
+        "bitshuffle-lz4",
+        "of shards",
+        choices=("gzip", "bitshuffle-lz4", "blosc2-zstd", "none"),
     )
 
 

@@ -97,7 +97,8 @@ class Explainer:
         self._dtype, self._layer = tf.as_dtype(precision), layer
         plain = unroll(network)
         self._rank = plain.rank
-        shapes = _shapes(plain, network)
+        self._shapes = shapes = _shapes(plain, network)
+        self._layers = _layers(plain)
         self._image_shape, self.n_classes = shapes[IMAGE], shapes[plain.output][0]
         self.map_shape = self._image_shape[2 - self._rank : 2]
         self._cam = cam_point(plain, shapes, layer) if COARSE & set(methods) else None
@@ -119,13 +120,10 @@ class Explainer:
             If its layers are others.
         """
         plain = unroll(network)
-        found = _optimised(plain, _shapes(plain, network), self._cam)
-        if [(s.rule, s.inputs) for s in found.steps] != [
-            (s.rule, s.inputs) for s in self._graph.steps
-        ]:
+        if _layers(plain) != self._layers or network.input_shape[1:] != self._input_shape:
             msg = f"network {network.name!r} has other layers; make an Explainer of its own"
             raise ModelError(msg)
-        self._weights = self._constants(found)
+        self._weights = self._constants(_optimised(plain, self._shapes, self._cam))
 
     def __call__(self, images: np.ndarray, targets: np.ndarray) -> Maps:
         """Maps of every target of every image.
@@ -158,11 +156,15 @@ class Explainer:
             {name: maps[name].numpy().swapaxes(0, 1)[:n_samples, :, axes] for name in self.methods},
         )
 
+    @property
+    def _input_shape(self) -> tuple[int, ...]:
+        return self._image_shape if self._rank == 2 else self._image_shape[1:]
+
     def _constants(self, graph: Graph) -> list[list[tf.Tensor]]:
         return [[tf.constant(array, self._dtype) for array in arrays] for arrays in graph.weights]
 
     def _require_fit(self, images: np.ndarray, targets: np.ndarray) -> None:
-        wanted = self._image_shape if self._rank == 2 else self._image_shape[1:]
+        wanted = self._input_shape
         if images.shape[1:] != wanted or len(images) != len(targets) or np.ndim(targets) != 2:
             msg = (
                 f"images are {images.shape} and targets {np.shape(targets)}; wanted "
@@ -312,6 +314,14 @@ def _rectified(graph: Graph, value: int) -> int:
 def _optimised(graph: Graph, shapes: Shapes, cam: CamPoint | None) -> Graph:
     kept = cam.activation if cam else graph.output
     return fuse_first_pooling(rectify_pooled(graph, kept), shapes)
+
+
+def _layers(graph: Graph) -> list[tuple[object, ...]]:
+    """What networks have in common that differ in their weights alone."""
+    return [
+        (step.rule, step.inputs, *(array.shape for array in arrays))
+        for step, arrays in zip(graph.steps, graph.weights, strict=True)
+    ]
 
 
 def _shapes(graph: Graph, network: keras.Model) -> Shapes:
