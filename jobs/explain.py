@@ -31,17 +31,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
-    from tumorcam import explain, model, ranks
+    from tumorcam import devices, explain, model, ranks
     from tumorcam.cohort import read_cohort
 
     world = ranks.connect()
     start_logging(config.folder, f"explain-{share.index}", world.rank)
     model.use_threads(config.run.threads_per_rank)
+    gpu = devices.take_gpu(cluster.local_rank())
     cohort = read_cohort(config.folder / "cohort.h5", config)
     share = cluster.Share(share.index * world.size + world.rank, share.count * world.size)
     mine = shards.share_of(plan.shards, share)
     logger.info("%d of %d shards on %d ranks", len(mine), len(plan.shards), world.size)
-    explain.explain_shards(config.folder, cohort, mine, config, shown=world.is_root)
+    explain.explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=world.is_root)
     world.barrier()
 
 

@@ -22,8 +22,5 @@ peers = ranks.connect()
 library = ranks.MPI.Get_library_version().splitlines()[0] if ranks.MPI else ranks.NO_MPI_REASON
 print(f"rank {peers.rank} of {peers.size}, {cluster.n_cpus()} CPUs, {library}")
 '
-echo "devices of TensorFlow:"
-srun --label "$TUMORCAM_PYTHON" -c '
-import tensorflow
-print(tensorflow.__version__, *(device.name for device in tensorflow.config.list_physical_devices()))
-'
+echo "how each rank would explain:"
+srun --label "$TUMORCAM_PYTHON" -m tumorcam.saliency.selftest

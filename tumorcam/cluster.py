@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tumorcam.errors import ClusterError
 
 WORLD_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE")
+LOCAL_RANK_VARIABLES = ("SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FIRST_PORT, N_PORTS = 20_000, 20_000  # TensorFlow's workers listen above FIRST_PORT
 
@@ -70,6 +71,17 @@ def process_tag(environ: Mapping[str, str] = os.environ) -> str:
 def thread_environment(threads: int, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """This environment for a child process whose BLAS and OpenMP get so many threads."""
     return {**environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+
+
+def local_rank(environ: Mapping[str, str] = os.environ) -> int:
+    """This process's number among those of its node; 0 without a launcher."""
+    return next((int(environ[name]) for name in LOCAL_RANK_VARIABLES if name in environ), 0)
+
+
+def gpu_names(n_gpus: int, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What nvidia-smi calls the GPUs that this process sees: indices or UUIDs."""
+    named = [name for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named if len(named) == n_gpus else [str(i) for i in range(n_gpus)]
 
 
 def n_cpus() -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tumorcam import model, shards, store
+from tumorcam import devices, model, shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import ConfigError, ModelError, ShardError
@@ -18,7 +18,7 @@ from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.model import TrainedModel
 from tumorcam.processes import Background
-from tumorcam.saliency import Explainer, Maps
+from tumorcam.saliency import Explainer, Maps, sample_bytes
 from tumorcam.shards import Model, Shard
 from tumorcam.training import softmax
 
@@ -125,9 +125,18 @@ def shard_attributes(
 
 
 def explain_shards(
-    folder: Path, cohort: Cohort, wanted: Sequence[Shard], config: Config, *, shown: bool = True
+    folder: Path,
+    cohort: Cohort,
+    wanted: Sequence[Shard],
+    config: Config,
+    *,
+    gpu: str = "",
+    shown: bool = True,
 ) -> int:
     """Write the shards that are missing among the wanted ones; how many those were.
+
+    The next samples are read and the last ones written while TensorFlow computes. `gpu` is the one
+    of `devices.take_gpu`.
 
     Raises
     ------
@@ -152,7 +161,7 @@ def explain_shards(
             trained, samples = ahead.pop().result()
             ahead = [reading.add(read, one) for one in missing[i + 1 : i + 2]]
             if explainer is None:
-                explainer = make_explainer(trained, config)
+                explainer = make_explainer(trained, config, gpu)
             elif shard.model != explained:
                 explainer.take_weights(trained.network)
             explained = shard.model
@@ -197,8 +206,10 @@ def read_run_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) 
     return trained
 
 
-def make_explainer(trained: TrainedModel, config: Config) -> Explainer:
-    """The explainer of a model with the config's methods and batch size.
+def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Explainer:
+    """The explainer of a model with the config's methods.
+
+    It takes the config's batch size, on a GPU as many samples of a block as fit its free memory.
 
     Raises
     ------
@@ -212,8 +223,17 @@ def make_explainer(trained: TrainedModel, config: Config) -> Explainer:
             f"{', '.join(config.explain.methods)}; name it in both or in neither"
         )
         raise ConfigError(msg)
+    batch_size, free = config.explain.batch_size, devices.free_bytes(gpu)
+    if free is not None:
+        batch_size = devices.fitting_batch_size(
+            batch_size, config.explain.block, sample_bytes(trained.network), free
+        )
+        logger.info("%d samples at once on GPU %s", batch_size, gpu)
     return Explainer(
-        trained.network, methods=config.explain.methods, batch_size=config.explain.batch_size
+        trained.network,
+        methods=config.explain.methods,
+        batch_size=batch_size,
+        precision=config.explain.precision,
     )
 
 

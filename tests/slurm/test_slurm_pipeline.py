@@ -122,6 +122,7 @@ def test_preflight_tells_what_the_site_gives(slurm, project):
     text = (project / "preflight.out").read_text(encoding="utf-8")
     assert "rank 0 of 2" in text and "rank 1 of 2" in text, text
     assert "file locks:  work" in text, text
+    assert text.count("explain on the CPU, with XLA: right") == 2, text
 
 
 def test_the_pipeline_makes_a_whole_run(slurm, project, capsys):

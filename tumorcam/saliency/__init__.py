@@ -1,6 +1,6 @@
 """Exact saliency maps of convolutional networks."""
 
-from tumorcam.saliency.explainer import Explainer, Maps
+from tumorcam.saliency.explainer import Explainer, Maps, sample_bytes
 from tumorcam.saliency.library import (
     grad_cam,
     gradient,
@@ -20,5 +20,6 @@ __all__ = [
     "guided_backprop",
     "guided_grad_cam",
     "integrated_gradients",
+    "sample_bytes",
     "smooth_grad",
 ]

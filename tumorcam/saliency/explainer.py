@@ -1,5 +1,6 @@
 """Saliency maps of a network: every method and target from one forward pass."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -264,6 +265,12 @@ class Explainer:
         if self._cam and "guided" in seen:
             maps["guided_grad_cam"] = maps["grad_cam"] * maps["guided_backprop"]
         return maps
+
+
+def sample_bytes(network: keras.Model) -> int:
+    """About what a sample takes: all values, and a gradient at each of two backward passes."""
+    sizes = [math.prod(layer.output.shape[1:]) for layer in network.layers]
+    return 3 * 4 * sum(sizes)
 
 
 def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
