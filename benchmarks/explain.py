@@ -1,21 +1,25 @@
 """Throughput of Guided Grad-CAM on the mission's network: tumorcam beside its peers.
 
-    python -m benchmarks.explain [--samples 64] [--rounds 5] [--threads 2] [--profile]
+    python -m benchmarks.explain [--samples 128] [--rounds 7] [--threads 2] [--profile]
 
 All contenders explain the same images of 107 x 107 pixels with the same weights (`valid` padding,
-22 classes), take turns in one process, and are quoted by the median of their rounds. A peer that
-is not installed is named and left out: xplique, captum with torch, grad-cam.
+22 classes). Each has a process of its own; they take turns, and medians are quoted. A peer that is
+not installed is named and left out: xplique, captum with torch, grad-cam with torchvision. What
+uses TensorFlow is timed with oneDNN, and xplique also as TensorFlow would run it by itself.
 """
 
 import argparse
 import importlib
+import multiprocessing
 import os
 import statistics
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 
 import numpy as np
 
@@ -23,9 +27,11 @@ from tumorcam import model
 from tumorcam.settings import ModelSettings
 
 SIDE, N_TUMORS, N_TARGETS = 107, 22, 4
-PEER_BATCH = {"xplique": 32, "captum": 64}
+OWN_BATCH = 64  # the default of explain.batch_size
+PEER_BATCH = {"xplique": 32, "captum": 64}  # the fastest of 16, 32, 64 and 128 here
 MATRIX = 2048  # rows and columns of the product that measures the machine
 FEW = 8  # samples of contenders that take them one by one
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's own default is 0 where the CPU lacks AVX-512
 
 
 class Contender(NamedTuple):
@@ -38,35 +44,64 @@ class Contender(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--samples", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--profile", action="store_true", help="where the time of a batch goes")
     args = parser.parse_args()
+    if args.profile:
+        print_profile(args.threads)
+        return
+    rounds: dict[str, list[float]] = {}
+    teams = [start(kind, onednn, args) for kind, onednn in TEAMS]
+    for turn in range(args.rounds + 1):  # the first warms up
+        for team in teams:
+            for name, rate in ask(team):
+                if turn:
+                    rounds.setdefault(name, []).append(rate)
+    for team in teams:
+        team.send(False)
+    rate = 2 * MATRIX**3 * statistics.median(rounds.pop("matrix product"))
+    print_table(rounds, mission()[0], rate)
+
+
+def start(kind: str, onednn: str, args: argparse.Namespace) -> Connection:
+    """A process of contenders; whenever it is sent True, it sends the rates of a round."""
+    os.environ[ONEDNN] = onednn
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    context.Process(target=compete, args=(kind, there, args), daemon=True).start()
+    return here
+
+
+def ask(team: Connection) -> list[tuple[str, float]]:
+    team.send(True)
+    found: list[tuple[str, float]] = team.recv()
+    return found
+
+
+def compete(kind: str, parent: Connection, args: argparse.Namespace) -> None:
     model.use_threads(args.threads)
-    rng = np.random.default_rng(0)
-    settings = ModelSettings(padding="valid")
-    network = model.build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
-    images = rng.normal(size=(args.samples, SIDE, SIDE, 1)).astype(np.float32)
-    model.fit_initial_weights(network, images[:64])
-    targets = np.stack([rng.permutation(N_TUMORS)[:N_TARGETS] for _ in images])
-    contenders = [
-        *own(network, images, targets, args.batch),
-        *textbook(network, images, targets),
-        *xplique(network, images, targets),
-        *torch_peers(network, images, targets, args.threads),
-        *matrix_product(rng),
-    ]
-    rounds: dict[str, list[float]] = {one.name: [] for one in contenders}
-    for one in contenders:
-        one.run()
-    for _ in range(args.rounds):
+    network, images, targets = mission(args.samples)
+    contenders = list(KINDS[kind](network, images, targets, args.threads))
+    suffix = ", oneDNN off" if os.environ[ONEDNN] == "0" else ""
+    while parent.recv():
+        rates = []
         for one in contenders:
             started = time.perf_counter()
             one.run()
-            rounds[one.name].append(one.n_samples / (time.perf_counter() - started))
-    rate = 2 * MATRIX**3 * statistics.median(rounds.pop("matrix product"))
-    print_table(rounds, network, rate)
+            rates.append((one.name + suffix, one.n_samples / (time.perf_counter() - started)))
+        parent.send(rates)
+
+
+def mission(n_samples: int = 64):
+    """The mission's network with weights as before training, images and targets."""
+    rng = np.random.default_rng(0)
+    settings = ModelSettings(padding="valid")
+    network = model.build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
+    images = rng.normal(size=(n_samples, SIDE, SIDE, 1)).astype(np.float32)
+    model.fit_initial_weights(network, images[:64])
+    return network, images, np.stack([rng.permutation(N_TUMORS)[:N_TARGETS] for _ in images])
 
 
 def print_table(rounds: dict[str, list[float]], network: object, rate: float) -> None:
@@ -94,9 +129,10 @@ def useful_operations(network: object) -> tuple[float, float]:
     return forward, head
 
 
-def own(network, images, targets, batch) -> Iterator[Contender]:
+def own(network, images, targets, n_threads) -> Iterator[Contender]:
     from tumorcam.saliency import Explainer
 
+    batch = OWN_BATCH
     for precision in ("float32", "bfloat16"):
         explainer = Explainer(
             network, methods=("guided_grad_cam",), batch_size=batch, precision=precision
@@ -112,7 +148,7 @@ def own(network, images, targets, batch) -> Iterator[Contender]:
             )
 
 
-def textbook(network, images, targets) -> Iterator[Contender]:
+def textbook(network, images, targets, n_threads) -> Iterator[Contender]:
     """One sample at a time: a model for Grad-CAM, a copy with guided ReLUs, GradientTape."""
     import keras
     import tensorflow as tf
@@ -156,7 +192,7 @@ def textbook(network, images, targets) -> Iterator[Contender]:
     )
 
 
-def xplique(network, images, targets) -> Iterator[Contender]:
+def xplique(network, images, targets, n_threads) -> Iterator[Contender]:
     if not is_installed("xplique"):
         return
     from xplique.attributions import GradCAM, GuidedBackprop
@@ -247,9 +283,10 @@ def torch_twin(network):
     return torch.nn.Sequential(*blocks[:-1]).eval()
 
 
-def matrix_product(rng) -> Iterator[Contender]:
+def matrix_product(network, images, targets, n_threads) -> Iterator[Contender]:
     import tensorflow as tf
 
+    rng = np.random.default_rng(0)
     one, other = (tf.constant(rng.normal(size=(MATRIX, MATRIX)), tf.float32) for _ in range(2))
     yield Contender("matrix product", 1, lambda: tf.matmul(one, other).numpy())
 
@@ -258,10 +295,51 @@ def is_installed(name: str) -> bool:
     try:
         importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
-        print(f"left out: {name} ({error})")
+        print(f"left out: {name} ({error})", flush=True)
         return False
     return True
 
+
+def print_profile(n_threads: int) -> None:
+    """Milliseconds of each operation for a batch of one target."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    model.use_threads(n_threads)
+    network, images, targets = mission(OWN_BATCH)
+    run = next(own(network, images, targets, n_threads)).run
+    run(), run()
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            run()
+        space = xplane_pb2.XSpace()
+        space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
+    found: Counter[str] = Counter()
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            name = plane.event_metadata[event.metadata_id].name
+            kind = name.split(":")[-1]
+            if "Mkl" in kind or "fusion" in name or name.startswith("_explain"):
+                found["XLA, between them" if "fusion" in name else name] += event.duration_ps / 1e9
+    for name, milliseconds in found.most_common(20):
+        print(f"{milliseconds:9.2f} ms  {name}")
+
+
+KINDS: dict[str, Callable[..., Iterator[Contender]]] = {
+    "own": own,
+    "textbook": textbook,
+    "xplique": xplique,
+    "torch": torch_peers,
+    "matrix": matrix_product,
+}
+TEAMS = [
+    ("own", "1"),
+    ("xplique", "1"),
+    ("xplique", "0"),
+    ("torch", "1"),
+    ("textbook", "1"),
+    ("matrix", "1"),
+]
 
 if __name__ == "__main__":
     main()

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tumorcam.errors import ModelError
-from tumorcam.saliency.alignment import cells_of, interpolation_matrix
+from tumorcam.saliency.cam import CamPoint, cam_point, summed_kernel
 from tumorcam.saliency.graph import (
     IMAGE,
     Graph,
@@ -20,8 +19,7 @@ from tumorcam.saliency.graph import (
     unroll,
 )
 from tumorcam.saliency.passes import Forward, backward, forward
-from tumorcam.saliency.pooling import MaxPooling
-from tumorcam.saliency.rules import Affine, Convolution, Identity, Rectifier, Weights, fused
+from tumorcam.saliency.rules import Weights, fused, product
 from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS
 
 GUIDED = {"guided_grad_cam", "guided_backprop"}
@@ -45,19 +43,6 @@ class Maps:
 
     logits: np.ndarray
     methods: dict[str, np.ndarray]
-
-
-class CamPoint(NamedTuple):
-    """Where Grad-CAM reads a network.
-
-    `activation` is the index of the convolution's rectified value, `gradient` that of a value whose
-    gradient has the same sum over space; `rows` (rows, cells) and `columns` lay a map on the image.
-    """
-
-    activation: int
-    gradient: int
-    rows: np.ndarray
-    columns: np.ndarray
 
 
 class Explainer:
@@ -162,7 +147,12 @@ class Explainer:
         return self._image_shape if self._rank == 2 else self._image_shape[1:]
 
     def _constants(self, graph: Graph) -> list[list[tf.Tensor]]:
-        return [[tf.constant(array, self._dtype) for array in arrays] for arrays in graph.weights]
+        """The weights of each step, and what `summed_kernel` gives, last."""
+        summed = summed_kernel(graph, self._cam) if self._cam else ()
+        return [
+            [tf.constant(array, self._dtype) for array in arrays]
+            for arrays in (*graph.weights, summed)
+        ]
 
     def _require_fit(self, images: np.ndarray, targets: np.ndarray) -> None:
         wanted = self._input_shape
@@ -204,7 +194,7 @@ class Explainer:
         maps: dict[str, tf.Tensor] = {}
         if methods:
             maps = tf.map_fn(
-                lambda target: self._maps(made, target, methods),
+                lambda target: self._maps(made, target, methods, weights[-1]),
                 targets,
                 fn_output_signature=dict.fromkeys(methods, tf.float32),
                 parallel_iterations=1,
@@ -218,7 +208,7 @@ class Explainer:
         return tf.cast(made.values[self._graph.output], tf.float32), maps
 
     def _forward(self, images: tf.Tensor, weights: Sequence[Weights]) -> Forward:
-        return forward(self._graph.steps, weights, {IMAGE: tf.cast(images, self._dtype)})
+        return forward(self._graph.steps, weights[:-1], {IMAGE: tf.cast(images, self._dtype)})
 
     def _pulled(
         self, made: Forward, target: tf.Tensor, wanted: list[int], *, guided: bool
@@ -229,19 +219,22 @@ class Explainer:
         return {value: tf.cast(gradient, tf.float32) for value, gradient in pulled.items()}
 
     def _maps(
-        self, made: Forward, target: tf.Tensor, methods: Sequence[str]
+        self, made: Forward, target: tf.Tensor, methods: Sequence[str], summed: Weights
     ) -> dict[str, tf.Tensor]:
         """Maps (samples, rows, columns) of one target a sample."""
         seen = {"image": made.values[IMAGE]}
         wanted = [IMAGE] if PLAIN & set(methods) else []
         if self._cam:
             wanted.append(self._cam.gradient)
-            seen["activation"] = made.values[self._cam.activation]
         plain = self._pulled(made, target, wanted, guided=False)
         if PLAIN & set(methods):
             seen["gradient"] = plain[IMAGE]
         if self._cam:
+            seen["activation"] = made.values[self._cam.activation]
             seen["cam_gradient"] = plain[self._cam.gradient]
+            if summed:
+                gradient = tf.cast(seen["cam_gradient"], self._dtype)
+                seen["cam_gradient"] = product(gradient, summed[0])
         if GUIDED & set(methods):
             seen["guided"] = self._pulled(made, target, [IMAGE], guided=True)[IMAGE]
         found: dict[str, tf.Tensor] = fused(self._finished, seen)
@@ -259,7 +252,9 @@ class Explainer:
         if self._cam:
             activation = seen["activation"]
             n_cells = activation.shape[1] * activation.shape[2]
-            alpha = tf.reduce_sum(seen["cam_gradient"], (1, 2)) / n_cells
+            alpha = seen["cam_gradient"] / n_cells
+            if len(alpha.shape) == 4:
+                alpha = tf.reduce_sum(alpha, (1, 2))
             cam = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activation, alpha))
             maps["grad_cam"] = tf.einsum("ph,nhw,qw->npq", self._cam.rows, cam, self._cam.columns)
         if self._cam and "guided" in seen:
@@ -271,51 +266,6 @@ def sample_bytes(network: keras.Model) -> int:
     """About what a sample takes: all values, and a gradient at each of two backward passes."""
     sizes = [math.prod(layer.output.shape[1:]) for layer in network.layers]
     return 3 * 4 * sum(sizes)
-
-
-def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
-    """Where Grad-CAM reads a network at a convolution.
-
-    It is read behind the convolution's BatchNormalization and rectifier, where it has them.
-
-    Raises
-    ------
-    ModelError
-        If there is no such convolution, or its cells have no place on the image.
-    """
-    convolutions = [step for step in graph.steps if isinstance(step.rule, Convolution)]
-    named = [step for step in convolutions if layer in (None, step.layer)]
-    if not named:
-        known = ", ".join(step.layer for step in convolutions) or "none"
-        wanted = f"convolution {layer!r}" if layer else "convolution, which Grad-CAM needs"
-        msg = f"the network has no {wanted}; its convolutions: {known}"
-        raise ModelError(msg)
-    activation = _rectified(graph, named[-1].output)
-    following = graph.consumers(activation)
-    moves = [type(step.rule) for step in following] == [MaxPooling]  # pooling only moves gradient
-    rows, columns = (
-        interpolation_matrix(n_pixels, n_cells, cells.stride, cells.centre)
-        for n_pixels, n_cells, cells in zip(
-            shapes[IMAGE][:2],
-            shapes[activation][:2],
-            cells_of(graph, shapes, activation),
-            strict=True,
-        )
-    )
-    return CamPoint(activation, following[0].output if moves else activation, rows, columns)
-
-
-def _rectified(graph: Graph, value: int) -> int:
-    """A convolution's value behind its rectifier; itself, if it has none."""
-    following = value
-    while len(graph.consumers(following)) == 1:
-        step = graph.consumers(following)[0]
-        following = step.output
-        if isinstance(step.rule, Rectifier):
-            return following
-        if not isinstance(step.rule, Affine | Identity):
-            break
-    return value
 
 
 def _optimised(graph: Graph, shapes: Shapes, cam: CamPoint | None) -> Graph:
