@@ -8,12 +8,13 @@ BIN = .venv/bin
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check
 ARGS =
 
-.PHONY: help demo test lint lock
+.PHONY: help demo test lint peers lock
 
 help:
 	@echo "make demo   the whole pipeline on a planted cohort, two to five minutes on two cores"
 	@echo "make test   all tests; make test ARGS='-k store' for some"
 	@echo "make lint   ruff and mypy"
+	@echo "make peers  maps held against xplique and captum, which it installs"
 	@echo "make lock   write the lock files anew, from the ranges in setup.cfg"
 
 demo: .venv/project.stamp
@@ -30,6 +31,10 @@ lint: .venv/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+peers: .venv/peers.stamp
+	@echo "peers: running tests/test_peers.py"
+	@$(BIN)/python -m pytest tests/test_peers.py $(ARGS)
 
 .venv/run.stamp: requirements.lock
 	@python=$$(for p in $(CANDIDATES); do \
@@ -52,6 +57,12 @@ lint: .venv/dev.stamp
 	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.lock
 	@touch $@
 
+# Without dependencies: xplique asks for tensorflow, which would lie over tensorflow-cpu.
+.venv/peers.stamp: .venv/dev.stamp requirements-peers.lock
+	@echo "set-up: installing requirements-peers.lock"
+	@$(BIN)/python $(PIP_INSTALL) --no-deps -r requirements-peers.lock
+	@touch $@
+
 # Under the oldest Python, since newer packages drop it; setuptools and wheel build the project itself.
 lock: .venv/run.stamp
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
@@ -61,8 +72,8 @@ lock: .venv/run.stamp
 	@.venv-lock/bin/python $(PIP_INSTALL) 'setuptools>=77,<81' wheel
 	@.venv-lock/bin/python $(PIP_INSTALL) --no-build-isolation -e '.[cpu,local-mpi]'
 	@.venv-lock/bin/python -m pip freeze --all --exclude-editable --exclude pip > requirements.lock
-	@.venv-lock/bin/python $(PIP_INSTALL) --no-build-isolation -e '.[test,dev]'
+	@.venv-lock/bin/python $(PIP_INSTALL) --no-build-isolation -e '.[test,lint]'
 	@.venv-lock/bin/python -m pip freeze --all --exclude-editable --exclude pip \
 	    | grep -vxFf requirements.lock > requirements-dev.lock
 	@rm -rf .venv-lock
-	@echo "lock: wrote requirements.lock and requirements-dev.lock"
+	@echo "lock: wrote requirements.lock and requirements-dev.lock; requirements-peers.lock is kept by hand"

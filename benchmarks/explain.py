@@ -264,14 +264,14 @@ def torch_twin(network):
         kind = type(layer).__name__
         if kind == "Conv2D":
             kernel, bias = (torch.from_numpy(w) for w in layer.get_weights())
-            twin = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3], 3)
+            twin = torch.nn.Conv2d(*kernel.shape[2:], 3, padding=layer.padding)
             twin.weight.data, twin.bias.data = kernel.permute(3, 2, 0, 1).contiguous(), bias
             blocks += [twin, torch.nn.ReLU()]
         elif kind == "MaxPooling2D":
             blocks.append(torch.nn.MaxPool2d(2))
-            shape = layer.output.shape[1:]
         elif kind == "Flatten":
             blocks.append(torch.nn.Flatten())
+            shape = layer.input.shape[1:]
         else:
             kernel, bias = (torch.from_numpy(w) for w in layer.get_weights())
             if shape:

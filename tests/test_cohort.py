@@ -44,12 +44,15 @@ def test_round_trip(made, selection, tiny_cohort):
     assert made.dropped["name"].tolist() == ["Ä|1"]
 
 
-def test_parts_of_the_expression(made, selection):
+def test_parts_of_the_expression(made, selection, monkeypatch):
     assert made.expression().dtype == np.float32
     np.testing.assert_array_equal(made.expression(slice(3, 9)), selection.expression[3:9])
     rows = np.array([0, 5, 47])
     np.testing.assert_array_equal(made.expression(rows), selection.expression[rows])
     np.testing.assert_array_equal(made.gene_band(slice(4, 6)), selection.expression[:, 4:6])
+    monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
+    for rows in (np.array([0, 5, 12, 29, 30, 47]), np.arange(48), np.array([], int)):
+        np.testing.assert_array_equal(made.expression(rows), selection.expression[rows])
 
 
 def test_folds_hold_whole_patients_and_every_tumor(made, tiny_config):

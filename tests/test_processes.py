@@ -1,12 +1,13 @@
 import os
 import sys
+import threading
 import time
 
 import pytest
 
 from tumorcam import processes
 from tumorcam.errors import ClusterError
-from tumorcam.processes import run_together
+from tumorcam.processes import MAX_WAITING, Background, run_together
 
 
 def python(code: str) -> list[str]:
@@ -62,3 +63,33 @@ def test_mpiexec_is_found_beside_python_then_on_the_path(tmp_path, monkeypatch):
     (tmp_path / "path" / "mpiexec").unlink()
     with pytest.raises(ClusterError, match="--ranks 1"):
         processes.find_mpiexec()
+
+
+def test_background_calls_come_in_order_and_few_wait():
+    done, gate = [], threading.Event()
+
+    def work(item: int) -> int:
+        gate.wait(10)
+        done.append(item)
+        return item * item
+
+    with Background() as background:
+        calls = [background.add(work, item) for item in range(MAX_WAITING)]
+        threading.Timer(0.1, gate.set).start()
+        calls += [background.add(work, item=item) for item in range(MAX_WAITING, 9)]
+        assert len(done) >= 9 - MAX_WAITING, "the caller waited"
+    assert done == list(range(9)) and [call.result() for call in calls] == [i * i for i in done]
+
+
+def test_what_a_background_call_raises_is_raised_and_the_rest_is_dropped():
+    done = []
+    with pytest.raises(ZeroDivisionError), Background() as background:
+        background.add(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError), Background() as background:
+        background.add(lambda: 1 / 0)
+        for item in range(9):
+            background.add(done.append, item)
+    assert len(done) <= MAX_WAITING
+    with pytest.raises(KeyError, match="the caller's"), Background() as background:
+        background.add(lambda: 1 / 0)
+        raise KeyError("the caller's")

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
+from scipy import stats
 
 import tumorcam
 from tumorcam import model, saliency
@@ -390,3 +391,26 @@ def test_the_example_of_the_library_works():
         tumorcam.guided_grad_cam, "guided_grad_cam", globs=names
     )
     assert found and doctest.DocTestRunner().run(found[0]).failed == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_compiled_networks_agree_with_the_oracle(seed):
+    """The tests above run operation by operation; here XLA compiles what users run."""
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    images = rng.normal(size=(2, *network.input_shape[1:])).astype(np.float32)
+    targets = np.array([[0, 2], [1, 1]])
+    methods = tuple(oracles.ORACLES)
+    maps = explain(network, images, targets, methods=methods).methods
+    for name, wanted in oracles.all_maps(network, images, targets).items():
+        assert distance(maps[name], wanted) <= TOLERANCE, name
+
+
+def test_bfloat16_maps_rank_pixels_almost_as_float32_ones():
+    rng = np.random.default_rng(10)
+    network = fill(relu_network(12, 12, filters=(8, 8)), lambda size: rng.normal(0, 0.3, size))
+    images = rng.normal(size=(32, 12, 12, 1)).astype(np.float32)
+    half = tumorcam.gradient_x_input(network, images, precision="bfloat16")
+    whole = tumorcam.gradient_x_input(network, images)
+    assert half.dtype == np.float32 and 1e-4 < distance(half, whole) < 0.1
+    assert stats.spearmanr(half.mean(axis=0).ravel(), whole.mean(axis=0).ravel())[0] > 0.99

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tumorcam import devices, model, shards, store
 from tumorcam.cohort import Cohort
@@ -333,4 +332,4 @@ def to_half(values: np.ndarray, where: str) -> np.ndarray:
     if not worst <= limit:
         msg = f"{where} holds {worst}, beyond float16's {limit:.0f}; the model may have diverged"
         raise ShardError(msg)
-    return tf.cast(values, tf.float16).numpy()  # in half the time of NumPy's
+    return values.astype(np.float16)

@@ -1,0 +1,180 @@
+"""The explain job beside the bare engine, two ranks beside two threads, and its peak memory.
+
+    python -m benchmarks.explain_job [--rounds 5] [--skip-memory]
+
+Runs are made of drawn expression and untrained networks; explain sees no difference.
+"""
+
+import argparse
+import dataclasses
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tumorcam import cluster, explain, model, processes, shards, store
+from tumorcam.cohort import Cohort, Selection, read_cohort, write_cohort
+from tumorcam.config import Config, config_from_tables, config_toml
+from tumorcam.images import Scaler, place_genes
+
+SIDE, N_TUMORS = 107, 22
+N_SAMPLES = 1024  # half of them explained by each of two networks
+MEMORY_SIDE, MEMORY_SAMPLES = 59, (1_000, 20_000)
+THREADS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--skip-memory", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        config = make_run(Path(folder) / "speed", N_SAMPLES, SIDE)
+        compare_ranks(config, args.rounds)
+        compare_with_engine(config, args.rounds)
+        if not args.skip_memory:
+            for n_samples in MEMORY_SAMPLES:
+                print_memory(make_run(Path(folder) / f"{n_samples}", n_samples, MEMORY_SIDE))
+
+
+def make_run(folder: Path, n_samples: int, side: int) -> Config:
+    """A run with a cohort, a plan and untrained networks, ready to explain."""
+    rng = np.random.default_rng(0)
+    config = config_from_tables(
+        {
+            "run": {"folder": str(folder), "threads_per_rank": THREADS},
+            "layout": {"kind": "random", "decoys": "none", "replicates": 1},
+            "splits": {"folds": 2},
+        },
+        source="benchmark",
+    )
+    samples = pd.DataFrame({"sample": [f"S{i:06d}" for i in range(n_samples)]})
+    samples["patient"] = samples["sample"]
+    samples["tumor"] = [f"T{i % N_TUMORS:02d}" for i in range(n_samples)]
+    samples["sample_type"], samples["source"] = "01", "drawn"
+    expression = rng.normal(5, 2, (n_samples, side**2)).astype(np.float32)
+    genes = np.array([f"G{i:05d}" for i in range(side**2)])
+    dropped = pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str)
+    variance = expression[:200].var(axis=0).astype(np.float64)
+    selection = Selection(expression, samples, genes, variance, dropped)
+    folder.mkdir(parents=True)
+    write_cohort(folder / "cohort.h5", selection, config, "drawn")
+    cohort = read_cohort(folder / "cohort.h5", config)
+    plan = shards.make_plan(
+        cohort.digest,
+        cohort.fold,
+        side=side,
+        n_genes=side**2,
+        n_decoys=0,
+        replicates=1,
+        block=config.explain.block,
+    )
+    shards.write_plan(folder / "plan.json", plan)
+    for one in plan.models:
+        write_model(one, cohort, config, expression[:64])
+    (folder / "config.toml").write_text(config_toml(config), encoding="utf-8")
+    return config
+
+
+def write_model(one: shards.Model, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
+    gene_layout = cohort.layouts[one.replicate]
+    network = model.build_network(
+        config.model, side=gene_layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(one.fold)
+    )
+    n_genes = expression.shape[1]
+    scaler = Scaler(np.full(n_genes, 5, np.float32), np.full(n_genes, 2, np.float32))
+    features = scaler.standardise(expression)[:, gene_layout.source_gene]
+    model.fit_initial_weights(network, place_genes(features, gene_layout))
+    path = shards.model_file(config.folder, one)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    attributes = model.model_attributes(config, cohort.digest, one.name)
+    with store.create_file(path, shards.MODEL_TYPE, attributes) as file:
+        model.write_network(
+            file,
+            network,
+            tumors=cohort.tumors,
+            genes=cohort.genes,
+            gene_layout=gene_layout,
+            scaler=scaler,
+        )
+
+
+def forget_shards(config: Config) -> None:
+    shutil.rmtree(config.folder / "shards", ignore_errors=True)
+
+
+def compare_ranks(config: Config, rounds: int) -> None:
+    """Whole jobs with their start-up: one rank of two threads, two ranks of one thread."""
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for n_ranks, found in seconds.items():
+            forget_shards(config)
+            threads = THREADS // n_ranks
+            job = ["-m", "jobs.explain", str(config.folder / "config.toml")]
+            job += ["--set", f"run.threads_per_rank={threads}"]
+            command = [sys.executable, "-m", "mpi4py", *job]
+            if n_ranks > 1:
+                command = [processes.find_mpiexec(), "-n", str(n_ranks), *command]
+            ended = processes.run_together([command], cluster.thread_environment(threads))
+            assert ended.exit_code == 0, "the job failed"
+            found.append(ended.cost.seconds)
+    one, two = (statistics.median(found) for found in seconds.values())
+    print(f"job of {N_SAMPLES} samples: 1 rank x 2 threads {one:.1f} s, 2 x 1 {two:.1f} s")
+    print(f"two ranks of one thread against one of two: {one / two:.2f} x")
+
+
+def compare_with_engine(config: Config, rounds: int) -> None:
+    """The job's stages in this process against the explainer alone, start-up left out."""
+    model.use_threads(THREADS)
+    cohort = read_cohort(config.folder / "cohort.h5", config)
+    plan = shards.read_plan(config.folder / "plan.json")
+    trained = explain.read_run_model(config.folder, cohort, plan.models[0], config)
+    explainer = explain.make_explainer(trained, config)
+    parts = [explain.read_samples(cohort, shard, config) for shard in plan.shards]
+    batches = [
+        (trained.images(part.expression[i : i + size]), part.target[i : i + size])
+        for part in parts
+        for size in [explainer.batch_size]
+        for i in range(0, len(part.row), size)
+    ]
+    make_explainer = explain.make_explainer
+    explain.make_explainer = lambda *args: explainer  # type: ignore[assignment]
+    rates: dict[str, list[float]] = {"bare engine": [], "bitshuffle-lz4": [], "gzip": []}
+    for turn in range(rounds + 1):
+        for name, found in rates.items():
+            forget_shards(config)
+            started = time.perf_counter()
+            if name == "bare engine":
+                for pictures, target in batches:
+                    explainer(pictures, target)
+            else:
+                settings = dataclasses.replace(config.explain, compression=name)
+                packed = dataclasses.replace(config, explain=settings)
+                explain.explain_shards(config.folder, cohort, plan.shards, packed, shown=False)
+            if turn:
+                found.append(N_SAMPLES / (time.perf_counter() - started))
+    explain.make_explainer = make_explainer
+    bare = statistics.median(rates["bare engine"])
+    for name, found in rates.items():
+        middle = statistics.median(found)
+        print(f"{name:16}{middle:7.1f} samples/s, four targets, three methods {middle / bare:6.0%}")
+
+
+def print_memory(config: Config) -> None:
+    """Peak memory of a job that explains all samples."""
+    path = config.folder / "config.toml"
+    command = [sys.executable, "-m", "jobs.explain", str(path)]
+    ended = processes.run_together([command], cluster.thread_environment(THREADS))
+    assert ended.exit_code == 0, "the job failed"
+    n_samples = shards.read_plan(config.folder / "plan.json").n_samples
+    cost = ended.cost
+    print(f"{n_samples:6} samples: {cost.peak_bytes / 1e6:6.0f} MB, {cost.seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
