@@ -102,3 +102,28 @@ def side_by_side(rng, value, n_axes):
 
 
 BLOCKS = [convolution, normalised, pooling, pooled, padded, residual, side_by_side]
+
+
+def distance(found, wanted) -> float:
+    """Relative to the wanted values; where those are all zero, so must the found be."""
+    gap, size = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
+    return gap / size if size > 0 else gap
+
+
+def fill(network, draw):
+    """Set every weight array to what `draw` gives for its shape."""
+    network.set_weights([draw(array.shape) for array in network.get_weights()])
+    return network
+
+
+def relu_network(
+    rows, columns, *, filters=(3, 4), dense=(5,), padding="same", kernel=3, pool=2, n_classes=3
+):
+    blocks = [keras.Input((rows, columns, 1))]
+    for n_filters in filters:
+        blocks += [
+            layers.Conv2D(n_filters, kernel, padding=padding, activation="relu"),
+            layers.MaxPooling2D(pool, padding=padding),
+        ]
+    blocks += [layers.Flatten(), *(layers.Dense(n, activation="relu") for n in dense)]
+    return keras.Sequential([*blocks, layers.Dense(n_classes)])
