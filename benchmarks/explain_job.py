@@ -1,12 +1,13 @@
 """The explain job beside the bare engine, two ranks beside two threads, and its peak memory.
 
-    python -m benchmarks.explain_job [--rounds 5] [--skip-memory]
+    python -m benchmarks.explain_job [--rounds 5] [--skip-memory] [--skip-speed]
 
 Runs are made of drawn expression and untrained networks; explain sees no difference.
 """
 
 import argparse
 import dataclasses
+import multiprocessing
 import shutil
 import statistics
 import sys
@@ -32,14 +33,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--skip-memory", action="store_true")
+    parser.add_argument("--skip-speed", action="store_true")
     args = parser.parse_args()
+    model.use_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
-        config = make_run(Path(folder) / "speed", N_SAMPLES, SIDE)
-        compare_ranks(config, args.rounds)
-        compare_with_engine(config, args.rounds)
+        if not args.skip_speed:
+            config = make_run(Path(folder) / "speed", N_SAMPLES, SIDE)
+            compare_ranks(config, args.rounds)
+            compare_with_engine(config, args.rounds)
         if not args.skip_memory:
             for n_samples in MEMORY_SAMPLES:
-                print_memory(make_run(Path(folder) / f"{n_samples}", n_samples, MEMORY_SIDE))
+                # made elsewhere: a child's peak memory counts that of the process that started it
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    made = (Path(folder) / f"{n_samples}", n_samples, MEMORY_SIDE)
+                    print_memory(pool.apply(make_run, made))
 
 
 def make_run(folder: Path, n_samples: int, side: int) -> Config:
@@ -109,28 +116,32 @@ def forget_shards(config: Config) -> None:
 
 
 def compare_ranks(config: Config, rounds: int) -> None:
-    """Whole jobs with their start-up: one rank of two threads, two ranks of one thread."""
-    seconds: dict[int, list[float]] = {1: [], 2: []}
+    """One rank of two threads, two ranks of one: what all shards take longer than half of them."""
+    beyond: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
-        for n_ranks, found in seconds.items():
-            forget_shards(config)
-            threads = THREADS // n_ranks
-            job = ["-m", "jobs.explain", str(config.folder / "config.toml")]
-            job += ["--set", f"run.threads_per_rank={threads}"]
-            command = [sys.executable, "-m", "mpi4py", *job]
-            if n_ranks > 1:
-                command = [processes.find_mpiexec(), "-n", str(n_ranks), *command]
-            ended = processes.run_together([command], cluster.thread_environment(threads))
-            assert ended.exit_code == 0, "the job failed"
-            found.append(ended.cost.seconds)
-    one, two = (statistics.median(found) for found in seconds.values())
-    print(f"job of {N_SAMPLES} samples: 1 rank x 2 threads {one:.1f} s, 2 x 1 {two:.1f} s")
+        for n_ranks, found in beyond.items():
+            half, whole = (job_seconds(config, n_ranks, share) for share in ("0/2", "0/1"))
+            found.append(whole - half)
+    one, two = (statistics.median(found) for found in beyond.values())
+    n_samples = N_SAMPLES // 2
+    print(f"{n_samples} samples: 1 rank x 2 threads {one:.1f} s, 2 x 1 {two:.1f} s")
     print(f"two ranks of one thread against one of two: {one / two:.2f} x")
+
+
+def job_seconds(config: Config, n_ranks: int, share: str) -> float:
+    forget_shards(config)
+    threads = THREADS // n_ranks
+    job = ["-m", "jobs.explain", str(config.folder / "config.toml"), "--share", share]
+    command = [sys.executable, "-m", "mpi4py", *job, "--set", f"run.threads_per_rank={threads}"]
+    if n_ranks > 1:
+        command = [processes.find_mpiexec(), "-n", str(n_ranks), *command]
+    ended = processes.run_together([command], cluster.thread_environment(threads))
+    assert ended.exit_code == 0, "the job failed"
+    return ended.cost.seconds
 
 
 def compare_with_engine(config: Config, rounds: int) -> None:
     """The job's stages in this process against the explainer alone, start-up left out."""
-    model.use_threads(THREADS)
     cohort = read_cohort(config.folder / "cohort.h5", config)
     plan = shards.read_plan(config.folder / "plan.json")
     trained = explain.read_run_model(config.folder, cohort, plan.models[0], config)

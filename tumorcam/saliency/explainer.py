@@ -80,7 +80,7 @@ class Explainer:
         _require_known("method", methods, METHODS)
         _require_known("precision", [precision], PRECISIONS)
         self.methods, self.batch_size = tuple(methods), batch_size
-        self._dtype, self._layer = tf.as_dtype(precision), layer
+        self._dtype = tf.as_dtype(precision)
         plain = unroll(network)
         self._rank = plain.rank
         self._shapes = shapes = _shapes(plain, network)
