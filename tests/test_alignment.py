@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tumorcam.errors import ModelError
 from tumorcam.saliency import Explainer
 from tumorcam.saliency.alignment import Cells, interpolation_matrix
-from tumorcam.saliency.rules import Window, added_cells
+from tumorcam.saliency.rules import Window, Windowed
 
 layers = keras.layers
 
@@ -27,7 +27,11 @@ def test_cells_by_hand():
     [(8, 3, 1, (1, 1)), (7, 2, 2, (0, 1)), (8, 2, 2, (0, 0)), (7, 3, 3, (1, 1)), (9, 2, 1, (0, 1))],
 )
 def test_padding_as_tensorflow_adds_it(n, size, stride, wanted):
-    assert added_cells(n, size, stride) == wanted
+    same = Windowed((size, 1), (stride, 1), "SAME")
+    assert same._n_added(n, size, stride) == sum(wanted)
+    assert same.windows(n, 5) == (Window(size, stride, wanted[0]), Window(1, 1, 0))
+    valid = Windowed((size, 1), (stride, 1), "VALID")
+    assert valid.windows(n, 5) == (Window(size, stride, 0), Window(1, 1, 0))
 
 
 def test_paths_of_different_strides_cannot_be_laid_on_the_image():

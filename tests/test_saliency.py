@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import oracles
@@ -218,6 +221,25 @@ def test_batch_size_changes_no_more_than_rounding(batch):
     np.testing.assert_allclose(wide.logits, whole.logits, rtol=1e-6, atol=1e-6)
     for name, value in wide.methods.items():
         assert distance(value, whole.methods[name]) <= 1e-6
+
+
+OF_SELFTEST = """
+import sys, numpy
+from tumorcam import model
+model.use_threads(int(sys.argv[1]))
+from tumorcam.saliency import selftest
+numpy.savez(sys.argv[2], **selftest._explained(*selftest._example()).methods)
+"""
+
+
+def test_threads_change_no_more_than_rounding(tmp_path):
+    found = []
+    for threads in ("1", "2"):
+        path = tmp_path / f"{threads}.npz"
+        subprocess.run([sys.executable, "-c", OF_SELFTEST, threads, path], check=True)
+        found.append(np.load(path))
+    for name in found[0]:
+        assert distance(found[0][name], found[1][name]) <= 1e-6, name
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 8])

@@ -6,15 +6,14 @@ import numpy as np
 
 from tumorcam.errors import ModelError
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes
-from tumorcam.saliency.pooling import GlobalMaximum, MaxPooling
+from tumorcam.saliency.pooling import GlobalMaximum
 from tumorcam.saliency.rules import (
     POINT,
-    AveragePooling,
     Concatenate,
-    Convolution,
     GlobalAverage,
     Rule,
     Window,
+    Windowed,
     ZeroPadding,
 )
 
@@ -90,7 +89,7 @@ def _windows(rule: Rule, shape: tuple[int, ...]) -> tuple[Window, Window]:
         return Window(1, 1, rule.rows[0]), Window(1, 1, rule.columns[0])
     if isinstance(rule, GlobalAverage | GlobalMaximum):
         return Window(shape[0], 1, 0), Window(shape[1], 1, 0)
-    if isinstance(rule, Convolution | MaxPooling | AveragePooling):
+    if isinstance(rule, Windowed):
         return rule.windows(*shape[:2])
     return POINT, POINT
 

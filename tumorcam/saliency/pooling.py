@@ -14,34 +14,27 @@ from tumorcam.saliency.rules import (
     Rectifier,
     Weights,
     Window,
+    Windowed,
     framed,
     fused,
     product,
     total,
-    windows_of,
 )
 
 
 @dataclass(frozen=True)
-class MaxPooling:
+class MaxPooling(Windowed):
     """The largest cell of each window; the gradient goes to the first such cell, row by row.
 
     Where windows have no cells in common, a `rectifier` of derivative 0 or 1 may follow.
     """
 
-    size: Pair
-    strides: Pair
-    padding: str
     rectifier: Rectifier | None = None
 
     @property
     def is_separate(self) -> bool:
         """Whether windows have no cells in common, nor cells between them."""
         return self.size == self.strides
-
-    def windows(self, rows: int, columns: int) -> tuple[Window, Window]:
-        """What an output's cells see of an input of so many rows and columns."""
-        return windows_of((rows, columns), self.size, self.strides, self.padding)
 
     def cells(self, rows: int, columns: int) -> Pair:
         """Rows and columns of the output for an input of so many."""

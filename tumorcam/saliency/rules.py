@@ -131,12 +131,8 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """A convolution without dilation or groups, which `graph` writes into its kernel.
-
-    Its gradient is a convolution with the kernel turned around (`transposed`) where the stride is
-    1, which is faster than the general form.
-    """
+class Windowed:
+    """What layers have in common whose cells see windows; `padding` is "SAME" or "VALID"."""
 
     size: Pair
     strides: Pair
@@ -144,7 +140,26 @@ class Convolution:
 
     def windows(self, rows: int, columns: int) -> tuple[Window, Window]:
         """What an output's cells see of an input of so many rows and columns."""
-        return windows_of((rows, columns), self.size, self.strides, self.padding)
+        first, second = (
+            Window(size, stride, self._n_added(n, size, stride) // 2)
+            for n, size, stride in zip((rows, columns), self.size, self.strides, strict=True)
+        )
+        return first, second
+
+    def _n_added(self, n_cells: int, size: int, stride: int) -> int:
+        """Cells that TensorFlow adds to an axis, the odd one at its end."""
+        if self.padding == "VALID":
+            return 0
+        return max((-(-n_cells // stride) - 1) * stride + size - n_cells, 0)
+
+
+@dataclass(frozen=True)
+class Convolution(Windowed):
+    """A convolution without dilation or groups, which `graph` writes into its kernel.
+
+    Its gradient is a convolution with the kernel turned around (`transposed`) where the stride is
+    1, which is faster than the general form.
+    """
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
         kernel, bias, transposed = weights
@@ -184,16 +199,8 @@ class ZeroPadding:
 
 
 @dataclass(frozen=True)
-class AveragePooling:
+class AveragePooling(Windowed):
     """The mean of each window's cells inside the image."""
-
-    size: Pair
-    strides: Pair
-    padding: str
-
-    def windows(self, rows: int, columns: int) -> tuple[Window, Window]:
-        """What an output's cells see of an input of so many rows and columns."""
-        return windows_of((rows, columns), self.size, self.strides, self.padding)
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
         shape = values[0].shape
@@ -247,21 +254,6 @@ class Add:
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
         return Output(total(values), lambda gradient, guided: [gradient] * len(values))
-
-
-def windows_of(shape: Pair, sizes: Pair, strides: Pair, padding: str) -> tuple[Window, Window]:
-    """Windows along rows and columns with the padding that TensorFlow adds."""
-    rows, columns = (
-        Window(size, stride, added_cells(n, size, stride)[0] if padding == "SAME" else 0)
-        for n, size, stride in zip(shape, sizes, strides, strict=True)
-    )
-    return rows, columns
-
-
-def added_cells(n_cells: int, size: int, stride: int) -> Pair:
-    """Cells that TensorFlow's padding "same" adds before and after an axis."""
-    total = max((-(-n_cells // stride) - 1) * stride + size - n_cells, 0)
-    return total // 2, total - total // 2
 
 
 def framed(image: tf.Tensor, start: Pair, shape: Pair, fill: float = 0.0) -> tf.Tensor:
