@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from jobs import command
-from tumorcam import cohort, shards, store
+from tumorcam import annotation, cohort, shards, store
 from tumorcam.config import Config, config_toml
 from tumorcam.logs import logger, start_logging
 
@@ -25,6 +25,7 @@ def _prepare(config: Config) -> None:
     from tumorcam import filters, readers
 
     files = readers.input_files(readers.input_settings(config))
+    files += annotation.annotation_files(config.layout)
     start_logging(config.folder, "prepare")
     digest = store.text_digest(" ".join(map(store.file_digest, files)))
     path = config.folder / "cohort.h5"

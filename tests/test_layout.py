@@ -18,6 +18,7 @@ from tumorcam.layout import (
     make_layout,
     require_reachable,
     spread_out,
+    variance_order,
 )
 
 NAMES = np.array([f"G{i:02d}" for i in range(40)])
@@ -27,6 +28,7 @@ FROZEN = {
     "random": "27d68fb90a1c67d1",
     "variance": "f6474c7a0a1df2f6",
     "coexpression": "2e16eeba134ca410",
+    "chromosome": "f6474c7a0a1df2f6",  # the same order as by variance
 }
 
 
@@ -104,7 +106,7 @@ def neighbours_correlation(layout, expression):
     return np.corrcoef(expression.T)[one[placed], other[placed]].mean()
 
 
-@pytest.mark.parametrize("kind", ["random", "variance", "coexpression"])
+@pytest.mark.parametrize("kind", ["random", "variance", "coexpression", "chromosome"])
 @given(
     seed=st.integers(0, 99), n_genes=st.integers(30, 200), share=st.sampled_from(["none", "0.2"])
 )
@@ -112,7 +114,7 @@ def test_every_gene_and_decoy_has_a_pixel_of_its_own(kind, seed, n_genes, share)
     genes = np.array([f"G{i:04d}" for i in range(n_genes)])
     decoy_gene = decoys_of(genes, decoys=share, seed=seed)
     tree = coexpression_tree(blocks_of_genes(n_genes, seed=seed))
-    layout = make_layout(kind, rng(seed).random(n_genes), decoy_gene, rng(seed), tree)
+    layout = make_layout(kind, rng(seed).permutation(n_genes), decoy_gene, rng(seed), tree)
     assert layout.n_genes == n_genes
     assert layout.pixel.dtype == np.int32 and len(layout.pixel) == n_genes + len(decoy_gene)
     assert len(set(layout.pixel.tolist())) == len(layout.pixel)
@@ -129,7 +131,7 @@ def test_spread_out_by_hand():
 
 @given(st.integers(0, 99), st.integers(1, 4))
 def test_spread_out_keeps_the_picture_and_leaves_gaps(seed, spacing):
-    dense = make_layout("random", np.ones(20), decoys_of(np.arange(20).astype(str)), rng(seed))
+    dense = make_layout("random", np.arange(20), decoys_of(np.arange(20).astype(str)), rng(seed))
     wide = spread_out(dense, spacing)
     row, column = np.divmod(wide.pixel, wide.side)
     assert not (row % spacing).any() and not (column % spacing).any()
@@ -138,28 +140,45 @@ def test_spread_out_keeps_the_picture_and_leaves_gaps(seed, spacing):
 
 
 def test_without_decoys_variance_runs_row_by_row():
-    layout = make_layout("variance", np.array([1.0, 9, 4, 4, 0]), np.empty(0, np.int32), rng())
+    order = variance_order(np.array([1.0, 9, 4, 4, 0]))
+    layout = make_layout("variance", order, np.empty(0, np.int32), rng())
     assert layout.side == 3
     assert layout.pixel.tolist() == [3, 0, 1, 2, 4], "ties in the order of the genes"
+
+
+def test_without_decoys_chromosome_runs_row_by_row():
+    """Gene 4 comes first, on pixel 0, then gene 2, on pixel 1."""
+    layout = make_layout("chromosome", np.array([4, 2, 0, 1, 3]), np.empty(0, np.int32), rng())
+    assert layout.side == 3 and layout.pixel.tolist() == [2, 3, 1, 4, 0]
+
+
+@given(st.integers(0, 200))
+def test_chromosome_keeps_its_order_and_decoys_from_their_gene(seed):
+    order, decoy_gene = rng(seed).permutation(40), decoys_of(decoys="0.3", seed=seed)
+    layout = make_layout("chromosome", order, decoy_gene, rng(seed))
+    assert not beside_own_gene(layout).any()
+    assert np.array_equal(np.argsort(layout.pixel[:40]), order)
+    assert np.array_equal(np.sort(layout.pixel), np.arange(52)), "no gaps"
 
 
 @given(st.integers(0, 200))
 def test_variance_keeps_its_order_and_decoys_from_their_gene(seed):
     decoy_gene = decoys_of(decoys="0.3", seed=seed)
-    layout = make_layout("variance", rng(seed).random(40), decoy_gene, rng(seed))
+    order = variance_order(rng(seed).random(40))
+    layout = make_layout("variance", order, decoy_gene, rng(seed))
     assert not beside_own_gene(layout).any()
     genes_in_order = np.argsort(layout.pixel[:40])
     variance = rng(seed).random(40)[genes_in_order]
     assert np.all(np.diff(variance) <= 0), "genes still run by variance"
 
 
-@pytest.mark.parametrize("kind", ["variance", "coexpression"])
+@pytest.mark.parametrize("kind", ["variance", "coexpression", "chromosome"])
 @pytest.mark.parametrize("n_genes", [100, 1000])
 def test_even_as_many_decoys_as_genes_stand_apart(kind, n_genes):
     decoy_gene = np.arange(n_genes, dtype=np.int32)
     tree = coexpression_tree(blocks_of_genes(n_genes))
     for seed in range(5):
-        layout = make_layout(kind, rng(seed).random(n_genes), decoy_gene, rng(seed), tree)
+        layout = make_layout(kind, rng(seed).permutation(n_genes), decoy_gene, rng(seed), tree)
         assert not beside_own_gene(layout).any()
 
 
@@ -167,7 +186,7 @@ def test_even_as_many_decoys_as_genes_stand_apart(kind, n_genes):
 def test_coexpression_fills_a_square_of_any_side(side, seed):
     n_genes = int(rng(seed).integers((side - 1) ** 2 + 1, side**2 + 1))
     tree = coexpression_tree(blocks_of_genes(n_genes, seed=seed))
-    layout = make_layout("coexpression", np.ones(n_genes), np.empty(0, np.int32), rng(seed), tree)
+    layout = make_layout("coexpression", np.arange(n_genes), np.empty(0, np.int32), rng(seed), tree)
     assert layout.side == side
     assert np.array_equal(np.sort(layout.pixel), np.sort(hilbert_curve(side)[:n_genes]))
 
@@ -180,7 +199,7 @@ def test_coexpression_makes_neighbours_of_coexpressed_genes():
     tree = coexpression_tree(expression)
     at_random, together = (
         neighbours_correlation(
-            make_layout(kind, np.ones(400), decoy_gene, rng(1), tree), expression
+            make_layout(kind, np.arange(400), decoy_gene, rng(1), tree), expression
         )
         for kind in ("random", "coexpression")
     )
@@ -191,7 +210,7 @@ def test_coexpression_replicates_differ_and_repeat_by_seed():
     expression = blocks_of_genes(100)
     one, again, other = (
         make_layout(
-            "coexpression", np.ones(100), decoys_of(), rng(seed), coexpression_tree(expression)
+            "coexpression", np.arange(100), decoys_of(), rng(seed), coexpression_tree(expression)
         ).pixel
         for seed in (1, 1, 2)
     )
@@ -211,14 +230,14 @@ def test_constant_genes_are_uncorrelated_with_all():
     expression[:, [3, 8]] = 0.1  # its mean in float32 is not quite 0.1
     tree = coexpression_tree(expression)
     assert np.isfinite(tree).all() and tree[:, 2].max() < 2
-    layout = make_layout("coexpression", np.ones(30), np.empty(0, np.int32), rng(), tree)
+    layout = make_layout("coexpression", np.arange(30), np.empty(0, np.int32), rng(), tree)
     assert len(set(layout.pixel.tolist())) == 30
     assert np.allclose(coexpression_tree(np.ones((5, 4), np.float32))[:, 2], 1)
 
 
 def test_one_gene_is_a_tree_without_forks():
     tree = coexpression_tree(np.ones((5, 1), np.float32))
-    layout = make_layout("coexpression", np.ones(1), np.empty(0, np.int32), rng(), tree)
+    layout = make_layout("coexpression", np.arange(1), np.empty(0, np.int32), rng(), tree)
     assert layout.pixel.tolist() == [0]
 
 
@@ -256,7 +275,7 @@ def test_the_curve_visits_every_pixel_and_hardly_jumps(side):
 
 def test_decoys_that_cannot_stand_apart_are_refused():
     with pytest.raises(CohortError, match="cannot all stand apart"):
-        make_layout("variance", np.ones(2), np.array([0, 1], np.int32), rng())
+        make_layout("variance", np.arange(2), np.array([0, 1], np.int32), rng())
 
 
 def test_beside_means_one_of_the_eight_pixels_around():
@@ -287,7 +306,7 @@ def test_random_layouts_are_uniform():
     """Each of 5 genes falls on each of 9 pixels equally often (chi-square, 8 degrees, p > 1e-4)."""
     generator = rng()
     pixels = [
-        make_layout("random", np.ones(5), np.empty(0, np.int32), generator).pixel
+        make_layout("random", np.arange(5), np.empty(0, np.int32), generator).pixel
         for _ in range(1800)
     ]
     for gene in range(5):
@@ -298,7 +317,7 @@ def test_random_layouts_are_uniform():
 def test_layouts_are_frozen():
     """A release that lays out otherwise changes every user's models."""
     decoy_gene = decoys_of(decoys="0.3", seed=1)
-    tree = coexpression_tree(blocks_of_genes(40))
+    order, tree = variance_order(rng(2).random(40)), coexpression_tree(blocks_of_genes(40))
     for kind, digest in FROZEN.items():
-        pixel = make_layout(kind, rng(2).random(40), decoy_gene, rng(3), tree).pixel
+        pixel = make_layout(kind, order, decoy_gene, rng(3), tree).pixel
         assert hashlib.sha256(pixel.tobytes()).hexdigest()[:16] == digest, kind

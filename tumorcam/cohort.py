@@ -7,10 +7,11 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from tumorcam import annotation, layout, splits, store
 from tumorcam import config as settings
-from tumorcam import layout, splits, store
 from tumorcam.errors import FileError
 from tumorcam.layout import GeneLayout
+from tumorcam.shards import Model
 
 ENCODING_TYPE = "tumorcam-cohort"
 SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # a cohort depends on
@@ -65,6 +66,10 @@ class Cohort:
         """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
         return self.layouts[0].decoy_gene
 
+    def layout_of(self, model: Model) -> GeneLayout:
+        """The layout of a model; null replicates take those of the others in turn."""
+        return self.layouts[model.replicate % len(self.layouts)]
+
     def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
         """(samples, genes) float32 of the given samples (a slice or ascending indices)."""
         with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:
@@ -90,6 +95,8 @@ def write_cohort(
     ------
     CohortError
         If a tumor has fewer patients than folds or a named decoy gene was not kept.
+    InputError
+        If the layout needs a gene annotation table and there is none that fits.
     """
     tumors, tumor = np.unique(selection.samples["tumor"].to_numpy(str), return_inverse=True)
     patient = selection.samples["patient"].to_numpy(str)
@@ -104,10 +111,11 @@ def write_cohort(
         rng=config.rng("decoys"),
     )
     kind, spacing = config.layout.kind, config.layout.spacing
+    order = _row_order(config, selection)
     tree = layout.coexpression_tree(selection.expression) if kind == "coexpression" else None
     layouts = [
         layout.spread_out(
-            layout.make_layout(kind, selection.variance, decoy_gene, config.rng("layout", r), tree),
+            layout.make_layout(kind, order, decoy_gene, config.rng("layout", r), tree),
             spacing,
         )
         for r in range(config.layout.replicates)
@@ -127,6 +135,14 @@ def write_cohort(
         store.write_dataset(file, "layouts/decoy_gene", decoy_gene)
         file["layouts"].attrs["side"] = layouts[0].side
         store.write_table(file.create_group("dropped"), selection.dropped)
+
+
+def _row_order(config: settings.Config, selection: Selection) -> np.ndarray:
+    """(genes,) int: genes in the order in which a layout of rows places them."""
+    if config.layout.kind == "chromosome":
+        path = annotation.annotation_files(config.layout)[0]
+        return annotation.chromosome_order(path, selection.genes)
+    return layout.variance_order(selection.variance)
 
 
 def cohort_attributes(config: settings.Config, input_digest: str) -> dict[str, str]:

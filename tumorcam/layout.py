@@ -106,9 +106,20 @@ def coexpression_tree(expression: np.ndarray) -> np.ndarray:
     return hierarchy.linkage(np.clip(1.0 - correlation, 0, 2), "average")
 
 
+def variance_order(variance: np.ndarray) -> np.ndarray:
+    """(genes,) int: genes from the most variable down, ties in their own order.
+
+    Parameters
+    ----------
+    variance : (genes,) float
+        Over all samples; no labels are used.
+    """
+    return np.argsort(-variance, kind="stable")
+
+
 def make_layout(
     kind: str,
-    variance: np.ndarray,
+    order: np.ndarray,
     decoy_gene: np.ndarray,
     rng: np.random.Generator,
     tree: np.ndarray | None = None,
@@ -118,12 +129,13 @@ def make_layout(
     Parameters
     ----------
     kind : str
-        "random": every gene and decoy on a pixel of its own at random; "variance": genes row by
-        row from the most variable down; "coexpression": genes as the tree's leaves, each of its
-        forks flipped at random, along a Hilbert curve. In the last two each decoy follows a
-        randomly drawn gene, but never beside its own.
-    variance : (genes,) float
-        Over all samples; no labels are used.
+        "random": every gene and decoy on a pixel of its own at random; "variance" and
+        "chromosome": genes row by row in the given order; "coexpression": genes as the tree's
+        leaves, each of its forks flipped at random, along a Hilbert curve. In all but "random"
+        each decoy follows a randomly drawn gene, but never beside its own.
+    order : (genes,) int
+        Indices of the genes, from `variance_order` or `annotation.chromosome_order`; of the other
+        kinds only its length counts.
     decoy_gene : (decoys,) int32
     tree : (genes - 1, 4) float64, optional
         From `coexpression_tree`; needed by "coexpression" alone.
@@ -133,13 +145,12 @@ def make_layout(
     CohortError
         If the image is too small for decoys to stand apart from their gene.
     """
-    n_features = len(variance) + len(decoy_gene)
+    n_features = len(order) + len(decoy_gene)
     side = image_side(n_features)
     if kind == "random":
         pixel = rng.permutation(side * side)[:n_features]
         return GeneLayout(side, pixel.astype(np.int32), decoy_gene)
-    if kind == "variance":
-        order = np.argsort(-variance, kind="stable")
+    if kind in ("variance", "chromosome"):
         return _along_curve(order, np.arange(side * side), decoy_gene, rng)
     assert tree is not None, "write_cohort makes the tree"
     return _along_curve(flipped_leaves(tree, rng), hilbert_curve(side), decoy_gene, rng)
