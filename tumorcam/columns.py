@@ -1,0 +1,55 @@
+"""Sums and ranks of the columns of a matrix, whose bits do not depend on the other columns."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def group_sums(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sum of the rows of each group, added up from the first to the last.
+
+    Parameters
+    ----------
+    values : (rows, columns) float
+    group : (rows,) int
+        From 0 to n_groups - 1, in any order.
+
+    Returns
+    -------
+    (n_groups, columns) float64
+    """
+    order = np.argsort(group, kind="stable")
+    n_rows = np.bincount(group, minlength=n_groups)
+    first = np.cumsum(n_rows) - n_rows
+    sums = np.zeros((n_groups, values.shape[1]))
+    if n_rows.max(initial=0) > n_groups:  # few large groups
+        for i, (start, n) in enumerate(zip(first, n_rows, strict=True)):
+            sums[i] = column_sums(values[order[start : start + n]])
+        return sums
+    for nth in range(n_rows.max(initial=0)):  # many small ones, such as patients' samples
+        has = np.flatnonzero(n_rows > nth)
+        sums[has] += values[order[first[has] + nth]]
+    return sums
+
+
+def column_sums(values: np.ndarray) -> np.ndarray:
+    """(columns,) float64 sums of (rows, columns), added up from the first row to the last."""
+    wide = values if values.shape[1] > 1 else np.repeat(values, 2, axis=1)
+    # np.sum adds row to row, but a single column in halves of halves, which round otherwise
+    sums: np.ndarray = np.ascontiguousarray(wide).sum(axis=0, dtype=np.float64)
+    return sums[: values.shape[1]]
+
+
+def midranks(values: np.ndarray) -> np.ndarray:
+    """(rows, columns) float64: each value's rank in its row from 1 up, the mean rank for ties.
+
+    The numbers of `scipy.stats.rankdata`, in a third of its time for rows without ties; a row with
+    NaN is all NaN.
+    """
+    order = np.argsort(values, axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1)[np.newaxis], axis=1)
+    upwards = np.take_along_axis(values, order, axis=1)
+    plain = (upwards[:, 1:] > upwards[:, :-1]).all(axis=1) & ~np.isnan(upwards[:, -1:]).any(axis=1)
+    if not plain.all():
+        ranks[~plain] = rankdata(values[~plain], axis=1)
+    return ranks
