@@ -29,6 +29,12 @@ def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParse
         help="override a setting; may be given several times",
     )
     made.add_argument(
+        "--null",
+        type=int,
+        metavar="N",
+        help="null replicates on permuted labels; as --set layout.nulls=N",
+    )
+    made.add_argument(
         "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
     )
     return made
@@ -36,13 +42,13 @@ def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParse
 
 def arguments(args: argparse.Namespace) -> list[str]:
     """The config and overrides as another job's command line."""
-    return [str(args.config), *(word for text in args.overrides for word in ("--set", text))]
+    return [str(args.config), *(word for text in _overrides(args) for word in ("--set", text))]
 
 
 def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
     """Load the config and call `body`; the exit code: 0, or 1 after one clear message."""
     try:
-        body(load_config(args.config, args.overrides))
+        body(load_config(args.config, _overrides(args)))
     except TumorcamError as error:
         message = "\n".join([f"error: {error}", *getattr(error, "__notes__", [])])
         if logger.handlers:
@@ -51,3 +57,8 @@ def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
             print(message, file=sys.stderr)
         return 1
     return 0
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    nulls = [] if args.null is None else [f"layout.nulls={args.null}"]
+    return [*args.overrides, *nulls]

@@ -17,12 +17,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
-        plan = shards.read_plan(config.folder / "plan.json")
+        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
         share = cluster.parse_share(args.share) if args.share else cluster.array_share()
         if args.dry_run:
             print(
-                f"would explain {len(shards.share_of(plan.shards, share))} of "
-                f"{len(plan.shards)} shards, {plan.n_samples} samples a replicate"
+                f"would explain {len(shards.share_of(plan.explain_tasks, share))} of "
+                f"{len(plan.explain_tasks)} shards, {plan.n_samples} samples a replicate"
             )
             return
         _explain(config, plan, share)
@@ -40,8 +40,8 @@ def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
     gpu = devices.take_gpu(cluster.local_rank())
     cohort = read_cohort(config.folder / "cohort.h5", config)
     share = cluster.Share(share.index * world.size + world.rank, share.count * world.size)
-    mine = shards.share_of(plan.shards, share)
-    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.shards), world.size)
+    mine = shards.share_of(plan.explain_tasks, share)
+    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.explain_tasks), world.size)
     explain.explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=world.is_root)
     world.barrier()
 

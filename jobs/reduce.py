@@ -11,29 +11,34 @@ from tumorcam.logs import start_logging
 def main(argv: list[str] | None = None) -> int:
     """Reduce; the exit code."""
     parser = command.parser("reduce", __doc__ or "", "configs/demo.toml")
+    parser.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="go on without missing shards; every table and the report then say so",
+    )
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
-        plan = shards.read_plan(config.folder / "plan.json")
+        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
         if args.dry_run:
             print(
-                f"would reduce {len(plan.shards)} shards of {plan.n_samples} samples a replicate, "
-                f"{plan.n_genes} genes and {plan.n_decoys} decoys"
+                f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
+                f"replicate, {plan.n_genes} genes and {plan.n_decoys} decoys"
             )
             return
-        _reduce(config, plan)
+        _reduce(config, plan, allow_partial=args.allow_partial)
 
     return command.run(args, body)
 
 
-def _reduce(config: Config, plan: shards.Plan) -> None:
+def _reduce(config: Config, plan: shards.Plan, *, allow_partial: bool) -> None:
     from tumorcam import ranks, reduce
     from tumorcam.cohort import read_cohort
 
     world = ranks.connect()
     start_logging(config.folder, "reduce", world.rank)
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    reduce.reduce_run(config.folder, cohort, plan, config, world)
+    reduce.reduce_run(config.folder, cohort, plan, config, world, allow_partial=allow_partial)
 
 
 if __name__ == "__main__":

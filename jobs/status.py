@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _curve(config: Config, name: str) -> str:
-    plan = shards.read_plan(config.folder / "plan.json")
-    names = [model.name for model in plan.models]
+    plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+    names = [model.name for model in (*plan.models, *plan.null_models)]
     if name not in names:
         msg = f"--curve {name} is not in the plan; known: {', '.join(names)}"
         raise FileError(msg)

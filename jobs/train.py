@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
-        plan = shards.read_plan(config.folder / "plan.json")
+        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
         tasks = _tasks(plan.train_tasks, args.model, args.share)
         if args.dry_run:
             print(f"would train {len(tasks)} of {len(plan.train_tasks)}: {', '.join(tasks)}")
@@ -57,7 +57,7 @@ def _train(config: Config, plan: shards.Plan, tasks: list[str], tf_config: str |
     strategy = training.make_strategy(tf_config)
     training.require_divisible(config, strategy.num_replicas_in_sync)
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    models = {one.name: one for one in plan.models}
+    models = {one.name: one for one in (*plan.models, *plan.null_models)}
     for name in tasks:
         if name in models:
             logger.info("%s: devices: %d", name, strategy.num_replicas_in_sync)

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     def body(config: Config) -> None:
         nonlocal n_faults
         peers = ranks.connect()
-        plan = shards.read_plan(config.folder / "plan.json")
+        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
         files = audit.expected_files(config, plan)
         if args.dry_run:
             there = [file.path.stat().st_size for file in files if file.path.exists()]

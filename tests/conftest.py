@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import made_up_shards
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,6 +162,20 @@ def explained_run(trained_run: Config, tmp_path_factory: pytest.TempPathFactory)
 def explained_copy(explained_run: Config, tmp_path: Path) -> Config:
     """A copy of `explained_run` for one test to change."""
     return copy_run(explained_run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def wide_run(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Three bands of genes, six made-up shards a replicate; to be read, never changed."""
+    config = made_up_shards.prepare_wide_run(tmp_path_factory.mktemp("wide"))
+    made_up_shards.write_models_and_shards(config)
+    return config
+
+
+@pytest.fixture
+def wide_copy(wide_run: Config, tmp_path: Path) -> Config:
+    """A copy of `wide_run` for one test to change."""
+    return copy_run(wide_run, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session", autouse=True)

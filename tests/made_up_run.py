@@ -193,6 +193,9 @@ def _write_ranking(
     table["q_value"] = significance.benjamini_hochberg(table["p_value"])
     table["q_decoy"] = significance.decoy_q_values(table["score"], decoys["score"])
     table["rank"] = significance.rank_genes(table["score"])
+    table["p_fwer"] = np.minimum(1, table["p_value"] * n_genes)
+    table["rank_low"], table["rank_high"] = 0.8 * table["rank"], 1.3 * table["rank"]
+    table["p_null"] = np.full(table["rank"].shape, np.nan)
     table["replication"] = np.clip(1.2 - table["rank"] / 30, 0, 1)
     resolution = significance.smallest_q_decoy(table["score"], decoys["score"])
     for name in STATISTICS:

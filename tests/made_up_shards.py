@@ -61,19 +61,19 @@ def prepare_wide_run(folder: Path) -> Config:
 def write_models_and_shards(config: Config) -> None:
     """Every model as an empty artifact, and every shard as explain would write it."""
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    plan = shards.read_plan(config.folder / "plan.json")
-    for model in plan.models:
+    plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+    for model in (*plan.models, *plan.null_models):
         path = shards.model_file(config.folder, model)
         attributes = {"cohort_digest": cohort.digest, "model": model.name}
         with store.create_file(path, "tumorcam-model", attributes):
             pass
-    for shard in plan.shards:
+    for shard in plan.explain_tasks:
         write_shard(config, cohort, shard)
 
 
 def write_shard(config: Config, cohort: Cohort, shard: Shard, *, seed: int = 0) -> None:
     """One shard: drivers are raised, one value in twenty is an exact 0, values tie now and then."""
-    rng = np.random.default_rng([seed, shard.replicate, shard.fold, shard.block])
+    rng = np.random.default_rng([seed, shard.null, shard.replicate, shard.fold, shard.block])
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
     n, n_features = len(index), len(cohort.genes) + len(cohort.decoy_gene)
     tumor = cohort.tumor[index]

@@ -15,8 +15,9 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # A module imports only from its left. A package (readers, report) is one place in this order.
 ORDER = (
     "errors cluster processes settings config store shards ranks logs "  # the ground floor
-    "splits layout cohort readers filters synthetic images batches devices model training "
-    "baselines saliency explain significance classification truth reduce curves audit report picks"
+    "splits layout annotation cohort readers filters synthetic images batches devices model "
+    "training baselines saliency explain columns significance classification truth resampling "
+    "bands reduce curves audit report picks"
 ).split()
 TENSORFLOW = {"devices", "model", "training", "saliency", "explain"}
 WITHOUT_TENSORFLOW = {"jobs.report", "jobs.reduce", "jobs.status", "jobs.verify", "jobs.pipeline"}

@@ -3,8 +3,6 @@ from pathlib import Path
 
 import h5py
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from stub_run import expected, flip_bit, write_stub, write_stubs
 
 from tumorcam import audit, shards
@@ -154,24 +152,6 @@ def test_other_settings_break_what_depends_on_them(finished):
     assert audit.train_array(config, found) == "0-3"
     moved = changed(finished, "run", name="another name", threads_per_rank=8)
     assert set(states(audit.audit_run(moved))) == {WHOLE}
-
-
-@pytest.mark.parametrize(
-    ("tasks", "text"),
-    [([], ""), ([7], "7"), ([0, 1], "0-1"), ([0, 1, 2, 3, 7], "0-3,7"), ([1, 3, 5], "1,3,5")],
-)
-def test_array_text_by_hand(tasks, text):
-    assert audit.array_text(tasks) == text
-
-
-@given(st.sets(st.integers(0, 60)))
-def test_array_text_says_exactly_the_tasks(tasks):
-    text = audit.array_text(sorted(tasks))
-    said = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        said |= set(range(int(first), int(last or first) + 1))
-    assert said == tasks
 
 
 def test_the_commands_that_go_on(finished):

@@ -3,6 +3,8 @@ import os
 import stat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tumorcam import cluster
 from tumorcam.cluster import Share
@@ -139,3 +141,21 @@ def test_tf_config_is_exported_for_tensorflow(monkeypatch):
 )
 def test_tasks_per_node_as_slurm_writes_them(text, counts):
     assert cluster._tasks_per_node(text) == counts
+
+
+@pytest.mark.parametrize(
+    ("tasks", "text"),
+    [([], ""), ([7], "7"), ([0, 1], "0-1"), ([0, 1, 2, 3, 7], "0-3,7"), ([1, 3, 5], "1,3,5")],
+)
+def test_array_text_by_hand(tasks, text):
+    assert cluster.array_text(tasks) == text
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_array_text_says_exactly_the_tasks(tasks):
+    text = cluster.array_text(sorted(tasks))
+    said = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        said |= set(range(int(first), int(last or first) + 1))
+    assert said == tasks

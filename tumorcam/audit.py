@@ -9,10 +9,10 @@ from typing import Any
 
 import h5py
 
-from tumorcam import cohort, shards, store
+from tumorcam import cluster, cohort, shards, store
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
-from tumorcam.shards import Plan
+from tumorcam.shards import Model, Plan
 
 WHOLE, MISSING, BROKEN = "whole", "missing", "broken"
 JOB_OF_STAGE = {  # in the order in which they are made
@@ -60,7 +60,7 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     """Every file of a finished run: cohort, models and baselines, shards, significance, report."""
     folder = config.folder
     of_cohort = {"cohort_digest": folder / "cohort.h5"}
-    of_shards = tuple(shards.shard_file(folder, shard) for shard in plan.shards)
+    of_shards = tuple(shards.shard_file(folder, s) for s in plan.explain_tasks)
     return [
         ExpectedFile(
             "cohort",
@@ -94,7 +94,7 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
 def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
     """A finding for every file of the run; without a readable plan for the cohort alone."""
     try:
-        plan = shards.read_plan(config.folder / "plan.json")
+        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
     except FileError as error:
         absent = ExpectedFile("cohort", config.folder / "cohort.h5", cohort.ENCODING_TYPE)
         return [Finding(absent, MISSING, str(error))]
@@ -149,20 +149,10 @@ def train_array(config: Config, findings: Sequence[Finding]) -> str:
     Before there is a sound cohort, these are all tasks that the settings ask for.
     """
     if any(f.file.stage == "cohort" and f.state != WHOLE for f in findings):
-        return array_text(range(config.layout.replicates * config.splits.folds + 1))
+        n_models = (config.layout.replicates + config.layout.nulls) * config.splits.folds
+        return cluster.array_text(range(n_models + 1))
     models = [finding for finding in findings if finding.file.stage == "models"]
-    return array_text([i for i, finding in enumerate(models) if finding.state != WHOLE])
-
-
-def array_text(tasks: Iterable[int]) -> str:
-    """Ascending numbers as Slurm writes them, such as 0-3,7."""
-    runs: list[list[int]] = []
-    for task in tasks:
-        if runs and runs[-1][-1] == task - 1:
-            runs[-1][1:] = [task]
-        else:
-            runs.append([task])
-    return ",".join("-".join(map(str, run)) for run in runs)
+    return cluster.array_text([i for i, finding in enumerate(models) if finding.state != WHOLE])
 
 
 def next_commands(
@@ -189,22 +179,25 @@ def next_commands(
 
 
 def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
-    """In the order of the train tasks: the models, then the baselines."""
+    """In the order of the train tasks: models, baselines, null models."""
     of_cohort = {"cohort_digest": folder / "cohort.h5"}
     n_features = plan.n_genes + plan.n_decoys
     shapes = {"scaler/mean": (plan.n_genes,), "pixel": (n_features,), "role": (plan.n_samples,)}
-    for model in plan.models:
-        path = shards.model_file(folder, model)
-        name = {"model": model.name}
-        yield ExpectedFile("models", path, shards.MODEL_TYPE, of_cohort, name, shapes)
+
+    def expected(model: Model) -> ExpectedFile:
+        path, name = shards.model_file(folder, model), {"model": model.name}
+        return ExpectedFile("models", path, shards.MODEL_TYPE, of_cohort, name, shapes)
+
+    yield from map(expected, plan.models)
     path = folder / "models" / f"{shards.BASELINES}.h5"
     sizes = dict.fromkeys(shards.BASELINE_METHODS, (plan.n_samples,))
     yield ExpectedFile("models", path, shards.BASELINES_TYPE, of_cohort, shapes=sizes)
+    yield from map(expected, plan.null_models)
 
 
 def _expected_shards(folder: Path, plan: Plan, methods: Sequence[str]) -> Iterator[ExpectedFile]:
     maps = [f"{view}/{method}" for view in ("own", "contrast") for method in methods]
-    for shard in plan.shards:
+    for shard in plan.explain_tasks:
         n_samples = shard.stop - shard.start
         yield ExpectedFile(
             "shards",

@@ -55,6 +55,8 @@ class Batch:
 def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
     """The samples of one model: roles, scaler of its training samples, permuted decoys.
 
+    A null model learns from labels that are permuted over patients.
+
     Raises
     ------
     CohortError
@@ -73,10 +75,15 @@ def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask
             "left for validation; use more patients a tumor or more splits.folds"
         )
         raise CohortError(msg)
-    gene_layout = cohort.layouts[wanted.replicate]
+    gene_layout = cohort.layout_of(wanted)
     in_training = np.flatnonzero(role == splits.TRAINING)
     expression = cohort.expression(in_training)
     scaler = fit_scaler(expression)
+    learned = cohort.tumor
+    if wanted.null:
+        learned = permuted_tumors(
+            cohort.patient, cohort.tumor, config.rng("null", wanted.replicate)
+        )
     sets = {}
     for kind, index in (
         ("training", in_training),
@@ -84,8 +91,22 @@ def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask
     ):
         values = expression if kind == "training" else cohort.expression(index)
         rng = config.rng(wanted.name, "decoys", kind)
-        sets[kind] = learning_set(values, cohort.tumor[index], scaler, gene_layout, rng)
+        sets[kind] = learning_set(values, learned[index], scaler, gene_layout, rng)
     return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
+
+
+def permuted_tumors(
+    patients: np.ndarray, tumors: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(samples,) int: each patient's samples get the tumor of a patient drawn without return.
+
+    Parameters
+    ----------
+    patients, tumors : (samples,) str, int
+        Of a patient with several tumors the first counts.
+    """
+    _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
+    return rng.permutation(tumors[first])[patient]
 
 
 def learning_set(

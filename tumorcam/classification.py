@@ -53,12 +53,16 @@ def ensemble_probability(probability: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     probability : (replicates, samples, tumors) float
+        NaN where a replicate's shard is missing.
 
     Returns
     -------
     (samples, tumors) float64
+        NaN for a sample without any.
     """
-    return probability.mean(axis=0, dtype=np.float64)
+    n_known = (~np.isnan(probability)).sum(axis=0)
+    total = np.nan_to_num(probability).sum(axis=0, dtype=np.float64)
+    return np.asarray(total / np.where(n_known > 0, n_known, np.nan))
 
 
 def score_classifier(probability: np.ndarray, tumor: np.ndarray) -> ClassifierScores:

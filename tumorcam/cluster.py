@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tumorcam.errors import ClusterError
@@ -59,6 +59,17 @@ def array_task(environ: Mapping[str, str] = os.environ) -> int | None:
     """This Slurm array task's number, or None outside arrays."""
     task = environ.get("SLURM_ARRAY_TASK_ID")
     return None if task is None else int(task)
+
+
+def array_text(tasks: Iterable[int]) -> str:
+    """Ascending numbers as Slurm writes them, such as 0-3,7."""
+    runs: list[list[int]] = []
+    for task in tasks:
+        if runs and runs[-1][-1] == task - 1:
+            runs[-1][1:] = [task]
+        else:
+            runs.append([task])
+    return ",".join("-".join(map(str, run)) for run in runs)
 
 
 def process_tag(environ: Mapping[str, str] = os.environ) -> str:

@@ -121,9 +121,11 @@ def config_toml(config: Config) -> str:
 def config_json(config: Config, sections: typing.Sequence[str]) -> str:
     """The named sections as canonical JSON, which files carry to tell what made them.
 
-    Of `run` only the seed counts: name, folder and threads may change within a run.
+    Of `run` only the seed counts: name, folder and threads may change within a run. Nor does
+    `layout.nulls`: null replicates may be added to a run and change nothing else.
     """
     tables = config_tables(config) | {"run": {"seed": config.run.seed}}
+    del tables["layout"]["nulls"]
     return json.dumps({name: tables[name] for name in sections}, sort_keys=True)
 
 

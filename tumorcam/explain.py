@@ -195,7 +195,7 @@ def read_run_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) 
     if not (
         np.array_equal(trained.genes, cohort.genes)
         and np.array_equal(trained.tumors, cohort.tumors)
-        and np.array_equal(trained.layout.pixel, cohort.layouts[wanted.replicate].pixel)
+        and np.array_equal(trained.layout.pixel, cohort.layout_of(wanted).pixel)
     ):
         msg = (
             f"{path} has other genes, tumors or pixels than the cohort; "

@@ -1,16 +1,21 @@
-"""From shards to tables: each band of genes is read whole, in canonical order, by one rank."""
+"""From shards to tables: bands of genes, then whole rankings; MPI ranks divide both."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from tumorcam import classification, ranks, shards, significance, store
+from tumorcam import bands, cluster, ranks, resampling, shards, significance, store
+from tumorcam.bands import STATISTICS, VIEWS, Samples
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
@@ -19,44 +24,28 @@ from tumorcam.ranks import Ranks
 from tumorcam.shards import Plan, Shard
 
 SECTIONS = ("run", "explain", "significance")
-VIEWS = ("own", "contrast")
-BAND = 256  # genes; fixed, so that no sum depends on the number of ranks
 TOP = 20  # genes of "decoys in the top 20"
-N_SHOWN = 5  # missing shards named in an error
-STATISTICS = ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value")
-REMEDY = "run jobs.explain"
+N_SHOWN = 5  # faulty shards whose fault an error tells
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Every replicate's held-out prediction, and how samples make patients.
-
-    `probability` (replicates, samples, tumors) float32; `kept` (kept samples,) int, ascending;
-    `patient` (kept samples,) int: tumor and patient as one code, ascending with the tumor;
-    `tumor_of_patient` (patients,) int; `zero_scale` counts the maps of each method that are zero.
-    """
-
-    probability: np.ndarray
-    kept: np.ndarray
-    patient: np.ndarray
-    tumor_of_patient: np.ndarray
-    zero_scale: dict[str, int]
-
-
-@dataclass(frozen=True)
-class BandStatistics:
-    """One band of one method and view.
-
-    `columns` maps each of STATISTICS to (tumors, band) float64; `model_scores` (models, tumors,
-    band) float64, NaN where the model's fold lacks the tumor.
-    """
-
-    columns: dict[str, np.ndarray]
-    model_scores: np.ndarray
-
-
-def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: Ranks) -> None:
+def reduce_run(
+    folder: Path,
+    cohort: Cohort,
+    plan: Plan,
+    config: Config,
+    world: Ranks,
+    *,
+    allow_partial: bool = False,
+) -> None:
     """Write saliency.h5 and significance.h5, unless they are there and made from these shards.
+
+    Each rank computes some bands of genes, one file a band, which a rerun does not compute again;
+    then it makes the tables of some rankings, which rank 0 writes.
+
+    Parameters
+    ----------
+    allow_partial : bool
+        Go on with the shards that are there; the tables name the missing ones.
 
     Raises
     ------
@@ -64,9 +53,13 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
         If shards are missing, damaged or foreign; the message names them and what makes them.
     """
     audited = world.broadcast(audit_shards(folder, plan, config) if world.is_root else None)
-    if audited.faults:
-        raise FileError(_fault_message(audited.faults, len(plan.shards)))
-    sources = {"cohort_digest": cohort.digest, "shards_digest": audited.digest}
+    if audited.faults and not (allow_partial and audited.present):
+        raise FileError(_fault_message(audited.faults, plan, folder))
+    sources = {
+        "cohort_digest": cohort.digest,
+        "shards_digest": audited.digest,
+        "missing_shards": json.dumps(list(audited.faults)),
+    }
     attributes = sources | {
         "config": config_json(config, SECTIONS),
         "methods": json.dumps(config.explain.methods),
@@ -78,35 +71,44 @@ def reduce_run(folder: Path, cohort: Cohort, plan: Plan, config: Config, world: 
     if world.broadcast(is_done):
         logger.info("the tables are there already")
         return
-    samples = read_samples(folder, cohort, plan, config)
-    starts = range(0, plan.n_genes + plan.n_decoys, BAND)
-    bands = [slice(start, min(start + BAND, plan.n_genes + plan.n_decoys)) for start in starts]
-    mine = range(world.rank, len(bands), world.size)
-    computed = {
-        i: reduce_band(folder, cohort, plan, config, samples, bands[i])
-        for i in progress(mine, "reduce", "bands", shown=world.is_root)
-    }
-    gathered = world.gather(computed)
-    if gathered is None:
-        return
-    write_virtual(virtual, folder, plan, config, sources)
-    with store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file:
-        _write_tables(file, cohort, config, samples, ranks.in_order(gathered))
+    if audited.faults and world.is_root:
+        logger.warning("going on without %d shards: all tables are partial", len(audited.faults))
+    present = audited.present
+    with threadpool_limits(config.run.threads_per_rank):  # on which bits of matrix products depend
+        samples = bands.read_samples(folder, cohort, present, config)
+        files = _write_bands(folder, cohort, present, config, samples, world, attributes)
+        world.barrier()
+        names = bands.ranking_names(config)
+        mine = progress(names[world.rank :: world.size], "reduce", "rankings", shown=world.is_root)
+        with _open_all(files) as opened:
+            made = {
+                names.index(name): _ranking(opened, name, cohort, samples, config) for name in mine
+            }
+            gathered = world.gather(made)
+            if gathered is None:
+                return
+            write_virtual(virtual, folder, plan, present, config, sources)
+            with store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file:
+                _write_shared(file, opened, cohort, samples)
+                for name, ranking in zip(names, ranks.in_order(gathered), strict=True):
+                    _write_ranking(file.create_group(name), ranking, samples)
+    shutil.rmtree(folder / "bands")
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What is wrong with the shards, one line each, and one digest over all of them."""
+    """What is wrong with shards, by their names; the others, and one digest over them."""
 
-    faults: list[str]
+    faults: dict[str, str]
+    present: list[Shard]
     digest: str
 
 
 def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
     """Check that every shard of the plan is whole and made by this run's models and settings."""
-    faults, digests = [], []
+    faults, present, digests = {}, [], []
     model_digests: dict[str, str] = {}
-    for shard in plan.shards:
+    for shard in plan.explain_tasks:
         name, path = shard.model.name, shards.shard_file(folder, shard)
         try:
             if name not in model_digests:
@@ -121,119 +123,30 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
                 "shard": shard.name,
                 "n_samples": shard.stop - shard.start,
             }
-            with store.open_file(path, shards.SHARD_TYPE, remedy=REMEDY) as file:
-                digests.append(str(file.attrs["digest"]))
-                differing = _differences(file, wanted)
-            if differing:
-                faults.append(f"{path} was made with {', '.join(differing)}; {REMEDY}")
+            with store.open_file(path, shards.SHARD_TYPE, remedy=bands.REMEDY) as file:
+                digest, differing = str(file.attrs["digest"]), _differences(file, wanted)
         except FileError as error:
-            faults.append(str(error))
-    return Audit(faults, store.text_digest("".join(digests)))
-
-
-def read_samples(folder: Path, cohort: Cohort, plan: Plan, config: Config) -> Samples:
-    """Predictions of all shards and the grouping of samples into patients."""
-    shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
-    probability = np.full(shape, np.nan, dtype=np.float32)
-    zero_scale = dict.fromkeys(config.explain.methods, 0)
-    for shard in plan.shards:
-        with _open(folder, shard) as file:
-            probability[shard.replicate, file["sample_index"][...]] = file["probability"][...]
-            for method in zero_scale:
-                zero_scale[method] += int((file[f"scale/{method}"][...] == 0).sum())
-    ensemble = classification.ensemble_probability(probability)
-    is_correct = ensemble.argmax(axis=1) == cohort.tumor
-    kept = np.flatnonzero(is_correct | (not config.significance.correct_only))
-    person = np.unique(cohort.patient, return_inverse=True)[1]
-    code = cohort.tumor * (person.max() + 1) + person
-    codes, patient = np.unique(code[kept], return_inverse=True)
-    return Samples(probability, kept, patient, codes // (person.max() + 1), zero_scale)
-
-
-def reduce_band(
-    folder: Path, cohort: Cohort, plan: Plan, config: Config, samples: Samples, band: slice
-) -> dict[str, BandStatistics | dict[str, np.ndarray]]:
-    """All statistics of one band of genes and decoys.
-
-    Returns
-    -------
-    dict
-        A BandStatistics for each "METHOD/VIEW", and the expression's own under "expression".
-    """
-    names = [f"{view}/{method}" for method in config.explain.methods for view in VIEWS]
-    shape = (len(cohort.layouts), len(cohort.sample), band.stop - band.start)
-    values = {name: np.zeros(shape, dtype=np.float16) for name in names}
-    for shard in plan.shards:
-        with _open(folder, shard) as file:
-            index = file["sample_index"][...]
-            for name in names:
-                values[name][shard.replicate, index] = file[name][:, band]
-    varies = np.zeros(shape[2], dtype=bool)
-    genes = slice(band.start, min(band.stop, plan.n_genes))
-    n_genes = max(0, genes.stop - genes.start)
-    varies[:n_genes] = cohort.variance[genes] > 0
-    result: dict[str, BandStatistics | dict[str, np.ndarray]] = {}
-    for name in names:
-        view, method = name.split("/")
-        result[f"{method}/{view}"] = band_statistics(
-            values[name], cohort, samples, varies, min_patients=config.significance.min_patients
-        )
-    if n_genes:
-        expression = cohort.gene_band(genes)
-        n_tumors = len(cohort.tumors)
-        result["expression"] = {
-            "expression_auroc": significance.expression_auroc(
-                expression, cohort.tumor, n_tumors=n_tumors
-            ),
-            "log2_fold_change": significance.log2_fold_change(
-                expression, cohort.tumor, n_tumors=n_tumors
-            ),
-        }
-    return result
-
-
-def band_statistics(
-    values: np.ndarray,
-    cohort: Cohort,
-    samples: Samples,
-    testable: np.ndarray,
-    *,
-    min_patients: int,
-) -> BandStatistics:
-    """Statistics of every tumor: averaged over replicates, then over the samples of a patient.
-
-    Parameters
-    ----------
-    values : (replicates, samples, band) float16
-        One method and view of all samples in canonical order.
-    testable : (band,) bool
-        Varying genes; decoys and constant genes get no p-value.
-    """
-    average = np.zeros(values.shape[1:])
-    for replicate in values:  # one after the other: the order of the sum is fixed
-        average += replicate
-    average /= len(values)
-    patients = significance.patient_means(average[samples.kept], samples.patient)
-    tumors = range(len(cohort.tumors))
-    per_tumor = [
-        significance.tumor_statistics(
-            patients[samples.tumor_of_patient == tumor], testable, min_patients=min_patients
-        )
-        for tumor in tumors
-    ]
-    columns = {name: np.stack([getattr(one, name) for one in per_tumor]) for name in STATISTICS}
-    scores = [
-        _model_scores(replicate, cohort.fold == fold, samples, len(tumors))
-        for replicate in values
-        for fold in range(cohort.n_folds)
-    ]
-    return BandStatistics(columns, np.stack(scores))
+            faults[shard.name] = str(error)
+            continue
+        if differing:
+            faults[shard.name] = f"{path} was made with {', '.join(differing)}; {bands.REMEDY}"
+        else:
+            present.append(shard)
+            digests.append(digest)
+    return Audit(faults, present, store.text_digest("".join(digests)))
 
 
 def write_virtual(
-    path: Path, folder: Path, plan: Plan, config: Config, sources: Mapping[str, str]
+    path: Path,
+    folder: Path,
+    plan: Plan,
+    present: Sequence[Shard],
+    config: Config,
+    sources: Mapping[str, str],
 ) -> None:
-    """Write saliency.h5: every shard's values behind one dataset a method and view.
+    """Write saliency.h5: the replicates' shards' values behind one dataset a method and view.
+
+    Rows of missing shards are left out; those at the end stay 0, and their `sample_index` is -1.
 
     Parameters
     ----------
@@ -242,104 +155,27 @@ def write_virtual(
     """
     n_replicates = 1 + max(shard.replicate for shard in plan.shards)
     shape = (n_replicates, plan.n_samples, plan.n_genes + plan.n_decoys)
-    order = np.empty(shape[:2], dtype=np.int32)
+    order = np.full(shape[:2], -1, dtype=np.int32)
     layouts = {
         f"{view}/{method}": h5py.VirtualLayout(shape, np.float16)
         for method in config.explain.methods
         for view in VIEWS
     }
     filled = np.zeros(n_replicates, dtype=int)
-    for shard in plan.shards:
+    for shard in (one for one in present if not one.null):
         start, n = int(filled[shard.replicate]), shard.stop - shard.start
         rows = slice(start, start + n)
         name = str(shards.shard_file(folder, shard).relative_to(folder))
         for dataset, layout in layouts.items():
             source = h5py.VirtualSource(name, dataset, (n, shape[2]), np.float16)
             layout[shard.replicate, rows] = source
-        with _open(folder, shard) as file:
+        with bands.open_shard(folder, shard) as file:
             order[shard.replicate, rows] = file["sample_index"][...]
         filled[shard.replicate] += n
     with store.create_file(path, shards.SALIENCY_TYPE, sources) as file:
         store.write_dataset(file, "sample_index", order)
         for dataset, layout in layouts.items():
             file.create_virtual_dataset(dataset, layout)
-
-
-def _model_scores(
-    values: np.ndarray, in_fold: np.ndarray, samples: Samples, n_tumors: int
-) -> np.ndarray:
-    """(tumors, band): one model's mean over the patients that it held out."""
-    chosen = in_fold[samples.kept]
-    codes, patient = np.unique(samples.patient[chosen], return_inverse=True)
-    means = significance.patient_means(values[samples.kept[chosen]].astype(np.float64), patient)
-    present, tumor = np.unique(samples.tumor_of_patient[codes], return_inverse=True)
-    scores = np.full((n_tumors, values.shape[1]), np.nan)
-    scores[present] = significance.patient_means(means, tumor)
-    return scores
-
-
-def _write_tables(
-    file: h5py.File, cohort: Cohort, config: Config, samples: Samples, bands: Sequence[dict]
-) -> None:
-    ensemble = classification.ensemble_probability(samples.probability)
-    recall = classification.score_classifier(ensemble, cohort.tumor).recall
-    store.write_dataset(file, "tumors", cohort.tumors)
-    store.write_dataset(file, "genes", cohort.genes)
-    store.write_dataset(file, "decoy_gene", cohort.decoy_gene)
-    n_patients = np.bincount(samples.tumor_of_patient, minlength=len(cohort.tumors))
-    store.write_dataset(file, "n", n_patients)
-    store.write_dataset(file, "classification/probability", samples.probability)
-    store.write_dataset(file, "classification/recall", recall)
-    for name in ("expression_auroc", "log2_fold_change"):
-        parts = [band["expression"][name] for band in bands if "expression" in band]
-        store.write_dataset(file, name, np.hstack(parts))
-    for method in config.explain.methods:
-        for view in VIEWS:
-            group = file.create_group(f"{method}/{view}")
-            group.attrs["zero_scale_samples"] = samples.zero_scale[method]
-            _write_ranking(group, [band[group.name[1:]] for band in bands], cohort, recall, config)
-
-
-def _write_ranking(
-    group: h5py.Group,
-    bands: Sequence[BandStatistics],
-    cohort: Cohort,
-    recall: np.ndarray,
-    config: Config,
-) -> None:
-    n_genes = len(cohort.genes)
-    merged = {name: np.hstack([band.columns[name] for band in bands]) for name in STATISTICS}
-    columns = {name: values[:, :n_genes] for name, values in merged.items()}
-    decoy_score = merged["score"][:, n_genes:]
-    models = np.concatenate([band.model_scores for band in bands], axis=2)[:, :, :n_genes]
-    columns["q_value"] = significance.benjamini_hochberg(columns["p_value"])
-    columns["q_decoy"] = significance.decoy_q_values(columns["score"], decoy_score)
-    k = significance.top_k(n_genes)
-    columns["replication"] = significance.replication(models, k=k)
-    columns["rank"] = significance.rank_genes(columns["score"])
-    columns["evidence"] = significance.grade_evidence(
-        columns["q_decoy"],
-        columns["q_value"],
-        columns["replication"],
-        columns["rank"],
-        recall,
-        settings=config.significance,
-    )
-    for name, values in columns.items():
-        store.write_dataset(group, name, values)
-    for name in ("score", "sd", "positive"):
-        store.write_dataset(group, f"decoys/{name}", merged[name][:, n_genes:])
-    top = significance.decoys_in_top(columns["score"], decoy_score, k=TOP)
-    store.write_dataset(group, f"decoys_in_top_{TOP}", top)
-    curve = significance.decoy_curve(columns["score"], decoy_score)
-    store.write_table(group.create_group("decoy_curve"), curve)
-    resolution = significance.smallest_q_decoy(
-        columns["score"], decoy_score, level=config.significance.q_decoy
-    )
-    for name, value in dataclasses.asdict(resolution).items():
-        group.attrs[name] = value
-    n_learned = int((columns["evidence"] == "learned").sum())
-    logger.info("%s: %d (tumor, gene) pairs learned", group.name[1:], n_learned)
 
 
 def _differences(file: h5py.File, wanted: Mapping[str, Any]) -> list[str]:
@@ -350,11 +186,171 @@ def _differences(file: h5py.File, wanted: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def _fault_message(faults: Sequence[str], n_shards: int) -> str:
-    shown = "\n".join(f"  {fault}" for fault in faults[:N_SHOWN])
-    more = f"\n  and {len(faults) - N_SHOWN} more" if len(faults) > N_SHOWN else ""
-    return f"{len(faults)} of {n_shards} shards are not ready:\n{shown}{more}"
+def _fault_message(faults: Mapping[str, str], plan: Plan, folder: Path) -> str:
+    """The first faults in full, then every name, as ranges of blocks, and the way out."""
+    lines = [f"{len(faults)} of {len(plan.explain_tasks)} shards are not ready:"]
+    lines += [f"  {fault}" for fault in list(faults.values())[:N_SHOWN]]
+    blocks: dict[str, list[int]] = {}
+    for shard in plan.explain_tasks:
+        if shard.name in faults:
+            blocks.setdefault(shard.model.name, []).append(shard.block)
+    lines += [f"blocks of {name}: {cluster.array_text(of)}" for name, of in blocks.items()]
+    config = shlex.quote(str(folder / "config.toml"))
+    lines += [
+        f"make them with: python -m jobs.explain {config}, or sbatch slurm/explain.sh {config}",
+        "or go on without them: --allow-partial",
+    ]
+    return "\n".join(lines)
 
 
-def _open(folder: Path, shard: Shard) -> "h5py.File":
-    return store.open_file(shards.shard_file(folder, shard), shards.SHARD_TYPE, remedy=REMEDY)
+def _write_bands(
+    folder: Path,
+    cohort: Cohort,
+    present: Sequence[Shard],
+    config: Config,
+    samples: Samples,
+    world: Ranks,
+    attributes: Mapping[str, str],
+) -> list[Path]:
+    """Write this rank's share of the bands, but for those that are there; the paths of all."""
+    n_features = len(cohort.genes) + len(cohort.decoy_gene)
+    starts = range(0, n_features, bands.BAND)
+    files = [folder / "bands" / f"b{i:04d}.h5" for i in range(len(starts))]
+    mine = list(zip(files, starts, strict=True))[world.rank :: world.size]
+    for path, start in progress(mine, "reduce", "bands", shown=world.is_root):
+        band = slice(start, min(start + bands.BAND, n_features))
+        if not store.is_whole(path, shards.BAND_TYPE, attributes):
+            bands.write_band(path, attributes, folder, cohort, present, config, samples, band)
+    return files
+
+
+@contextlib.contextmanager
+def _open_all(paths: Sequence[Path]) -> Iterator[list[h5py.File]]:
+    with contextlib.ExitStack() as stack:
+        opened = [
+            store.open_file(path, shards.BAND_TYPE, remedy="run jobs.reduce") for path in paths
+        ]
+        yield [stack.enter_context(file) for file in opened]
+
+
+def _ranking(
+    files: Sequence[h5py.File], name: str, cohort: Cohort, samples: Samples, config: Config
+) -> dict[str, Any]:
+    """All datasets of one method and view, by name, with its decoy curve and attributes."""
+    n_genes, n_tumors = len(cohort.genes), len(cohort.tumors)
+    both = {key: bands.read_column(files, f"{name}/{key}") for key in STATISTICS}
+    models = bands.read_column(files, f"{name}/model_score")
+    found = {key: values[:, :n_genes] for key, values in both.items()}
+    score, decoy_score = found["score"], both["score"][:, n_genes:]
+    k = significance.top_k(n_genes)
+    found["q_value"] = significance.benjamini_hochberg(found["p_value"])
+    found["q_decoy"] = significance.decoy_q_values(score, decoy_score)
+    found["replication"] = significance.replication(
+        models[..., :n_genes].reshape(-1, *score.shape), k=k
+    )
+    found["rank"] = significance.rank_genes(score)
+    found["p_fwer"] = np.full(score.shape, np.nan)
+    found["rank_low"], found["rank_high"] = np.full((2, *score.shape), np.nan)
+    for tumor in range(n_tumors):
+        if samples.n_patients[:, tumor].sum() < config.significance.min_patients:
+            continue
+        flips = bands.read_flips(files, f"{name}/flips/{tumor}")
+        found["p_fwer"][tumor, cohort.variance > 0] = resampling.step_down_p_values(flips)
+        means = bands.read_column(files, f"{name}/bootstrap", tumor)[:, :n_genes]
+        found["rank_low"][tumor], found["rank_high"][tumor] = resampling.rank_intervals(means)
+    nulls = _null_runs(files, name, cohort, samples, config)
+    found["p_null"] = resampling.null_p_values(score, nulls["nulls/score"])
+    found["evidence"] = significance.grade_evidence(
+        found["q_decoy"], found["q_value"], found["replication"], found["rank"],
+        samples.recall,
+        settings=config.significance,
+    )  # fmt: skip
+    found |= {f"decoys/{key}": both[key][:, n_genes:] for key in ("score", "sd", "positive")}
+    found[f"decoys_in_top_{TOP}"] = significance.decoys_in_top(score, decoy_score, k=TOP)
+    found["replicate_score"] = _over_folds(models, samples.n_patients)
+    found["fold_score"] = _known_mean(models)
+    resolution = significance.smallest_q_decoy(
+        score, decoy_score, level=config.significance.q_decoy
+    )
+    return (
+        found
+        | nulls
+        | {
+            "decoy_curve": significance.decoy_curve(score, decoy_score),
+            "attributes": dataclasses.asdict(resolution),
+        }
+    )
+
+
+def _null_runs(
+    files: Sequence[h5py.File], name: str, cohort: Cohort, samples: Samples, config: Config
+) -> dict[str, np.ndarray]:
+    """Scores of each null replicate, and how many pairs it would grade learned at full recall."""
+    n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
+    if f"{name}/null_model_score" not in files[0]:
+        empty = {"score": n_genes, "decoy_score": n_decoys}
+        found = {f"nulls/{key}": np.empty((0, n_tumors, n)) for key, n in empty.items()}
+        return found | {"nulls/learned": np.empty(0, dtype=int)}
+    models = bands.read_column(files, f"{name}/null_model_score")
+    p_value = bands.read_column(files, f"{name}/null_p_value")[..., :n_genes]
+    scores = _over_folds(models, samples.n_patients)
+    score, decoy_score = scores[..., :n_genes], scores[..., n_genes:]
+    k = significance.top_k(n_genes)
+    learned = [
+        significance.grade_evidence(
+            significance.decoy_q_values(score[i], decoy_score[i]),
+            significance.benjamini_hochberg(p_value[i]),
+            significance.replication(models[i][..., :n_genes], k=k),
+            significance.rank_genes(score[i]),
+            np.ones(n_tumors),
+            settings=config.significance,
+        )
+        == "learned"
+        for i in range(len(score))
+    ]
+    return {
+        "nulls/score": score,
+        "nulls/decoy_score": decoy_score,
+        "nulls/learned": np.array([one.sum() for one in learned]),
+    }
+
+
+def _over_folds(models: np.ndarray, n_patients: np.ndarray) -> np.ndarray:
+    """Scores (..., tumors, genes) over all patients, of (..., folds, tumors, genes) by fold."""
+    weights = np.where(np.isnan(models), 0, n_patients[..., np.newaxis])
+    total = weights.sum(axis=-3)
+    return (np.nan_to_num(models) * weights).sum(axis=-3) / np.where(total > 0, total, np.nan)
+
+
+def _known_mean(models: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where all is."""
+    n_known = (~np.isnan(models)).sum(axis=0)
+    return np.nan_to_num(models).sum(axis=0) / np.where(n_known > 0, n_known, np.nan)
+
+
+def _write_shared(
+    file: h5py.File, files: Sequence[h5py.File], cohort: Cohort, samples: Samples
+) -> None:
+    """What does not depend on the method and view."""
+    store.write_dataset(file, "tumors", cohort.tumors)
+    store.write_dataset(file, "genes", cohort.genes)
+    store.write_dataset(file, "decoy_gene", cohort.decoy_gene)
+    store.write_dataset(file, "n", samples.n_patients.sum(axis=0))
+    store.write_dataset(file, "classification/probability", samples.probability)
+    store.write_dataset(file, "classification/recall", samples.recall)
+    for name in ("expression_auroc", "log2_fold_change"):
+        store.write_dataset(file, name, bands.read_column(files, name))
+
+
+def _write_ranking(group: h5py.Group, ranking: Mapping[str, Any], samples: Samples) -> None:
+    for name, values in ranking.items():
+        if isinstance(values, np.ndarray):
+            store.write_dataset(group, name, values)
+    store.write_table(group.create_group("decoy_curve"), ranking["decoy_curve"])
+    attributes = ranking["attributes"] | {
+        "zero_scale_samples": samples.zero_scale[group.name.split("/")[1]]
+    }
+    for name, value in attributes.items():
+        group.attrs[name] = value
+    n_learned = int((ranking["evidence"] == "learned").sum())
+    logger.info("%s: %d (tumor, gene) pairs learned", group.name[1:], n_learned)

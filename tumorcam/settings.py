@@ -114,10 +114,20 @@ class LayoutSettings:
     """`[layout]`: where genes and decoys stand on the image."""
 
     kind: str = setting(
-        "random", "map from gene to pixel", choices=("random", "variance", "coexpression")
+        "random",
+        "map from gene to pixel",
+        choices=("random", "variance", "coexpression", "chromosome"),
+    )
+    annotation: str = setting(
+        "",
+        'gene annotation table (TSV/CSV, plain or .gz) for layout.kind = "chromosome": columns '
+        "with gene IDs as in the matrix, chromosome and start",
     )
     spacing: int = setting(1, "from gene to gene; 2: a gene a pooling window", unit="pixels", low=1)
     replicates: int = setting(8, "layout replicates, each with its own networks", low=1)
+    nulls: int = setting(
+        0, "null replicates, trained on permuted labels; may be added later", low=0
+    )
     decoys: str = setting(
         "auto", "decoys: auto (max(0.1, 2/tumors) of the genes), a share such as 0.3, or none"
     )

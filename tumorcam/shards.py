@@ -17,6 +17,7 @@ ENCODING_TYPE = "tumorcam-plan"
 MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written by train
 SHARD_TYPE = "tumorcam-shard"  # by explain
 SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
+BAND_TYPE = "tumorcam-band"  # by reduce, while it works
 BASELINES = "baselines"  # the last element of the train array
 BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 
@@ -25,15 +26,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Model:
-    """One network of the run: a layout replicate and its held-out fold."""
+    """One network: a replicate and its held-out fold; `null`: it learned permuted labels."""
 
     replicate: int
     fold: int
+    null: bool = False
 
     @property
     def name(self) -> str:
-        """Such as r00-f00."""
-        return f"r{self.replicate:02d}-f{self.fold:02d}"
+        """Such as r00-f00, or n00-f00 of a null replicate."""
+        return f"{'n' if self.null else 'r'}{self.replicate:02d}-f{self.fold:02d}"
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,12 @@ class Shard:
     block: int
     start: int
     stop: int
+    null: bool = False
 
     @property
     def model(self) -> Model:
         """The model that never saw these samples' patients."""
-        return Model(self.replicate, self.fold)
+        return Model(self.replicate, self.fold, self.null)
 
     @property
     def name(self) -> str:
@@ -59,7 +62,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run is to make; `shards` in the order of saliency.h5."""
+    """Everything that a run is to make; `shards` in the order of saliency.h5.
+
+    `models` and `shards` are those of the replicates; `nulls` null replicates come on top.
+    """
 
     cohort_digest: str
     n_samples: int
@@ -68,11 +74,34 @@ class Plan:
     side: int
     models: tuple[Model, ...]
     shards: tuple[Shard, ...]
+    nulls: int = 0
+
+    @property
+    def null_models(self) -> tuple[Model, ...]:
+        """The models whose training labels are permuted."""
+        folds = [model.fold for model in self.models if model.replicate == 0]
+        return tuple(Model(k, fold, null=True) for k in range(self.nulls) for fold in folds)
+
+    @property
+    def null_shards(self) -> tuple[Shard, ...]:
+        """The null models' shards: of all samples, each by a model that held it out."""
+        first = [shard for shard in self.shards if shard.replicate == 0]
+        return tuple(
+            dataclasses.replace(shard, replicate=k, null=True)
+            for k in range(self.nulls)
+            for shard in first
+        )
+
+    @property
+    def explain_tasks(self) -> list[Shard]:
+        """All shards: the replicates', then the null replicates'."""
+        return [*self.shards, *self.null_shards]
 
     @property
     def train_tasks(self) -> list[str]:
-        """Names of what the train array's elements make: the models, then the baselines."""
-        return [*(model.name for model in self.models), BASELINES]
+        """Names of what the train array's elements make: models, baselines, null models."""
+        models, nulls = ([one.name for one in group] for group in (self.models, self.null_models))
+        return [*models, BASELINES, *nulls]
 
 
 def make_plan(
@@ -84,6 +113,7 @@ def make_plan(
     n_decoys: int,
     replicates: int,
     block: int,
+    nulls: int = 0,
 ) -> Plan:
     """The plan of a cohort.
 
@@ -108,6 +138,7 @@ def make_plan(
             for r, f in pairs
             for index, start in enumerate(range(0, int(sizes[f]), block))
         ),
+        nulls=nulls,
     )
 
 
@@ -118,8 +149,8 @@ def write_plan(path: Path, plan: Plan) -> None:
     )
 
 
-def read_plan(path: Path) -> Plan:
-    """The plan that prepare wrote.
+def read_plan(path: Path, nulls: int = 0) -> Plan:
+    """The plan that prepare wrote, with so many null replicates: they may be added at any time.
 
     Raises
     ------
@@ -132,7 +163,7 @@ def read_plan(path: Path) -> Plan:
             raise KeyError(ENCODING_TYPE)
         models = tuple(Model(**model) for model in fields.pop("models"))
         shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
-        return Plan(models=models, shards=shards, **fields)
+        return Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path} is no readable plan ({error}); run jobs.prepare"
         raise FileError(msg) from error

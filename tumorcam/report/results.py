@@ -29,7 +29,8 @@ METHOD_NAMES = {
 }
 STATISTICS = (
     "score", "sd", "effect", "positive", "positive_low", "positive_high",
-    "p_value", "q_value", "q_decoy", "replication", "rank",
+    "p_value", "q_value", "p_fwer", "q_decoy", "replication", "rank", "rank_low", "rank_high",
+    "p_null",
 )  # fmt: skip
 DECOY_STATISTICS = ("score", "sd", "positive")
 
@@ -182,7 +183,7 @@ def read_run(config: Config) -> Run:
     """
     folder = config.folder
     cohort = read_cohort(folder / "cohort.h5", config)
-    plan = shards.read_plan(folder / "plan.json")
+    plan = shards.read_plan(folder / "plan.json", config.layout.nulls)
     results = read_results(folder / "significance.h5", cohort)
     for name, wanted, there in (
         ("method", config.report.method, results.methods),

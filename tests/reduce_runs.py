@@ -1,0 +1,30 @@
+"""What the tests of reduce share: its tables' digest, and reduce on MPI ranks."""
+
+import subprocess
+import sys
+
+from tumorcam import processes, shards, store
+from tumorcam.config import Config
+from tumorcam.shards import Shard
+
+
+def toml(config: Config) -> str:
+    """The config file of a run, as a job's argument."""
+    return str(config.folder / "config.toml")
+
+
+def tables_digest(config: Config) -> str:
+    """Of significance.h5, which must be whole."""
+    path = config.folder / "significance.h5"
+    store.verify_file(path)
+    return store.stored_digest(path, shards.SIGNIFICANCE_TYPE, remedy="")
+
+
+def shards_of(config: Config) -> tuple[Shard, ...]:
+    return shards.read_plan(config.folder / "plan.json").shards
+
+
+def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProcess[str]":
+    words = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", "-m"]
+    command = [*words, "jobs.reduce", toml(config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
