@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from benchmarks.drawn_run import prepare_drawn
 from tumorcam import cluster, explain, model, processes, shards, store
-from tumorcam.cohort import Cohort, Selection, read_cohort, write_cohort
-from tumorcam.config import Config, config_from_tables, config_toml
+from tumorcam.cohort import Cohort, read_cohort
+from tumorcam.config import Config, config_from_tables
 from tumorcam.images import Scaler, place_genes
 
 SIDE, N_TUMORS = 107, 22
@@ -51,7 +51,6 @@ def main() -> None:
 
 def make_run(folder: Path, n_samples: int, side: int) -> Config:
     """A run with a cohort, a plan and untrained networks, ready to explain."""
-    rng = np.random.default_rng(0)
     config = config_from_tables(
         {
             "run": {"folder": str(folder), "threads_per_rank": THREADS},
@@ -60,31 +59,9 @@ def make_run(folder: Path, n_samples: int, side: int) -> Config:
         },
         source="benchmark",
     )
-    samples = pd.DataFrame({"sample": [f"S{i:06d}" for i in range(n_samples)]})
-    samples["patient"] = samples["sample"]
-    samples["tumor"] = [f"T{i % N_TUMORS:02d}" for i in range(n_samples)]
-    samples["sample_type"], samples["source"] = "01", "drawn"
-    expression = rng.normal(5, 2, (n_samples, side**2)).astype(np.float32)
-    genes = np.array([f"G{i:05d}" for i in range(side**2)])
-    dropped = pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str)
-    variance = expression[:200].var(axis=0).astype(np.float64)
-    selection = Selection(expression, samples, genes, variance, dropped)
-    folder.mkdir(parents=True)
-    write_cohort(folder / "cohort.h5", selection, config, "drawn")
-    cohort = read_cohort(folder / "cohort.h5", config)
-    plan = shards.make_plan(
-        cohort.digest,
-        cohort.fold,
-        side=side,
-        n_genes=side**2,
-        n_decoys=0,
-        replicates=1,
-        block=config.explain.block,
-    )
-    shards.write_plan(folder / "plan.json", plan)
+    cohort, plan = prepare_drawn(config, n_samples, side**2, N_TUMORS)
     for one in plan.models:
-        write_model(one, cohort, config, expression[:64])
-    (folder / "config.toml").write_text(config_toml(config), encoding="utf-8")
+        write_model(one, cohort, config, cohort.expression(slice(64)))
     return config
 
 

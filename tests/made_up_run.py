@@ -137,6 +137,7 @@ def write_significance(
     attributes = {
         "cohort_digest": made.digest,
         "config": "{}",
+        "missing_shards": "[]",
         "methods": json.dumps(config.explain.methods),
         "views": json.dumps(VIEWS),
     }

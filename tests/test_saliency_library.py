@@ -64,11 +64,33 @@ def test_each_method_is_a_call_of_the_library(name):
     call = getattr(tumorcam, name)
     every = call(network, images)
     assert every.shape == (3, 3, 7, 7) and every.dtype == np.float32
+    if name == "guided_grad_cam_shared":  # its coarse map is that of all targets of the call
+        return
     some = call(network, images, np.array([[0, 2], [1, 1], [2, 0]]))
     np.testing.assert_array_equal(some[0], every[0, [0, 2]])
     np.testing.assert_array_equal(call(network, images, [0, 1, 2]), every[[0, 1, 2], [0, 1, 2]])
     with pytest.raises(ModelError, match=r"targets are \(2,\) for 3 images"):
         call(network, images, [0, 1])
+
+
+def test_guided_variants_are_made_of_the_others():
+    rng = np.random.default_rng(11)
+    network = fill(relu_network(9, 9, filters=(3, 2)), lambda size: rng.normal(0, 0.5, size))
+    images = rng.normal(size=(4, 9, 9, 1)).astype(np.float32)
+    targets = np.array([[0, 2], [1, 2], [2, 0], [0, 1]])
+    layer = next(one.name for one in network.layers if isinstance(one, keras.layers.Conv2D))
+    guided = tumorcam.guided_backprop(network, images, targets)
+    plain = tumorcam.gradient(network, images, targets)
+    assert (guided < 0).any() and ((guided > 0) & (plain < 0)).any()
+    wanted = np.sign(guided) * np.sqrt(np.abs(guided) * np.maximum(plain, 0))
+    assert distance(tumorcam.guided_gradient(network, images, targets), wanted) <= 1e-6
+    for options in ({}, {"layer": layer}):
+        coarse = tumorcam.grad_cam(network, images, targets, **options)
+        wanted = coarse.mean(axis=1, keepdims=True) * guided
+        found = tumorcam.guided_grad_cam_shared(network, images, targets, **options)
+        assert distance(found, wanted) <= 1e-6
+    alone = tumorcam.guided_grad_cam_shared(network, images, [0, 1, 2, 0])
+    np.testing.assert_array_equal(alone, tumorcam.guided_grad_cam(network, images, [0, 1, 2, 0]))
 
 
 def test_the_example_of_the_library_works():

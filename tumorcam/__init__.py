@@ -22,6 +22,8 @@ LIBRARY = {  # functions of the library and their modules, imported when first a
             "gradient_x_input",
             "integrated_gradients",
             "smooth_grad",
+            "guided_gradient",
+            "guided_grad_cam_shared",
         ),
         "tumorcam.saliency",
     ),

@@ -108,9 +108,9 @@ def gene_places(path: Path, genes: np.ndarray) -> pd.DataFrame:
     table = _read(path)
     id_columns = _known(table, ID_COLUMNS, "gene ID", path)
     places = _places(table, path)
-    ids = {name: _plain_ids(table.loc[places.index, name]) for name in id_columns}
+    ids = {name: plain_ids(table.loc[places.index, name]) for name in id_columns}
     parts = pd.Series(genes).str.split("|")  # one where there is no bar
-    spellings = [_plain_ids(parts.str[0]), _plain_ids(parts.str[-1])]
+    spellings = [plain_ids(parts.str[0]), plain_ids(parts.str[-1])]
     matches = [(spelled, name) for spelled in spellings for name in id_columns]
     spelled, name = max(matches, key=lambda match: match[0].isin(ids[match[1]]).sum())
     n_found = int(spelled.isin(ids[name]).sum())
@@ -174,7 +174,7 @@ def _plain_chromosomes(column: pd.Series) -> pd.Series:
     return column.str.strip().str.upper().str.removeprefix("CHR").replace("M", "MT")
 
 
-def _plain_ids(column: pd.Series) -> pd.Series:
+def plain_ids(column: pd.Series) -> pd.Series:
     """IDs as all tables spell them: no version of Ensembl's, no .0 that a spreadsheet adds."""
     plain = column.str.strip().str.replace(r"^(ENS[A-Z]*\d+)\.\d+", r"\1", regex=True)
     return plain.str.replace(r"^(\d+)\.0$", r"\1", regex=True)

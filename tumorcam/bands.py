@@ -145,9 +145,8 @@ def band_statistics(
     samples.
     """
     width, min_patients = band.stop - band.start, config.significance.min_patients
-    testable = np.zeros(width, dtype=bool)
-    varies = cohort.variance[band] > 0
-    testable[: len(varies)] = varies  # decoys are not tested
+    is_gene = np.arange(band.start, band.stop) < len(cohort.genes)
+    testable = np.append(cohort.variance, cohort.variance[cohort.decoy_gene])[band] > 0
     total = {name: np.zeros((len(cohort.sample), width)) for name in names}
     keys = ("model_score", "null_model_score", "null_p_value")
     parts: dict[str, dict[str, list[np.ndarray]]] = {n: {k: [] for k in keys} for n in names}
@@ -169,7 +168,7 @@ def band_statistics(
         found = _by_tumor(patients, cohort, samples, testable, min_patients)
         columns = {key: np.stack([getattr(one, key) for one in found]) for key in STATISTICS}
         columns |= {key: np.stack(arrays) for key, arrays in part.items() if arrays}
-        bootstraps, flips = _resample(patients[0], cohort, samples, testable, config)
+        bootstraps, flips = _resample(patients[0], cohort, samples, testable & is_gene, config)
         yield name, BandStatistics(columns | {"bootstrap": bootstraps}, flips)
 
 

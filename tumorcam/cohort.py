@@ -80,6 +80,17 @@ class Cohort:
                 [file["expression"][rows[0] : rows[-1] + 1][rows - rows[0]] for rows in groups]
             )
 
+    def some_genes(self, genes: np.ndarray) -> np.ndarray:
+        """(samples, some genes) float32 of all samples; ascending indices."""
+        with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:
+            parts = [
+                file["expression"][:, i : i + CHUNK_GENES][:, band - i]
+                for i in range(0, len(self.genes), CHUNK_GENES)
+                for band in [genes[(genes >= i) & (genes < i + CHUNK_GENES)]]
+                if len(band)
+            ]
+        return np.concatenate(parts, axis=1)
+
     def gene_band(self, genes: slice) -> np.ndarray:
         """(samples, band) float32 of all samples and some neighbouring genes."""
         with store.open_file(self.path, ENCODING_TYPE, remedy=REMEDY) as file:

@@ -39,6 +39,12 @@ def column_sums(values: np.ndarray) -> np.ndarray:
     return sums[: values.shape[1]]
 
 
+def known_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where all is."""
+    n_known = (~np.isnan(values)).sum(axis=0)
+    return np.asarray(np.nan_to_num(values).sum(axis=0) / np.where(n_known > 0, n_known, np.nan))
+
+
 def midranks(values: np.ndarray) -> np.ndarray:
     """(rows, columns) float64: each value's rank in its row from 1 up, the mean rank for ties.
 

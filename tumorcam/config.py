@@ -17,6 +17,7 @@ from tumorcam.errors import ConfigError
 from tumorcam.settings import (
     CohortSettings,
     ExplainSettings,
+    FaithfulnessSettings,
     InputSettings,
     LayoutSettings,
     ModelSettings,
@@ -42,6 +43,7 @@ class Config:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     explain: ExplainSettings = field(default_factory=ExplainSettings)
     significance: SignificanceSettings = field(default_factory=SignificanceSettings)
+    faithfulness: FaithfulnessSettings = field(default_factory=FaithfulnessSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     synthesize: SynthesizeSettings = field(default_factory=SynthesizeSettings)
 

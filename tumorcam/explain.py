@@ -11,7 +11,7 @@ import numpy as np
 
 from tumorcam import devices, model, shards, store
 from tumorcam.cohort import Cohort
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.errors import ConfigError, ModelError, ShardError
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
@@ -110,19 +110,6 @@ def medians(values: np.ndarray) -> np.ndarray:
     return (lower + upper) / 2
 
 
-def shard_attributes(
-    config: Config, cohort_digest: str, model_digest: str, shard: Shard
-) -> dict[str, str | int]:
-    """Root attributes by which a finished shard is known to be the wanted one."""
-    return {
-        "cohort_digest": cohort_digest,
-        "model_digest": model_digest,
-        "config": config_json(config, ("explain",)),
-        "shard": shard.name,
-        "n_samples": shard.stop - shard.start,
-    }
-
-
 def explain_shards(
     folder: Path,
     cohort: Cohort,
@@ -169,7 +156,7 @@ def explain_shards(
                 writing.add(batch_columns, path, maps, trained.layout, config)
                 for maps in explain_samples(samples, trained, explainer)
             ]
-            attributes = shard_attributes(config, cohort.digest, trained.digest, shard)
+            attributes = shards.shard_attributes(config, cohort.digest, trained.digest, shard)
             writing.add(write_shard, path, attributes, samples, parts, config)
     return len(missing)
 
@@ -178,7 +165,7 @@ def _is_finished(folder: Path, cohort: Cohort, shard: Shard, config: Config) -> 
     digest = store.stored_digest(
         shards.model_file(folder, shard.model), shards.MODEL_TYPE, remedy=model.REMEDY
     )
-    attributes = shard_attributes(config, cohort.digest, digest, shard)
+    attributes = shards.shard_attributes(config, cohort.digest, digest, shard)
     return store.is_whole(shards.shard_file(folder, shard), shards.SHARD_TYPE, attributes)
 
 
@@ -231,6 +218,7 @@ def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Expl
     return Explainer(
         trained.network,
         methods=config.explain.methods,
+        layer=config.explain.cam_layer or None,
         batch_size=batch_size,
         precision=config.explain.precision,
     )

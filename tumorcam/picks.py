@@ -129,8 +129,15 @@ def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: M
     trained = explain.read_run_model(config.folder, cohort, wanted, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
     pictures = trained.images(expression)
-    explainer = Explainer(trained.network, methods=(question.method,), batch_size=1)
-    maps = explainer(pictures, np.array([[question.target]]))
+    explainer = Explainer(
+        trained.network,
+        methods=(question.method,),
+        layer=config.explain.cam_layer or None,
+        batch_size=1,
+    )
+    sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
+    rivals = explain.rival_tumors(sample, question.target, tumors, config.explain.rivals)
+    maps = explainer(pictures, np.array([[question.target, *rivals]]))  # some share a coarse map
     return SampleMap(
         model=wanted.name,
         layout=trained.layout,

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tumorcam import bands, cluster, ranks, resampling, shards, significance, store
+from tumorcam import bands, cluster, resampling, shards, significance, store
 from tumorcam.bands import STATISTICS, VIEWS, Samples
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config, changed_settings, config_json
@@ -79,19 +79,24 @@ def reduce_run(
         files = _write_bands(folder, cohort, present, config, samples, world, attributes)
         world.barrier()
         names = bands.ranking_names(config)
-        mine = progress(names[world.rank :: world.size], "reduce", "rankings", shown=world.is_root)
+        parts = [folder / "bands" / f"{name.replace('/', '-')}.h5" for name in names]
+        mine = list(zip(names, parts, strict=True))[world.rank :: world.size]
         with _open_all(files) as opened:
-            made = {
-                names.index(name): _ranking(opened, name, cohort, samples, config) for name in mine
-            }
-            gathered = world.gather(made)
-            if gathered is None:
-                return
-            write_virtual(virtual, folder, plan, present, config, sources)
-            with store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file:
-                _write_shared(file, opened, cohort, samples)
-                for name, ranking in zip(names, ranks.in_order(gathered), strict=True):
+            for name, part in progress(mine, "reduce", "rankings", shown=world.is_root):
+                ranking = _ranking(opened, name, cohort, samples, config)
+                with store.create_file(part, shards.BAND_TYPE, attributes) as file:
                     _write_ranking(file.create_group(name), ranking, samples)
+        world.barrier()
+        if not world.is_root:
+            return
+        write_virtual(virtual, folder, plan, present, config, sources)
+        with (
+            _open_all([*files, *parts]) as opened,
+            store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file,
+        ):
+            _write_shared(file, opened[: len(files)], cohort, samples)
+            for name, source in zip(names, opened[len(files) :], strict=True):
+                source.copy(name, file.require_group(name.split("/")[0]))
     shutil.rmtree(folder / "bands")
 
 
@@ -116,13 +121,7 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
                 model_digests[name] = store.stored_digest(
                     model_file, shards.MODEL_TYPE, remedy="run jobs.train"
                 )
-            wanted = {
-                "cohort_digest": plan.cohort_digest,
-                "model_digest": model_digests[name],
-                "config": config_json(config, ("explain",)),
-                "shard": shard.name,
-                "n_samples": shard.stop - shard.start,
-            }
+            wanted = shards.shard_attributes(config, plan.cohort_digest, model_digests[name], shard)
             with store.open_file(path, shards.SHARD_TYPE, remedy=bands.REMEDY) as file:
                 digest, differing = str(file.attrs["digest"]), _differences(file, wanted)
         except FileError as error:
@@ -265,7 +264,9 @@ def _ranking(
         samples.recall,
         settings=config.significance,
     )  # fmt: skip
-    found |= {f"decoys/{key}": both[key][:, n_genes:] for key in ("score", "sd", "positive")}
+    found |= {
+        f"decoys/{key}": both[key][:, n_genes:] for key in ("score", "sd", "positive", "p_value")
+    }
     found[f"decoys_in_top_{TOP}"] = significance.decoys_in_top(score, decoy_score, k=TOP)
     found["replicate_score"] = _over_folds(models, samples.n_patients)
     found["fold_score"] = _known_mean(models)

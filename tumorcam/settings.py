@@ -15,6 +15,8 @@ METHODS = (
     "gradient",
     "integrated_gradients",
     "smooth_grad",
+    "guided_gradient",
+    "guided_grad_cam_shared",
 )
 DEFAULT_METHODS = METHODS[:3]
 PRECISIONS = ("float32", "bfloat16")
@@ -175,6 +177,7 @@ class ExplainSettings:
     cubes: tuple[str, ...] = setting(
         ("guided_grad_cam",), "methods whose saliency cubes (images) are kept", choices=METHODS
     )
+    cam_layer: str = setting("", "convolution of Grad-CAM, such as conv1; empty: the last one")
     rivals: int = setting(3, "rival tumors a sample is contrasted with", low=1)
     block: int = setting(256, "samples of one shard", unit="samples", low=1)
     batch_size: int = setting(64, "samples explained at once", unit="samples", low=1)
@@ -196,6 +199,31 @@ class SignificanceSettings:
     recall: float = setting(0.5, "its tumor's held-out recall at least", low=0, high=1)
     min_patients: int = setting(10, "fewer patients give no p-values", unit="patients", low=2)
     correct_only: bool = setting(False, "use only samples that the ensemble classifies correctly")
+
+
+@dataclass(frozen=True)
+class FaithfulnessSettings:
+    """`[faithfulness]`: what the ranking is held against."""
+
+    replicates: int = setting(
+        1, "the first so many replicates' networks see samples with genes changed", low=1
+    )
+    samples: int = setting(
+        0, "so many samples of each tumor at most have genes changed; 0: all", unit="samples", low=0
+    )
+    markers: str = setting(
+        "",
+        "known marker genes: a .gmt file (set name: tumor label or TCGA code) or a table "
+        "(TSV/CSV), plain or .gz; empty: none",
+    )
+    marker_gene_column: str = setting(
+        "auto", "table of markers: gene IDs; auto: the column that names most genes of the run"
+    )
+    marker_tumor_column: str = setting(
+        "auto",
+        "table of markers: one tumor or several, as COAD,READ; auto: the column that names tumors "
+        "of the run most often",
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorcam import store
 from tumorcam.cluster import Share
+from tumorcam.config import Config, config_json
 from tumorcam.errors import FileError
 
 ENCODING_TYPE = "tumorcam-plan"
@@ -18,6 +19,7 @@ MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written b
 SHARD_TYPE = "tumorcam-shard"  # by explain
 SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
 BAND_TYPE = "tumorcam-band"  # by reduce, while it works
+FAITHFULNESS_TYPE = "tumorcam-faithfulness"  # by faithfulness
 BASELINES = "baselines"  # the last element of the train array
 BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 
@@ -182,3 +184,16 @@ def model_file(folder: Path, model: Model) -> Path:
 def shard_file(folder: Path, shard: Shard) -> Path:
     """Path of a shard in the run's folder."""
     return folder / "shards" / f"{shard.name}.h5"
+
+
+def shard_attributes(
+    config: Config, cohort_digest: str, model_digest: str, shard: Shard
+) -> dict[str, str | int]:
+    """Root attributes by which a finished shard is known to be the wanted one."""
+    return {
+        "cohort_digest": cohort_digest,
+        "model_digest": model_digest,
+        "config": config_json(config, ("explain",)),
+        "shard": shard.name,
+        "n_samples": shard.stop - shard.start,
+    }

@@ -54,6 +54,8 @@ class ClassifierSummary:
 def summarise_classifier(run: Run) -> ClassifierSummary:
     """Scores of a single network, of growing ensembles and of the baselines."""
     tumor, names, probability = run.cohort.tumor, run.cohort.tumors, run.results.probability
+    known = ~np.isnan(probability).any(axis=(0, 2))  # all but the samples of missing shards
+    tumor, probability, source = tumor[known], probability[:, known], run.cohort.source[known]
     ensemble = ensemble_probability(probability)
     scores = score_classifier(ensemble, tumor)
     singles = [classifier_row("", one, tumor, names) for one in probability]
@@ -63,15 +65,15 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
         for r in ensemble_sizes(len(probability))
     ]
     rows += [
-        classifier_row(BASELINE_NAMES[name], baseline, tumor, names)
+        classifier_row(BASELINE_NAMES[name], baseline[known], tumor, names)
         for name, baseline in run.baselines.probability.items()
     ]
     return ClassifierSummary(
         rows=rows,
         scores=scores,
         tumors=_tumor_rows(names, scores),
-        sources=accuracy_by_source(ensemble, tumor, run.cohort.source).to_dict("records"),
-        confounded=names[confounded_tumors(tumor, run.cohort.source)].tolist(),
+        sources=accuracy_by_source(ensemble, tumor, source).to_dict("records"),
+        confounded=names[confounded_tumors(tumor, source)].tolist(),
         pairs=confused_pairs(scores.confusion, names, top=MAX_PAIRS).to_dict("records"),
         has_merged=set(MERGED) <= set(names.tolist()),
     )

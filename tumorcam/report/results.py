@@ -26,13 +26,15 @@ METHOD_NAMES = {
     "gradient": "Gradient",
     "integrated_gradients": "Integrated gradients",
     "smooth_grad": "SmoothGrad",
+    "guided_gradient": "Guided gradient",
+    "guided_grad_cam_shared": "Guided Grad-CAM, shared map",
 }
 STATISTICS = (
     "score", "sd", "effect", "positive", "positive_low", "positive_high",
     "p_value", "q_value", "p_fwer", "q_decoy", "replication", "rank", "rank_low", "rank_high",
     "p_null",
 )  # fmt: skip
-DECOY_STATISTICS = ("score", "sd", "positive")
+DECOY_STATISTICS = ("score", "sd", "positive", "p_value")
 
 # The gradient of a logit by an activation times the activation is in logits, so Grad-CAM is too.
 UNITS = {
@@ -43,6 +45,8 @@ UNITS = {
     "gradient": "logits per training SD",
     "integrated_gradients": "logits",
     "smooth_grad": "logits per training SD",
+    "guided_gradient": "logits per training SD",
+    "guided_grad_cam_shared": "logits² per training SD",
 }
 
 
@@ -86,7 +90,8 @@ class Results:
 
     `n` (tumors,) patients; `expression_auroc`, `log2_fold_change` (tumors, genes) float64;
     `probability` (replicates, samples, tumors) float32, held out; `recall` (tumors,) of the
-    ensemble; `decoy_gene` (decoys,) int.
+    ensemble; `decoy_gene` (decoys,) int; `missing_shards` names the shards that reduce went on
+    without: all is partial then.
     """
 
     path: Path
@@ -101,6 +106,7 @@ class Results:
     log2_fold_change: np.ndarray
     probability: np.ndarray
     recall: np.ndarray
+    missing_shards: tuple[str, ...] = ()
 
     def rankings(self) -> Iterator[Ranking]:
         """Every method and view in alphabetical order, one in memory at a time."""
@@ -221,6 +227,7 @@ def read_results(path: Path, cohort: Cohort) -> Results:
             log2_fold_change=file["log2_fold_change"][...],
             probability=file["classification/probability"][...],
             recall=file["classification/recall"][...],
+            missing_shards=tuple(json.loads(file.attrs["missing_shards"])),
         )
 
 

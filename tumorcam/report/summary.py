@@ -16,6 +16,7 @@ BLIND_SHARE = 0.5  # of a blind ranking's decoys in the top: from here on it ref
 MIXED_SHARE = (
     0.5  # of the top pairs that are expression-driven: from here on it is partly the input
 )
+P_LEVEL = 0.05  # at which a test of decoys shows whether p-values can be believed
 GUIDED_OWN = "Own views of guided methods largely re-read the input; rely on the contrast."
 
 
@@ -43,7 +44,8 @@ class RankingSummary:
 
     `counts` are (tumor, gene) pairs by evidence; `expression_share` is the share of the tumors'
     top 20 that is graded expression-driven; `decoys_in_top` the mean over tumors of false genes in
-    the top 20, `blind` what a ranking that ignores the training would have there.
+    the top 20, `blind` what a ranking that ignores the training would have there;
+    `decoys_rejected` the share of (tumor, decoy) pairs with a p-value of at most 0.05.
     """
 
     method: str
@@ -52,6 +54,7 @@ class RankingSummary:
     expression_share: float
     decoys_in_top: float
     blind: float
+    decoys_rejected: float
     smallest_q_decoy: float
     too_few_decoys: bool
     zero_scale_samples: int
@@ -91,6 +94,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
         expression_share=expression_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
+        decoys_rejected=decoys_rejected(ranking.decoys["p_value"]),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
         zero_scale_samples=ranking.zero_scale_samples,
@@ -114,6 +118,12 @@ def blind_decoys(n_genes: int, n_decoys: int) -> float:
     Of 20 places D / (G + D) go to decoys, each standing for G / D genes; NaN without decoys.
     """
     return TOP * n_genes / (n_genes + n_decoys) if n_decoys else math.nan
+
+
+def decoys_rejected(p_value: np.ndarray) -> float:
+    """Share of (tumor, decoy) pairs whose p-value is at most 0.05; NaN where none has one."""
+    known = p_value[~np.isnan(p_value)]
+    return float((known <= P_LEVEL).mean()) if known.size else math.nan
 
 
 def called_words(n_learned: int, q_decoy: float) -> str:

@@ -29,7 +29,7 @@ GENE_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("tumor", "gene", "method", "view")]
     + [("n", pa.int64())]
     + [(name, pa.float64()) for name in (*STATISTICS, "expression_auroc", "log2_fold_change")]
-    + [("evidence", pa.string())]
+    + [("evidence", pa.string()), ("partial", pa.bool_())]
 )
 
 
@@ -47,7 +47,7 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     -------
     DataFrame
         A row a (tumor, gene), sorted by tumor and rank, with the columns of GENE_SCHEMA, which
-        docs/method.md explains.
+        docs/method.md explains; `partial` where shards were missing.
 
     Raises
     ------
@@ -91,6 +91,7 @@ def gene_table(results: Results, ranking: Ranking) -> pd.DataFrame:
     columns["expression_auroc"] = results.expression_auroc.ravel()
     columns["log2_fold_change"] = results.log2_fold_change.ravel()
     columns["evidence"] = ranking.evidence.ravel().astype(object)
+    columns["partial"] = bool(results.missing_shards)
     order = np.argsort(ranking.statistics["rank"], axis=1, kind="stable")
     rows = order + np.arange(n_tumors)[:, np.newaxis] * n_genes
     return pd.DataFrame(columns).iloc[rows.ravel()].reset_index(drop=True)
@@ -114,6 +115,7 @@ def decoy_table(results: Results, ranking: Ranking) -> pd.DataFrame:
         for genes, decoys in zip(ranking.statistics["score"], ranking.decoys["score"], strict=True)
     ]
     columns["rank_among_genes"] = np.concatenate(rank)
+    columns["partial"] = bool(results.missing_shards)
     table = pd.DataFrame(columns)
     return table.sort_values(["tumor", "rank_among_genes", "decoy"], ignore_index=True)
 
@@ -150,7 +152,7 @@ def write_decoys_csv(path: Path, results: Results) -> None:
 def write_rank_lists(folder: Path, results: Results, ranking: Ranking) -> list[str]:
     """Write a GSEA rank list (gene, tab, score; highest first) a tumor; the files' names.
 
-    Genes without a score are left out.
+    Genes without a score are left out. A comment says where shards were missing.
 
     Raises
     ------
@@ -162,7 +164,8 @@ def write_rank_lists(folder: Path, results: Results, ranking: Ranking) -> list[s
         order = np.argsort(-scores, kind="stable")
         known = order[~np.isnan(scores[order])]
         lines = [f"{results.genes[gene]}\t{scores[gene]:.6g}\n" for gene in known]
-        store.write_text(folder / name, "".join(lines))
+        note = [f"# partial: {len(results.missing_shards)} shards were missing\n"]
+        store.write_text(folder / name, "".join(note * bool(results.missing_shards) + lines))
     return names
 
 
@@ -184,7 +187,11 @@ def write_ranking_h5ad(path: Path, results: Results, *, method: str, view: str) 
             index=results.genes,
         ),
         layers=layers,
-        uns={"X": f"{method}_{view}_score", "significance_digest": results.digest},
+        uns={
+            "X": f"{method}_{view}_score",
+            "significance_digest": results.digest,
+            "partial": bool(results.missing_shards),
+        },
     )
     with store.write_aside(path) as aside:
         table.write_h5ad(aside, compression="gzip")

@@ -7,6 +7,8 @@ from tumorcam.saliency.library import (
     gradient_x_input,
     guided_backprop,
     guided_grad_cam,
+    guided_grad_cam_shared,
+    guided_gradient,
     integrated_gradients,
     smooth_grad,
 )
@@ -19,6 +21,8 @@ __all__ = [
     "gradient_x_input",
     "guided_backprop",
     "guided_grad_cam",
+    "guided_grad_cam_shared",
+    "guided_gradient",
     "integrated_gradients",
     "sample_bytes",
     "smooth_grad",

@@ -22,9 +22,11 @@ from tumorcam.saliency.passes import Forward, backward, forward
 from tumorcam.saliency.rules import Weights, fused, product
 from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS
 
-GUIDED = {"guided_grad_cam", "guided_backprop"}
-COARSE = {"guided_grad_cam", "grad_cam"}
-PLAIN = {"gradient", "gradient_x_input"}
+GUIDED = {"guided_grad_cam", "guided_backprop", "guided_gradient", "guided_grad_cam_shared"}
+COARSE = {"guided_grad_cam", "grad_cam", "guided_grad_cam_shared"}
+PLAIN = {"gradient", "gradient_x_input", "guided_gradient"}
+SHARED = "guided_grad_cam_shared"  # made of two others' maps of all targets
+SHARED_PARTS = ("grad_cam", "guided_backprop")
 AVERAGED = {"integrated_gradients", "smooth_grad"}  # over passes of their own
 PATH_NODES = 16  # of integrated gradients
 NOISE_DRAWS, NOISE_SHARE = 25, 0.15  # of SmoothGrad, and its SD as a share of the image's range
@@ -179,7 +181,9 @@ class Explainer:
 
         One target after the other: what is computed for all of them at once would not fit.
         """
-        methods = [name for name in self.methods if name not in AVERAGED]
+        methods = {name: None for name in self.methods if name not in {*AVERAGED, SHARED}}
+        if SHARED in self.methods:
+            methods |= dict.fromkeys(SHARED_PARTS)
 
         def gradient(pictures: tf.Tensor) -> tf.Tensor:
             made = self._forward(pictures, weights)
@@ -194,11 +198,14 @@ class Explainer:
         maps: dict[str, tf.Tensor] = {}
         if methods:
             maps = tf.map_fn(
-                lambda target: self._maps(made, target, methods, weights[-1]),
+                lambda target: self._maps(made, target, list(methods), weights[-1]),
                 targets,
                 fn_output_signature=dict.fromkeys(methods, tf.float32),
                 parallel_iterations=1,
             )
+        if SHARED in self.methods:
+            coarse, guided = (maps[name] for name in SHARED_PARTS)
+            maps[SHARED] = tf.reduce_mean(coarse, axis=0) * guided
         zeros = tf.zeros(tf.concat([tf.shape(targets)[:1], tf.shape(images)], 0))
         if "integrated_gradients" in self.methods:
             way = _mean_on_the_way(gradient, images, zeros)
@@ -257,6 +264,9 @@ class Explainer:
                 alpha = tf.reduce_sum(alpha, (1, 2))
             cam = tf.nn.relu(tf.einsum("nhwk,nk->nhw", activation, alpha))
             maps["grad_cam"] = tf.einsum("ph,nhw,qw->npq", self._cam.rows, cam, self._cam.columns)
+        if "guided" in seen and "gradient" in seen:
+            guided, agreeing = maps["guided_backprop"], tf.nn.relu(maps["gradient"])
+            maps["guided_gradient"] = tf.sign(guided) * tf.sqrt(tf.abs(guided) * agreeing)
         if self._cam and "guided" in seen:
             maps["guided_grad_cam"] = maps["grad_cam"] * maps["guided_backprop"]
         return maps

@@ -157,6 +157,40 @@ def smooth_grad(
     return _maps("smooth_grad", network, images, targets, precision=precision)
 
 
+def guided_gradient(
+    network: keras.Model,
+    images: np.ndarray,
+    targets: Sequence[int] | np.ndarray | None = None,
+    *,
+    precision: str = "float32",
+) -> np.ndarray:
+    """Guided backpropagation where the ordinary gradient agrees that the pixel helps, signed.
+
+    sign(B) sqrt(|B| ReLU(G)), B being `guided_backprop` and G `gradient`: their geometric mean
+    where G is positive, in logits a unit of the image. Parameters and errors as in
+    `guided_grad_cam`.
+    """
+    return _maps("guided_gradient", network, images, targets, precision=precision)
+
+
+def guided_grad_cam_shared(
+    network: keras.Model,
+    images: np.ndarray,
+    targets: Sequence[int] | np.ndarray | None = None,
+    *,
+    layer: str | None = None,
+    precision: str = "float32",
+) -> np.ndarray:
+    """Guided Grad-CAM whose coarse map is the mean over all targets of an image.
+
+    Between targets it differs by `guided_backprop` alone: the coarse maps' own differences, which
+    spread over whole cells, are left out. Parameters and errors as in `guided_grad_cam`.
+    """
+    return _maps(
+        "guided_grad_cam_shared", network, images, targets, layer=layer, precision=precision
+    )
+
+
 def _maps(
     method: str,
     network: keras.Model,

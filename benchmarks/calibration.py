@@ -1,0 +1,281 @@
+"""Claimed against observed false discovery rates, on planted cohorts and on cohorts without truth.
+
+    python -m benchmarks.calibration FOLDER [--ranks 2] [--only drivers planted ...]
+
+Each cohort is a run of its own in FOLDER; a cohort that is done is not made again. At the end the
+tables are printed and written to FOLDER/*.csv. All of it takes about an hour on two
+cores.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import tomli_w
+from scipy import stats
+from sklearn.metrics import average_precision_score
+
+from tumorcam import significance, truth
+from tumorcam.explain import own_and_contrast
+from tumorcam.store import read_strings
+
+EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
+EPOCHS = {200: 30, 800: 30, 2000: 15, 5000: 8}  # by samples: 40 to 80 thousand samples shown
+LAYOUTS = (1, 3, 6, 8, 10)
+LEVELS = (0.05, 0.1)  # of q_decoy
+N_NULL = 20  # cohorts without drivers, and as many with permuted labels
+NULL_SAMPLES, NULL_LAYOUTS = 400, 3
+TUMORS = ("BRCA", "COAD", "LIHC", "LUAD", "LUSC", "PRAD", "READ", "THCA")
+N_PATIENTS, N_REPEATS = (20, 100, 400), 20_000  # of the p-values' simulation
+
+STUDIES = ("drivers", "planted", "null", "permuted", "p_value")
+METHODS = [
+    "guided_grad_cam",
+    "guided_grad_cam_shared",
+    "guided_backprop",
+    "guided_gradient",
+    "gradient_x_input",
+    "integrated_gradients",
+]
+
+Rows = Iterator[dict[str, Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--only", nargs="+", default=STUDIES, choices=STUDIES)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    studies: dict[str, Callable[[], Any]] = {
+        "drivers": lambda: drivers(args.folder / "drivers", args.ranks),
+        "planted": lambda: summarise_planted(planted(args.folder, args.ranks)),
+        "null": lambda: nulls(args.folder, args.ranks, "null"),
+        "permuted": lambda: nulls(args.folder, args.ranks, "permuted"),
+        "p_value": p_values,
+    }
+    for name in args.only:
+        table = pd.DataFrame(studies[name]())
+        table.to_csv(args.folder / f"{name}.csv", index=False, float_format="%.4g")
+        print(f"\n{name}\n{table.to_string(index=False, float_format='{:.3g}'.format)}", flush=True)
+
+
+def planted(folder: Path, ranks: int) -> Rows:
+    """A row a cohort, method, view, number of layouts and level of q_decoy."""
+    for samples, epochs in EPOCHS.items():
+        for effect in EFFECTS:
+            run = folder / f"planted-{samples}-{effect}"
+            tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=epochs)
+            tables["synthesize"]["effect"] = effect
+            make(run, tables, ranks)
+            for row in measure(run, LAYOUTS):
+                yield {"samples": samples, "effect": effect} | row
+
+
+def drivers(run: Path, ranks: int) -> Rows:
+    """One decoy a driver, eight layouts, five null replicates: a row a method and view."""
+    tables = settings(run, samples=800, layouts=8, epochs=30)
+    tables["cohort"]["genes"], tables["synthesize"]["genes"] = 1024, 1500
+    tables["splits"]["folds"], tables["training"]["batch_size"] = 3, 16
+    if not (run / "significance.h5").exists():
+        make(run, tables, ranks, until="synthesize")
+        planted_genes = pd.read_csv(run / "input" / "truth.csv")["gene"]
+        tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
+        make(run, tables, ranks)
+    with h5py.File(run / "significance.h5") as file:
+        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
+        planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
+        assert planted_truth is not None
+        drives, decoy_gene = planted_truth.drives, file["decoy_gene"][...]
+        own = drives[:, decoy_gene]  # decoys of the tumor's own drivers
+        for name, group in rankings(file):
+            score, decoys = group["score"][...], group["decoys/score"][...]
+            in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= len(genes)
+            q_decoy = significance.decoy_q_values(score, decoys)
+            rank = significance.rank_genes(score)
+            found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
+            leads = [
+                rank_lead(*pair, decoy_gene, own)
+                for pair in zip(group["nulls/score"], group["nulls/decoy_score"], strict=True)
+            ]
+            low, high = stats.t.interval(0.95, len(leads) - 1, np.mean(leads), stats.sem(leads))
+            yield {
+                "ranking": name,
+                "precision at 20": found.precision,
+                "decoys in the top 20": in_top.mean(),
+                "called": found.called,
+                "power": found.recall,
+                "permuted: lead": np.mean(leads),
+                "low": low,
+                "high": high,
+                "permuted: most learned": int(group["nulls/learned"][...].max()),
+            }
+
+
+def rank_lead(
+    score: np.ndarray, decoys: np.ndarray, decoy_gene: np.ndarray, own: np.ndarray
+) -> float:
+    """Mean places by which drivers stand above their own decoys; 0 where neither is favoured."""
+    rank = significance.rank_genes(np.hstack([score, decoys]))
+    lead = rank[:, score.shape[1] :] - rank[:, : score.shape[1]][:, decoy_gene]
+    return float(lead[own].mean())
+
+
+def nulls(folder: Path, ranks: int, kind: str) -> Rows:
+    """A row a method and view: in how many of the cohorts anything is graded learned."""
+    learned: dict[str, list[int]] = {}
+    smallest: dict[str, list[float]] = {}
+    for seed in range(N_NULL):
+        run = folder / f"{kind}-{seed}"
+        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=30)
+        tables["run"]["seed"] = 100 + seed
+        tables["significance"] = {"recall": 0.0}
+        change = {"effect": 0.0} if kind == "null" else {"permute_labels": True}
+        tables["synthesize"] |= change
+        make(run, tables, ranks)
+        with h5py.File(run / "significance.h5") as file:
+            for name, group in rankings(file):
+                evidence = read_strings(group["evidence"])
+                learned.setdefault(name, []).append(int((evidence == "learned").sum()))
+                smallest.setdefault(name, []).append(float(np.min(group["q_decoy"][...])))
+    for name, counts in learned.items():
+        yield {
+            "ranking": name,
+            "cohorts": len(counts),
+            "with a learned gene": np.count_nonzero(counts),
+            "most learned": max(counts),
+            "smallest q_decoy": min(smallest[name]),
+        }
+
+
+def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str, dict[str, Any]]:
+    """The config of one small cohort: 600 genes, of which half have a decoy."""
+    return {
+        "run": {"folder": str(run), "threads_per_rank": 1},
+        "cohort": {"genes": 600},
+        "splits": {"folds": 2},
+        "layout": {"replicates": layouts, "decoys": "0.5"},
+        "training": {"epochs": epochs, "patience": epochs},
+        "explain": {"cubes": [], "methods": METHODS},
+        "synthesize": {
+            "tumors": list(TUMORS),
+            "samples_per_tumor": samples // len(TUMORS),
+            "genes": 900,
+        },
+    }
+
+
+def make(
+    run: Path, tables: dict[str, dict[str, Any]], ranks: int, *, until: str = "reduce"
+) -> None:
+    """Run the pipeline up to the tables, unless they are there; models and shards are deleted."""
+    if (run / "significance.h5").exists():
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    config = run / "settings.toml"
+    config.write_text(tomli_w.dumps(tables))
+    words = ["-m", "jobs.pipeline", str(config), "--ranks", str(ranks), "--until", until]
+    with (run / "pipeline.log").open("w") as log:
+        subprocess.run([sys.executable, *words], check=True, stdout=log, stderr=log)
+    print(run.name, until, flush=True)
+    if until == "reduce":
+        shutil.rmtree(run / "models")
+        shutil.rmtree(run / "shards")
+
+
+def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
+    """How well the rankings of the first K layouts find the planted drivers."""
+    with h5py.File(run / "significance.h5") as file:
+        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
+        planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
+        assert planted_truth is not None
+        drives, recall = planted_truth.drives, file["classification/recall"][...].mean()
+        for name, group in rankings(file):
+            for k in layouts:
+                both = group["replicate_score"][:k].mean(axis=0)
+                score, decoys = both[:, : len(genes)], both[:, len(genes) :]
+                q_decoy = significance.decoy_q_values(score, decoys)
+                rank = significance.rank_genes(score)
+                auprc = np.mean(
+                    [average_precision_score(*pair) for pair in zip(drives, score, strict=True)]
+                )
+                for level in LEVELS:
+                    found = truth.score_against_truth(drives, rank, q_decoy, threshold=level)
+                    yield {
+                        "ranking": name,
+                        "layouts": k,
+                        "q_decoy": level,
+                        "recall of tumors": recall,
+                        "called": found.called,
+                        "false": found.neither,
+                        "false share": found.false_share,
+                        "power": found.recall,
+                        "precision at 20": found.precision,
+                        "AUPRC": auprc,
+                    }
+
+
+def summarise_planted(rows: Rows) -> pd.DataFrame:
+    """Means over cohorts; the false share over those that call something, power at 2 SD apart."""
+    table = pd.DataFrame(rows)
+    table["power at 2 SD"] = table["power"].where(table["effect"] == 2.0)
+    table["calls"] = table["called"] > 0
+    wanted = {
+        "calls": "sum",
+        "false share": "mean",
+        "power": "mean",
+        "power at 2 SD": "mean",
+        "precision at 20": "mean",
+        "AUPRC": "mean",
+    }
+    by = table.groupby(["ranking", "layouts", "q_decoy"], sort=False)
+    return by.agg(wanted).reset_index()
+
+
+def p_values() -> Rows:
+    """Share of p-values at most 0.05 where own and rival maps are exchangeable.
+
+    A sample's maps are products of a factor that they share and one of their own, as guided maps
+    of strongly expressed genes are; the common scale is that of `explain.own_and_contrast`.
+    """
+    rng = np.random.default_rng(0)
+    shapes = {
+        "normal": lambda size: rng.standard_normal(size),
+        "Student's t, 2 degrees": lambda size: rng.standard_t(2, size),
+        "Student's t times a shared t": lambda size: (
+            rng.standard_t(2, size) * rng.standard_t(2, (size[0], 1, size[2]))
+        ),
+        "log-normal, skewed to the right": lambda size: rng.lognormal(0, 1, size),
+        "minus log-normal, skewed to the left": lambda size: -rng.lognormal(0, 1, size),
+    }
+    for name, draw in shapes.items():
+        for n in N_PATIENTS:
+            n_genes = N_REPEATS // 20
+            rejected = []
+            for _ in range(20):
+                maps = draw((n, 4, n_genes)).astype(np.float32)
+                views = own_and_contrast(maps, n_genes=n_genes)
+                p_value = significance.signed_rank_p_values(views.contrast.astype(np.float64))
+                rejected.append((p_value <= 0.05).mean())
+            share = float(np.mean(rejected))
+            low, high = stats.binomtest(round(share * N_REPEATS), N_REPEATS).proportion_ci()
+            yield {"maps": name, "patients": n, "rejected": share, "low": low, "high": high}
+
+
+def rankings(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
+    """Every method and view."""
+    for method in METHODS:
+        for view in ("own", "contrast"):
+            yield f"{method}, {view}", file[f"{method}/{view}"]
+
+
+if __name__ == "__main__":
+    main()
