@@ -8,8 +8,8 @@ from jobs import command
 from tumorcam import cluster, processes
 from tumorcam.config import Config
 
-STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "report")
-PARALLEL = ("explain", "reduce")  # over MPI ranks
+STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
+PARALLEL = ("explain", "reduce", "faithfulness")  # over MPI ranks
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         "pipeline", __doc__ or "", "configs/demo.toml", "configs/demo.toml --ranks 4"
     )
     parser.add_argument(
-        "--ranks", type=int, help="processes of train, explain and reduce; default: CPUs / threads"
+        "--ranks", type=int, help="processes of all that is parallel; default: CPUs / threads"
     )
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
     args = parser.parse_args(argv)

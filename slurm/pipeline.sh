@@ -23,6 +23,7 @@ submit prepare --output=runs/slurm/%x-%j.out
 [ -z "$array" ] || submit train --array="$array" --output=runs/slurm/%x-%A-%a.out
 submit explain --output=runs/slurm/%x-%j.out
 submit reduce --output=runs/slurm/%x-%j.out
+submit faithfulness --output=runs/slurm/%x-%j.out
 submit report --output=runs/slurm/%x-%j.out
 
 echo "If a job fails, those behind it are cancelled; why, stands in runs/slurm/ and in the run's logs/."

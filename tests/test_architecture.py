@@ -17,9 +17,10 @@ ORDER = (
     "errors cluster processes settings config store shards ranks logs "  # the ground floor
     "splits layout annotation cohort readers filters synthetic images batches devices model "
     "training baselines saliency explain columns significance classification truth resampling "
-    "bands reduce curves audit report picks"
+    "bands reduce gene_sets responses markers agreement checks retraining faithfulness "
+    "perturbation curves audit report picks"
 ).split()
-TENSORFLOW = {"devices", "model", "training", "saliency", "explain"}
+TENSORFLOW = {"devices", "model", "training", "saliency", "explain", "perturbation"}
 WITHOUT_TENSORFLOW = {"jobs.report", "jobs.reduce", "jobs.status", "jobs.verify", "jobs.pipeline"}
 
 

@@ -92,6 +92,8 @@ SHARD = "shards/r01-f00-b0001.h5"
         ("baselines.h5", spoil_attribute("cohort_digest", ""), "run jobs.train"),
         ("significance.h5", spoil_attribute("cohort_digest", "x"), "run jobs.reduce"),
         ("saliency.h5", spoil_attribute("encoding-type", "x"), "wanted 'tumorcam-saliency'"),
+        ("faithfulness.h5", spoil_attribute("view", "own"), "its view is 'own', wanted 'contrast'"),
+        ("faithfulness.h5", spoil_attribute("significance_digest", "x"), "run jobs.faithfulness"),
         ("index.html", lambda path: path.write_text(""), "empty; delete it, then run jobs.report"),
     ],
 )  # fmt: skip
@@ -163,6 +165,7 @@ def test_the_commands_that_go_on(finished):
         "sbatch --array=1,4 slurm/train.sh 'my configs/c.toml' --set 'run.name=a;b'",
         "sbatch slurm/explain.sh 'my configs/c.toml' --set 'run.name=a;b'",
         "sbatch slurm/reduce.sh 'my configs/c.toml' --set 'run.name=a;b'",
+        "sbatch slurm/faithfulness.sh 'my configs/c.toml' --set 'run.name=a;b'",
         "sbatch slurm/report.sh 'my configs/c.toml' --set 'run.name=a;b'",
     ]
 

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from tumorcam.shards import Model
 
 N_TUMORS = 4
 PLAIN = {"mixup": 0.0}  # each image is one training sample
+PAIRS = ((0, 0), (0, 1), (3, 0))  # null replicate and fold
+seeds = st.integers(0, 2**32 - 1)
 
 
 def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
@@ -211,6 +214,38 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
     in_training = made.expression(np.flatnonzero(task.role == splits.TRAINING))
     np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
     np.testing.assert_array_equal(task.layout.pixel, made.layouts[1].pixel)
+
+
+def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
+    made = cohort.read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    tasks = [batches.training_task(made, Model(k, f, null=True), tiny_run) for k, f in PAIRS]
+    seen = []
+    for (k, fold), task in zip(PAIRS, tasks, strict=True):
+        assert task.name == f"n{k:02d}-f{fold:02d}"
+        np.testing.assert_array_equal(task.layout.pixel, made.layouts[k % 2].pixel)
+        label = np.full(len(made.tumor), -1)
+        label[task.role == splits.TRAINING] = task.training.tumor
+        label[task.role == splits.VALIDATION] = task.validation.tumor
+        patients = pd.DataFrame({"patient": made.patient, "label": label})[label >= 0]
+        assert (patients.groupby("patient")["label"].nunique() == 1).all()
+        agree = (label == made.tumor)[label >= 0].mean()
+        assert agree < 0.6, "chance is 0.25"
+        seen.append(label)
+    both = (seen[0] >= 0) & (seen[1] >= 0)
+    assert not both.any(), "two folds of two share no training sample"
+    assert (seen[0] != seen[2])[seen[0] >= 0].any(), "another null replicate, other labels"
+
+
+@given(seeds)
+def test_permuted_tumors_are_dealt_out_by_patient(seed):
+    rng = np.random.default_rng(seed)
+    patient, tumor = rng.permutation(30), rng.integers(0, 4, 30)
+    dealt = batches.permuted_tumors(patient, tumor, rng)
+    assert sorted(dealt) == sorted(tumor)
+    twice = batches.permuted_tumors(
+        np.tile(patient, 2), np.tile(tumor, 2), np.random.default_rng(seed)
+    )
+    np.testing.assert_array_equal(twice[:30], twice[30:])
 
 
 def test_permutations_differ_between_models_and_sets(tiny_run):

@@ -8,12 +8,14 @@ import h5py
 import numpy as np
 import oracles
 import pytest
+from conftest import write_toml
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tumorcam
 from jobs import explain as job
-from tumorcam import explain, processes, shards, store
+from jobs import reduce, report, train
+from tumorcam import audit, explain, processes, shards, store
 from tumorcam.cohort import read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError, ModelError, ShardError
@@ -332,3 +334,27 @@ def test_a_dry_run_says_what_it_would_do(trained_copy, capsys):
 def test_without_a_plan_there_is_one_message(tiny_toml, capsys):
     assert job.main([tiny_toml]) == 1
     assert "run jobs.prepare" in capsys.readouterr().err
+
+
+def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
+    """Train, explain and reduce take them as further elements; nothing else changes."""
+    toml = write_toml(explained_copy, explained_copy.folder / "config.toml")
+    before = {path: path.stat().st_mtime_ns for path in explained_copy.folder.rglob("*.h5")}
+    for stage in (train, job, reduce, report):
+        assert stage.main([toml, "--null", "1"]) == 0
+    layout = dataclasses.replace(explained_copy.layout, nulls=1)
+    found = audit.audit_run(dataclasses.replace(explained_copy, layout=layout))
+    counts = audit.count_states(found)
+    assert counts["models"][audit.WHOLE] == 7 and counts["shards"][audit.WHOLE] == 18
+    assert counts["significance"][audit.BROKEN] == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    made = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
+    with h5py.File(explained_copy.folder / "shards" / "n00-f01-b0001.h5") as file:
+        np.testing.assert_array_equal(file["target"], made.tumor[file["sample_index"]])
+    with h5py.File(explained_copy.folder / "models" / "n00-f01" / "model.h5") as file:
+        held_out = made.tumor[file["held_out/sample"]]
+        assert (file["held_out/probability"][...].argmax(axis=1) == held_out).mean() < 0.6
+    table = tumorcam.gene_significance(
+        explained_copy.folder, method="gradient_x_input", view="contrast"
+    )
+    assert table["p_null"].notna().all()

@@ -48,8 +48,8 @@ def test_all_stages_run_in_order_with_the_same_config(config_file, started, caps
         assert environment["OMP_NUM_THREADS"] == "3"
         assert environment["PATH"] == os.environ["PATH"]
     said = capsys.readouterr().out.splitlines()
-    assert [line.split()[-1] for line in said[:6]] == list(pipeline.STAGES)
-    assert said[6].split() == ["synthesize", "1.5", "s", "100", "MB", "in", "one", "process"]
+    assert [line.split()[-1] for line in said[:7]] == list(pipeline.STAGES)
+    assert said[7].split() == ["synthesize", "1.5", "s", "100", "MB", "in", "one", "process"]
 
 
 def test_own_input_needs_no_synthesis(config_file, started):
@@ -97,7 +97,7 @@ def test_a_dry_run_prints_commands_for_a_shell(tmp_path, config_file, started, c
     assert pipeline.main([config_file, "--dry-run", "--ranks", "2", "--set", "run.name=a b"]) == 0
     assert not started and not (tmp_path / "run").exists()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7, "train has two"
+    assert len(lines) == 8, "train has two"
     assert all(line.endswith("--set 'run.name=a b'") or "--share" in line for line in lines)
 
 

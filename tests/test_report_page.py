@@ -3,6 +3,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
@@ -164,6 +165,20 @@ def test_no_learned_gene_and_too_few_decoys_are_said_plainly(config):
     assert "No (tumor, gene) pair is graded learned." in html
     assert "Too few decoys:" in html
     assert "Too often missed to be explained:</strong> BRCA" in html
+
+
+def test_a_partial_run_says_so_in_every_output(config):
+    with h5py.File(config.folder / "significance.h5", "a") as file:
+        file.attrs["missing_shards"] = '["r00-f01-b0002", "r01-f00-b0000"]'
+    assert run_job(config) == 0
+    folder = config.folder / "report"
+    html = (folder / "index.html").read_text()
+    assert "Partial:" in html and "2 shards were missing (such as r00-f01-b0002)" in html
+    for name in ("genes.csv", "decoys.csv"):
+        assert pd.read_csv(folder / name)["partial"].all()
+    assert pd.read_parquet(folder / "genes.parquet")["partial"].all()
+    assert (folder / "BRCA.rnk").read_text().startswith("# partial: 2 shards were missing\n")
+    assert bool(anndata.read_h5ad(folder / "ranking.h5ad").uns["partial"])
 
 
 def test_a_run_without_example_truth_or_drops(tiny_run):

@@ -12,7 +12,7 @@ FOLDER = ROOT / "slurm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
 BATCH = [path for path in SCRIPTS if "#SBATCH" in path.read_text(encoding="utf-8")]
 SHAPE = set("job-name nodes ntasks ntasks-per-node cpus-per-task time requeue open-mode".split())
-STAGES = ["prepare", "train", "explain", "reduce", "report"]
+STAGES = ["prepare", "train", "explain", "reduce", "faithfulness", "report"]
 
 # Prints its name and arguments, one a line, and a job's number as sbatch does.
 RECORDER = """#!/bin/sh
@@ -79,7 +79,7 @@ def test_a_stage_is_one_srun_with_every_word_kept(project, stage):
     run(f"slurm/{stage}.sh", "my configs/a.toml", "--set", "run.name=two words")
     (call,) = calls(project)
     job = "pipeline" if stage == "prepare" else stage
-    mpi = ["-m", "mpi4py"] if stage in ("explain", "reduce") else []
+    mpi = ["-m", "mpi4py"] if stage in ("explain", "reduce", "faithfulness") else []
     assert call[:2] == ["srun", "--kill-on-bad-exit=1"]
     assert call[2:] == [
         "python", *mpi, "-m", f"jobs.{job}", "my configs/a.toml", "--set", "run.name=two words",
@@ -131,11 +131,11 @@ def test_the_pipeline_chains_its_stages(project):
     submitted = calls(project)
     assert [call[-4] for call in submitted] == [f"slurm/{stage}.sh" for stage in STAGES]
     assert all(call[-3:] == ["my configs/a.toml", "--set", "run.seed=2"] for call in submitted)
-    assert [dependency(call) for call in submitted] == [None, "1", "2", "3", "4"]
+    assert [dependency(call) for call in submitted] == [None, "1", "2", "3", "4", "5"]
     assert all("--kill-on-invalid-dep=yes" in call for call in submitted)
     assert [w for call in submitted for w in call if w.startswith("--array")] == ["--array=0-3,7"]
     outputs = [w.partition("=")[2] for call in submitted for w in call if w.startswith("--output")]
-    assert len(outputs) == 5 and all((project / out).parent.is_dir() for out in outputs)
+    assert len(outputs) == len(STAGES) and all((project / out).parent.is_dir() for out in outputs)
     assert said.startswith("prepare: job 1\ntrain: job 2\n")
     assert r"python -m jobs.status my\ configs/a.toml --set run.seed=2" in said
     assert said.endswith("slurm/pipeline.sh my\\ configs/a.toml --set run.seed=2\n")
@@ -146,7 +146,7 @@ def test_the_pipeline_skips_training_when_nothing_is_to_train(project, monkeypat
     run("slurm/pipeline.sh", "a.toml")
     submitted = calls(project)
     assert [call[-2] for call in submitted] == [f"slurm/{s}.sh" for s in STAGES if s != "train"]
-    assert [dependency(call) for call in submitted] == [None, "1", "2", "3"]
+    assert [dependency(call) for call in submitted] == [None, "1", "2", "3", "4"]
 
 
 def test_a_sites_options_reach_their_stage_alone(project, monkeypatch):

@@ -25,7 +25,9 @@ def test_a_complete_run_exits_with_0(tiny_run, config_file, capsys):
     assert status.main([config_file]) == 0
     said = capsys.readouterr().out
     assert all(missing == broken == 0 for _, missing, broken in rows(said).values())
-    assert list(rows(said)) == ["cohort", "models", "shards", "significance", "report"]
+    assert list(rows(said)) == [
+        "cohort", "models", "shards", "significance", "faithfulness", "report"
+    ]  # fmt: skip
     assert "sbatch" not in said
 
 

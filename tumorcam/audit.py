@@ -20,6 +20,7 @@ JOB_OF_STAGE = {  # in the order in which they are made
     "models": "train",
     "shards": "explain",
     "significance": "reduce",
+    "faithfulness": "faithfulness",
     "report": "report",
 }
 
@@ -57,7 +58,7 @@ class Finding:
 
 
 def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
-    """Every file of a finished run: cohort, models and baselines, shards, significance, report."""
+    """Every file of a finished run, from the cohort to the report."""
     folder = config.folder
     of_cohort = {"cohort_digest": folder / "cohort.h5"}
     of_shards = tuple(shards.shard_file(folder, s) for s in plan.explain_tasks)
@@ -85,6 +86,13 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
             of_cohort,
             shapes={"genes": (plan.n_genes,), "decoy_gene": (plan.n_decoys,)},
             shards=of_shards,
+        ),
+        ExpectedFile(
+            "faithfulness",
+            folder / "faithfulness.h5",
+            shards.FAITHFULNESS_TYPE,
+            of_cohort | {"significance_digest": folder / "significance.h5"},
+            {"view": config.report.view},
         ),
         ExpectedFile("report", folder / "report" / "index.html", ""),
         ExpectedFile("report", folder / "report" / "genes.csv", ""),
