@@ -97,6 +97,8 @@ def reduce_run(
             _write_shared(file, opened[: len(files)], cohort, samples)
             for name, source in zip(names, opened[len(files) :], strict=True):
                 source.copy(name, file.require_group(name.split("/")[0]))
+                n_learned = np.count_nonzero(source[f"{name}/evidence"][...] == b"learned")
+                logger.info("%s: %d (tumor, gene) pairs learned", name, n_learned)
     shutil.rmtree(folder / "bands")
 
 
@@ -273,14 +275,9 @@ def _ranking(
     resolution = significance.smallest_q_decoy(
         score, decoy_score, level=config.significance.q_decoy
     )
-    return (
-        found
-        | nulls
-        | {
-            "decoy_curve": significance.decoy_curve(score, decoy_score),
-            "attributes": dataclasses.asdict(resolution),
-        }
-    )
+    found |= nulls
+    curve = significance.decoy_curve(score, decoy_score)
+    return found | {"decoy_curve": curve, "attributes": dataclasses.asdict(resolution)}
 
 
 def _null_runs(
@@ -353,5 +350,3 @@ def _write_ranking(group: h5py.Group, ranking: Mapping[str, Any], samples: Sampl
     }
     for name, value in attributes.items():
         group.attrs[name] = value
-    n_learned = int((ranking["evidence"] == "learned").sum())
-    logger.info("%s: %d (tumor, gene) pairs learned", group.name[1:], n_learned)
