@@ -23,8 +23,8 @@ demo: .venv/project.stamp
 	@echo "demo: done; open runs/demo/report/index.html"
 
 test: .venv/dev.stamp
-	@echo "test: running pytest"
-	@$(BIN)/python -m pytest $(ARGS)
+	@echo "test: running pytest in up to four processes"
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 lint: .venv/dev.stamp
 	@echo "lint: ruff check, ruff format, mypy"

@@ -137,9 +137,8 @@ def test_bits_do_not_depend_on_who_computes_which_blocks(trained_run, monkeypatc
 
     def respond(numbers):
         wanted = {i: blocks[i] for i in numbers}
-        return perturbation.respond(
-            trained_run.folder, cohort, wanted, sets, trained_run, shown=False
-        )
+        folder = trained_run.folder
+        return dict(perturbation.respond(folder, cohort, wanted, sets, trained_run, shown=False))
 
     whole = respond(blocks)
     for number, response in (respond([7]) | respond([1, 9]) | respond([])).items():

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tumorcam import filters, readers
+from tumorcam import filters, markers, readers
 from tumorcam.config import config_from_tables
 from tumorcam.readers import samples
 from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
-from tumorcam.settings import InputSettings
+from tumorcam.settings import FaithfulnessSettings, InputSettings
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FORMATS = DATA / "formats"
@@ -113,3 +113,16 @@ def test_xena_phenotypes():
     assert found.iloc[0].tolist() == [
         "TCGA-3Z-A93Z-01", "TCGA-3Z-A93Z", "kidney clear cell carcinoma", "01", "",
     ]  # fmt: skip
+
+
+def test_tissue_specific_genes_of_the_human_protein_atlas():
+    """A cell of `tcga_hint` may name several tumors; no column is configured."""
+    tumors = np.array(["BLCA", "COAD", "LIHC", "READ", "UVM"])
+    genes = np.array(["ALB", "APOA1|335", "CDH17", "UPK2", "ENSG00000163347.6", "ACTB"])
+    path = DATA / "markers" / "hpa_tissue_specific_genes.tsv"
+    found = markers.read_markers(FaithfulnessSettings(markers=str(path)), tumors, genes)
+    assert {(str(tumors[t]), str(genes[g])) for t, g in np.argwhere(found)} >= {
+        ("LIHC", "ALB"), ("LIHC", "APOA1|335"), ("COAD", "CDH17"), ("READ", "CDH17"),
+        ("BLCA", "UPK2"),
+    }  # fmt: skip
+    assert not found[4].any() and not found[:, 5].any()

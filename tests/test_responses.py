@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,9 @@ from tumorcam.responses import Block, Responses, SampleFalls
 from tumorcam.shards import Model
 
 SIZES = (1, 2, 5, 20)
-SETS = GeneSets(SIZES, ("a", "b", "matched/a", "matched/b", "t_test"), ())
+SETS = GeneSets(
+    SIZES, ("a", "b", "matched/a", "matched/b", "t_test"), (), np.ones((5, 4), dtype=bool)
+)
 NAMES = [*SETS.names, "random"]
 N_COPIES = 2 + 3 * (len(SETS.names) + RANDOM_DRAWS) * len(SIZES)
 
@@ -22,7 +26,8 @@ def test_falls_are_means_over_replicates_and_draws():
         Responses(*rng.normal(size=(2, 3, N_COPIES)), rng.random((3, N_COPIES)) < 0.5)
         for _ in blocks
     ]
-    falls = responses.sample_falls(blocks, made, n_sizes=4)
+    tumor = np.array([0, 1, 2, 3, 0, 1])
+    falls = responses.sample_falls(blocks, made, SETS, tumor)
     assert falls.sample.tolist() == [0, 1, 2, 3, 4, 5]
     for sample in range(6):
         mine = [
@@ -43,6 +48,21 @@ def test_falls_are_means_over_replicates_and_draws():
             np.testing.assert_allclose(found[:, -1, :, sample], draws)
         kept = correct[2:].reshape(3, -1, 4)
         np.testing.assert_allclose(falls.correct[:, :5, :, sample], kept[:, :5])
+
+
+def test_a_tumor_without_scores_has_no_falls():
+    rng = np.random.default_rng(0)
+    made = Responses(*rng.normal(size=(2, 4, N_COPIES)), rng.random((4, N_COPIES)) < 0.5)
+    known = SETS.known.copy()
+    known[[1, 3], 2] = False  # method b and its matched genes in tumor 2
+    sets = dataclasses.replace(SETS, known=known)
+    falls = responses.sample_falls(
+        [Block(Model(0, 0), np.arange(4))], [made], sets, np.array([0, 2, 1, 2])
+    )
+    for values in (falls.margin, falls.logit, falls.correct):
+        unknown = np.isnan(values).all(axis=(0, 2))
+        assert np.argwhere(unknown).tolist() == [[1, 1], [1, 3], [3, 1], [3, 3]]
+        assert np.isnan(values).sum() == 4 * 3 * len(SIZES)
 
 
 @pytest.fixture
@@ -123,6 +143,19 @@ def test_accuracies_are_means_over_samples(drawn):
         np.testing.assert_allclose(found.logit_curve[tumor], falls.logit[..., mine].mean(axis=-1))
         np.testing.assert_allclose(found.intact_accuracy[tumor], falls.intact_correct[mine].mean())
     np.testing.assert_allclose(found.intact_margin[4], found.intact_margin[:4].mean())
+
+
+def test_a_method_without_scores_in_a_tumor_is_left_out_of_the_mean(drawn):
+    falls, patients, table, _ = drawn
+    margin = falls.margin.copy()
+    margin[:, [1, 3]] = np.where((table["tumor"] == 2).to_numpy(), np.nan, margin[:, [1, 3]])
+    found = responses.deletion_curves(
+        dataclasses.replace(falls, margin=margin), SETS, patients, min_patients=5
+    )
+    assert np.isnan(found.area[2, :, 1]).any() and np.isnan(found.area_low[2, :, 1]).any()
+    assert np.isfinite(found.area[[0, 1, 3, 4]]).all() and np.isfinite(found.area_low[4]).all()
+    others = found.area[[0, 1, 3], :, 1, 1].mean(axis=0)
+    np.testing.assert_allclose(found.area[4, :, 1, 1], others)
 
 
 def test_few_patients_give_means_without_intervals(drawn):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tumorcam.columns import known_mean
 from tumorcam.errors import ConfigError
 from tumorcam.significance import wilson_interval
 
@@ -60,9 +61,7 @@ def ensemble_probability(probability: np.ndarray) -> np.ndarray:
     (samples, tumors) float64
         NaN for a sample without any.
     """
-    n_known = (~np.isnan(probability)).sum(axis=0)
-    total = np.nan_to_num(probability).sum(axis=0, dtype=np.float64)
-    return np.asarray(total / np.where(n_known > 0, n_known, np.nan))
+    return known_mean(probability)
 
 
 def score_classifier(probability: np.ndarray, tumor: np.ndarray) -> ClassifierScores:

@@ -40,9 +40,10 @@ def column_sums(values: np.ndarray) -> np.ndarray:
 
 
 def known_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the first axis of what is not NaN; NaN where all is."""
+    """Mean, float64, over the first axis of what is not NaN; NaN where all is."""
     n_known = (~np.isnan(values)).sum(axis=0)
-    return np.asarray(np.nan_to_num(values).sum(axis=0) / np.where(n_known > 0, n_known, np.nan))
+    total = np.nan_to_num(values).sum(axis=0, dtype=np.float64)
+    return np.asarray(total / np.where(n_known > 0, n_known, np.nan))
 
 
 def midranks(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from tumorcam import bands, cluster, resampling, shards, significance, store
 from tumorcam.bands import STATISTICS, VIEWS, Samples
 from tumorcam.cohort import Cohort
+from tumorcam.columns import known_mean
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.logs import logger, progress
@@ -271,7 +272,7 @@ def _ranking(
     }
     found[f"decoys_in_top_{TOP}"] = significance.decoys_in_top(score, decoy_score, k=TOP)
     found["replicate_score"] = _over_folds(models, samples.n_patients)
-    found["fold_score"] = _known_mean(models)
+    found["fold_score"] = known_mean(models)
     resolution = significance.smallest_q_decoy(
         score, decoy_score, level=config.significance.q_decoy
     )
@@ -318,12 +319,6 @@ def _over_folds(models: np.ndarray, n_patients: np.ndarray) -> np.ndarray:
     weights = np.where(np.isnan(models), 0, n_patients[..., np.newaxis])
     total = weights.sum(axis=-3)
     return (np.nan_to_num(models) * weights).sum(axis=-3) / np.where(total > 0, total, np.nan)
-
-
-def _known_mean(models: np.ndarray) -> np.ndarray:
-    """Mean over the first axis of what is not NaN; NaN where all is."""
-    n_known = (~np.isnan(models)).sum(axis=0)
-    return np.nan_to_num(models).sum(axis=0) / np.where(n_known > 0, n_known, np.nan)
 
 
 def _write_shared(

@@ -20,6 +20,7 @@ SHARD_TYPE = "tumorcam-shard"  # by explain
 SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
 BAND_TYPE = "tumorcam-band"  # by reduce, while it works
 FAITHFULNESS_TYPE = "tumorcam-faithfulness"  # by faithfulness
+RESPONSES_TYPE = "tumorcam-responses"  # by faithfulness, while it works
 BASELINES = "baselines"  # the last element of the train array
 BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 

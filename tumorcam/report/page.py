@@ -1,5 +1,6 @@
 """The report's files: tables, figures and the one self-contained web page."""
 
+import itertools
 import math
 import platform
 from collections.abc import Iterable
@@ -15,8 +16,9 @@ from matplotlib.figure import Figure
 from tumorcam import __version__, store
 from tumorcam.config import config_toml
 from tumorcam.logs import logger
-from tumorcam.report import figures, tables
+from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
+from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
 from tumorcam.report.results import Ranking, Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 
@@ -45,6 +47,7 @@ def report_files(run: Run) -> list[str]:
     """Names of the files that `write_report` writes, relative to the report's folder."""
     lists = [f"{slug}.rnk" for slug in tables.slugs(run.results.tumors)]
     drawn = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
+    drawn += faithfulness_figures.figure_names(read_checks(run))
     images = [f"figures/{name}.{kind}" for name in drawn for kind in ("svg", "png")]
     return [*FILES, *lists, *images]
 
@@ -70,11 +73,16 @@ def write_report(run: Run, folder: Path) -> None:
     rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
     rankings.sort(key=lambda one: (one.method, one.view) != (shown.method, shown.view))
     classifier = summarise_classifier(run)
+    found = read_checks(run)
     drawn = [
         _write_figure(folder / "figures", name, caption, figure)
-        for name, caption, figure in _figures(run, first, rankings, classifier)
+        for name, caption, figure in itertools.chain(
+            _figures(run, first, rankings, classifier),
+            faithfulness_figures.drawn_figures(found, run) if found else (),
+        )
     ]
-    page = render_page(run, rankings, classifier, drawn)
+    checks = summarise_checks(found, run) if found else None
+    page = render_page(run, rankings, classifier, checks, drawn)
     store.write_text(folder / "index.html", page)
     logger.info("page of %.1f MB written", len(page.encode()) / 1e6)
 
@@ -83,6 +91,7 @@ def render_page(
     run: Run,
     rankings: list[RankingSummary],
     classifier: ClassifierSummary,
+    checks: Checks | None,
     drawn: list[PageFigure],
 ) -> str:
     """The page as HTML without any request to elsewhere; `rankings[0]` is shown first."""
@@ -98,10 +107,12 @@ def render_page(
         run=run,
         rankings=rankings,
         classifier=classifier,
+        checks=checks,
+        control_names=CONTROL_NAMES,
         figures={figure.name: figure for figure in drawn},
         low_recall=_low_recall(run),
         dropped=_dropped(run),
-        digests=_digests(run),
+        digests=_digests(run) | ({"faithfulness.h5": checks.found.digest} if checks else {}),
         versions=_versions(),
         config=config_toml(run.config),
         descriptions=FILES,

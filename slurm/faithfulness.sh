@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks the ranking: deletes genes, compares with permuted labels, retrains; MPI ranks share the samples.
+# sbatch [--ntasks=M] slurm/faithfulness.sh [CONFIG] [options]
+#SBATCH --job-name=tumorcam-faithfulness
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=2
+#SBATCH --time=04:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
+exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m jobs.faithfulness "$@"
