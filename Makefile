@@ -24,7 +24,8 @@ demo: .venv/project.stamp
 
 test: .venv/dev.stamp
 	@echo "test: running pytest in up to four processes"
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+	    --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev.stamp
 	@echo "lint: ruff check, ruff format, mypy"

@@ -178,6 +178,11 @@ def wide_copy(wide_run: Config, tmp_path: Path) -> Config:
     return copy_run(wide_run, tmp_path / "copy")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests under Slurm first: they mostly wait, while another process of xdist goes on."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Give TensorFlow, where a test module imported it, the one thread of the tiny run.

@@ -128,8 +128,8 @@ def test_preflight_tells_what_the_site_gives(slurm, project):
 def test_the_pipeline_makes_a_whole_run(slurm, project, capsys):
     config = "my configs/tiny.toml"
     said = submit(slurm, "slurm/pipeline.sh", config, "--set", "training.epochs=3")
-    assert [line.split(":")[0] for line in said.splitlines()[:5]] == [
-        "prepare", "train", "explain", "reduce", "report",
+    assert [line.split(":")[0] for line in said.splitlines()[:6]] == [
+        "prepare", "train", "explain", "reduce", "faithfulness", "report",
     ]  # fmt: skip
     wait_until_done(slurm)
     words = [config, "--set", "training.epochs=3"]
