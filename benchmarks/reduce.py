@@ -131,10 +131,9 @@ def print_loop(config: Config, plan: Plan) -> None:
     name = bands.ranking_names(config)[0]
     method, view = name.split("/")
     with threadpool_limits(1):
-        samples = bands.read_samples(config.folder, cohort, plan.shards, config)
+        source = bands.read_source(config.folder, cohort, config, plan.shards)
         started = time.monotonic()
-        rest = (cohort, plan.shards, config, samples, slice(0, bands.BAND), [name])
-        _, found = next(bands.band_statistics(config.folder, *rest))
+        _, found = next(bands.band_statistics(source, slice(0, bands.BAND), [name]))
         own = (time.monotonic() - started) / (bands.BAND * N_TUMORS)
         values = np.zeros((REPLICATES, plan.n_samples, LOOP_GENES))
         started = time.monotonic()

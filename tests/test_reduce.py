@@ -202,10 +202,10 @@ def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
 def test_a_band_does_not_change_with_its_width(wide_run):
     plan = shards.read_plan(wide_run.folder / "plan.json")
     cohort = read_cohort(wide_run.folder / "cohort.h5", wide_run)
-    samples = bands.read_samples(wide_run.folder, cohort, plan.shards, wide_run)
-    name, rest = f"{METHOD}/own", (cohort, plan.shards, wide_run, samples)
+    source = bands.read_source(wide_run.folder, cohort, wide_run, plan.shards)
+    name = f"{METHOD}/own"
     whole, part = (
-        dict(bands.band_statistics(wide_run.folder, *rest, band, [name]))[name].columns
+        dict(bands.band_statistics(source, band, [name]))[name].columns
         for band in (slice(0, 560), slice(490, 520))
     )
     for key, column in part.items():

@@ -47,6 +47,17 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What bands are computed from: the shards of a run that are `present`, and whose they are."""
+
+    folder: Path
+    cohort: Cohort
+    config: Config
+    present: Sequence[Shard]
+    samples: Samples
+
+
+@dataclass(frozen=True)
 class BandStatistics:
     """One band of one method and view.
 
@@ -66,8 +77,8 @@ def ranking_names(config: Config) -> list[str]:
     return [f"{method}/{view}" for method in config.explain.methods for view in VIEWS]
 
 
-def read_samples(folder: Path, cohort: Cohort, present: Sequence[Shard], config: Config) -> Samples:
-    """Predictions of the shards that are present, and the grouping of samples into patients."""
+def read_source(folder: Path, cohort: Cohort, config: Config, present: Sequence[Shard]) -> Source:
+    """The predictions of the shards that are present, and the grouping of samples into patients."""
     shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
     probability = np.full(shape, np.nan, dtype=np.float32)
     zero_scale = dict.fromkeys(config.explain.methods, 0)
@@ -89,7 +100,7 @@ def read_samples(folder: Path, cohort: Cohort, present: Sequence[Shard], config:
     n_patients = np.zeros((cohort.n_folds, len(cohort.tumors)), dtype=np.int64)
     np.add.at(n_patients, (cohort.fold[kept[first]], codes // len(names)), 1)
     draws = [config.rng("bootstrap", str(names[one])) for one in (codes % len(names)).tolist()]
-    return Samples(
+    samples = Samples(
         probability=probability,
         explained=explained,
         kept=kept,
@@ -100,29 +111,19 @@ def read_samples(folder: Path, cohort: Cohort, present: Sequence[Shard], config:
         recall=classification.score_classifier(ensemble, cohort.tumor[known]).recall,
         zero_scale=zero_scale,
     )
+    return Source(folder, cohort, config, present, samples)
 
 
-def write_band(
-    path: Path,
-    attributes: Mapping[str, str],
-    folder: Path,
-    cohort: Cohort,
-    present: Sequence[Shard],
-    config: Config,
-    samples: Samples,
-    band: slice,
-) -> None:
+def write_band(path: Path, attributes: Mapping[str, str], source: Source, band: slice) -> None:
     """Compute a band of genes and decoys and write it, for `read_column` and `read_flips`.
 
     A pass over the shards takes as many rankings as fit SUM_BYTES.
     """
-    names = ranking_names(config)
+    names, cohort = ranking_names(source.config), source.cohort
     at_once = max(1, SUM_BYTES // (8 * len(cohort.sample) * BAND))
     with store.create_file(path, shards.BAND_TYPE, attributes) as file:
         for start in range(0, len(names), at_once):
-            some = names[start : start + at_once]
-            found = band_statistics(folder, cohort, present, config, samples, band, some)
-            for name, statistics in found:
+            for name, statistics in band_statistics(source, band, names[start : start + at_once]):
                 _write_statistics(file.create_group(name), statistics)
         expression, n_tumors = cohort.gene_band(band), len(cohort.tumors)  # empty beyond the genes
         for statistic in (significance.expression_auroc, significance.log2_fold_change):
@@ -131,27 +132,22 @@ def write_band(
 
 
 def band_statistics(
-    folder: Path,
-    cohort: Cohort,
-    present: Sequence[Shard],
-    config: Config,
-    samples: Samples,
-    band: slice,
-    names: Sequence[str],
+    source: Source, band: slice, names: Sequence[str]
 ) -> Iterator[tuple[str, BandStatistics]]:
     """Statistics of one band for some rankings, from the shards that are present.
 
     A sample counts by its mean over the replicates that explained it, a patient by the mean of its
     samples.
     """
+    cohort, config, samples = source.cohort, source.config, source.samples
     width, min_patients = band.stop - band.start, config.significance.min_patients
     is_gene = np.arange(band.start, band.stop) < len(cohort.genes)
     testable = np.append(cohort.variance, cohort.variance[cohort.decoy_gene])[band] > 0
     total = {name: np.zeros((len(cohort.sample), width)) for name in names}
     keys = ("model_score", "null_model_score", "null_p_value")
     parts: dict[str, dict[str, list[np.ndarray]]] = {n: {k: [] for k in keys} for n in names}
-    for (null, _), group in groupby(present, key=lambda shard: (shard.null, shard.replicate)):
-        values, seen = _read_replicate(folder, list(group), len(cohort.sample), band, names)
+    for (null, _), group in groupby(source.present, key=lambda one: (one.null, one.replicate)):
+        values, seen = _read_replicate(source, list(group), band, names)
         for name, part in parts.items():
             scores = _model_scores(values[name], seen, cohort, samples)
             part["null_model_score" if null else "model_score"].append(scores)
@@ -191,14 +187,14 @@ def open_shard(folder: Path, shard: Shard) -> "h5py.File":
 
 
 def _read_replicate(
-    folder: Path, of_replicate: Sequence[Shard], n_samples: int, band: slice, names: Sequence[str]
+    source: Source, of_replicate: Sequence[Shard], band: slice, names: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(samples, band) float16 of each ranking, and which of the samples a shard has."""
-    shape = (n_samples, band.stop - band.start)
+    shape = (len(source.cohort.sample), band.stop - band.start)
     values = {name: np.zeros(shape, dtype=np.float16) for name in names}
-    seen = np.zeros(n_samples, dtype=bool)
+    seen = np.zeros(shape[0], dtype=bool)
     for shard in of_replicate:
-        with open_shard(folder, shard) as file:
+        with open_shard(source.folder, shard) as file:
             index = file["sample_index"][...]
             seen[index] = True
             for name in names:

@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tumorcam import bands, cluster, resampling, shards, significance, store
-from tumorcam.bands import STATISTICS, VIEWS, Samples
+from tumorcam.bands import STATISTICS, VIEWS, Samples, Source
 from tumorcam.cohort import Cohort
 from tumorcam.columns import known_mean
 from tumorcam.config import Config, changed_settings, config_json
@@ -76,17 +76,17 @@ def reduce_run(
         logger.warning("going on without %d shards: all tables are partial", len(audited.faults))
     present = audited.present
     with threadpool_limits(config.run.threads_per_rank):  # on which bits of matrix products depend
-        samples = bands.read_samples(folder, cohort, present, config)
-        files = _write_bands(folder, cohort, present, config, samples, world, attributes)
+        source = bands.read_source(folder, cohort, config, present)
+        files = _write_bands(source, attributes, world)
         world.barrier()
         names = bands.ranking_names(config)
         parts = [folder / "bands" / f"{name.replace('/', '-')}.h5" for name in names]
         mine = list(zip(names, parts, strict=True))[world.rank :: world.size]
         with _open_all(files) as opened:
             for name, part in progress(mine, "reduce", "rankings", shown=world.is_root):
-                ranking = _ranking(opened, name, cohort, samples, config)
+                ranking = _ranking(opened, name, source)
                 with store.create_file(part, shards.BAND_TYPE, attributes) as file:
-                    _write_ranking(file.create_group(name), ranking, samples)
+                    _write_ranking(file.create_group(name), ranking, source.samples)
         world.barrier()
         if not world.is_root:
             return
@@ -95,10 +95,10 @@ def reduce_run(
             _open_all([*files, *parts]) as opened,
             store.create_file(path, shards.SIGNIFICANCE_TYPE, attributes) as file,
         ):
-            _write_shared(file, opened[: len(files)], cohort, samples)
-            for name, source in zip(names, opened[len(files) :], strict=True):
-                source.copy(name, file.require_group(name.split("/")[0]))
-                n_learned = np.count_nonzero(source[f"{name}/evidence"][...] == b"learned")
+            _write_shared(file, opened[: len(files)], source)
+            for name, part in zip(names, opened[len(files) :], strict=True):
+                part.copy(name, file.require_group(name.split("/")[0]))
+                n_learned = np.count_nonzero(part[f"{name}/evidence"][...] == b"learned")
                 logger.info("%s: %d (tumor, gene) pairs learned", name, n_learned)
     shutil.rmtree(folder / "bands")
 
@@ -205,24 +205,16 @@ def _fault_message(faults: Mapping[str, str], plan: Plan, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _write_bands(
-    folder: Path,
-    cohort: Cohort,
-    present: Sequence[Shard],
-    config: Config,
-    samples: Samples,
-    world: Ranks,
-    attributes: Mapping[str, str],
-) -> list[Path]:
+def _write_bands(source: Source, attributes: Mapping[str, str], world: Ranks) -> list[Path]:
     """Write this rank's share of the bands, but for those that are there; the paths of all."""
-    n_features = len(cohort.genes) + len(cohort.decoy_gene)
+    n_features = len(source.cohort.genes) + len(source.cohort.decoy_gene)
     starts = range(0, n_features, bands.BAND)
-    files = [folder / "bands" / f"b{i:04d}.h5" for i in range(len(starts))]
+    files = [source.folder / "bands" / f"b{i:04d}.h5" for i in range(len(starts))]
     mine = list(zip(files, starts, strict=True))[world.rank :: world.size]
     for path, start in progress(mine, "reduce", "bands", shown=world.is_root):
         band = slice(start, min(start + bands.BAND, n_features))
         if not store.is_whole(path, shards.BAND_TYPE, attributes):
-            bands.write_band(path, attributes, folder, cohort, present, config, samples, band)
+            bands.write_band(path, attributes, source, band)
     return files
 
 
@@ -235,10 +227,9 @@ def _open_all(paths: Sequence[Path]) -> Iterator[list[h5py.File]]:
         yield [stack.enter_context(file) for file in opened]
 
 
-def _ranking(
-    files: Sequence[h5py.File], name: str, cohort: Cohort, samples: Samples, config: Config
-) -> dict[str, Any]:
+def _ranking(files: Sequence[h5py.File], name: str, source: Source) -> dict[str, Any]:
     """All datasets of one method and view, by name, with its decoy curve and attributes."""
+    cohort, config, samples = source.cohort, source.config, source.samples
     n_genes, n_tumors = len(cohort.genes), len(cohort.tumors)
     both = {key: bands.read_column(files, f"{name}/{key}") for key in STATISTICS}
     models = bands.read_column(files, f"{name}/model_score")
@@ -260,7 +251,7 @@ def _ranking(
         found["p_fwer"][tumor, cohort.variance > 0] = resampling.step_down_p_values(flips)
         means = bands.read_column(files, f"{name}/bootstrap", tumor)[:, :n_genes]
         found["rank_low"][tumor], found["rank_high"][tumor] = resampling.rank_intervals(means)
-    nulls = _null_runs(files, name, cohort, samples, config)
+    nulls = _null_runs(files, name, source)
     found["p_null"] = resampling.null_p_values(score, nulls["nulls/score"])
     found["evidence"] = significance.grade_evidence(
         found["q_decoy"], found["q_value"], found["replication"], found["rank"],
@@ -281,10 +272,9 @@ def _ranking(
     return found | {"decoy_curve": curve, "attributes": dataclasses.asdict(resolution)}
 
 
-def _null_runs(
-    files: Sequence[h5py.File], name: str, cohort: Cohort, samples: Samples, config: Config
-) -> dict[str, np.ndarray]:
+def _null_runs(files: Sequence[h5py.File], name: str, source: Source) -> dict[str, np.ndarray]:
     """Scores of each null replicate, and how many pairs it would grade learned at full recall."""
+    cohort, n_patients = source.cohort, source.samples.n_patients
     n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
     if f"{name}/null_model_score" not in files[0]:
         empty = {"score": n_genes, "decoy_score": n_decoys}
@@ -292,7 +282,7 @@ def _null_runs(
         return found | {"nulls/learned": np.empty(0, dtype=int)}
     models = bands.read_column(files, f"{name}/null_model_score")
     p_value = bands.read_column(files, f"{name}/null_p_value")[..., :n_genes]
-    scores = _over_folds(models, samples.n_patients)
+    scores = _over_folds(models, n_patients)
     score, decoy_score = scores[..., :n_genes], scores[..., n_genes:]
     k = significance.top_k(n_genes)
     learned = [
@@ -302,7 +292,7 @@ def _null_runs(
             significance.replication(models[i][..., :n_genes], k=k),
             significance.rank_genes(score[i]),
             np.ones(n_tumors),
-            settings=config.significance,
+            settings=source.config.significance,
         )
         == "learned"
         for i in range(len(score))
@@ -321,10 +311,9 @@ def _over_folds(models: np.ndarray, n_patients: np.ndarray) -> np.ndarray:
     return (np.nan_to_num(models) * weights).sum(axis=-3) / np.where(total > 0, total, np.nan)
 
 
-def _write_shared(
-    file: h5py.File, files: Sequence[h5py.File], cohort: Cohort, samples: Samples
-) -> None:
+def _write_shared(file: h5py.File, files: Sequence[h5py.File], source: Source) -> None:
     """What does not depend on the method and view."""
+    cohort, samples = source.cohort, source.samples
     store.write_dataset(file, "tumors", cohort.tumors)
     store.write_dataset(file, "genes", cohort.genes)
     store.write_dataset(file, "decoy_gene", cohort.decoy_gene)
