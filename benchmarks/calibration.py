@@ -21,9 +21,8 @@ import numpy as np
 import pandas as pd
 import tomli_w
 from scipy import stats
-from sklearn.metrics import average_precision_score
 
-from tumorcam import significance, truth
+from tumorcam import agreement, significance, truth
 from tumorcam.explain import own_and_contrast
 from tumorcam.store import read_strings
 
@@ -103,31 +102,22 @@ def drivers(run: Path, ranks: int) -> Rows:
             q_decoy = significance.decoy_q_values(score, decoys)
             rank = significance.rank_genes(score)
             found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
-            leads = [
-                rank_lead(*pair, decoy_gene, own)
-                for pair in zip(group["nulls/score"], group["nulls/decoy_score"], strict=True)
-            ]
-            low, high = stats.t.interval(0.95, len(leads) - 1, np.mean(leads), stats.sem(leads))
+            nulls = group["nulls"]
+            differences = agreement.decoy_rank_differences(
+                nulls["score"][...], nulls["decoy_score"][...], decoy_gene, own
+            )
+            difference = agreement.t_interval(differences)
             yield {
                 "ranking": name,
                 "precision at 20": found.precision,
                 "decoys in the top 20": in_top.mean(),
                 "called": found.called,
                 "power": found.recall,
-                "permuted: lead": np.mean(leads),
-                "low": low,
-                "high": high,
-                "permuted: most learned": int(group["nulls/learned"][...].max()),
+                "permuted: rank less decoy's": difference.mean,
+                "low": difference.low,
+                "high": difference.high,
+                "permuted: most learned": int(nulls["learned"][...].max()),
             }
-
-
-def rank_lead(
-    score: np.ndarray, decoys: np.ndarray, decoy_gene: np.ndarray, own: np.ndarray
-) -> float:
-    """Mean places by which drivers stand above their own decoys; 0 where neither is favoured."""
-    rank = significance.rank_genes(np.hstack([score, decoys]))
-    lead = rank[:, score.shape[1] :] - rank[:, : score.shape[1]][:, decoy_gene]
-    return float(lead[own].mean())
 
 
 def nulls(folder: Path, ranks: int, kind: str) -> Rows:
@@ -205,9 +195,7 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
                 score, decoys = both[:, : len(genes)], both[:, len(genes) :]
                 q_decoy = significance.decoy_q_values(score, decoys)
                 rank = significance.rank_genes(score)
-                auprc = np.mean(
-                    [average_precision_score(*pair) for pair in zip(drives, score, strict=True)]
-                )
+                auprc = agreement.average_precision(score, drives).mean()
                 for level in LEVELS:
                     found = truth.score_against_truth(drives, rank, q_decoy, threshold=level)
                     yield {

@@ -174,6 +174,7 @@ def test_a_partial_run_says_so_in_every_output(config):
     folder = config.folder / "report"
     html = (folder / "index.html").read_text()
     assert "Partial:" in html and "2 shards were missing (such as r00-f01-b0002)" in html
+    assert "partial: 2 shards were missing" in (folder / "figures" / "genes.svg").read_text()
     for name in ("genes.csv", "decoys.csv"):
         assert pd.read_csv(folder / name)["partial"].all()
     assert pd.read_parquet(folder / "genes.parquet")["partial"].all()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import trapezoid
 
-from tumorcam import responses
+from tumorcam import resampling, responses
 from tumorcam.cohort import read_cohort
 from tumorcam.gene_sets import RANDOM_DRAWS, GeneSets
 from tumorcam.responses import Block, Responses, SampleFalls
@@ -78,7 +78,7 @@ def drawn(tiny_run):
     )  # fmt: skip
     table = pd.DataFrame({"tumor": cohort.tumor[sample], "patient": cohort.patient[sample]})
     weights = {p: tiny_run.rng("bootstrap", p).poisson(1.0, 200) for p in table["patient"]}
-    return falls, responses.group_patients(cohort, sample, tiny_run), table, weights
+    return falls, resampling.group_patients(cohort, sample, tiny_run), table, weights
 
 
 def patient_values(values, table, tumor):

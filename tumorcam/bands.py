@@ -12,7 +12,7 @@ import numpy as np
 from tumorcam import classification, resampling, shards, significance, store
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.resampling import FlipRecords
+from tumorcam.resampling import FlipRecords, Patients
 from tumorcam.shards import Shard
 from tumorcam.significance import TumorStatistics
 
@@ -28,20 +28,16 @@ class Samples:
     """Every replicate's held-out prediction, and how samples make patients.
 
     `probability` (replicates, samples, tumors) float32, NaN where a shard is missing; `explained`
-    (samples,) int: by how many replicates; `kept` (kept samples,) int, ascending; `patient` (kept
-    samples,) int: tumor and patient as one code, ascending with the tumor; `tumor_of_patient`
-    (patients,) int; `n_patients` (folds, tumors) int; `weights` (bootstraps, patients) float64;
-    `recall` (tumors,) float64 of the ensemble; `zero_scale` counts the maps of each method that are
-    zero.
+    (samples,) int: by how many replicates; `kept` (kept samples,) int, ascending, and their
+    `patients`; `n_patients` (folds, tumors) int; `recall` (tumors,) float64 of the ensemble;
+    `zero_scale` counts the maps of each method that are zero.
     """
 
     probability: np.ndarray
     explained: np.ndarray
     kept: np.ndarray
-    patient: np.ndarray
-    tumor_of_patient: np.ndarray
+    patients: Patients
     n_patients: np.ndarray
-    weights: np.ndarray
     recall: np.ndarray
     zero_scale: dict[str, int]
 
@@ -94,20 +90,16 @@ def read_source(folder: Path, cohort: Cohort, config: Config, present: Sequence[
     ensemble = classification.ensemble_probability(probability)[known]
     is_correct = ensemble.argmax(axis=1) == cohort.tumor[known]
     kept = known[is_correct | (not config.significance.correct_only)]
-    names, person = np.unique(cohort.patient, return_inverse=True)
-    code = cohort.tumor * len(names) + person  # a person with two tumors counts in both
-    codes, first, patient = np.unique(code[kept], return_index=True, return_inverse=True)
+    patients = resampling.group_patients(cohort, kept, config)
+    first = np.unique(patients.patient, return_index=True)[1]
     n_patients = np.zeros((cohort.n_folds, len(cohort.tumors)), dtype=np.int64)
-    np.add.at(n_patients, (cohort.fold[kept[first]], codes // len(names)), 1)
-    draws = [config.rng("bootstrap", str(names[one])) for one in (codes % len(names)).tolist()]
+    np.add.at(n_patients, (cohort.fold[kept[first]], patients.tumor), 1)
     samples = Samples(
         probability=probability,
         explained=explained,
         kept=kept,
-        patient=patient,
-        tumor_of_patient=codes // len(names),
+        patients=patients,
         n_patients=n_patients,
-        weights=resampling.bootstrap_weights(draws),
         recall=classification.score_classifier(ensemble, cohort.tumor[known]).recall,
         zero_scale=zero_scale,
     )
@@ -208,7 +200,7 @@ def _patients(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(patients, band) means over each patient's kept samples among the seen, and who they are."""
     chosen = seen[samples.kept]
-    codes, patient = np.unique(samples.patient[chosen], return_inverse=True)
+    codes, patient = np.unique(samples.patients.patient[chosen], return_inverse=True)
     rows = values[samples.kept[chosen]].astype(np.float64, copy=False)
     return significance.patient_means(rows, patient), codes
 
@@ -220,7 +212,7 @@ def _model_scores(
     scores = np.full((cohort.n_folds, len(cohort.tumors), values.shape[1]), np.nan)
     for fold in range(cohort.n_folds):
         means, codes = _patients(values, seen & (cohort.fold == fold), samples)
-        there, tumor = np.unique(samples.tumor_of_patient[codes], return_inverse=True)
+        there, tumor = np.unique(samples.patients.tumor[codes], return_inverse=True)
         scores[fold, there] = significance.patient_means(means, tumor)
     return scores
 
@@ -233,7 +225,7 @@ def _by_tumor(
     min_patients: int,
 ) -> list[TumorStatistics]:
     means, codes = patients
-    tumor_of = samples.tumor_of_patient[codes]
+    tumor_of = samples.patients.tumor[codes]
     return [
         significance.tumor_statistics(means[tumor_of == t], testable, min_patients=min_patients)
         for t in range(len(cohort.tumors))
@@ -248,10 +240,12 @@ def _resample(
     bootstraps = np.full(shape, np.nan, dtype=np.float32)
     flips: list[FlipRecords | None] = [None] * len(cohort.tumors)
     for tumor, name in enumerate(cohort.tumors.tolist()):
-        chosen = samples.tumor_of_patient == tumor
+        chosen = samples.patients.tumor == tumor
         if chosen.sum() < config.significance.min_patients:
             continue
-        bootstraps[tumor] = resampling.bootstrap_means(means[chosen], samples.weights[:, chosen])
+        bootstraps[tumor] = resampling.bootstrap_means(
+            means[chosen], samples.patients.weights[:, chosen]
+        )
         draw = functools.partial(config.rng, "flips", name)
         flips[tumor] = resampling.flip_records(means[chosen][:, testable], draw)
     return bootstraps, flips

@@ -19,6 +19,7 @@ from tumorcam import (
     gene_sets,
     markers,
     ranks,
+    resampling,
     responses,
     retraining,
     shards,
@@ -174,7 +175,7 @@ def file_attributes(folder: Path, cohort: Cohort, config: Config) -> dict[str, s
         If the tables or a model are missing or damaged.
     """
     with open_tables(folder, cohort) as tables:
-        digest = str(tables.attrs["digest"])
+        digest, missing = (str(tables.attrs[key]) for key in ("digest", "missing_shards"))
     models = [
         store.stored_digest(
             shards.model_file(folder, model), shards.MODEL_TYPE, remedy="run jobs.train"
@@ -185,6 +186,7 @@ def file_attributes(folder: Path, cohort: Cohort, config: Config) -> dict[str, s
     return {
         "cohort_digest": cohort.digest,
         "significance_digest": digest,
+        "missing_shards": missing,
         "models_digest": store.text_digest("".join(models)),
         "view": config.report.view,
         "config": config_json(config, SECTIONS),
@@ -262,7 +264,7 @@ def _write_deletion(
     for name, values in vars(falls).items():
         kept = values if name == "sample" else values.astype(np.float32)
         store.write_dataset(file, f"samples/{name}", kept)
-    patients = responses.group_patients(cohort, falls.sample, config)
+    patients = resampling.group_patients(cohort, falls.sample, config)
     min_patients = config.significance.min_patients
     curves = responses.deletion_curves(falls, work.sets, patients, min_patients=min_patients)
     write_record(file.create_group("deletion"), curves)

@@ -1,10 +1,14 @@
 """Family-wise p-values by sign flips and rank intervals by a bootstrap, both over patients."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
+
+from tumorcam.cohort import Cohort
+from tumorcam.columns import midranks
+from tumorcam.config import Config
 
 N_FLIPS = 999  # the smallest p-value is 1 / 1,000
 N_BOOTSTRAPS = 200
@@ -23,6 +27,17 @@ class FlipRecords(NamedTuple):
     flip: np.ndarray
     gene: np.ndarray
     value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Who the samples are: `patient` (samples,) int, a code for each person and tumor, ascending
+    with the tumor; `tumor` (patients,) int; `weights` (bootstraps, patients) float64.
+    """
+
+    patient: np.ndarray
+    tumor: np.ndarray
+    weights: np.ndarray
 
 
 def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator]) -> FlipRecords:
@@ -97,6 +112,15 @@ def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
     return downwards[place]
 
 
+def group_patients(cohort: Cohort, samples: np.ndarray, config: Config) -> Patients:
+    """The given samples' patients; a person with two tumors counts in both, with one weight."""
+    names, person = np.unique(cohort.patient, return_inverse=True)
+    code = cohort.tumor * len(names) + person
+    codes, patient = np.unique(code[samples], return_inverse=True)
+    draws = [config.rng("bootstrap", str(names[i])) for i in (codes % len(names)).tolist()]
+    return Patients(patient, codes // len(names), bootstrap_weights(draws))
+
+
 def bootstrap_weights(draws: Sequence[np.random.Generator]) -> np.ndarray:
     """(bootstraps, patients) float64 Poisson(1) weights, a patient's from its own generator."""
     weights = [draw.poisson(1.0, N_BOOTSTRAPS) for draw in draws]
@@ -121,7 +145,7 @@ def rank_intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = means[~np.isnan(means).any(axis=1)]
     if not known.size:
         return np.full(means.shape[1], np.nan), np.full(means.shape[1], np.nan)
-    ranks = np.sort(rankdata(-known, axis=1), axis=0)
+    ranks = np.sort(midranks(-known), axis=0)
     low, high = (int(np.ceil(share * len(ranks))) - 1 for share in INTERVAL)
     return ranks[low], ranks[high]
 

@@ -110,17 +110,6 @@ class Deletion:
     difference_high: np.ndarray
 
 
-@dataclass(frozen=True)
-class Patients:
-    """Who the samples are: `patient` (samples,) int, a code for each person and tumor, ascending
-    with the tumor; `tumor` (patients,) int; `weights` (bootstraps, patients) float64.
-    """
-
-    patient: np.ndarray
-    tumor: np.ndarray
-    weights: np.ndarray
-
-
 def choose_samples(cohort: Cohort, config: Config) -> np.ndarray:
     """(chosen samples,) int: all, or so many of each tumor at most, by the seed and their IDs."""
     at_most = config.faithfulness.samples or len(cohort.tumor)
@@ -144,15 +133,6 @@ def make_blocks(fold: np.ndarray, chosen: np.ndarray, replicates: int) -> list[B
         for held_out in [chosen[fold[chosen] == f]]
         for i in range(0, len(held_out), BLOCK)
     ]
-
-
-def group_patients(cohort: Cohort, chosen: np.ndarray, config: Config) -> Patients:
-    """The chosen samples' patients; a person with two tumors counts in both, with one weight."""
-    names, person = np.unique(cohort.patient, return_inverse=True)
-    code = cohort.tumor * len(names) + person
-    codes, patient = np.unique(code[chosen], return_inverse=True)
-    draws = [config.rng("bootstrap", str(names[i])) for i in (codes % len(names)).tolist()]
-    return Patients(patient, codes // len(names), resampling.bootstrap_weights(draws))
 
 
 def sample_falls(
@@ -196,7 +176,7 @@ def sample_falls(
 
 
 def deletion_curves(
-    falls: SampleFalls, sets: GeneSets, patients: Patients, *, min_patients: int
+    falls: SampleFalls, sets: GeneSets, patients: resampling.Patients, *, min_patients: int
 ) -> Deletion:
     """Means by tumor with intervals, and how far rankings lie above their controls.
 

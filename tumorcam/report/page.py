@@ -3,7 +3,7 @@
 import itertools
 import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -75,7 +75,7 @@ def write_report(run: Run, folder: Path) -> None:
     classifier = summarise_classifier(run)
     found = read_checks(run)
     drawn = [
-        _write_figure(folder / "figures", name, caption, figure)
+        _write_figure(folder / "figures", name, caption, figure, partial=results.missing_shards)
         for name, caption, figure in itertools.chain(
             _figures(run, first, rankings, classifier),
             faithfulness_figures.drawn_figures(found, run) if found else (),
@@ -188,7 +188,11 @@ def _figures(
         )
 
 
-def _write_figure(folder: Path, name: str, caption: str, figure: Figure) -> PageFigure:
+def _write_figure(
+    folder: Path, name: str, caption: str, figure: Figure, *, partial: Sequence[str]
+) -> PageFigure:
+    if partial:
+        figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
     svg = figures.svg_text(figure, name=name, description=caption)
     store.write_text(folder / f"{name}.svg", svg)
     with store.write_aside(folder / f"{name}.png") as aside:

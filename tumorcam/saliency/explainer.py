@@ -181,9 +181,8 @@ class Explainer:
 
         One target after the other: what is computed for all of them at once would not fit.
         """
-        methods = {name: None for name in self.methods if name not in {*AVERAGED, SHARED}}
-        if SHARED in self.methods:
-            methods |= dict.fromkeys(SHARED_PARTS)
+        wanted = [*self.methods, *(SHARED_PARTS if SHARED in self.methods else ())]
+        methods = [name for name in dict.fromkeys(wanted) if name not in {*AVERAGED, SHARED}]
 
         def gradient(pictures: tf.Tensor) -> tf.Tensor:
             made = self._forward(pictures, weights)
@@ -198,7 +197,7 @@ class Explainer:
         maps: dict[str, tf.Tensor] = {}
         if methods:
             maps = tf.map_fn(
-                lambda target: self._maps(made, target, list(methods), weights[-1]),
+                lambda target: self._maps(made, target, methods, weights[-1]),
                 targets,
                 fn_output_signature=dict.fromkeys(methods, tf.float32),
                 parallel_iterations=1,
