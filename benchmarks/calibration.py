@@ -3,8 +3,8 @@
     python -m benchmarks.calibration FOLDER [--ranks 2] [--only drivers planted ...]
 
 Each cohort is a run of its own in FOLDER; a cohort that is done is not made again. At the end the
-tables are printed and written to FOLDER/*.csv. All of it takes about an hour on two
-cores.
+tables are printed and written to FOLDER/*.csv. The networks are small ones, half as wide as the
+mission's and with a gene in each pooling window (`layout.spacing`).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tumorcam.explain import own_and_contrast
 from tumorcam.store import read_strings
 
 EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
-EPOCHS = {200: 30, 800: 30, 2000: 15, 5000: 8}  # by samples: 40 to 80 thousand samples shown
+EPOCHS = {200: 30, 600: 15, 1600: 8, 5000: 4}  # by samples: 3,000 to 10,000 of them shown in all
 LAYOUTS = (1, 3, 6, 8, 10)
 LEVELS = (0.05, 0.1)  # of q_decoy
 N_NULL = 20  # cohorts without drivers, and as many with permuted labels
@@ -43,6 +43,7 @@ METHODS = [
     "guided_gradient",
     "gradient_x_input",
 ]
+COARSE_METHODS = METHODS[:2]  # also with the coarse map of the first convolution
 
 Rows = Iterator[dict[str, Any]]
 
@@ -75,6 +76,8 @@ def planted(folder: Path, ranks: int) -> Rows:
             tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=epochs)
             tables["synthesize"]["effect"] = effect
             make(run, tables, ranks)
+            make_first_layer(run, tables, ranks)
+            drop_models(run)
             for row in measure(run, LAYOUTS):
                 yield {"samples": samples, "effect": effect} | row
 
@@ -83,41 +86,38 @@ def drivers(run: Path, ranks: int) -> Rows:
     """One decoy a driver, eight layouts, five null replicates: a row a method and view."""
     tables = settings(run, samples=800, layouts=8, epochs=30)
     tables["cohort"]["genes"], tables["synthesize"]["genes"] = 1024, 1500
-    tables["splits"]["folds"], tables["training"]["batch_size"] = 3, 16
+    tables["splits"]["folds"] = 3
     tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
     if not (run / "significance.h5").exists():
         make(run, tables, ranks, until="synthesize")
         planted_genes = pd.read_csv(run / "input" / "truth.csv")["gene"]
         tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
         make(run, tables, ranks)
-    with h5py.File(run / "significance.h5") as file:
-        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
-        planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
-        assert planted_truth is not None
-        drives, decoy_gene = planted_truth.drives, file["decoy_gene"][...]
-        own = drives[:, decoy_gene]  # decoys of the tumor's own drivers
-        for name, group in rankings(file):
-            score, decoys = group["score"][...], group["decoys/score"][...]
-            in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= len(genes)
-            q_decoy = significance.decoy_q_values(score, decoys)
-            rank = significance.rank_genes(score)
-            found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
-            nulls = group["nulls"]
-            differences = agreement.decoy_rank_differences(
-                nulls["score"][...], nulls["decoy_score"][...], decoy_gene, own
-            )
-            difference = agreement.t_interval(differences)
-            yield {
-                "ranking": name,
-                "precision at 20": found.precision,
-                "decoys in the top 20": in_top.mean(),
-                "called": found.called,
-                "power": found.recall,
-                "permuted: rank less decoy's": difference.mean,
-                "low": difference.low,
-                "high": difference.high,
-                "permuted: most learned": int(nulls["learned"][...].max()),
-            }
+    make_first_layer(run, tables, ranks)
+    drives, decoy_gene = planted_drivers(run)
+    own = drives[:, decoy_gene]  # decoys of the tumor's own drivers
+    for name, group in rankings(run):
+        score, decoys = group["score"][...], group["decoys/score"][...]
+        in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= score.shape[1]
+        q_decoy = significance.decoy_q_values(score, decoys)
+        rank = significance.rank_genes(score)
+        found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
+        nulls = group["nulls"]
+        differences = agreement.decoy_rank_differences(
+            nulls["score"][...], nulls["decoy_score"][...], decoy_gene, own
+        )
+        difference = agreement.t_interval(differences)
+        yield {
+            "ranking": name,
+            "precision at 20": found.precision,
+            "decoys in the top 20": in_top.mean(),
+            "called": found.called,
+            "power": found.recall,
+            "permuted: rank less decoy's": difference.mean,
+            "low": difference.low,
+            "high": difference.high,
+            "permuted: most learned": int(nulls["learned"][...].max()),
+        }
 
 
 def nulls(folder: Path, ranks: int, kind: str) -> Rows:
@@ -126,17 +126,17 @@ def nulls(folder: Path, ranks: int, kind: str) -> Rows:
     smallest: dict[str, list[float]] = {}
     for seed in range(N_NULL):
         run = folder / f"{kind}-{seed}"
-        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=30)
+        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=15)
         tables["run"]["seed"] = 100 + seed
         tables["significance"] = {"recall": 0.0}
         change = {"effect": 0.0} if kind == "null" else {"permute_labels": True}
         tables["synthesize"] |= change
         make(run, tables, ranks)
-        with h5py.File(run / "significance.h5") as file:
-            for name, group in rankings(file):
-                evidence = read_strings(group["evidence"])
-                learned.setdefault(name, []).append(int((evidence == "learned").sum()))
-                smallest.setdefault(name, []).append(float(np.min(group["q_decoy"][...])))
+        drop_models(run)
+        for name, group in rankings(run):
+            evidence = read_strings(group["evidence"])
+            learned.setdefault(name, []).append(int((evidence == "learned").sum()))
+            smallest.setdefault(name, []).append(float(np.min(group["q_decoy"][...])))
     for name, counts in learned.items():
         yield {
             "ranking": name,
@@ -153,8 +153,14 @@ def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str,
         "run": {"folder": str(run), "threads_per_rank": 1},
         "cohort": {"genes": 600},
         "splits": {"folds": 2},
-        "layout": {"replicates": layouts, "decoys": "0.5"},
-        "training": {"epochs": epochs, "patience": epochs},
+        "layout": {"replicates": layouts, "decoys": "0.5", "spacing": 2},
+        "model": {"filters": [16, 32, 32], "dense": [128, 64]},
+        "training": {
+            "epochs": epochs,
+            "patience": epochs,
+            "warmup_epochs": epochs / 15,
+            "batch_size": 16,
+        },
         "explain": {"cubes": [], "methods": METHODS},
         "synthesize": {
             "tumors": list(TUMORS),
@@ -167,7 +173,7 @@ def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str,
 def make(
     run: Path, tables: dict[str, dict[str, Any]], ranks: int, *, until: str = "reduce"
 ) -> None:
-    """Run the pipeline up to the tables, unless they are there; models and shards are deleted."""
+    """Run the pipeline up to the tables, unless they are there; the shards are deleted."""
     if (run / "significance.h5").exists():
         return
     run.mkdir(parents=True, exist_ok=True)
@@ -178,38 +184,68 @@ def make(
         subprocess.run([sys.executable, *words], check=True, stdout=log, stderr=log)
     print(run.name, until, flush=True)
     if until == "reduce":
-        shutil.rmtree(run / "models")
         shutil.rmtree(run / "shards")
+
+
+def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
+    """The same networks explained with the coarse map of the first convolution, in RUN/conv1."""
+    first = run / "conv1"
+    if not (first / "significance.h5").exists():
+        for name in ("input", "models"):
+            shutil.copytree(run / name, first / name, dirs_exist_ok=True)
+        for name in ("cohort.h5", "plan.json"):
+            shutil.copy2(run / name, first)
+        explain = tables["explain"] | {"cam_layer": "conv1", "methods": COARSE_METHODS}
+        make(
+            first,
+            tables | {"explain": explain, "run": tables["run"] | {"folder": str(first)}},
+            ranks,
+        )
+
+
+def drop_models(run: Path) -> None:
+    """Delete the networks of a cohort that is done, to save space."""
+    for folder in (run / "models", run / "conv1" / "models"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def planted_drivers(run: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Planted drivers (tumors, genes) bool and the genes that the decoys copy, (decoys,) int."""
+    with h5py.File(run / "significance.h5") as file:
+        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
+        decoy_gene = file["decoy_gene"][...]
+    planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
+    assert planted_truth is not None
+    return planted_truth.drives, decoy_gene
 
 
 def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
     """How well the rankings of the first K layouts find the planted drivers."""
+    drives, _ = planted_drivers(run)
+    n_genes = drives.shape[1]
     with h5py.File(run / "significance.h5") as file:
-        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
-        planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
-        assert planted_truth is not None
-        drives, recall = planted_truth.drives, file["classification/recall"][...].mean()
-        for name, group in rankings(file):
-            for k in layouts:
-                both = group["replicate_score"][:k].mean(axis=0)
-                score, decoys = both[:, : len(genes)], both[:, len(genes) :]
-                q_decoy = significance.decoy_q_values(score, decoys)
-                rank = significance.rank_genes(score)
-                auprc = agreement.average_precision(score, drives).mean()
-                for level in LEVELS:
-                    found = truth.score_against_truth(drives, rank, q_decoy, threshold=level)
-                    yield {
-                        "ranking": name,
-                        "layouts": k,
-                        "q_decoy": level,
-                        "recall of tumors": recall,
-                        "called": found.called,
-                        "false": found.neither,
-                        "false share": found.false_share,
-                        "power": found.recall,
-                        "precision at 20": found.precision,
-                        "AUPRC": auprc,
-                    }
+        recall = file["classification/recall"][...].mean()
+    for name, group in rankings(run):
+        for k in layouts:
+            both = group["replicate_score"][:k].mean(axis=0)
+            score, decoys = both[:, :n_genes], both[:, n_genes:]
+            q_decoy = significance.decoy_q_values(score, decoys)
+            rank = significance.rank_genes(score)
+            auprc = agreement.average_precision(score, drives).mean()
+            for level in LEVELS:
+                found = truth.score_against_truth(drives, rank, q_decoy, threshold=level)
+                yield {
+                    "ranking": name,
+                    "layouts": k,
+                    "q_decoy": level,
+                    "recall of tumors": recall,
+                    "called": found.called,
+                    "false": found.neither,
+                    "false share": found.false_share,
+                    "power": found.recall,
+                    "precision at 20": found.precision,
+                    "AUPRC": auprc,
+                }
 
 
 def summarise_planted(rows: Rows) -> pd.DataFrame:
@@ -259,11 +295,15 @@ def p_values() -> Rows:
             yield {"maps": name, "patients": n, "rejected": share, "low": low, "high": high}
 
 
-def rankings(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
-    """Every method and view."""
-    for method in json.loads(file.attrs["methods"]):
-        for view in ("own", "contrast"):
-            yield f"{method}, {view}", file[f"{method}/{view}"]
+def rankings(run: Path) -> Iterator[tuple[str, h5py.Group]]:
+    """Every method and view, those with the coarse map of the first convolution last."""
+    for folder, where in ((run, ""), (run / "conv1", " at conv1")):
+        if not (folder / "significance.h5").exists():
+            continue
+        with h5py.File(folder / "significance.h5") as file:
+            for method in json.loads(file.attrs["methods"]):
+                for view in ("own", "contrast"):
+                    yield f"{method}{where}, {view}", file[f"{method}/{view}"]
 
 
 if __name__ == "__main__":
