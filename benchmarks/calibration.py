@@ -27,7 +27,13 @@ from tumorcam.explain import own_and_contrast
 from tumorcam.store import read_strings
 
 EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
-EPOCHS = {200: 30, 600: 15, 1600: 8, 5000: 4}  # by samples: 3,000 to 10,000 of them shown in all
+PLANTED = {  # samples: effects, a cohort each
+    200: EFFECTS,
+    600: EFFECTS * 2,
+    1600: (0.5, 1.0, 2.0),
+    5000: (1.0, 2.0),
+}
+EPOCHS = {200: 30, 600: 15, 1600: 8, 5000: 4}  # 3,000 to 10,000 samples shown in all
 LAYOUTS = (1, 3, 6, 8, 10)
 LEVELS = (0.05, 0.1)  # of q_decoy
 N_NULL = 20  # cohorts without drivers, and as many with permuted labels
@@ -57,7 +63,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     studies: dict[str, Callable[[], Any]] = {
         "drivers": lambda: drivers(args.folder / "drivers", args.ranks),
-        "planted": lambda: summarise_planted(planted(args.folder, args.ranks)),
+        "planted": lambda: summarise_planted(args.folder, planted(args.folder, args.ranks)),
         "null": lambda: nulls(args.folder, args.ranks, "null"),
         "permuted": lambda: nulls(args.folder, args.ranks, "permuted"),
         "p_value": p_values,
@@ -70,11 +76,11 @@ def main() -> None:
 
 def planted(folder: Path, ranks: int) -> Rows:
     """A row a cohort, method, view, number of layouts and level of q_decoy."""
-    for samples, epochs in EPOCHS.items():
-        for effect in EFFECTS:
-            run = folder / f"planted-{samples}-{effect}"
-            tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=epochs)
-            tables["synthesize"]["effect"] = effect
+    for samples, effects in PLANTED.items():
+        for seed, effect in enumerate(effects, start=1):
+            run = folder / f"planted-{samples}-{effect}-{seed}"
+            tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=EPOCHS[samples])
+            tables["run"]["seed"], tables["synthesize"]["effect"] = seed, effect
             make(run, tables, ranks)
             make_first_layer(run, tables, ranks)
             drop_models(run)
@@ -90,9 +96,9 @@ def drivers(run: Path, ranks: int) -> Rows:
     tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
     if not (run / "significance.h5").exists():
         make(run, tables, ranks, until="synthesize")
-        planted_genes = pd.read_csv(run / "input" / "truth.csv")["gene"]
-        tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
-        make(run, tables, ranks)
+    planted_genes = pd.read_csv(run / "input" / "truth.csv")["gene"]
+    tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
+    make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
     drives, decoy_gene = planted_drivers(run)
     own = drives[:, decoy_gene]  # decoys of the tumor's own drivers
@@ -248,9 +254,13 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
                 }
 
 
-def summarise_planted(rows: Rows) -> pd.DataFrame:
-    """Means over cohorts; the false share over those that call something, power at 2 SD apart."""
+def summarise_planted(folder: Path, rows: Rows) -> pd.DataFrame:
+    """Means over cohorts; the false share over those that call something, power at 2 SD apart.
+
+    Every cohort's own rows are written to FOLDER/planted-cohorts.csv.
+    """
     table = pd.DataFrame(rows)
+    table.to_csv(folder / "planted-cohorts.csv", index=False, float_format="%.4g")
     table["power at 2 SD"] = table["power"].where(table["effect"] == 2.0)
     table["calls"] = table["called"] > 0
     wanted = {
