@@ -82,7 +82,6 @@ def planted(folder: Path, ranks: int) -> Rows:
             tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=EPOCHS[samples])
             tables["run"]["seed"], tables["synthesize"]["effect"] = seed, effect
             make(run, tables, ranks)
-            make_first_layer(run, tables, ranks)
             drop_models(run)
             for row in measure(run, LAYOUTS):
                 yield {"samples": samples, "effect": effect} | row
@@ -211,8 +210,7 @@ def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -
 
 def drop_models(run: Path) -> None:
     """Delete the networks of a cohort that is done, to save space."""
-    for folder in (run / "models", run / "conv1" / "models"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(run / "models", ignore_errors=True)
 
 
 def planted_drivers(run: Path) -> tuple[np.ndarray, np.ndarray]:
