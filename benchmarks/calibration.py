@@ -224,7 +224,7 @@ def planted_drivers(run: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
-    """How well the rankings of the first K layouts find the planted drivers."""
+    """How well the rankings of the first K layouts, and the grade learned, find the drivers."""
     drives, _ = planted_drivers(run)
     n_genes = drives.shape[1]
     with h5py.File(run / "significance.h5") as file:
@@ -234,14 +234,17 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
             both = group["replicate_score"][:k].mean(axis=0)
             score, decoys = both[:, :n_genes], both[:, n_genes:]
             q_decoy = significance.decoy_q_values(score, decoys)
+            calls = {f"q_decoy <= {level:g}": q_decoy <= level for level in LEVELS}
+            if k == len(group["replicate_score"]):
+                calls["learned"] = read_strings(group["evidence"]) == "learned"
             rank = significance.rank_genes(score)
             auprc = agreement.average_precision(score, drives).mean()
-            for level in LEVELS:
-                found = truth.score_against_truth(drives, rank, q_decoy, threshold=level)
+            for how, called in calls.items():
+                found = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
                 yield {
                     "ranking": name,
                     "layouts": k,
-                    "q_decoy": level,
+                    "called by": how,
                     "recall of tumors": recall,
                     "called": found.called,
                     "false": found.neither,
@@ -269,7 +272,7 @@ def summarise_planted(folder: Path, rows: Rows) -> pd.DataFrame:
         "precision at 20": "mean",
         "AUPRC": "mean",
     }
-    by = table.groupby(["ranking", "layouts", "q_decoy"], sort=False)
+    by = table.groupby(["ranking", "layouts", "called by"], sort=False)
     return by.agg(wanted).reset_index()
 
 
