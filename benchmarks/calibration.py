@@ -33,7 +33,7 @@ PLANTED = {  # samples: effects, a cohort each
     1600: (0.5, 1.0, 2.0),
     5000: (1.0, 2.0),
 }
-EPOCHS = {200: 30, 600: 15, 1600: 8, 5000: 4}  # 3,000 to 10,000 samples shown in all
+EPOCHS = {200: 20, 600: 10, 1600: 5, 5000: 3}  # 2,000 to 7,000 samples shown in all
 LAYOUTS = (1, 3, 6, 8, 10)
 LEVELS = (0.05, 0.1)  # of q_decoy
 N_NULL = 20  # cohorts without drivers, and as many with permuted labels
@@ -131,7 +131,7 @@ def nulls(folder: Path, ranks: int, kind: str) -> Rows:
     smallest: dict[str, list[float]] = {}
     for seed in range(N_NULL):
         run = folder / f"{kind}-{seed}"
-        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=15)
+        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=10)
         tables["run"]["seed"] = 100 + seed
         tables["significance"] = {"recall": 0.0}
         change = {"effect": 0.0} if kind == "null" else {"permute_labels": True}

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from tumorcam import batches, cohort, layout, splits
 from tumorcam.batches import BatchMaker, LearningSet
@@ -54,7 +55,8 @@ def learning_set(n_samples=200, n_genes=30, seed=0):
     )
     scaler = fit_scaler(expression)
     tumor = rng.integers(0, N_TUMORS, n_samples)
-    made = batches.learning_set(expression, tumor, scaler, gene_layout, rng)
+    permutation = batches.draw_permutations(6, n_samples, rng)
+    made = batches.learning_set(expression, tumor, scaler, gene_layout, permutation)
     return made, scaler.standardise(expression)
 
 
@@ -248,11 +250,60 @@ def test_permuted_tumors_are_dealt_out_by_patient(seed):
     np.testing.assert_array_equal(twice[:30], twice[30:])
 
 
-def test_permutations_differ_between_models_and_sets(tiny_run):
+def partners(made, config, wanted):
+    """(decoys, all samples): whose value each training sample's decoys carry; -1 elsewhere."""
+    task = batches.training_task(made, wanted, config)
+    index = np.flatnonzero(task.role == splits.TRAINING)
+    found = np.full((len(task.training.permutation), len(task.role)), -1)
+    found[:, index] = index[task.training.permutation]
+    assert np.isin(found[:, index], index).all(), "no value comes from outside the set"
+    return found
+
+
+def test_permutations_of_decoys_are_shared_or_a_networks_own(tiny_run):
+    """Of two networks with the same fold and nearly the same training samples."""
     made = cohort.read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    first, second = (batches.training_task(made, Model(r, 0), tiny_run) for r in (0, 1))
-    n = min(len(first.training.tumor), len(second.training.tumor))
-    assert not np.array_equal(first.training.permutation[:, :n], second.training.permutation[:, :n])
+    agree = {}
+    for kind in ("shared", "own"):
+        training = dataclasses.replace(tiny_run.training, decoy_permutations=kind)
+        config = dataclasses.replace(tiny_run, training=training)
+        first, second = (partners(made, config, Model(r, 0)) for r in (0, 1))
+        both = (first >= 0) & (second >= 0)
+        agree[kind] = (first == second)[both].mean()
+        assert len(np.unique(first, axis=0)) == len(first), "each decoy has its own"
+    assert agree["shared"] > 0.6
+    assert agree["own"] < 0.2, "chance is one in the number of samples"
+
+
+@given(seed=seeds, n_samples=st.integers(1, 40))
+def test_induced_permutations_skip_the_samples_outside(seed, n_samples):
+    rng = np.random.default_rng(seed)
+    whole = batches.draw_permutations(5, n_samples, rng)
+    index = np.sort(rng.permutation(n_samples)[: rng.integers(1, n_samples + 1)])
+    induced = batches.induced_permutations(whole, index)
+    assert induced.dtype == np.int32
+    for permutation, found in zip(whole, induced, strict=True):
+        for i, sample in enumerate(index):
+            reached = permutation[sample]
+            while reached not in index:
+                reached = permutation[reached]
+            assert index[found[i]] == reached
+    np.testing.assert_array_equal(batches.induced_permutations(whole, np.arange(n_samples)), whole)
+
+
+def test_an_induced_permutation_by_hand():
+    """0 to 2 to 3 to 0, and 1 to itself; without 2 the circle is 0 to 3 to 0."""
+    induced = batches.induced_permutations(np.array([[2, 1, 3, 0]]), np.array([0, 1, 3]))
+    np.testing.assert_array_equal(induced, [[2, 1, 0]])
+
+
+def test_random_permutations_induce_every_permutation_alike():
+    """Of 3 of 7 samples: chi-square of 6,000 draws over the 6 permutations, p > 1e-6."""
+    whole = batches.draw_permutations(6000, 7, np.random.default_rng(0))
+    induced = batches.induced_permutations(whole, np.array([1, 4, 5]))
+    _, counts = np.unique(induced, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert chisquare(counts).pvalue > 1e-6
 
 
 def test_no_patient_left_for_validation_is_refused(tiny_run):
@@ -270,7 +321,6 @@ def test_a_scaler_of_one_gene_by_hand():
     )
     scaler = Scaler(np.array([2], np.float32), np.array([1], np.float32))
     expression = np.array([[1], [2], [4]], np.float32)
-    rng = np.random.default_rng(0)
-    made = batches.learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, rng)
-    np.testing.assert_array_equal(made.features[:, 0], [-1, 0, 2])
-    np.testing.assert_array_equal(made.features[:, 1], made.features[made.permutation[0], 0])
+    permutation = np.array([[2, 0, 1]])
+    made = batches.learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, permutation)
+    np.testing.assert_array_equal(made.features, [[-1, 2], [0, -1], [2, 0]])

@@ -90,8 +90,14 @@ def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask
         ("validation", np.flatnonzero(role == splits.VALIDATION)),
     ):
         values = expression if kind == "training" else cohort.expression(index)
-        rng = config.rng(wanted.name, "decoys", kind)
-        sets[kind] = learning_set(values, learned[index], scaler, gene_layout, rng)
+        n_decoys = len(gene_layout.decoy_gene)
+        if config.training.decoy_permutations == "shared":
+            of_all = draw_permutations(n_decoys, len(role), config.rng("decoys"))
+            permutation = induced_permutations(of_all, index)
+        else:
+            rng = config.rng(wanted.name, "decoys", kind)
+            permutation = draw_permutations(n_decoys, len(index), rng)
+        sets[kind] = learning_set(values, learned[index], scaler, gene_layout, permutation)
     return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
 
 
@@ -114,7 +120,7 @@ def learning_set(
     tumor: np.ndarray,
     scaler: Scaler,
     gene_layout: GeneLayout,
-    rng: np.random.Generator,
+    permutation: np.ndarray,
 ) -> LearningSet:
     """Standardised samples whose decoys carry values that the network cannot learn from.
 
@@ -123,15 +129,47 @@ def learning_set(
     expression : (samples, genes) float32
         log2(x + 1).
     tumor : (samples,) int
-    rng : Generator
-        Draws a permutation of the samples for each decoy.
+    permutation : (decoys, samples) int32
+        Of each decoy's values.
     """
-    n_samples, decoy_gene = len(expression), gene_layout.decoy_gene
-    order = np.tile(np.arange(n_samples, dtype=np.int32), (len(decoy_gene), 1))
-    permutation = rng.permuted(order, axis=1)
     genes = scaler.standardise(expression)
-    decoys = genes[permutation.T, decoy_gene[None, :]]
+    decoys = genes[permutation.T, gene_layout.decoy_gene[None, :]]
     return LearningSet(np.hstack([genes, decoys]), tumor, permutation)
+
+
+def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """(decoys, samples) int32: a random permutation of the samples for each decoy."""
+    order = np.arange(n_samples, dtype=np.int32)
+    return rng.permuted(np.tile(order, (n_decoys, 1)), axis=1)
+
+
+def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """What permutations of all samples are on some of them: those outside are skipped.
+
+    A sample goes to the first of the set that the permutation, applied again and again, leads to. A
+    random permutation induces a random one, and large sets get nearly the same.
+
+    Parameters
+    ----------
+    permutation : (decoys, all samples) int
+    index : (samples,) int
+        The set, each sample once.
+
+    Returns
+    -------
+    (decoys, samples) int32
+        Places within `index`.
+    """
+    place = np.full(permutation.shape[1], -1, dtype=np.int32)
+    place[index] = np.arange(len(index), dtype=np.int32)
+    reached = permutation[:, index]
+    decoy, at = np.nonzero(place[reached] < 0)
+    while decoy.size:
+        following = permutation[decoy, reached[decoy, at]]
+        reached[decoy, at] = following
+        outside = place[following] < 0
+        decoy, at = decoy[outside], at[outside]
+    return place[reached]
 
 
 def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:

@@ -166,6 +166,12 @@ class TrainingSettings:
     validation: float = setting(
         0.1, "share of the training patients kept for early stopping", low=0.02, high=0.5
     )
+    decoy_permutations: str = setting(
+        "shared",
+        "a decoy's values are permuted alike for all networks, or by a permutation of its own for "
+        "each network",
+        choices=("shared", "own"),
+    )
     checkpoint_steps: int = setting(200, "steps between checkpoints", unit="steps", low=1)
 
 
