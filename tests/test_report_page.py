@@ -122,6 +122,14 @@ def test_the_page_says_what_a_reader_asks(config):
         assert words in html
 
 
+def test_the_page_says_whether_q_decoy_can_be_gone_by(config):
+    own = dataclasses.replace(config.training, decoy_permutations="own")
+    for run, told in ((config, False), (dataclasses.replace(config, training=own), True)):
+        html = page_of(run)
+        assert ("Too small here where many layouts are averaged" in html) == told
+        assert ("The number to go by." in html) != told
+
+
 def test_equal_runs_give_equal_bytes(config):
     folder = config.folder / "report"
 
