@@ -28,8 +28,8 @@ from tumorcam.store import read_strings
 
 EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
 PLANTED = {  # samples: effects, a cohort each
-    200: EFFECTS,
-    600: EFFECTS * 2,
+    200: EFFECTS * 2,
+    600: EFFECTS,
     1600: (0.5, 1.0, 2.0),
     5000: (1.0, 2.0),
 }
