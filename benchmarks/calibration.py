@@ -3,8 +3,8 @@
     python -m benchmarks.calibration FOLDER [--ranks 2] [--only drivers planted ...]
 
 Each cohort is a run of its own in FOLDER; a cohort that is done is not made again. At the end the
-tables are printed and written to FOLDER/*.csv. The networks are small ones, half as wide as the
-mission's and with a gene in each pooling window (`layout.spacing`).
+tables are printed and written to FOLDER/*.csv. The networks are small: half the filters of the
+default, two dense layers, and a gene in each pooling window (`layout.spacing`).
 """
 
 import argparse
