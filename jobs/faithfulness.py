@@ -42,13 +42,13 @@ def _print_cost(config: Config) -> None:
 
 def _examine(config: Config) -> None:
     from tumorcam import devices, faithfulness, model, perturbation, ranks
-    from tumorcam.cohort import read_cohort
+    from tumorcam.scratch import local_cohort
 
     world = ranks.connect()
     start_logging(config.folder, "faithfulness", world.rank)
     model.use_threads(config.run.threads_per_rank)
     devices.take_gpu(cluster.local_rank())
-    cohort = read_cohort(config.folder / "cohort.h5", config)
+    cohort = local_cohort(config.folder / "cohort.h5", config)
     faithfulness.examine_run(config.folder, cohort, config, world, perturbation.respond)
 
 

@@ -37,7 +37,7 @@ def _prepare(config: Config) -> None:
         _write_cohort(path, config, digest)
     made = cohort.read_cohort(path, config)
     store.write_text(config.folder / "config.toml", config_toml(config))
-    shards.write_plan(config.folder / "plan.json", _plan(config, made))
+    shards.write_plan(config.folder / "plan.json", cohort.plan_of(made, config))
     for line in filters.summary(made):
         logger.info(line)
 
@@ -46,7 +46,7 @@ def _dry_run(config: Config) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "cohort.h5"
         _write_cohort(path, config, "")
-        plan = _plan(config, cohort.read_cohort(path, config))
+        plan = cohort.plan_of(cohort.read_cohort(path, config), config)
     views = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)
     values = config.layout.replicates * (len(config.explain.cubes) * plan.side**2 + views)
     n_bytes = plan.n_samples * (4 * plan.n_genes + 2 * values)  # float32; float16
@@ -64,18 +64,6 @@ def _write_cohort(path: Path, config: Config, digest: str) -> None:
     logger.info("reading %s", settings.expression)
     selection = filters.select(config, *readers.open_inputs(settings))
     cohort.write_cohort(path, selection, config, digest)
-
-
-def _plan(config: Config, made: cohort.Cohort) -> shards.Plan:
-    return shards.make_plan(
-        made.digest,
-        made.fold,
-        side=made.layouts[0].side,
-        n_genes=len(made.genes),
-        n_decoys=len(made.decoy_gene),
-        replicates=config.layout.replicates,
-        block=config.explain.block,
-    )
 
 
 if __name__ == "__main__":

@@ -33,11 +33,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _reduce(config: Config, plan: shards.Plan, *, allow_partial: bool) -> None:
     from tumorcam import ranks, reduce
-    from tumorcam.cohort import read_cohort
+    from tumorcam.scratch import local_cohort
 
     world = ranks.connect()
     start_logging(config.folder, "reduce", world.rank)
-    cohort = read_cohort(config.folder / "cohort.h5", config)
+    cohort = local_cohort(config.folder / "cohort.h5", config)
     reduce.reduce_run(config.folder, cohort, plan, config, world, allow_partial=allow_partial)
 
 

@@ -41,10 +41,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(config: Config, args: argparse.Namespace) -> None:
     from tumorcam import model, picks
-    from tumorcam.cohort import read_cohort
     from tumorcam.report import figures
+    from tumorcam.scratch import local_cohort
 
-    cohort = read_cohort(config.folder / "cohort.h5", config)
+    cohort = local_cohort(config.folder / "cohort.h5", config)
     question = picks.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
     models = picks.held_out_models(cohort, question.sample, args.replicate)
     models = models[:1] + [m for m in models[1:] if shards.model_file(config.folder, m).exists()]

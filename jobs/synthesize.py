@@ -3,7 +3,7 @@
 import sys
 
 from jobs import command
-from tumorcam import store
+from tumorcam import manifest, store
 from tumorcam.config import Config, config_json
 from tumorcam.logs import logger, start_logging
 
@@ -39,7 +39,7 @@ def _synthesize(config: Config) -> None:
     if (
         mark.exists()
         and mark.read_text(encoding="utf-8") == settings
-        and all((folder / name).exists() for name in FILES)
+        and all((folder / name).exists() for name in (*FILES, manifest.FILE_NAME))
     ):
         logger.info("%s is there and made with these settings", folder)
         return
@@ -47,6 +47,7 @@ def _synthesize(config: Config) -> None:
     cohort = synthetic.synthesize_cohort(config.synthesize, config.rng("synthesize"))
     synthetic.write_cohort(cohort, folder)
     store.write_text(mark, settings)
+    manifest.write_manifest(folder / manifest.FILE_NAME, [*FILES, mark.name], {})
     logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, folder)
 
 

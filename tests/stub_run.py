@@ -1,14 +1,16 @@
 """Stand-ins for every file that a plan expects: right attributes, digests and sizes, all zeros."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from tumorcam import audit, shards, store
+from tumorcam import audit, manifest, shards, store
 from tumorcam.audit import ExpectedFile
 from tumorcam.config import Config, config_json
 
+REPORT = ("index.html", "genes.csv", "figures/genes.svg")
 SECTIONS = {
     shards.MODEL_TYPE: ("run", "model", "training"),
     shards.SHARD_TYPE: ("run", "explain"),
@@ -20,9 +22,11 @@ def expected(config: Config) -> list[ExpectedFile]:
     return audit.expected_files(config, shards.read_plan(config.folder / "plan.json"))
 
 
-def write_stub(config: Config, file: ExpectedFile) -> None:
-    if not file.kind:
-        store.write_text(file.path, "not empty")
+def write_stub(
+    config: Config, file: ExpectedFile, fill: Callable[[h5py.File], None] = lambda made: None
+) -> None:
+    if file.kind == manifest.ENCODING_TYPE:
+        write_report_stub(file)
         return
     attributes = dict(file.attributes)
     if file.kind in SECTIONS:
@@ -34,23 +38,32 @@ def write_stub(config: Config, file: ExpectedFile) -> None:
     with store.create_file(file.path, file.kind, attributes) as made:
         for name, shape in file.shapes.items():
             store.write_dataset(made, name, np.zeros(shape, np.float16))
+        fill(made)
 
 
-def write_stubs(config: Config) -> list[ExpectedFile]:
-    """Fill a prepared run; its files in the order of the plan."""
-    files = expected(config)
-    for file in files:
+def write_report_stub(file: ExpectedFile) -> None:
+    for name in REPORT:
+        store.write_text(file.path.parent / name, "not empty")
+    digests = audit.stored_digests([file])
+    made_from = {name: digests[source] for name, source in file.made_from.items()}
+    manifest.write_manifest(file.path, REPORT, made_from)
+
+
+def write_stubs(
+    config: Config, fill: Callable[[h5py.File], None] = lambda made: None
+) -> list[ExpectedFile]:
+    """Fill a prepared run; its files in the order of the plan. `fill` writes further datasets."""
+    for file in expected(config):
         if file.stage != "cohort":
-            write_stub(config, file)
-    return files
+            write_stub(config, file, fill)
+    return expected(config)
 
 
 def flip_bit(path: Path) -> None:
     """Damage the file as a bad disk does: one bit inside the data of its first dataset."""
     with h5py.File(path) as file:
-        item = file[next(iter(file))]
-        dataset = item if isinstance(item, h5py.Dataset) else next(iter(item.values()))
-        offset = dataset.id.get_chunk_info(0).byte_offset
+        name = file.visititems(lambda name, item: name if getattr(item, "chunks", None) else None)
+        offset = file[name].id.get_chunk_info(0).byte_offset
     content = bytearray(path.read_bytes())
     content[offset] ^= 1
     path.write_bytes(content)

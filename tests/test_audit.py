@@ -43,7 +43,7 @@ def test_a_finished_run_is_whole(finished):
     for deep in (False, True):
         assert set(states(audit.audit_run(finished, deep=deep))) == {WHOLE}
     n = audit.count_states(audit.audit_run(finished))
-    assert n["cohort"][WHOLE] == 1
+    assert n["cohort"][WHOLE] == 2, "and the plan"
     assert n["models"][WHOLE] == N_MODELS + 1, "and the baselines"
     plan = shards.read_plan(finished.folder / "plan.json")
     assert n["shards"][WHOLE] == len(plan.shards)
@@ -58,14 +58,15 @@ def test_the_models_stand_in_the_order_of_the_train_tasks(tiny_run):
 
 def test_a_prepared_run_lacks_all_but_the_cohort(tiny_run):
     found = audit.audit_run(tiny_run)
-    assert states(found) == [WHOLE, *[MISSING] * (len(found) - 1)]
-    assert audit.train_array(tiny_run, found) == "0-4"
+    assert states(found) == [WHOLE, WHOLE, *[MISSING] * (len(found) - 2)]
+    gaps = ["models", "shards", "significance", "faithfulness", "report"]
+    assert audit.incomplete_stages(found) == gaps
 
 
 def test_without_a_plan_the_cohort_is_missing(tiny_config):
     (finding,) = audit.audit_run(tiny_config)
     assert finding.state == MISSING and "run jobs.prepare" in finding.fault
-    assert audit.train_array(tiny_config, [finding]) == "0-4", "what the settings ask for"
+    assert audit.incomplete_stages([finding])[0] == "cohort"
 
 
 def spoil_attribute(name, value):
@@ -94,7 +95,8 @@ SHARD = "shards/r01-f00-b0001.h5"
         ("saliency.h5", spoil_attribute("encoding-type", "x"), "wanted 'tumorcam-saliency'"),
         ("faithfulness.h5", spoil_attribute("view", "own"), "its view is 'own', wanted 'contrast'"),
         ("faithfulness.h5", spoil_attribute("significance_digest", "x"), "run jobs.faithfulness"),
-        ("index.html", lambda path: path.write_text(""), "empty; delete it, then run jobs.report"),
+        ("index.html", lambda path: path.write_text(""), "it has 0 bytes, wanted 9; delete it"),
+        ("files.json", lambda path: path.write_text("{}"), "no readable list of files"),
     ],
 )  # fmt: skip
 def test_one_fault_is_found_and_named(finished, name, spoil, words):
@@ -141,7 +143,6 @@ def test_a_new_cohort_breaks_everything_made_from_the_old(finished):
     assert n["cohort"][BROKEN] == 1, "the plan is of the old one too"
     assert n["models"] == {WHOLE: 0, MISSING: 0, BROKEN: N_MODELS + 1}
     assert n["shards"][WHOLE] == 0
-    assert audit.train_array(finished, audit.audit_run(finished)) == "0-4"
 
 
 def test_other_settings_break_what_depends_on_them(finished):
@@ -151,27 +152,32 @@ def test_other_settings_break_what_depends_on_them(finished):
     assert n["models"] == {WHOLE: 1, MISSING: 0, BROKEN: N_MODELS}
     assert n["shards"][BROKEN] == 0
     assert "training.epochs: 2 -> 9" in next(f.fault for f in found if f.state == BROKEN)
-    assert audit.train_array(config, found) == "0-3"
     moved = changed(finished, "run", name="another name", threads_per_rank=8)
     assert set(states(audit.audit_run(moved))) == {WHOLE}
 
 
-def test_the_commands_that_go_on(finished):
-    assert audit.next_commands(finished, audit.audit_run(finished), ["c.toml"]) == []
-    file_of(finished, "r00-f01/model.h5").unlink()
-    file_of(finished, "baselines.h5").unlink()
-    arguments = ["my configs/c.toml", "--set", "run.name=a;b"]
-    assert audit.next_commands(finished, audit.audit_run(finished), arguments) == [
-        "sbatch --array=1,4 slurm/train.sh 'my configs/c.toml' --set 'run.name=a;b'",
-        "sbatch slurm/explain.sh 'my configs/c.toml' --set 'run.name=a;b'",
-        "sbatch slurm/reduce.sh 'my configs/c.toml' --set 'run.name=a;b'",
-        "sbatch slurm/faithfulness.sh 'my configs/c.toml' --set 'run.name=a;b'",
-        "sbatch slurm/report.sh 'my configs/c.toml' --set 'run.name=a;b'",
-    ]
+def test_a_report_of_other_tables_is_stale(finished):
+    spoil_attribute("digest", "examined anew")(file_of(finished, "faithfulness.h5"))
+    finding = only_broken(audit.audit_run(finished))
+    assert finding.file.path.name == "files.json" and finding.stale
+    assert "made from another faithfulness.h5" in finding.fault
 
 
-def test_whole_models_are_not_trained_again(finished):
-    file_of(finished, "genes.csv").unlink()
-    assert audit.next_commands(finished, audit.audit_run(finished), ["c.toml"]) == [
-        "sbatch slurm/report.sh c.toml"
-    ]
+def test_a_partial_report_lacks_its_list(finished):
+    (finished.folder / "report" / "files.json").unlink()
+    finding = only_broken(audit.audit_run(finished))
+    assert finding.state == MISSING and finding.file.stage == "report"
+
+
+def test_a_damaged_plan_is_told_from_a_damaged_cohort(finished):
+    plan, cohort = finished.folder / "plan.json", finished.folder / "cohort.h5"
+    sound = plan.read_bytes()
+    for old, new in ((b'"fold": 1', b'"fold": 0'), (b'"nulls": 0', b'"nulls": 8'), (b"{", b"[")):
+        assert old in sound
+        plan.write_bytes(sound.replace(old, new, 1))
+        assert only_broken(audit.audit_run(finished, deep=True)).file.path == plan
+    plan.unlink()
+    assert only_broken(audit.audit_run(finished, deep=True)).state == MISSING
+    plan.write_bytes(sound)
+    flip_bit(cohort)
+    assert only_broken(audit.audit_run(finished, deep=True)).file.path == cohort

@@ -11,6 +11,7 @@ import pytest
 from made_up_run import finish_run
 
 from jobs import report
+from tumorcam import manifest
 from tumorcam.config import config_toml
 from tumorcam.report import page
 from tumorcam.report.results import read_run
@@ -236,3 +237,23 @@ class TestOneLayoutWithoutDecoys:
         assert "Without decoys nobody can tell" in html
         assert "Ensemble of 2" not in html
         assert (config.folder / "report" / "decoys.csv").read_text().count("\n") == 1
+
+
+def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, monkeypatch):
+    run_job(config)
+    listed = config.folder / "report" / "files.json"
+    names = set(page.report_files(read_run(config))) - {"files.json"}
+    found = manifest.read_manifest(listed)
+    assert set(found.files) == names
+    assert found.made_from["significance.h5"] == read_run(config).results.digest
+    assert found.made_from["faithfulness.h5"] == ""
+    times = [(listed.parent / name).stat().st_mtime_ns for name in names]
+    assert listed.stat().st_mtime_ns >= max(times)
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "render_page", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(config)
+    assert not listed.exists(), "the new tables stand beside the old page"

@@ -1,4 +1,7 @@
 import csv
+import errno
+import resource
+import signal
 
 import anndata
 import numpy as np
@@ -9,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_run import finish_run
 
-from tumorcam.errors import CohortError
+from tumorcam import disk
+from tumorcam.errors import CohortError, FileError
 from tumorcam.report import tables
 from tumorcam.report.results import Ranking, Results, read_run
 
@@ -155,3 +159,28 @@ def test_h5ad_holds_tumors_by_genes(results, tmp_path):
     np.testing.assert_array_equal(table.layers["guided_grad_cam_own_score"], score.astype("f4"))
     np.testing.assert_array_equal(table.X, score.astype("f4"))
     assert table.var["has_decoy"].sum() == 18
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        tables.write_genes_csv,
+        tables.write_genes_parquet,
+        lambda path, results: tables.write_ranking_h5ad(
+            path, results, method="guided_grad_cam", view="contrast"
+        ),
+    ],
+)
+def test_a_full_disk_is_one_error_for_every_kind_of_table(results, tmp_path, monkeypatch, write):
+    """The limit is the process's own, on the size of a file."""
+    monkeypatch.setattr(disk, "is_full", lambda error: error.errno == errno.EFBIG)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(FileError, match="no space left to write"):
+            write(tmp_path / "table", results)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.glob(".*")) == [] and not (tmp_path / "table").exists()

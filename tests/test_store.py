@@ -1,5 +1,7 @@
 import errno
+import hashlib
 import os
+import re
 
 import h5py
 import hypothesis.extra.numpy as npst
@@ -56,10 +58,17 @@ def test_a_failed_writer_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_clear_message(tmp_path, number):
     with (
-        pytest.raises(FileError, match=r"no space left to write .*a\.h5; free some and rerun"),
-        store.write_aside(tmp_path / "a.h5"),
+        pytest.raises(FileError) as raised,
+        store.write_aside(tmp_path / "a.h5", needed=123_456) as aside,
     ):
+        aside.write_bytes(bytes(8192))
         raise OSError(number, os.strerror(number))
+    said = str(raised.value)
+    assert said.startswith(
+        f"no space left to write {tmp_path}/a.h5: 8,192 of at most 123,456 bytes"
+    )
+    assert re.search(r"[\d,]+ bytes are free on the disk of .*; free some and rerun", said)
+    assert ("quota is used up" in said) == (number == errno.EDQUOT)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,8 +171,10 @@ def test_a_changed_value_attribute_or_name_changes_the_digest(tmp_path):
             change(file)
             digests.add(store.content_digest(file))
         if i:
-            with pytest.raises(FileError, match="digest differs"):
+            with pytest.raises(FileError, match="seal differs"):
                 store.verify_file(path)
+            with h5py.File(path) as file:
+                assert file.attrs["digest"] != store.content_digest(file)
     assert len(digests) == 6
 
 
@@ -260,3 +271,22 @@ def test_text_is_written_whole_and_digests_are_sha256(tmp_path):
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     (tmp_path / "abc").write_text("abc")
     assert store.text_digest("abc") == known == store.file_digest(tmp_path / "abc")
+
+
+def test_the_seal_is_what_sha256sum_says(tmp_path):
+    content = make(tmp_path / "a.h5").read_bytes()
+    digest = hashlib.sha256(content[512:]).hexdigest()
+    assert content[:512].rstrip(b"\0").decode().endswith(f"bytes: {digest}\n")
+
+
+def test_a_file_from_before_the_seal_is_held_against_its_digest(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["maps"] = np.arange(24.0)
+        file.attrs["digest"] = store.content_digest(file)
+        file.attrs["complete"] = True
+    store.verify_file(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(np.float64(7).tobytes(), np.float64(8).tobytes()))
+    with pytest.raises(FileError, match="digest differs"):
+        store.verify_file(path)

@@ -1,15 +1,15 @@
 """Which files a run is to have, and whether each is there, whole, and made from the others."""
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import h5py
 
-from tumorcam import cluster, cohort, shards, store
+from tumorcam import cohort, disk, manifest, shards, store
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.shards import Model, Plan
@@ -23,6 +23,9 @@ JOB_OF_STAGE = {  # in the order in which they are made
     "faithfulness": "faithfulness",
     "report": "report",
 }
+INPUT = "input"  # a stage of which a run need not have anything: the user may have brought it
+UNFINISHED = {"bands": shards.BAND_TYPE, "responses": shards.RESPONSES_TYPE}  # folders of parts
+NO_HDF5 = ("", manifest.ENCODING_TYPE, shards.ENCODING_TYPE)  # kinds
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class ExpectedFile:
 
     `kind` is its encoding type (empty: no HDF5 file); `made_from` names the attributes that hold
     another file's digest; `shards` are the files over whose digests `shards_digest` goes;
-    `attributes` the values of others; `shapes` the first sizes of datasets.
+    `attributes` the values of others; `shapes` the first sizes of datasets. A file that is no HDF5
+    may have the attributes `text`, its content, or `size` and `sha256`.
     """
 
     stage: str
@@ -45,16 +49,35 @@ class ExpectedFile:
     @property
     def remedy(self) -> str:
         """The job that makes the file anew."""
-        return f"run jobs.{JOB_OF_STAGE[self.stage]}"
+        return f"run jobs.{(JOB_OF_STAGE | {INPUT: 'synthesize'})[self.stage]}"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found: `state` is WHOLE, MISSING or BROKEN; `fault` says why, and what to do."""
+    """What was found: `state` is WHOLE, MISSING or BROKEN; `fault` says why, and what to do.
+
+    A `stale` file is undamaged, but made from other files or with other settings than there are
+    now; its job replaces it unasked.
+    """
 
     file: ExpectedFile
     state: str
     fault: str = ""
+    stale: bool = False
+
+
+class Reading(NamedTuple):
+    """What reading a whole file gave: the digest that it carries, and the fault of its bytes."""
+
+    digest: str
+    fault: str
+
+
+class Fault(NamedTuple):
+    """What is wrong with a file that can be read, and whether it is only stale."""
+
+    text: str
+    stale: bool
 
 
 def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
@@ -69,6 +92,12 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
             cohort.ENCODING_TYPE,
             attributes={"digest": plan.cohort_digest},
             shapes={"expression": (plan.n_samples, plan.n_genes)},
+        ),
+        ExpectedFile(
+            "cohort",
+            folder / "plan.json",
+            shards.ENCODING_TYPE,
+            attributes={"text": shards.plan_text(plan)},
         ),
         *_expected_models(folder, plan),
         *_expected_shards(folder, plan, config.explain.methods),
@@ -94,21 +123,60 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
             of_cohort | {"significance_digest": folder / "significance.h5"},
             {"view": config.report.view},
         ),
-        ExpectedFile("report", folder / "report" / "index.html", ""),
-        ExpectedFile("report", folder / "report" / "genes.csv", ""),
+        *_listed_files(
+            "report",
+            folder / "report" / manifest.FILE_NAME,
+            {name: folder / name for name in ("significance.h5", "faithfulness.h5")},
+        ),
+    ]
+
+
+def further_files(config: Config) -> list[ExpectedFile]:
+    """Files that a finished run need not have: synthetic input, and parts while jobs work."""
+    list_of_input = config.folder / "input" / manifest.FILE_NAME
+    is_ours = not config.input.expression and list_of_input.exists()
+    stages = dict(zip(UNFINISHED, ("significance", "faithfulness"), strict=True))
+    return [
+        *(_listed_files(INPUT, list_of_input, {}) if is_ours else ()),
+        *(
+            ExpectedFile(stages[name], path, kind)
+            for name, kind in UNFINISHED.items()
+            for path in sorted((config.folder / name).glob("*.h5"))
+        ),
     ]
 
 
 def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
     """A finding for every file of the run; without a readable plan for the cohort alone."""
     try:
-        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+        if deep:
+            plan = sound_plan(config)
+        else:
+            plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
     except FileError as error:
         absent = ExpectedFile("cohort", config.folder / "cohort.h5", cohort.ENCODING_TYPE)
         return [Finding(absent, MISSING, str(error))]
     files = expected_files(config, plan)
+    if deep:
+        return inspect_files(files, config, {file.path: read_whole(file) for file in files})
     digests = stored_digests(files)
-    return [inspect_file(file, config, digests, deep=deep) for file in files]
+    return [inspect_file(file, config, digests) for file in files]
+
+
+def sound_plan(config: Config) -> Plan:
+    """The plan made anew from a sound cohort, else the one in plan.json.
+
+    Raises
+    ------
+    FileError
+        If there is neither.
+    """
+    path = config.folder / "cohort.h5"
+    try:
+        store.check_seal(path)
+        return cohort.plan_of(cohort.read_cohort(path, config), config)
+    except FileError:
+        return shards.read_plan(config.folder / "plan.json", config.layout.nulls)
 
 
 def stored_digests(files: Iterable[ExpectedFile]) -> dict[Path, str]:
@@ -117,30 +185,80 @@ def stored_digests(files: Iterable[ExpectedFile]) -> dict[Path, str]:
     return {path: _stored_digest(path) for path in sources}
 
 
+def read_whole(expected: ExpectedFile) -> Reading:
+    """Every byte of a file, held against its digests; both texts are empty if it is not there."""
+    if not expected.path.exists():
+        return Reading("", "")
+    try:
+        if expected.kind not in NO_HDF5:
+            store.verify_file(expected.path)
+            return Reading(_stored_digest(expected.path), "")
+        wanted = expected.attributes.get("sha256")
+        if wanted and store.file_digest(expected.path) != wanted:
+            return Reading("", f"{expected.path} is damaged: its SHA-256 differs; delete it, then "
+                           f"{expected.remedy}")  # fmt: skip
+    except OSError as error:
+        return Reading("", str(error))
+    return Reading("", "")
+
+
+def inspect_files(
+    files: Iterable[ExpectedFile], config: Config, readings: Mapping[Path, Reading]
+) -> list[Finding]:
+    """What is at each path, after `read_whole` of all files that the run has."""
+    digests = {path: reading.digest for path, reading in readings.items()}
+    damage = {path: reading.fault for path, reading in readings.items() if reading.fault}
+    return [inspect_file(file, config, digests, damage) for file in files]
+
+
 def inspect_file(
-    expected: ExpectedFile, config: Config, digests: Mapping[Path, str], *, deep: bool = False
+    expected: ExpectedFile,
+    config: Config,
+    digests: Mapping[Path, str],
+    damage: Mapping[Path, str] = MappingProxyType({}),
 ) -> Finding:
-    """What is at the path, by its attributes and sizes; `deep` reads and checks every byte too.
+    """What is at the path, by its attributes and sizes.
 
     Parameters
     ----------
     config : Config
         The present settings; a file that was made with others is broken.
     digests : mapping
-        From `stored_digests`.
+        Those that other files carry; empty where one is missing or damaged: it may come back as it
+        was.
+    damage : mapping
+        Faults that are known already; such files are not opened again.
     """
+    if expected.path in damage:
+        return Finding(expected, BROKEN, damage[expected.path])
     if not expected.path.exists():
         return Finding(expected, MISSING, f"{expected.path} does not exist; {expected.remedy}")
     try:
         faults = list(_faults(expected, config, digests))
-        if deep and expected.kind:
-            store.verify_file(expected.path)
     except FileError as error:
         return Finding(expected, BROKEN, str(error))
     if faults:
-        text = f"{expected.path}: {'; '.join(faults)}; delete it, then {expected.remedy}"
-        return Finding(expected, BROKEN, text)
+        texts = "; ".join(fault.text for fault in faults)
+        text = f"{expected.path}: {texts}; delete it, then {expected.remedy}"
+        return Finding(expected, BROKEN, text, all(fault.stale for fault in faults))
     return Finding(expected, WHOLE)
+
+
+def delete_faulty(config: Config, findings: Iterable[Finding]) -> list[Path]:
+    """Delete damaged files and what killed processes left; which those were.
+
+    Stale files stay: a wrong config must not cost a run, and their jobs replace them anyway.
+    """
+    inputs = {Path(name).resolve() for name in (config.input.expression, config.input.samples)}
+    damaged = [f.file.path for f in findings if f.state == BROKEN and not f.stale]
+    deleted = [
+        path
+        for path in (*damaged, *disk.dead_parts(config.folder))
+        if path.is_relative_to(config.folder) and path.resolve() not in inputs
+    ]
+    for path in deleted:
+        path.unlink(missing_ok=True)
+    return deleted
 
 
 def count_states(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
@@ -151,39 +269,10 @@ def count_states(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def train_array(config: Config, findings: Sequence[Finding]) -> str:
-    """Slurm's `--array` of the train tasks that are still to do; empty if none is.
-
-    Before there is a sound cohort, these are all tasks that the settings ask for.
-    """
-    if any(f.file.stage == "cohort" and f.state != WHOLE for f in findings):
-        n_models = (config.layout.replicates + config.layout.nulls) * config.splits.folds
-        return cluster.array_text(range(n_models + 1))
-    models = [finding for finding in findings if finding.file.stage == "models"]
-    return cluster.array_text([i for i, finding in enumerate(models) if finding.state != WHOLE])
-
-
-def next_commands(
-    config: Config, findings: Sequence[Finding], arguments: Sequence[str]
-) -> list[str]:
-    """The sbatch commands, in order, that make what is not there yet, quoted for a shell.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        The config file and the overrides that every job gets.
-    """
+def incomplete_stages(findings: Iterable[Finding]) -> list[str]:
+    """Stages that lack a file, or have no whole one yet, in the order in which they are made."""
     counts = count_states(findings)
-    reached = False
-    commands = []
-    for stage, job in JOB_OF_STAGE.items():
-        reached = reached or sum(counts[stage].values()) != counts[stage][WHOLE]
-        if reached:
-            array = train_array(config, findings) if stage == "models" else ""
-            options = [f"--array={array}"] if array else []
-            if stage != "models" or array:
-                commands.append(shlex.join(["sbatch", *options, f"slurm/{job}.sh", *arguments]))
-    return commands
+    return [stage for stage, n in counts.items() if not n[WHOLE] or n[MISSING] or n[BROKEN]]
 
 
 def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
@@ -220,29 +309,65 @@ def _expected_shards(folder: Path, plan: Plan, methods: Sequence[str]) -> Iterat
         )
 
 
-def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str]) -> Iterator[str]:
-    if not expected.kind:
-        if expected.path.stat().st_size == 0:
-            yield "it is empty"
+def _listed_files(stage: str, path: Path, made_from: Mapping[str, Path]) -> Iterator[ExpectedFile]:
+    """A list of files, and each file that it names if it can be read."""
+    yield ExpectedFile(stage, path, manifest.ENCODING_TYPE, made_from)
+    try:
+        files = manifest.read_manifest(path).files
+    except FileError:
+        return
+    for name, entry in files.items():
+        yield ExpectedFile(stage, path.parent / name, "", attributes=entry._asdict())
+
+
+def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str]) -> Iterator[Fault]:
+    if expected.kind in NO_HDF5:
+        yield from _plain_faults(expected, digests)
         return
     with store.open_file(expected.path, expected.kind, remedy=expected.remedy) as file:
-        for name, source in expected.made_from.items():
-            if file.attrs.get(name) != digests[source]:
-                yield f"it was made from another {source.name} than {source}"
+        if expected.kind in UNFINISHED.values():  # its job asks whether it fits
+            return
+        yield from _source_faults(expected, file.attrs, digests)
         made_of = [digests[path] for path in expected.shards]
         is_same = file.attrs.get("shards_digest") == store.text_digest("".join(made_of))
-        if made_of and all(made_of) and not is_same:  # one that is missing may come back as it was
-            yield f"it was made from other shards than those in {expected.shards[0].parent}"
+        if made_of and all(made_of) and not is_same:
+            folder = expected.shards[0].parent
+            yield Fault(f"it was made from other shards than those in {folder}", stale=True)
         for name, wanted in expected.attributes.items():
             if file.attrs.get(name) != wanted:
-                yield f"its {name} is {file.attrs.get(name)!r}, wanted {wanted!r}"
+                text = f"its {name} is {file.attrs.get(name)!r}, wanted {wanted!r}"
+                yield Fault(text, stale=True)
         for name, shape in expected.shapes.items():
             if file[name].shape[: len(shape)] != shape:
-                yield f"/{name} has shape {file[name].shape}, wanted {shape}"
+                yield Fault(f"/{name} has shape {file[name].shape}, wanted {shape}", stale=False)
         if "config" in file.attrs:
             made_with = str(file.attrs["config"])
             now = config_json(config, list(json.loads(made_with)))
-            yield from changed_settings(made_with, now)
+            for change in changed_settings(made_with, now):
+                yield Fault(change, stale=True)
+
+
+def _plain_faults(expected: ExpectedFile, digests: Mapping[Path, str]) -> Iterator[Fault]:
+    path, wanted = expected.path, expected.attributes
+    if expected.kind == manifest.ENCODING_TYPE:
+        try:
+            made_from = manifest.read_manifest(path).made_from
+        except FileError as error:
+            msg = f"{error}; delete it, then {expected.remedy}"
+            raise FileError(msg) from error
+        yield from _source_faults(expected, made_from, digests)
+    if "text" in wanted and path.read_text(encoding="utf-8", errors="replace") != wanted["text"]:
+        yield Fault("it is not what the cohort and the settings give", stale=False)
+    if "size" in wanted and path.stat().st_size != wanted["size"]:
+        yield Fault(f"it has {path.stat().st_size} bytes, wanted {wanted['size']}", stale=False)
+
+
+def _source_faults(
+    expected: ExpectedFile, made_from: Mapping[str, Any], digests: Mapping[Path, str]
+) -> Iterator[Fault]:
+    for name, source in expected.made_from.items():
+        if digests.get(source) and made_from.get(name) != digests[source]:
+            yield Fault(f"it was made from another {source.name} than {source}", stale=True)
 
 
 def _stored_digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from tumorcam import annotation, layout, splits, store
 from tumorcam import config as settings
 from tumorcam.errors import FileError
 from tumorcam.layout import GeneLayout
-from tumorcam.shards import Model
+from tumorcam.shards import Model, Plan, make_plan
 
 ENCODING_TYPE = "tumorcam-cohort"
 SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # a cohort depends on
@@ -131,7 +131,8 @@ def write_cohort(
         )
         for r in range(config.layout.replicates)
     ]
-    with store.create_file(path, ENCODING_TYPE, cohort_attributes(config, input_digest)) as file:
+    attributes, needed = cohort_attributes(config, input_digest), selection.expression.nbytes
+    with store.create_file(path, ENCODING_TYPE, attributes, needed=needed) as file:
         store.write_dataset(
             file, "expression", selection.expression, chunks=(CHUNK_SAMPLES, CHUNK_GENES)
         )
@@ -159,6 +160,20 @@ def _row_order(config: settings.Config, selection: Selection) -> np.ndarray:
 def cohort_attributes(config: settings.Config, input_digest: str) -> dict[str, str]:
     """Root attributes by which a finished cohort file is known to be the wanted one."""
     return {"config": settings.config_json(config, SECTIONS), "input_digest": input_digest}
+
+
+def plan_of(cohort: Cohort, config: settings.Config) -> Plan:
+    """The models and shards of a run of this cohort."""
+    return make_plan(
+        cohort.digest,
+        cohort.fold,
+        side=cohort.layouts[0].side,
+        n_genes=len(cohort.genes),
+        n_decoys=len(cohort.decoy_gene),
+        replicates=config.layout.replicates,
+        block=config.explain.block,
+        nulls=config.layout.nulls,
+    )
 
 
 def read_cohort(path: Path, config: settings.Config) -> Cohort:

@@ -147,9 +147,13 @@ def make_plan(
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Write the plan as JSON, whole or not at all."""
-    store.write_text(
-        path, json.dumps({"encoding-type": ENCODING_TYPE} | dataclasses.asdict(plan), indent=1)
-    )
+    store.write_text(path, plan_text(plan))
+
+
+def plan_text(plan: Plan) -> str:
+    """The content of plan.json, without the null replicates, which may be added at any time."""
+    fields = dataclasses.asdict(dataclasses.replace(plan, nulls=0))
+    return json.dumps({"encoding-type": ENCODING_TYPE} | fields, indent=1)
 
 
 def read_plan(path: Path, nulls: int = 0) -> Plan:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import hdf5plugin
 import numpy as np
 import pandas as pd
 
-from tumorcam import cluster
+from tumorcam import disk
 from tumorcam.errors import FileError
 
 ENCODING_VERSION = "1"
@@ -25,32 +24,41 @@ COMPRESSION: dict[str, dict[str, Any]] = {
     "blosc2-zstd": dict(hdf5plugin.Blosc2(cname="zstd", clevel=1)),
 }
 SEALS = ("digest", "complete")  # root attributes written last
+SEAL_BYTES = 512  # before HDF5's own, its smallest user block: SHA-256 of all bytes behind it
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # where a file without a seal begins
 BLOCK_BYTES = 64 * 2**20  # read at once while digesting
 
 
 @contextlib.contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def write_aside(path: Path, *, needed: int = 0) -> Iterator[Path]:
     """A temporary path that replaces `path` when the block ends well, and vanishes when not.
 
     The file and its folder are fsynced, so that a power cut leaves the old file or the new one.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes that the file takes at most, if that is known, for the message of a full disk.
 
     Raises
     ------
     FileError
         If the disk or a quota is full; earlier files stay whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{cluster.process_tag()}.part")
+    aside = disk.part_name(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        _fsync(aside)
+        disk.sync(aside)
         aside.replace(path)
-        _fsync(path.parent)
+        disk.sync(path.parent)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            msg = f"no space left to write {path}; free some and rerun: earlier files are whole"
-            raise FileError(msg) from error
-        raise
+        if not disk.is_full(error):
+            raise
+        written = aside.stat().st_blocks * 512 if aside.exists() else 0  # without holes
+        aside.unlink(missing_ok=True)  # so that the bytes which are free count it
+        is_quota = error.errno == errno.EDQUOT
+        raise disk.no_space(path, written=written, needed=needed, quota=is_quota) from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -63,7 +71,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def create_file(
-    path: Path, encoding_type: str, attributes: Mapping[str, Any]
+    path: Path, encoding_type: str, attributes: Mapping[str, Any], *, needed: int = 0
 ) -> Iterator[h5py.File]:
     """A new HDF5 file that appears at `path`, sealed and complete, when the block ends well.
 
@@ -73,15 +81,29 @@ def create_file(
         What kind of file it is, such as "tumorcam-shard"; `open_file` asks for the same.
     attributes : mapping
         Root attributes, digests of what the file was made from among them.
+    needed : int
+        Bytes that the file takes at most, if that is known.
+
+    Raises
+    ------
+    FileError
+        If the disk or a quota is full; earlier files stay whole.
     """
-    with write_aside(path) as aside, h5py.File(aside, "w") as file:
-        file.attrs["encoding-type"] = encoding_type
-        file.attrs["encoding-version"] = ENCODING_VERSION
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        yield file
-        file.attrs["digest"] = content_digest(file)
-        file.attrs["complete"] = True
+    with write_aside(path, needed=needed) as aside, disk.Output(aside) as output:
+        with h5py.File(output, "w", userblock_size=SEAL_BYTES) as file:
+            file.attrs["encoding-type"] = encoding_type
+            file.attrs["encoding-version"] = ENCODING_VERSION
+            for name, value in attributes.items():
+                file.attrs[name] = value
+            yield file
+            file.flush()
+            output.check()  # else what is digested next was dropped
+            file.attrs["digest"] = content_digest(file)
+            file.attrs["complete"] = True
+        output.check()
+        seal = _seal(output)
+        output.seek(0)
+        output.write(seal)
 
 
 @contextlib.contextmanager
@@ -125,23 +147,52 @@ def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
 
 
 def verify_file(path: Path) -> None:
-    """Read every byte of a file's datasets and compare with its digest.
+    """Read every byte of a file and compare with its seal, then its datasets with its digest.
 
     Raises
     ------
     FileError
-        If a checksum or the digest differs.
+        If a checksum, the seal or the digest differs.
     """
+    check_seal(path)
+    check_content(path)
+
+
+def check_content(path: Path) -> None:
+    """Read all datasets of a file and compare with its digest; FileError as in `verify_file`."""
     try:
         with h5py.File(path, "r") as file:
             _refuse_links(file, path)
             found, wanted = content_digest(file), file.attrs.get("digest")
             complete = file.attrs.get("complete", False)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
         msg = f"{path} is damaged ({error}); delete it and rerun the job that writes it"
         raise FileError(msg) from error
     if found != wanted or not complete:
         msg = f"{path} is damaged: its digest differs; delete it and rerun the job that writes it"
+        raise FileError(msg)
+
+
+def check_seal(path: Path) -> None:
+    """Read every byte of a file and compare with its seal, without HDF5.
+
+    HDF5 trusts what describes the data: one wrong bit there can end the process or make it loop.
+    Files of versions before the seal pass.
+
+    Raises
+    ------
+    FileError
+        If a byte is not the one that was written, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(SEAL_BYTES)
+            is_sound = start.startswith(HDF5_SIGNATURE) or start == _seal(stream)
+    except OSError as error:
+        msg = f"{path} cannot be read ({error}); delete it and rerun the job that writes it"
+        raise FileError(msg) from error
+    if not is_sound:
+        msg = f"{path} is damaged: its seal differs; delete it and rerun the job that writes it"
         raise FileError(msg)
 
 
@@ -279,9 +330,9 @@ def _leads_outside(item: h5py.Group | h5py.Dataset) -> bool:
     return bool(item.external) or any(s.is_absolute() or ".." in s.parts for s in sources)
 
 
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _seal(stream: Any) -> bytes:
+    """The first bytes of a file, as text, by those behind them; `tail -c +513` shows the latter."""
+    stream.seek(SEAL_BYTES)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    text = f"tumorcam; SHA-256 of all after the first {SEAL_BYTES} bytes: {digest}\n"
+    return text.encode().ljust(SEAL_BYTES, b"\0")

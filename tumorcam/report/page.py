@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from tumorcam import __version__, store
+from tumorcam import __version__, manifest, store
 from tumorcam.config import config_toml
 from tumorcam.logs import logger
 from tumorcam.report import faithfulness_figures, figures, tables
@@ -31,6 +31,7 @@ FILES = {
     "genes.parquet": "the same, every bit",
     "decoys.csv": "every decoy and where it would rank among the genes",
     "ranking.h5ad": "AnnData, tumors × genes; score and q_decoy of every method and view as layers",
+    manifest.FILE_NAME: "size and SHA-256 of every other file, by which `jobs.verify` finds damage",
 }
 
 
@@ -61,6 +62,8 @@ def write_report(run: Run, folder: Path) -> None:
         If two tumors would share a file name.
     """
     results, shown = run.results, run.config.report
+    listed = folder / manifest.FILE_NAME
+    listed.unlink(missing_ok=True)  # until all files are there, the report is a partial one
     first = results.ranking(shown.method, shown.view)
     tables.write_rank_lists(folder, results, first)
     tables.write_genes_csv(folder / "genes.csv", results)
@@ -84,6 +87,12 @@ def write_report(run: Run, folder: Path) -> None:
     checks = summarise_checks(found, run) if found else None
     page = render_page(run, rankings, classifier, checks, drawn)
     store.write_text(folder / "index.html", page)
+    digests = {
+        "significance.h5": results.digest,
+        "faithfulness.h5": found.digest if found else "",
+    }
+    names = [name for name in report_files(run) if name != manifest.FILE_NAME]
+    manifest.write_manifest(listed, names, digests)
     logger.info("page of %.1f MB written", len(page.encode()) / 1e6)
 
 

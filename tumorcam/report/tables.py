@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tumorcam import store
+from tumorcam import disk, store
 from tumorcam.cohort import read_cohort
 from tumorcam.config import load_config
 from tumorcam.errors import CohortError, ConfigError
@@ -193,8 +194,12 @@ def write_ranking_h5ad(path: Path, results: Results, *, method: str, view: str) 
             "partial": bool(results.missing_shards),
         },
     )
-    with store.write_aside(path) as aside:
-        table.write_h5ad(aside, compression="gzip")
+    with (
+        store.write_aside(path) as aside,
+        disk.Output(aside) as output,
+        h5py.File(output, "w") as file,
+    ):
+        anndata.io.write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
 
 
 def slugs(labels: np.ndarray) -> list[str]:
