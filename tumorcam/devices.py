@@ -32,6 +32,19 @@ def take_gpu(local_rank: int) -> str:
     return cluster.gpu_names(len(gpus))[index]
 
 
+def device_names() -> list[str]:
+    """TensorFlow's version and devices, such as `TensorFlow 2.21.0`, `CPU:0`, `GPU:0 NVIDIA H100`.
+
+    Whatever `take_gpu` took, all are listed.
+    """
+    names = [f"TensorFlow {tf.__version__}"]
+    for device in tf.config.list_physical_devices():
+        kind = device.name.split(":", 1)[1]
+        model = tf.config.experimental.get_device_details(device).get("device_name", "")
+        names.append(f"{kind} {model}".strip())
+    return names
+
+
 def free_bytes(gpu: str) -> int | None:
     """Free memory of a GPU of `take_gpu`; None where nvidia-smi does not know."""
     if not gpu or not shutil.which("nvidia-smi"):

@@ -1,5 +1,6 @@
 """MPI ranks, or one rank where there is no MPI; the only importer of mpi4py."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,17 @@ def connect() -> Ranks:
     if size == 1:
         return Ranks()
     return Ranks(MPI.COMM_WORLD.Get_rank(), size, MPI.COMM_WORLD)
+
+
+def library_version() -> str:
+    """Name and version of the MPI library in one line; empty without one."""
+    return "" if MPI is None else " ".join(MPI.Get_library_version().split("\n")[0].split())
+
+
+def world_json() -> str:
+    """What MPI says of this process, as JSON for a parent that must not start MPI itself."""
+    size = 0 if MPI is None else MPI.COMM_WORLD.Get_size()
+    return json.dumps({"library": library_version(), "size": size, "reason": NO_MPI_REASON})
 
 
 def in_order(gathered: Sequence[dict[int, Any]]) -> list[Any]:

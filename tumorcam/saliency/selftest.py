@@ -4,6 +4,7 @@ A small network is explained on the device, on the CPU, and by TensorFlow's own 
 """
 
 import sys
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -17,10 +18,43 @@ TOLERANCE = 1e-4  # of the relative distance: two devices sum in other orders
 METHODS = ("guided_grad_cam", "guided_backprop", "gradient")
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """On which device the network was explained, and what was wrong."""
+
+    device: str
+    faults: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Both in one line."""
+        return f"explain on {self.device}: {'; '.join(self.faults) or 'right'}"
+
+
 def main() -> int:
     """Print what was found; 1 if a map is wrong, else 0."""
+    verdict = try_device()
+    print(verdict.text)
+    return 1 if verdict.faults else 0
+
+
+def try_device() -> Verdict:
+    """Explain on the device that this process's jobs would take; call it before TensorFlow works.
+
+    What TensorFlow raises, such as a GPU that its build has no kernels for, is a fault too.
+    """
     gpu = devices.take_gpu(cluster.local_rank())
     free = devices.free_bytes(gpu)
+    memory = "" if free is None else f", {free / 2**30:.1f} GiB free"
+    xla = "with" if can_compile() else "without"
+    try:
+        faults = _faults()
+    except (tf.errors.OpError, RuntimeError) as error:
+        faults = [f"stopped: {(str(error).splitlines() or [type(error).__name__])[0]}"]
+    return Verdict(f"{f'GPU {gpu}' if gpu else 'the CPU'}{memory}, {xla} XLA", tuple(faults))
+
+
+def _faults() -> list[str]:
     network, images, targets = _example()
     maps = _explained(network, images, targets)
     with tf.device("CPU:0"):
@@ -35,12 +69,7 @@ def main() -> int:
         faults.append("gradient off TensorFlow's own")
     if any((maps.methods[name] != turned.methods[name][::-1]).any() for name in METHODS):
         faults.append("the order of samples changes bits")
-    memory = "" if free is None else f", {free / 2**30:.1f} GiB free"
-    print(
-        f"explain on {f'GPU {gpu}' if gpu else 'the CPU'}{memory}, "
-        f"{'with' if can_compile() else 'without'} XLA: {'; '.join(faults) or 'right'}"
-    )
-    return 1 if faults else 0
+    return faults
 
 
 def _example() -> tuple[keras.Model, np.ndarray, np.ndarray]:
