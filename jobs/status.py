@@ -3,11 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from jobs import command
-from tumorcam import audit, curves, shards
+from tumorcam import audit, causes, cluster, curves, shards, submissions
 from tumorcam.config import Config
 from tumorcam.errors import FileError
 
@@ -28,11 +29,18 @@ def main(argv: list[str] | None = None) -> int:
             print(f"would look at every file of the plan in {config.folder}")
             return
         found = audit.audit_run(config, deep=args.deep)
-        if args.train_array:
-            print(audit.train_array(config, found))
+        arguments = command.arguments(args)
+        todo = submissions.submissions(config, found, submissions.read_site())
+        queued = submissions.jobs_of_run(cluster.queue(), Path.cwd(), arguments)
+        if args.submissions:
+            submissions.refuse_queued(queued)
+            print(submissions.table(config.folder / "logs", todo), end="")
             return
         findings.extend(found)
-        _print_state(config, found, command.arguments(args))
+        _print_state(config, found, queued)
+        commands = [submission.command(arguments) for submission in todo]
+        if commands:
+            print("to go on, each after the one before it has ended:", *commands, sep="\n  ")
 
     code = command.run(args, body)
     return code or INCOMPLETE * any(f.state != audit.WHOLE for f in findings)
@@ -44,14 +52,14 @@ def _parser() -> argparse.ArgumentParser:
         __doc__ or "",
         "configs/demo.toml",
         "configs/demo.toml --curve r00-f00",
-        "configs/demo.toml --train-array   # for sbatch --array=",
+        "configs/demo.toml --submissions   # for slurm/pipeline.sh",
     )
     parser.add_argument("--deep", action="store_true", help="read and check every byte")
     parser.add_argument(
         "--curve", metavar="MODEL", help="a model's learning curve, such as r00-f00"
     )
     parser.add_argument(
-        "--train-array", action="store_true", help="print only the train tasks to do, if any"
+        "--submissions", action="store_true", help="print jobs to submit and options, with tabs"
     )
     return parser
 
@@ -68,7 +76,7 @@ def _curve(config: Config, name: str) -> str:
 
 
 def _print_state(
-    config: Config, findings: Sequence[audit.Finding], arguments: Sequence[str]
+    config: Config, findings: Sequence[audit.Finding], queued: Sequence[submissions.QueuedJob]
 ) -> None:
     print(f"{config.folder}\n{'stage':14}{'whole':>8}{'missing':>9}{'broken':>8}")
     for stage, n in audit.count_states(findings).items():
@@ -78,9 +86,12 @@ def _print_state(
         print(f"broken: {fault}")
     if len(faults) > MAX_FAULTS:
         print(f"and {len(faults) - MAX_FAULTS} more")
-    commands = audit.next_commands(config, findings, arguments)
-    if commands:
-        print("to go on, each after the one before it has ended:", *commands, sep="\n  ")
+    for line in submissions.queue_lines(queued):
+        print(f"in the queue: {line}")
+    numbers = [job.number for job in queued]
+    for stage in audit.incomplete_stages(findings):
+        for cause in causes.stage_causes(config.folder, audit.JOB_OF_STAGE[stage], numbers):
+            print(f"cause: {cause}")
 
 
 if __name__ == "__main__":

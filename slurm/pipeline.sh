@@ -1,34 +1,34 @@
 #!/usr/bin/env bash
-# Submits a whole run, each stage behind the one before it; run it in the project's folder:
+# Submits what a run still lacks, each stage behind the one before it; run it in the project's folder:
 # slurm/pipeline.sh [CONFIG] [--set section.key=value ...]
 set -euo pipefail
 SLURM_SUBMIT_DIR=$PWD
 source slurm/start.sh
-mkdir -p runs/slurm
 
-job=""
-submit() { # STAGE [OPTION ...], with "${arguments[@]}"
-    local stage=$1 site="TUMORCAM_${1^^}_SBATCH"
-    shift
-    # shellcheck disable=SC2086 # the site's options are words
-    job=$(sbatch --parsable --kill-on-invalid-dep=yes ${job:+--dependency=afterok:$job} \
-        "$@" ${!site:-} "slurm/$stage.sh" "${arguments[@]}")
-    job=${job%%;*}
-    echo "$stage: job $job"
-}
+todo=$("$TUMORCAM_PYTHON" -m jobs.status "$@" --submissions)
+if [ -z "$todo" ]; then
+    echo "all is there"
+    exit
+fi
+mkdir -p "$(head -n 1 <<<"$todo")" # where Slurm writes; a job without it ends and says nothing
 
-arguments=("$@")
-array=$("$TUMORCAM_PYTHON" -m jobs.status "$@" --train-array)
-submit prepare --output=runs/slurm/%x-%j.out
-[ -z "$array" ] || submit train --array="$array" --output=runs/slurm/%x-%A-%a.out
-submit explain --output=runs/slurm/%x-%j.out
-submit reduce --output=runs/slurm/%x-%j.out
-submit faithfulness --output=runs/slurm/%x-%j.out
-submit report --output=runs/slurm/%x-%j.out
+stage="" ids="" before="" # of the stage that is being submitted, and of the one before it
+while IFS=$'\t' read -ra words; do
+    if [ "${words[0]}" != "$stage" ]; then
+        stage=${words[0]} before=$ids ids=""
+    fi
+    job=$(sbatch --parsable --kill-on-invalid-dep=yes ${before:+"--dependency=afterok$before"} \
+        "${words[@]:1}" "slurm/$stage.sh" "$@") || {
+        echo "$stage was not submitted; scancel the jobs before it, then run this again" >&2
+        exit 1
+    }
+    ids+=:${job%%;*}
+    echo "$stage: job ${job%%;*}"
+done < <(tail -n +2 <<<"$todo")
 
-echo "If a job fails, those behind it are cancelled; why, stands in runs/slurm/ and in the run's logs/."
-printf 'What is there, and what is missing:      %s -m jobs.status' "$TUMORCAM_PYTHON"
+echo "If a job fails, those behind it are cancelled. Why, and what is missing:"
+printf '    %s -m jobs.status' "$TUMORCAM_PYTHON"
 printf ' %q' "$@"
-printf '\nTo go on, with all that is done kept:     slurm/pipeline.sh'
+printf '\nTo go on, with all that is done kept:\n    slurm/pipeline.sh'
 printf ' %q' "$@"
 echo

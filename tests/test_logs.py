@@ -28,6 +28,24 @@ def test_starting_again_replaces_the_handlers(tmp_path, capsys):
     assert capsys.readouterr().err.count("once") == 1
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_log_begins_with_who_starts_and_ends_with_the_last_word(
+    tmp_path, monkeypatch, is_terminal
+):
+    screen = io.StringIO()
+    screen.isatty = lambda: is_terminal
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    logs.start_logging(tmp_path, "train")
+    logs.end_logging("done")
+    logs.end_logging("after the end")
+    lines = (tmp_path / "logs" / "train-0.log").read_text(encoding="utf-8").splitlines()
+    assert " train: starts: " in lines[0] and ", job 12, host " in lines[0]
+    assert [line[8:] for line in lines[1:]] == [" train: done"]
+    said = screen.getvalue()
+    assert ("starts" in said) != is_terminal and "done" not in said
+
+
 class Clock:
     """A clock that goes on by `step` seconds whenever it is read."""
 

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 from stub_run import expected, flip_bit, write_stubs
 
 from jobs import status
 from tumorcam.config import Config, config_toml
 
+INCOMPLETE = 3
 N_SHARDS = 10  # of the tiny run: 2 replicates x 2 folds x 24 samples in blocks of 10
 
 
@@ -12,6 +15,23 @@ def config_file(tiny_config: Config, tmp_path):
     path = tmp_path / "tiny config.toml"
     path.write_text(config_toml(tiny_config), encoding="utf-8")
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def no_slurm(tmp_path, monkeypatch):
+    """No squeue of this machine is asked."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A Slurm whose queue is $QUEUE and whose arrays have three elements at most."""
+    for name, text in (("squeue", 'echo "$QUEUE"'), ("scontrol", "echo MaxArraySize = 3")):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        program.chmod(0o755)
+    monkeypatch.setenv("QUEUE", "")
 
 
 def rows(text: str) -> dict[str, list[int]]:
@@ -33,15 +53,16 @@ def test_a_complete_run_exits_with_0(tiny_run, config_file, capsys):
 
 def test_gaps_exit_with_3_and_say_how_to_fill_them(tiny_run, config_file, capsys):
     files = write_stubs(tiny_run)
-    files[2].path.unlink()
+    files[3].path.unlink()
     shard = next(file for file in files if file.stage == "shards")
     shard.path.write_bytes(b"no HDF5")
     assert status.main([config_file, "--set", "run.threads_per_rank=2"]) == 3
     said = capsys.readouterr().out
     assert rows(said)["models"] == [4, 1, 0]
-    assert rows(said)["shards"][2] == 4, "one damaged, three of the lost model"
+    assert rows(said)["shards"][2] == 1, "the lost model may come back as it was"
     assert f"broken: {shard.path} cannot be read" in said
-    command = f"sbatch --array=1 slurm/train.sh '{config_file}' --set run.threads_per_rank=2"
+    command = "sbatch --array=1 --cpus-per-task=2 slurm/train.sh"
+    command += f" '{config_file}' --set run.threads_per_rank=2"
     assert f"\n  {command}\n" in said
 
 
@@ -58,17 +79,68 @@ def test_before_prepare_all_is_to_do(config_file, capsys):
     assert status.main([config_file]) == 3
     said = capsys.readouterr().out
     assert rows(said)["cohort"] == [0, 1, 0]
-    assert "sbatch --array=0-4 slurm/train.sh" in said
+    assert "sbatch --array=0-4 --cpus-per-task=1 slurm/train.sh" in said
     assert said.index("slurm/prepare.sh") < said.index("slurm/train.sh")
 
 
-@pytest.mark.parametrize(("lost", "text"), [([], ""), ([0, 1, 2, 4], "0-2,4")])
-def test_the_train_array_alone_for_scripts(tiny_run, config_file, capsys, lost, text):
-    models = [file.path for file in write_stubs(tiny_run) if file.stage == "models"]
-    for task in lost:
-        models[task].unlink()
-    assert status.main([config_file, "--train-array"]) == 0
-    assert capsys.readouterr().out == f"{text}\n"
+def test_the_submissions_alone_for_scripts(tiny_run, config_file, capsys, slurm):
+    files = write_stubs(tiny_run)
+    assert status.main([config_file, "--submissions"]) == 0
+    assert capsys.readouterr().out == ""
+    for task in (0, 1, 2, 4):
+        [file.path for file in files if file.stage == "models"][task].unlink()
+    assert status.main([config_file, "--submissions"]) == 0
+    logs, *lines = capsys.readouterr().out.splitlines()
+    assert Path(logs) == tiny_run.folder / "logs"
+    assert [line.split("\t")[0] for line in lines] == [
+        "train", "train", "explain", "reduce", "faithfulness", "report"
+    ]  # fmt: skip
+    assert "--array=0-2" in lines[0].split("\t")
+    assert lines[1].split("\t")[2:4] == ["--array=1", "--export=ALL,TUMORCAM_ARRAY_FIRST=3"]
+
+
+def test_commands_are_exact_for_the_site(tiny_run, config_file, capsys, slurm, monkeypatch):
+    monkeypatch.setenv("TUMORCAM_TRAIN_SBATCH", "--gpus-per-node=1")
+    monkeypatch.setenv("TUMORCAM_THROTTLE", "2")
+    assert status.main([config_file]) == INCOMPLETE
+    said = capsys.readouterr().out.splitlines()
+    words = "--cpus-per-task=1 --gpus-per-node=1 slurm/train.sh"
+    assert f"  sbatch --array=0-2%2 {words} '{config_file}'" in said
+    offset = "--export=ALL,TUMORCAM_ARRAY_FIRST=3"
+    assert f"  sbatch --array=0-1%2 {offset} {words} '{config_file}'" in said
+
+
+def test_the_cause_stands_before_the_commands(tiny_run, config_file, capsys):
+    (tiny_run.folder / "logs").mkdir(exist_ok=True)
+    for name, last in (("train-r00-f00", "error: no memory"), ("reduce", "error: old")):
+        text = f"12:00:00 {name}: starts: 2026-01-01, host a, process 7\n12:00:01 {name}: {last}\n"
+        (tiny_run.folder / "logs" / f"{name}-0.log").write_text(text, encoding="utf-8")
+    for file in write_stubs(tiny_run):
+        if file.stage == "models":
+            file.path.unlink()
+        if file.stage == "significance":
+            last_written = file.path
+    assert last_written.exists(), "complete, though its log ends with an error"
+    assert status.main([config_file]) == INCOMPLETE
+    said = capsys.readouterr().out
+    log = tiny_run.folder / "logs" / "train-r00-f00-0.log"
+    assert f"\ncause: {log}: error: no memory\n" in said and "error: old" not in said
+    assert said.index("cause: ") < said.index("sbatch ")
+
+
+def test_jobs_in_the_queue_are_shown_and_stop_a_second_chain(
+    tiny_run, config_file, capsys, slurm, monkeypatch
+):
+    write_stubs(tiny_run)[-1].path.unlink()
+    project = Path.cwd()
+    lines = [f"7_{i}|RUNNING|{project}|{project}/slurm/train.sh {config_file}" for i in range(3)]
+    lines += [f"8|PENDING|{project}|{project}/slurm/explain.sh {config_file}.other"]
+    monkeypatch.setenv("QUEUE", "\n".join(lines))
+    assert status.main([config_file]) == INCOMPLETE
+    assert "\nin the queue: train, job 7: 3 running\n" in capsys.readouterr().out
+    assert status.main([config_file, "--submissions"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "`scancel 7`" in said.err
 
 
 def test_deep_finds_what_a_glance_does_not(tiny_run, config_file, capsys):

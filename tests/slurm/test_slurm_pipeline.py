@@ -1,128 +1,39 @@
 """The shipped batch scripts under a real Slurm of virtual nodes on this machine."""
 
-import os
-import shutil
-import socket
+import re
 import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
-import pytest
+from slurm_jobs import NEEDS_SLURM, output_of_jobs, submit, wait_until_done
 
 from jobs import status, verify
 
-ROOT = Path(__file__).parents[2]
-TESTBED = Path(__file__).with_name("testbed.sh")
-N_NODES = 2
-MAX_SECONDS = 600
-CONFIG = """
-[run]
-name = "tiny"
-threads_per_rank = 1
-
-[cohort]
-genes = 100
-
-[splits]
-folds = 2
-
-[layout]
-replicates = 2
-
-[model]
-filters = [8]
-dense = [16]
-
-[training]
-epochs = 2
-
-[explain]
-block = 16
-
-[synthesize]
-tumors = ["BRCA", "COAD", "LUAD"]
-samples_per_tumor = 16
-genes = 150
-drivers = 4
-"""
-
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("slurmctld", path="/usr/sbin:/usr/bin") is None,
-        reason="needs root and Slurm's packages: tests/slurm/testbed.sh install",
-    ),
-]
-
-
-def free_ports(n: int) -> int:
-    """The first of `n` neighbouring ports that nobody listens on."""
-    for first in range(21_000, 60_000, 50):
-        with socket.socket() as probe:
-            if all(probe.connect_ex(("127.0.0.1", first + i)) for i in range(n)):
-                return first
-    raise AssertionError("no free ports")
-
-
-@pytest.fixture(scope="module")
-def slurm():
-    """The environment of a running test Slurm."""
-    folder = tempfile.mkdtemp(prefix="tumorcam-slurm-")  # short: munge's socket lies in it
-    port = free_ports(N_NODES + 2)
-    knobs = {
-        "TB": folder,
-        "NODES": str(N_NODES),
-        "CTLD_PORT": str(port),
-        "NODE_PORT": str(port + 1),
-    }
-    environment = {**os.environ, **knobs}
-    subprocess.run([TESTBED, "start"], env=environment, check=True)
-    yield environment | {
-        "SLURM_CONF": f"{folder}/etc/slurm.conf",
-        "SLURM_MPI_TYPE": "pmi2",  # the mpich wheel's
-        "TUMORCAM_PYTHON": sys.executable,
-    }
-    subprocess.run([TESTBED, "clean"], env=environment, check=True)
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A folder that looks like a checkout and takes what the scripts write."""
-    for name in ("slurm", "jobs", "tumorcam"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "my configs").mkdir()
-    (tmp_path / "my configs" / "tiny.toml").write_text(CONFIG, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def submit(environment: dict[str, str], *words: str) -> str:
-    return subprocess.run(words, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-def wait_until_done(environment: dict[str, str]) -> None:
-    deadline = time.monotonic() + MAX_SECONDS
-    while submit(environment, "squeue", "--noheader"):
-        assert time.monotonic() < deadline, submit(environment, "squeue")
-        time.sleep(1)
-
-
-def output_of_jobs(folder: Path) -> str:
-    return "\n".join(
-        f"== {path.name}\n{path.read_text(encoding='utf-8')}"
-        for path in sorted(folder.glob("*.out"))
-    )
+INCOMPLETE = 3
+pytestmark = NEEDS_SLURM
 
 
 def test_preflight_tells_what_the_site_gives(slurm, project):
-    submit(slurm, "sbatch", "--wait", "--output=preflight.out", "slurm/preflight.sh")
+    config = "my configs/tiny.toml"
+    submit(slurm, "sbatch", "--wait", "--output=preflight.out", "slurm/preflight.sh", config)
     text = (project / "preflight.out").read_text(encoding="utf-8")
-    assert "rank 0 of 2" in text and "rank 1 of 2" in text, text
-    assert "file locks:  work" in text, text
-    assert text.count("explain on the CPU, with XLA: right") == 2, text
+    assert re.search(r"^MPI types: .*\bpmi2\b", text, re.MULTILINE), text
+    assert "rank 0 of 2 on vn1: ok   ranks: the launcher started 2, MPI sees 2\n" in text, text
+    assert "ok   time left: " in text and "ok   hosts: found by name: vn1\n" in text, text
+    assert "ok   self-test: explain on the CPU, with XLA: right\n" in text, text
+    assert "rank 0 of 2 on vn1: ok   13 checks\n" in text, text
+    assert "rank 1 of 2 on vn1: ok   12 checks\n" in text, text
+    assert text.count("rank 1 of 2") == 1, text
+
+    words = ["--output=red.out", "--gpus-per-node=1", "slurm/preflight.sh", config]
+    blind = slurm | {"SLURM_MPI_TYPE": "none", "TUMORCAM_NOTICE": "USR1@3600"}
+    assert subprocess.run(["sbatch", "--wait", *words], env=blind).returncode == 1
+    text = (project / "red.out").read_text(encoding="utf-8")
+    for rank, red in enumerate(
+        ["4 of 13 checks are red: ranks, PMI, GPUs, time left", "3 of 12 checks are red: "]
+    ):
+        assert f"rank {rank} of 2 on vn1: FAIL {red}" in text, text
+        assert f"rank {rank} of 2 on vn1: FAIL ranks: the launcher started 2 ranks but" in text
+    assert "-> srun --mpi=pmi2 or --mpi=pmix" in text and "-> pip install '.[gpu]'" in text, text
 
 
 def test_the_pipeline_makes_a_whole_run(slurm, project, capsys):
@@ -133,7 +44,7 @@ def test_the_pipeline_makes_a_whole_run(slurm, project, capsys):
     ]  # fmt: skip
     wait_until_done(slurm)
     words = [config, "--set", "training.epochs=3"]
-    assert verify.main(words) == 0, capsys.readouterr().out + output_of_jobs(Path("runs/slurm"))
+    assert verify.main(words) == 0, capsys.readouterr().out + output_of_jobs(Path("runs/tiny/logs"))
     assert status.main(words) == 0
     assert Path("runs/tiny/report/index.html").exists()
 
@@ -142,6 +53,39 @@ def test_a_failed_stage_cancels_those_behind_it(slurm, project):
     words = ["my configs/tiny.toml", "--set", "input.expression=absent.tsv"]
     submit(slurm, "slurm/pipeline.sh", *words)
     wait_until_done(slurm)
-    said = output_of_jobs(Path("runs/slurm"))
+    said = output_of_jobs(Path("runs/tiny/logs"))
     assert "absent.tsv" in said and "prepare ended with exit code 1" in said
-    assert [path.name.split("-")[1] for path in Path("runs/slurm").iterdir()] == ["prepare"], said
+    outputs = Path("runs/tiny/logs").glob("*.out")
+    assert [path.name.split("-")[1] for path in outputs] == ["prepare"], said
+
+
+def test_a_repaired_run_goes_on_with_what_is_not_done(slurm, project, capsys):
+    config = "my configs/tiny.toml"
+    first = submit(slurm, "slurm/pipeline.sh", config).splitlines()
+    ids = dict(line.split(": job ") for line in first[:6])
+    submit(slurm, "scontrol", "hold", ids["explain"])
+    refused = subprocess.run(["slurm/pipeline.sh", config], env=slurm, capture_output=True)
+    assert refused.returncode == 1 and f"scancel {ids['prepare']}".encode() in refused.stderr
+    wait_until_done(slurm, ids["train"])
+    model = Path("runs/tiny/models/r00-f01/model.h5")
+    model.write_bytes(model.read_bytes()[:-10_000])
+    submit(slurm, "scontrol", "release", ids["explain"])
+    wait_until_done(slurm)
+    assert status.main([config]) == INCOMPLETE
+    said = capsys.readouterr().out
+    log = "runs/tiny/logs/explain-0-"
+    assert re.search(rf"^cause: {log}\d\.log: error: .*{model}", said, re.MULTILINE), said
+    words = "--cpus-per-task=1 slurm"
+    assert f"\n  sbatch --array=1 {words}/train.sh 'my configs/tiny.toml'\n" in said
+    again = submit(slurm, "slurm/pipeline.sh", config).splitlines()
+    assert [line.split(":")[0] for line in again[:5]] == [
+        "train", "explain", "reduce", "faithfulness", "report"
+    ]  # fmt: skip
+    wait_until_done(slurm)
+    outputs = [path.name for path in Path("runs/tiny/logs").glob("tumorcam-*.out")]
+    trained = again[0].partition(": job ")[2]
+    assert [name for name in outputs if f"-{trained}_" in name] == [
+        f"tumorcam-train-{trained}_1.out"
+    ]
+    assert submit(slurm, "slurm/pipeline.sh", config) == "all is there\n"
+    assert status.main([config]) == 0, output_of_jobs(Path("runs/tiny/logs"))
