@@ -5,9 +5,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tumorcam import notice
 from tumorcam.config import Config, load_config
-from tumorcam.errors import TumorcamError
-from tumorcam.logs import logger
+from tumorcam.errors import PreemptedError, TumorcamError
+from tumorcam.logs import DONE, ERROR, STOPPED, end_logging, logger
+
+MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
 
 
 def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParser:
@@ -46,16 +49,32 @@ def arguments(args: argparse.Namespace) -> list[str]:
 
 
 def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
-    """Load the config and call `body`; the exit code: 0, or 1 after one clear message."""
+    """Load the config and call `body`; the exit code: 0, or 1 after one clear message.
+
+    The job's log ends with `done` or with one line that begins with `error`. At a notice it ends
+    with `stopped` and the exit code is 75: the same command goes on.
+    """
     try:
-        body(load_config(args.config, _overrides(args)))
+        with notice.heeded():
+            body(load_config(args.config, _overrides(args)))
+    except PreemptedError as stop:
+        message = f"{STOPPED}: {stop}; what is done is kept, the same command goes on"
+        print(message, file=sys.stderr)
+        end_logging(message)
+        return notice.EXIT_CODE
     except TumorcamError as error:
-        message = "\n".join([f"error: {error}", *getattr(error, "__notes__", [])])
+        message = "\n".join([f"{ERROR}: {error}", *getattr(error, "__notes__", [])])
         if logger.handlers:
             logger.error(message)
         else:
             print(message, file=sys.stderr)
+        end_logging()
         return 1
+    except BaseException as error:  # the traceback goes to standard error
+        words = " ".join(str(error).split())[:MAX_CHARACTERS]
+        end_logging(f"{ERROR}: {type(error).__name__}: {words}")
+        raise
+    end_logging(DONE)
     return 0
 
 

@@ -6,7 +6,8 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --time=04:00:00
 #SBATCH --requeue
+#SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m jobs.faithfulness "$@"
+run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m jobs.faithfulness "$@"

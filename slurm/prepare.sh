@@ -6,7 +6,8 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --time=01:00:00
 #SBATCH --requeue
+#SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.pipeline "$@" --until prepare
+run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.pipeline "$@" --until prepare

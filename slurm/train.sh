@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains one network: element i of the array trains the i-th of the plan, the last one the baselines.
-# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (what is missing: jobs.status CONFIG --train-array)
+# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (what is missing: jobs.status CONFIG)
 # With --nodes=N one network is trained by N workers; without --array all are trained in turn.
 #SBATCH --job-name=tumorcam-train
 #SBATCH --nodes=1
@@ -8,7 +8,8 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --time=04:00:00
 #SBATCH --requeue
+#SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-exec srun --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.train "$@"
+run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.train "$@"

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "slurm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
 BATCH = [path for path in SCRIPTS if "#SBATCH" in path.read_text(encoding="utf-8")]
-SHAPE = set("job-name nodes ntasks ntasks-per-node cpus-per-task time requeue open-mode".split())
+SHAPE = set(
+    "job-name nodes ntasks ntasks-per-node cpus-per-task time requeue signal open-mode".split()
+)
 STAGES = ["prepare", "train", "explain", "reduce", "faithfulness", "report"]
 
 # Prints its name and arguments, one a line, and a job's number as sbatch does.
@@ -20,6 +22,12 @@ RECORDER = """#!/bin/sh
 test "$(basename "$0")" = sbatch && grep -cx sbatch "$CALLS"
 exit 0
 """
+
+
+def todo(*jobs: str) -> str:
+    """What jobs.status says is to be submitted."""
+    rows = [f"{job}\t--output=my runs/a/logs/{job}\t--comment=two words" for job in jobs]
+    return "\n".join(["my runs/a/logs", *rows, ""])
 
 
 @pytest.fixture
@@ -31,14 +39,16 @@ def project(tmp_path, monkeypatch):
         (tmp_path / "bin" / name).write_text(RECORDER, encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     python = tmp_path / "bin" / "python"
-    python.write_text('#!/bin/sh\nprintf %s "$ARRAY"\n', encoding="utf-8")
+    python.write_text(
+        '#!/bin/sh\nprintf \'%s\\n\' "$@" >> asked\nprintf %s "$TODO"\n', encoding="utf-8"
+    )
     python.chmod(0o755)
     for name in list(os.environ):
         if name.startswith(("SLURM", "SBATCH", "SRUN", "TUMORCAM")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    monkeypatch.setenv("ARRAY", "0-3,7")
+    monkeypatch.setenv("TODO", todo(*STAGES))
     monkeypatch.setenv("TUMORCAM_PYTHON", "python")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -79,9 +89,12 @@ def test_a_stage_is_one_srun_with_every_word_kept(project, stage):
     run(f"slurm/{stage}.sh", "my configs/a.toml", "--set", "run.name=two words")
     (call,) = calls(project)
     job = "pipeline" if stage == "prepare" else stage
-    mpi = ["-m", "mpi4py"] if stage in ("explain", "reduce", "faithfulness") else []
-    assert call[:2] == ["srun", "--kill-on-bad-exit=1"]
-    assert call[2:] == [
+    mpi = ["-m", "mpi4py"] if stage in ("reduce", "faithfulness") else []
+    ends_all = ["--kill-on-bad-exit=1"]
+    assert call[: call.index("python")] == [
+        "srun", *(["--kill-on-bad-exit=0", "--wait=0"] if stage == "explain" else ends_all)
+    ]  # fmt: skip
+    assert call[call.index("python") :] == [
         "python", *mpi, "-m", f"jobs.{job}", "my configs/a.toml", "--set", "run.name=two words",
         *(["--until", "prepare"] if stage == "prepare" else []),
     ]  # fmt: skip
@@ -133,28 +146,42 @@ def test_the_pipeline_chains_its_stages(project):
     assert all(call[-3:] == ["my configs/a.toml", "--set", "run.seed=2"] for call in submitted)
     assert [dependency(call) for call in submitted] == [None, "1", "2", "3", "4", "5"]
     assert all("--kill-on-invalid-dep=yes" in call for call in submitted)
-    assert [w for call in submitted for w in call if w.startswith("--array")] == ["--array=0-3,7"]
-    outputs = [w.partition("=")[2] for call in submitted for w in call if w.startswith("--output")]
-    assert len(outputs) == len(STAGES) and all((project / out).parent.is_dir() for out in outputs)
+    assert [call[-6:-4] for call in submitted] == [
+        [f"--output=my runs/a/logs/{stage}", "--comment=two words"] for stage in STAGES
+    ]
+    assert (project / "my runs" / "a" / "logs").is_dir(), "else Slurm's output is lost"
     assert said.startswith("prepare: job 1\ntrain: job 2\n")
     assert r"python -m jobs.status my\ configs/a.toml --set run.seed=2" in said
     assert said.endswith("slurm/pipeline.sh my\\ configs/a.toml --set run.seed=2\n")
 
 
-def test_the_pipeline_skips_training_when_nothing_is_to_train(project, monkeypatch):
-    monkeypatch.setenv("ARRAY", "")
+def test_what_comes_next_waits_for_all_parts_of_an_array(project, monkeypatch):
+    monkeypatch.setenv("TODO", todo("train", "train", "train", "explain", "reduce"))
     run("slurm/pipeline.sh", "a.toml")
     submitted = calls(project)
-    assert [call[-2] for call in submitted] == [f"slurm/{s}.sh" for s in STAGES if s != "train"]
-    assert [dependency(call) for call in submitted] == [None, "1", "2", "3", "4"]
+    assert [dependency(call) for call in submitted] == [None, None, None, "1:2:3", "4"]
 
 
-def test_a_sites_options_reach_their_stage_alone(project, monkeypatch):
-    monkeypatch.setenv("TUMORCAM_EXPLAIN_SBATCH", "--array=0-7 --ntasks=4")
-    run("slurm/pipeline.sh", "a.toml")
-    with_tasks = [call for call in calls(project) if "--ntasks=4" in call]
-    assert [call[-2] for call in with_tasks] == ["slurm/explain.sh"]
-    assert "--array=0-7" in with_tasks[0]
+def test_the_pipeline_asks_once_what_is_to_do(project):
+    run("slurm/pipeline.sh", "my configs/a.toml", "--set", "run.seed=2")
+    asked = (project / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked == [
+        "-m", "jobs.status", "my configs/a.toml", "--set", "run.seed=2", "--submissions"
+    ]  # fmt: skip
+
+
+def test_nothing_is_submitted_when_all_is_there(project, monkeypatch):
+    monkeypatch.setenv("TODO", "")
+    assert run("slurm/pipeline.sh", "a.toml").stdout == "all is there\n"
+    assert not (project / "calls").exists()
+
+
+def test_the_chain_stops_where_sbatch_refuses(project):
+    refusing = "#!/bin/sh\ncase $* in *slurm/train.sh*) exit 1 ;; esac\necho 7\n"
+    (project / "bin" / "sbatch").write_text(refusing, encoding="utf-8")
+    ended = subprocess.run(["bash", "slurm/pipeline.sh"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "prepare: job 7\n")
+    assert ended.stderr.startswith("train was not submitted; scancel")
 
 
 def test_the_pipeline_stops_when_the_config_is_wrong(project):

@@ -31,3 +31,7 @@ class FileError(TumorcamError, OSError):
 
 class ClusterError(TumorcamError, RuntimeError):
     """The launcher, MPI or Slurm gives something else than it promised."""
+
+
+class PreemptedError(TumorcamError, RuntimeError):
+    """A signal asked the job to stop in time: what is done is kept, the same command goes on."""

@@ -8,12 +8,12 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from tumorcam.errors import ClusterError
+from tumorcam.errors import ClusterError, PreemptedError
 
 LAST_WORDS = 4_000  # characters of a failed process
 MAX_WAITING = 2  # calls of a Background
@@ -85,6 +85,7 @@ def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, st
             subprocess.Popen(words, env=environment, stderr=stderr)
             for words, stderr in zip(commands, [None, *errors], strict=True)
         ]
+        stack.enter_context(_ended_with_us(children))
         for child, stderr in zip(children, [None, *errors], strict=True):
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -94,6 +95,19 @@ def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, st
                 stderr.seek(0)
                 print(stderr.read().decode(errors="replace")[-LAST_WORDS:], file=sys.stderr)
     return Ended(failed, Cost(time.monotonic() - started, peak))
+
+
+@contextlib.contextmanager
+def _ended_with_us(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Hand a notice, which ends the block, on to the children, and wait for them."""
+    try:
+        yield
+    except PreemptedError:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
+        raise
 
 
 def find_mpiexec() -> str:
