@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 from jobs import command
 from tumorcam import cluster, shards
@@ -27,9 +28,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f"would train {len(tasks)} of {len(plan.train_tasks)}: {', '.join(tasks)}")
             return
         tf_config = cluster.export_tf_config()
-        worker = json.loads(tf_config)["task"]["index"] if tf_config else 0
-        start_logging(config.folder, f"train-{tasks[0]}" if tasks else "train", worker)
-        _train(config, plan, tasks, tf_config)
+        job = f"train-{tasks[0]}" if tasks else "train"
+        log = start_logging(config.folder, job, _worker(tf_config))
+        _train(config, plan, tasks, tf_config, log)
 
     return command.run(args, body)
 
@@ -49,22 +50,29 @@ def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
     return [model]
 
 
-def _train(config: Config, plan: shards.Plan, tasks: list[str], tf_config: str | None) -> None:
-    from tumorcam import baselines, model, training
-    from tumorcam.cohort import read_cohort
+def _train(
+    config: Config, plan: shards.Plan, tasks: list[str], tf_config: str | None, log: Path
+) -> None:
+    from tumorcam import baselines, model, training, workers
+    from tumorcam.scratch import local_cohort
 
     model.use_threads(config.run.threads_per_rank)
-    strategy = training.make_strategy(tf_config)
-    training.require_divisible(config, strategy.num_replicas_in_sync)
-    cohort = read_cohort(config.folder / "cohort.h5", config)
+    index = _worker(tf_config)
+    cohort = local_cohort(config.folder / "cohort.h5", config)
     models = {one.name: one for one in (*plan.models, *plan.null_models)}
-    for name in tasks:
-        if name in models:
-            logger.info("%s: devices: %d", name, strategy.num_replicas_in_sync)
-            training.train_model(config.folder, cohort, models[name], config, strategy)
-        else:
-            path = config.folder / "models" / "baselines.h5"
+    with workers.join_workers(tf_config, index, log) as joined:
+        joined.require_divisible(config.training.batch_size)
+        logger.info("devices: %d", joined.n_devices)
+        for name in (one for one in tasks if one in models):
+            training.train_model(config.folder, cohort, models[name], config, joined)
+        if shards.BASELINES in tasks and joined.is_chief:
+            joined.expect(float("inf"), "the baselines")
+            path = config.folder / "models" / f"{shards.BASELINES}.h5"
             baselines.train_baselines(path, cohort, n_threads=config.run.threads_per_rank)
+
+
+def _worker(tf_config: str | None) -> int:
+    return json.loads(tf_config)["task"]["index"] if tf_config else 0
 
 
 if __name__ == "__main__":

@@ -74,7 +74,13 @@ def make_tiny_config(files: tuple[Path, Path], folder: Path) -> Config:
         "splits": {"folds": 2},
         "layout": {"replicates": 2},
         "model": {"filters": [16, 16], "dense": [8]},
-        "training": {"epochs": 2, "patience": 2, "batch_size": 8, "checkpoint_steps": 2},
+        "training": {
+            "epochs": 2,
+            "patience": 2,
+            "batch_size": 8,
+            "checkpoint_steps": 2,
+            "checkpoint_share": 0.0,
+        },
         "explain": {"block": 10, "batch_size": 4},
         "significance": {"min_patients": 5},
     }

@@ -1,5 +1,3 @@
-import dataclasses
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -7,82 +5,25 @@ import pytest
 import tensorflow as tf
 from scipy import special
 from sklearn import metrics
+from training_runs import (
+    WANTED,
+    cohort_of,
+    contents,
+    die_at,
+    loop_of,
+    one_device,
+    train,
+    with_training,
+)
 
-from tumorcam import batches, model, shards, splits, store, training
-from tumorcam.cohort import read_cohort
+from tumorcam import model, shards, splits, store, training
 from tumorcam.config import Config, load_config
-from tumorcam.errors import ConfigError, FileError, ModelError
+from tumorcam.errors import ConfigError, ModelError
 from tumorcam.settings import ModelSettings, TrainingSettings
 from tumorcam.shards import Model
-from tumorcam.training import TrainingLoop
+from tumorcam.workers import Workers
 
-WANTED = Model(0, 1)
 LEARNING = ["epoch", "training_loss", "validation_loss", "validation_accuracy", "learning_rate"]
-
-
-class Killed(BaseException):
-    """As SIGKILL: no `except Exception` sees it."""
-
-
-def with_training(config, **changes):
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
-
-
-def cohort_of(config):
-    return read_cohort(config.folder / "cohort.h5", config)
-
-
-def train(folder, config):
-    """Train r00-f01 of the prepared run into a folder; the artifact's path."""
-    training.train_model(folder, cohort_of(config), WANTED, config, training.make_strategy(None))
-    return shards.model_file(folder, WANTED)
-
-
-def contents(path):
-    """Every dataset of an artifact but the seconds, and the best and the kept epoch."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[...]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        found |= {name: file.attrs[name] for name in ("best_epoch", "kept_epoch")}
-    del found["history/seconds"]
-    return found
-
-
-def assert_same_model(first, second):
-    first, second = contents(first), contents(second)
-    assert first.keys() == second.keys()
-    for name, values in first.items():
-        if np.asarray(values).dtype.kind == "f":
-            np.testing.assert_allclose(values, second[name], rtol=0, atol=1e-6, err_msg=name)
-        else:
-            np.testing.assert_array_equal(values, second[name], err_msg=name)
-
-
-def die_at(monkeypatch, step):
-    """Let the training be killed instead of taking this step; the steps taken."""
-    taken, take = [], TrainingLoop._next_loss
-
-    def take_or_die(self, data):
-        if int(self.step) == step:
-            raise Killed
-        taken.append(int(self.step))
-        return take(self, data)
-
-    monkeypatch.setattr(TrainingLoop, "_next_loss", take_or_die)
-    return taken
-
-
-def loop_of(config, folder):
-    """An untrained loop with its network."""
-    cohort = cohort_of(config)
-    task = batches.training_task(cohort, WANTED, config)
-    rng = np.random.default_rng(0)
-    network = model.new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
-    return TrainingLoop(config, task, network, training.make_strategy(None), folder)
 
 
 @pytest.fixture
@@ -168,83 +109,6 @@ def test_held_out_probabilities_are_those_of_the_model_with_true_decoys(trained)
     np.testing.assert_allclose(found["held_out/probability"].sum(axis=1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("killed_at", "resumed_at"), [(1, 0), (3, 2), (5, 4)], ids=["anew", "mid-epoch", "later"]
-)
-def test_killed_and_resumed_equals_uninterrupted(
-    tiny_run, tmp_path, monkeypatch, killed_at, resumed_at
-):
-    """Three steps an epoch, a checkpoint every two."""
-    whole = train(tmp_path / "whole", tiny_run)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        die_at(patched, killed_at)
-        train(tmp_path / "killed", tiny_run)
-    assert not shards.model_file(tmp_path / "killed", WANTED).exists()
-    taken = die_at(monkeypatch, None)
-    resumed = train(tmp_path / "killed", tiny_run)
-    assert taken == list(range(resumed_at, 6))
-    assert_same_model(whole, resumed)
-
-
-def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", tiny_run)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        die_at(patched, 5)
-        train(tmp_path / "killed", tiny_run)
-    (tmp_path / "killed/models/r00-f01/history.csv").write_text("epoch,training_loss\n0,99\n")
-    resumed = train(tmp_path / "killed", tiny_run)
-    assert_same_model(whole, resumed)
-    csv = pd.read_csv(resumed.parent / "history.csv")
-    assert csv["training_loss"].max() < 9
-
-
-def test_resume_after_all_but_the_artifact_takes_no_step(tiny_run, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", tiny_run)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(training, "_write_artifact", lambda *_: die())
-        train(tmp_path / "killed", tiny_run)
-    taken = die_at(monkeypatch, None)
-    resumed = train(tmp_path / "killed", tiny_run)
-    assert taken == []
-    assert_same_model(whole, resumed)
-
-
-def die():
-    raise Killed
-
-
-def test_resume_after_patience_ended_takes_no_step(tiny_run, tmp_path, monkeypatch):
-    """At a learning rate of 0 no epoch is better than the first."""
-    config = with_training(tiny_run, learning_rate=0.0, epochs=9, patience=2, checkpoint_steps=3)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(training, "_write_artifact", lambda *_: die())
-        train(tmp_path / "killed", config)
-    taken = die_at(monkeypatch, None)
-    found = contents(train(tmp_path / "killed", config))
-    assert taken == []
-    assert found["best_epoch"] == 0
-    assert found["history/epoch"].tolist() == [0, 1, 2]
-
-
-def test_a_checkpoint_of_other_settings_is_not_taken_up(tiny_run, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        die_at(patched, 5)
-        train(tmp_path, tiny_run)
-    taken = die_at(monkeypatch, None)
-    train(tmp_path, with_training(tiny_run, weight_decay=0.5))
-    assert taken == list(range(6))
-
-
-def test_a_damaged_checkpoint_is_refused(tiny_run, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        die_at(patched, 5)
-        train(tmp_path, tiny_run)
-    (data,) = tmp_path.glob("models/r00-f01/checkpoints/*/ckpt-*.data*")
-    data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(FileError, match=r"the checkpoint .*r00-f01.* is damaged; delete its fold"):
-        train(tmp_path, tiny_run)
-
-
 @pytest.mark.parametrize(("epochs", "kept"), [(9, 1), (5, 4)], ids=["patience", "full schedule"])
 def test_the_best_epoch_is_kept_where_patience_ended_and_the_last_one_else(
     tiny_run, tmp_path, monkeypatch, epochs, kept
@@ -291,8 +155,9 @@ def test_the_first_steps_loss_is_the_cross_entropy_of_its_batch(tiny_run, tmp_pa
     batch = loop.batches.batch(0, 0)
     logits = loop.network(batch.images).numpy().astype(float)
     wanted = -(batch.targets * special.log_softmax(logits, axis=1)).sum() / 8
-    found = loop._next_loss(iter(loop.strategy.distribute_datasets_from_function(loop._dataset)))
-    np.testing.assert_allclose(float(found), wanted, rtol=1e-5)
+    data = loop.workers.strategy.distribute_datasets_from_function(loop._dataset)
+    assert loop._take_step(iter(data), (False, True)) == (False, True)
+    np.testing.assert_allclose(float(loop.epoch_loss), wanted, rtol=1e-5)
 
 
 def test_dropout_multiplies_each_hidden_dense_layer(tiny_run, tmp_path):
@@ -366,7 +231,19 @@ def test_logits_do_not_depend_on_the_prediction_batch(tiny_run, tmp_path, monkey
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
-def test_devices_that_cannot_share_a_batch_are_refused():
-    training.require_divisible(Config(), 4)
+def test_devices_that_cannot_share_a_batch_are_refused(monkeypatch):
+    one_device().require_divisible(32)
+    monkeypatch.setattr(Workers, "n_devices", 3)
     with pytest.raises(ConfigError, match=r"training.batch_size = 32 is no multiple of the 3 dev"):
-        training.require_divisible(Config(), 3)
+        one_device().require_divisible(32)
+
+
+def test_the_rate_grows_with_the_batch_it_is_meant_for():
+    rates = [
+        float(training.make_optimizer(
+            Config(training=TrainingSettings(
+                batch_size=128, learning_rate_batch=meant, warmup_epochs=0.0)), 10
+        ).learning_rate)
+        for meant in (0, 32)
+    ]  # fmt: skip
+    np.testing.assert_allclose(rates, [1e-3, 4e-3], rtol=1e-6)

@@ -155,6 +155,13 @@ class TrainingSettings:
     )
     batch_size: int = setting(32, "global batch, over all devices", unit="samples", low=1)
     learning_rate: float = setting(1e-3, "peak; warm-up, then cosine decay to 0", low=0)
+    learning_rate_batch: int = setting(
+        0,
+        "global batch that learning_rate is meant for: with another one it grows in proportion; "
+        "0: it is taken as it is",
+        unit="samples",
+        low=0,
+    )
     warmup_epochs: float = setting(2.0, "linear warm-up", unit="epochs", low=0)
     weight_decay: float = setting(0.01, "AdamW's, on kernels only", low=0)
     dropout: float = setting(0.0, "share of dense units dropped in training", low=0, high=0.95)
@@ -172,7 +179,10 @@ class TrainingSettings:
         "each network",
         choices=("shared", "own"),
     )
-    checkpoint_steps: int = setting(200, "steps between checkpoints", unit="steps", low=1)
+    checkpoint_steps: int = setting(200, "steps between checkpoints at least", unit="steps", low=1)
+    checkpoint_share: float = setting(
+        0.02, "of the time that checkpoints may take; 0: no bound", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)

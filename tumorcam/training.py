@@ -1,8 +1,6 @@
 """One training loop for a device, several devices and several nodes; it resumes exactly."""
 
-import faulthandler
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +11,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tumorcam import model, splits, store
+from tumorcam import model, notice, splits, store
 from tumorcam.batches import BatchMaker, TrainingTask, training_task
+from tumorcam.checkpoints import Checkpoints
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.errors import ClusterError, ConfigError, FileError, ModelError
+from tumorcam.errors import ClusterError, ModelError, PreemptedError
 from tumorcam.images import place_genes
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.shards import MODEL_TYPE, Model, model_file
+from tumorcam.workers import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT, Workers
 
-PEERS_TIMEOUT = 300.0  # seconds until a worker stops waiting for another that never starts
-COLLECTIVE_TIMEOUT = 60.0  # seconds until a dead peer ends the step
 PREDICTION_BATCH = 256  # samples
 INITIAL_SAMPLES = 512  # that set the scale of the initial weights
 HISTORY_COLUMNS = (
@@ -37,30 +35,8 @@ HISTORY_COLUMNS = (
 )
 
 
-def make_strategy(tf_config: str | None) -> tf.distribute.Strategy:
-    """Several nodes where TF_CONFIG says so, else all GPUs, else the one device."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if tf_config is not None:
-        return _join_workers()
-    if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
-def _join_workers() -> tf.distribute.Strategy:
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=COLLECTIVE_TIMEOUT)
-    logger.info("waiting for the other workers of TF_CONFIG, at most %.0f s", PEERS_TIMEOUT)
-    # TensorFlow would wait for over ten minutes, deaf to SIGTERM; this ends the process from C
-    faulthandler.dump_traceback_later(PEERS_TIMEOUT, exit=True)
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-
-
 def train_model(
-    folder: Path, cohort: Cohort, wanted: Model, config: Config, strategy: tf.distribute.Strategy
+    folder: Path, cohort: Cohort, wanted: Model, config: Config, workers: Workers
 ) -> None:
     """Train one model of the run, or go on from its last checkpoint, and write its artifact.
 
@@ -75,7 +51,9 @@ def train_model(
     ClusterError
         If another worker is gone.
     FileError
-        If the last checkpoint is damaged.
+        If the last checkpoint is of another network, or the disk is full.
+    PreemptedError
+        If a notice came; a checkpoint was written.
     """
     path = model_file(folder, wanted)
     attributes = model.model_attributes(config, cohort.digest, wanted.name)
@@ -83,7 +61,8 @@ def train_model(
         logger.info("%s is there already", wanted.name)
         return
     task = training_task(cohort, wanted, config)
-    with strategy.scope():
+    workers.expect(PEERS_TIMEOUT, "the first step")
+    with workers.strategy.scope():
         network = model.new_network(
             config,
             task.layout,
@@ -95,9 +74,9 @@ def train_model(
     model.fit_initial_weights(network, sample)
     checkpoints = path.parent / "checkpoints"
     stamp = store.text_digest(repr(sorted(attributes.items())))
-    loop = TrainingLoop(config, task, network, strategy, checkpoints / stamp[:12])
+    loop = TrainingLoop(config, task, network, workers, checkpoints / stamp[:12])
     history = loop.run(path.parent / "history.csv")
-    if _is_chief(strategy):
+    if workers.is_chief:
         _write_artifact(path, cohort, task, loop, history, attributes)
         shutil.rmtree(checkpoints, ignore_errors=True)
     keras.backend.clear_session()  # else a process keeps every network that it trained
@@ -111,14 +90,14 @@ class TrainingLoop:
         config: Config,
         task: TrainingTask,
         network: keras.Sequential,
-        strategy: tf.distribute.Strategy,
+        workers: Workers,
         checkpoints: Path,
     ) -> None:
-        self.config, self.task, self.network, self.strategy = config, task, network, strategy
+        self.config, self.task, self.network, self.workers = config, task, network, workers
         self.batches = BatchMaker(
             config, task.name, task.training, task.layout, int(network.output_shape[-1])
         )
-        with strategy.scope():
+        with workers.strategy.scope():
             self.optimizer = make_optimizer(config, self.batches.steps_per_epoch)
             self.optimizer.build(network.trainable_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -129,48 +108,53 @@ class TrainingLoop:
         self.best_epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
         self.best_loss = tf.Variable(np.inf, dtype=tf.float64, trainable=False)
         self.best = [tf.Variable(w, trainable=False) for w in network.get_weights()]
-        state = tf.train.Checkpoint(
-            network=network,
-            optimizer=self.optimizer,
-            step=self.step,
-            epoch_loss=self.epoch_loss,
-            history=self.history,
-            best_epoch=self.best_epoch,
-            best_loss=self.best_loss,
-            best=self.best,
-        )
-        self.scratch = tempfile.TemporaryDirectory()  # all workers save, but only one to the run
-        where = checkpoints if _is_chief(strategy) else Path(self.scratch.name)
-        self.manager = tf.train.CheckpointManager(state, str(where), max_to_keep=1)
-        latest = tf.train.latest_checkpoint(str(checkpoints))
-        if latest:
-            _restore(state, latest)
+        state = {
+            "network": network,
+            "optimizer": self.optimizer,
+            "step": self.step,
+            "epoch_loss": self.epoch_loss,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "best": self.best,
+        }
+        share = config.training.checkpoint_share
+        self.checkpoints = Checkpoints(checkpoints, state, is_chief=workers.is_chief, share=share)
+        if self.checkpoints.restore():
             logger.info("%s goes on from step %d", task.name, int(self.step))
 
     def run(self, history_path: Path) -> pd.DataFrame:
         """Train until the last epoch or until patience ends; the learning curve, a row an epoch.
 
-        The chief also writes the curve to `history_path` after each epoch.
+        The chief also writes the curve to `history_path` after each epoch. At a notice, all workers
+        end after the same step, with a checkpoint.
         """
-        per_epoch, chief = self.batches.steps_per_epoch, _is_chief(self.strategy)
-        left = range(int(self.step), self.config.training.epochs * per_epoch)
+        per_epoch, training = self.batches.steps_per_epoch, self.config.training
+        self._require_one_step()
+        left = range(int(self.step), training.epochs * per_epoch)
         if self._is_over():
             return self.learning_curve()
-        data = iter(self.strategy.distribute_datasets_from_function(self._dataset))
+        data = iter(self.workers.strategy.distribute_datasets_from_function(self._dataset))
         started = time.monotonic()
-        for step in progress(left, f"train {self.task.name}", "steps", shown=chief):
-            self.epoch_loss.assign_add(tf.cast(self._next_loss(data), tf.float64))
-            self.step.assign(step + 1)
-            is_epoch_end = (step + 1) % per_epoch == 0
-            if is_epoch_end:
-                self._end_epoch(time.monotonic() - started)
-                started = time.monotonic()
-                if chief:
-                    store.write_text(history_path, self.learning_curve().to_csv(index=False))
-            if (step + 1) % self.config.training.checkpoint_steps == 0:
-                self.manager.save()
-            if is_epoch_end and self._is_over():
-                break
+        with notice.deferred() as noticed:
+            for step in progress(
+                left, f"train {self.task.name}", "steps", shown=self.workers.is_chief
+            ):
+                is_due = (step + 1) % training.checkpoint_steps == 0
+                wishes = bool(noticed()), is_due and self.checkpoints.is_affordable()
+                stops, saves = self._take_step(data, wishes)
+                self.step.assign(step + 1)
+                is_epoch_end = (step + 1) % per_epoch == 0
+                if is_epoch_end:
+                    self._end_epoch(time.monotonic() - started, history_path)
+                    started = time.monotonic()
+                if stops or saves:
+                    self.workers.expect(PEERS_TIMEOUT, "a checkpoint")
+                    self.checkpoints.save()
+                if is_epoch_end and self._is_over():
+                    break
+                if stops:
+                    self._stop()
         return self.learning_curve()
 
     def learning_curve(self) -> pd.DataFrame:
@@ -184,19 +168,35 @@ class TrainingLoop:
         waited = n_epochs - 1 - int(self.best_epoch)
         return n_epochs > 0 and waited >= self.config.training.patience
 
-    def _next_loss(self, data: Iterator[Any]) -> tf.Tensor:
-        try:
-            return self._train_step(next(data))
-        except tf.errors.OpError as error:
-            if not _is_multi_worker(self.strategy):
-                raise
-            msg = (
-                f"{self.task.name}: another worker is gone or stalls after step {int(self.step)} "
-                f"({type(error).__name__}); rerun jobs.train: it goes on from the last checkpoint"
-            )
-            raise ClusterError(msg) from error
+    def _require_one_step(self) -> None:
+        """Check that all workers read the same checkpoint: another would mix batches, unseen."""
+        own = int(self.step) * self.workers.n_devices
+        if self.workers.total(int(self.step)) != own:
+            msg = f"{self.task.name}: the workers found other checkpoints; {REMEDY}"
+            raise ClusterError(msg)
 
-    def _end_epoch(self, seconds: float) -> None:
+    def _take_step(self, data: Iterator[Any], wishes: tuple[bool, bool]) -> tuple[bool, bool]:
+        """Take a step; whether any worker wishes to stop after it, and to write a checkpoint."""
+        try:
+            own = tf.constant([float(wish) for wish in wishes])
+            loss, *wished = self._train_step(next(data), own).numpy()
+        except tf.errors.OpError as error:
+            lost = self.workers.lost(error)
+            lost.add_note(f"{self.task.name}, after step {int(self.step)}")
+            raise lost from error
+        self.workers.expect(STEP_TIMEOUT, f"{self.task.name}: step {int(self.step) + 1}")
+        self.epoch_loss.assign_add(float(loss))
+        return wished[0] > 0, wished[1] > 0
+
+    def _stop(self) -> None:
+        step = int(self.step)
+        logger.warning("%s: stopped after step %d, with a checkpoint", self.task.name, step)
+        self.workers.total(0.0)  # the first process that ends may end the others
+        msg = f"{self.task.name} stopped after step {step} of its training"
+        raise PreemptedError(msg)
+
+    def _end_epoch(self, seconds: float, history_path: Path) -> None:
+        self.workers.expect(PEERS_TIMEOUT, f"{self.task.name}: the end of an epoch")
         per_epoch = self.batches.steps_per_epoch
         epoch = int(self.step) // per_epoch - 1
         logits = predict_logits(self.network, self.task.validation.features, self.task.layout)
@@ -216,10 +216,12 @@ class TrainingLoop:
         rate = float(self.optimizer.learning_rate)
         self.history[epoch].assign([epoch, training_loss, loss, accuracy, rate, seconds])
         self.epoch_loss.assign(0.0)
+        if self.workers.is_chief:
+            store.write_text(history_path, self.learning_curve().to_csv(index=False))
 
     def _dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
         size = context.get_per_replica_batch_size(self.config.training.batch_size)
-        replicas = self.strategy.num_replicas_in_sync // context.num_input_pipelines
+        replicas = self.workers.n_devices // context.num_input_pipelines
         first = context.input_pipeline_id * replicas
 
         start, total = int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
@@ -248,11 +250,14 @@ class TrainingLoop:
         return batches.with_options(options)
 
     @tf.function
-    def _train_step(self, batch: Any) -> tf.Tensor:
-        losses = self.strategy.run(self._replica_step, args=batch)
-        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+    def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
+        """The loss, and how many devices' workers have each wish: one sum for all of them."""
+        found = self.workers.strategy.run(self._replica_step, args=(*batch, wishes))
+        return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, found, axis=None)
 
-    def _replica_step(self, images: tf.Tensor, targets: tf.Tensor, masks: Any) -> tf.Tensor:
+    def _replica_step(
+        self, images: tf.Tensor, targets: tf.Tensor, masks: Any, wishes: tf.Tensor
+    ) -> tf.Tensor:
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             logits = forward_with_dropout(self.network, images, masks)
@@ -260,17 +265,24 @@ class TrainingLoop:
             loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
         # Keras 3 optimizers all-reduce the gradients themselves
         self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
+        return tf.concat([[loss], wishes], axis=0)
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0."""
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0.
+
+    The rate grows with the batch where the settings say for which batch it is meant (Goyal et al.
+    2017, arXiv:1706.02677, section 2.1).
+    """
     training = config.training
+    peak = training.learning_rate
+    if training.learning_rate_batch:
+        peak *= training.batch_size / training.learning_rate_batch
     warmup = round(training.warmup_epochs * steps_per_epoch)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else training.learning_rate,
+        initial_learning_rate=0.0 if warmup else peak,
         decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
-        warmup_target=training.learning_rate if warmup else None,
+        warmup_target=peak if warmup else None,
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
@@ -310,22 +322,6 @@ def validation_scores(logits: np.ndarray, tumor: np.ndarray) -> tuple[float, flo
     own = softmax(logits)[np.arange(len(tumor)), tumor]
     loss = -np.log(np.maximum(own, np.finfo(float).tiny)).mean()
     return float(loss), float((logits.argmax(axis=1) == tumor).mean())
-
-
-def require_divisible(config: Config, n_replicas: int) -> None:
-    """Check that the devices can share a global batch evenly.
-
-    Raises
-    ------
-    ConfigError
-        If they cannot.
-    """
-    if config.training.batch_size % n_replicas:
-        msg = (
-            f"training.batch_size = {config.training.batch_size} is no multiple of the "
-            f"{n_replicas} devices; choose one that is"
-        )
-        raise ConfigError(msg)
 
 
 def _write_artifact(
@@ -369,20 +365,3 @@ def _write_artifact(
         store.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
         store.write_dataset(file, "held_out/probability", probability.astype(np.float32))
         store.write_table(file.create_group("history"), history)
-
-
-def _restore(state: tf.train.Checkpoint, latest: str) -> None:
-    try:
-        state.restore(latest).assert_consumed()
-    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
-        msg = f"the checkpoint {latest} is damaged; delete its folder and rerun jobs.train"
-        raise FileError(msg) from error
-
-
-def _is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-    resolver = strategy.cluster_resolver
-    return resolver is not None and bool(resolver.cluster_spec().as_dict())
-
-
-def _is_chief(strategy: tf.distribute.Strategy) -> bool:
-    return not _is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0

@@ -1,0 +1,79 @@
+"""A second process that ends this one when it stands still: TensorFlow then hears no signal."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LAST_WORDS = "error: the process ended without a word; another worker may be gone"
+BYE, SECONDS_TO_END = "bye", 20.0
+SECONDS_BETWEEN_LINES = 1.0  # that say the same
+
+
+class Watchdog:
+    """Kills this process, with a message, when it is silent for longer than it said it would be.
+
+    TensorFlow waits for its peers inside C with Python's lock held, where neither a thread nor a
+    handler of a signal can act; another process can, also when this one is suspended.
+
+    Parameters
+    ----------
+    log : Path
+        File that gets the message too, besides standard error.
+    """
+
+    def __init__(self, log: Path) -> None:
+        command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(log)]
+        reading, self._pipe = os.pipe()
+        self._child = subprocess.Popen(command, stdin=reading, start_new_session=True)
+        os.close(reading)
+        self._line, self._said = "", 0.0
+
+    def expect(self, seconds: float, message: str) -> None:
+        """Expect the next call within so many seconds, else end with the message."""
+        line, now = f"{seconds} {message}", time.monotonic()
+        if line != self._line or now > self._said + SECONDS_BETWEEN_LINES:
+            self._line, self._said = line, now
+            self._say(line)
+
+    def dismiss(self) -> None:
+        """End the watch, but for the end of this process, which TensorFlow can delay."""
+        self._say(f"{SECONDS_TO_END} {BYE}")
+
+    def _say(self, line: str) -> None:
+        os.write(self._pipe, f"{line}\n".encode())
+
+
+def watch(pipe: int, pid: int, log: Path) -> None:
+    """Read what a process says on a pipe; kill it when it is late, and tell why.
+
+    Seconds are counted while this process runs: a job that Slurm suspends as a whole is not late.
+    """
+    left, message = float("inf"), ""
+    while True:
+        if select.select([pipe], [], [], 1.0)[0]:
+            said = os.read(pipe, 2**16).decode()
+            if not said:  # the process has ended
+                if message != BYE:
+                    _tell(log, LAST_WORDS)
+                return
+            seconds, _, message = said.splitlines()[-1].partition(" ")
+            left = float(seconds)
+        elif (left := left - 1) <= 0:
+            if message != BYE:
+                _tell(log, f"error: {message}")
+            os.kill(pid, signal.SIGKILL)
+            return
+
+
+def _tell(log: Path, message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+    with log.open("a", encoding="utf-8") as stream:  # a line as `logs` writes it
+        print(time.strftime("%H:%M:%S"), f"{log.stem}: {message}", file=stream)
+
+
+if __name__ == "__main__":
+    watch(0, int(sys.argv[1]), Path(sys.argv[2]))
