@@ -1,4 +1,7 @@
-"""Explain the held-out samples of this process's share: array tasks x MPI ranks."""
+"""Explain the held-out samples of this process's share: array tasks x ranks of the launcher.
+
+The ranks need no communication, so no MPI is started: one that dies leaves the others at work.
+"""
 
 import sys
 
@@ -31,19 +34,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
-    from tumorcam import devices, explain, model, ranks
-    from tumorcam.cohort import read_cohort
+    from tumorcam import devices, explain, model
+    from tumorcam.scratch import local_cohort
 
-    world = ranks.connect()
-    start_logging(config.folder, f"explain-{share.index}", world.rank)
+    rank = cluster.launcher_share()
+    start_logging(config.folder, f"explain-{share.index}", rank.index)
     model.use_threads(config.run.threads_per_rank)
     gpu = devices.take_gpu(cluster.local_rank())
-    cohort = read_cohort(config.folder / "cohort.h5", config)
-    share = cluster.Share(share.index * world.size + world.rank, share.count * world.size)
+    cohort = local_cohort(config.folder / "cohort.h5", config)
+    share = cluster.Share(share.index * rank.count + rank.index, share.count * rank.count)
     mine = shards.share_of(plan.explain_tasks, share)
-    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.explain_tasks), world.size)
-    explain.explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=world.is_root)
-    world.barrier()
+    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.explain_tasks), rank.count)
+    explain.explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=rank.index == 0)
 
 
 if __name__ == "__main__":

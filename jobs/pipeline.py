@@ -5,11 +5,15 @@ import sys
 import time
 
 from jobs import command
-from tumorcam import cluster, processes
+from tumorcam import causes, cluster, processes
 from tumorcam.config import Config
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
-PARALLEL = ("explain", "reduce", "faithfulness")  # over MPI ranks
+RANKS = {  # parallel over ranks; mpi4py ends all of them when one fails
+    "explain": [],
+    "reduce": ["-m", "mpi4py"],
+    "faithfulness": ["-m", "mpi4py"],
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"pipeline: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
             failed, costs[stage] = processes.run_together(commands, environment)
             if failed:
+                for cause in causes.stage_causes(config.folder, stage)[:1]:
+                    print(f"pipeline: {cause}", file=sys.stderr)
                 again = shlex.join(["python", "-m", "jobs.pipeline", *(argv or sys.argv[1:])])
                 text = f"{stage} ended with exit code {failed}; what is done is kept, go on with:"
                 print(f"pipeline: {text} {again}", file=sys.stderr)
@@ -58,10 +64,9 @@ def stage_commands(stage: str, arguments: list[str], n_ranks: int) -> list[list[
     if stage == "train":
         shares = [["--share", f"{i}/{n_ranks}"] for i in range(n_ranks)]
         return [[sys.executable, *module, *share] for share in shares]
-    if stage in PARALLEL and n_ranks > 1:
-        return [
-            [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", *module]
-        ]
+    if stage in RANKS and n_ranks > 1:
+        launcher = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable]
+        return [[*launcher, *RANKS[stage], *module]]
     return [[sys.executable, *module]]
 
 

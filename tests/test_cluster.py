@@ -1,6 +1,8 @@
 import json
 import os
+import socket
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -47,6 +49,7 @@ def test_an_array_task_is_a_share():
     assert cluster.array_share({}) == Share(0, 1)
     assert [cluster.array_share(array(i)) for i in range(4)] == [Share(i, 4) for i in range(4)]
     assert cluster.array_task(array(2)) == 2 and cluster.array_task({}) is None
+    assert cluster.array_task(array(2) | {"TUMORCAM_ARRAY_FIRST": "1000"}) == 1002
 
 
 @pytest.mark.parametrize("part", [array(1, first=1, last=3, count=3), array(3, last=3, count=2)])
@@ -159,3 +162,65 @@ def test_array_text_says_exactly_the_tasks(tasks):
         first, _, last = part.partition("-")
         said |= set(range(int(first), int(last or first) + 1))
     assert said == tasks
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Makes the only programs of this name and text that are found."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def program(name, text):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+
+    return program
+
+
+def test_the_queue_as_squeue_prints_it(program):
+    program("squeue", "printf '%s\\n' '1_8|PENDING|/my p|/my p/slurm/train.sh a|b.toml' '' \"$*\"")
+    assert cluster.queue() == [
+        cluster.Job("1_8", "PENDING", Path("/my p"), "/my p/slurm/train.sh a|b.toml"),
+        cluster.Job("--noheader --me --array --format=%i", "%T", Path("%Z"), "%o"),
+    ]
+
+
+def test_without_slurm_nothing_is_said(program):
+    assert cluster.queue() == [] and cluster.max_array_size() is None
+    program("squeue", "echo '1|RUNNING|/|a.sh'; exit 1")
+    assert cluster.queue() == []
+
+
+@pytest.mark.parametrize(("said", "size"), [("1001", 1001), ("0", None), ("(null)", None)])
+def test_the_largest_array_is_read(program, said, size):
+    program("scontrol", f"printf 'MaxArrayTasks = 7\\nMaxArraySize            = {said}\\n'")
+    assert cluster.max_array_size() == size
+
+
+def test_a_sites_options_are_general_then_the_stages():
+    environ = {
+        "TUMORCAM_NOTICE": "USR1@90",
+        "TUMORCAM_SBATCH": "--comment='two words'",
+        "TUMORCAM_TRAIN_SBATCH": "--gpus=1 --time=1:00",
+    }
+    general = ["--signal=B:USR1@90", "--comment=two words"]
+    assert cluster.site_options("train", environ) == [*general, "--gpus=1", "--time=1:00"]
+    assert cluster.site_options("report", environ) == general
+    assert cluster.site_options("report", {}) == []
+    with pytest.raises(ClusterError, match=r"TUMORCAM_SBATCH=.*cannot be split"):
+        cluster.site_options("report", {"TUMORCAM_SBATCH": "--comment='two"})
+
+
+def test_the_throttle_is_a_number():
+    assert cluster.array_throttle({}) == "" and cluster.array_throttle({"TUMORCAM_THROTTLE": "5"})
+    for wrong in ("0", "-1", "many"):
+        with pytest.raises(ClusterError, match="no number above 0"):
+            cluster.array_throttle({"TUMORCAM_THROTTLE": wrong})
+
+
+def test_a_process_says_who_it_is():
+    end = f"host {socket.gethostname()}, process {os.getpid()}"
+    assert cluster.process_text({}) == end
+    element = array(3) | {"SLURM_JOB_ID": "15", "SLURM_ARRAY_JOB_ID": "12"}
+    assert cluster.process_text(element) == f"job 12_3, {end}"
+    again = {"SLURM_JOB_ID": "15", "SLURM_RESTART_COUNT": "10"}
+    assert cluster.process_text(again) == f"job 15, restart 10, {end}"

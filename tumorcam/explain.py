@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorcam import devices, model, shards, store
+from tumorcam import devices, model, notice, shards, store
 from tumorcam.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError, ModelError, ShardError
+from tumorcam.errors import ConfigError, ModelError, PreemptedError, ShardError
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.model import TrainedModel
@@ -122,12 +123,14 @@ def explain_shards(
     """Write the shards that are missing among the wanted ones; how many those were.
 
     The next samples are read and the last ones written while TensorFlow computes. `gpu` is the one
-    of `devices.take_gpu`.
+    of `devices.take_gpu`. At a notice the shard at hand is dropped after its batch.
 
     Raises
     ------
     FileError, ModelError
         If a model is missing, damaged, or belongs to another cohort.
+    PreemptedError
+        If a notice came before the last shard was explained.
     """
     missing = [shard for shard in wanted if not _is_finished(folder, cohort, shard, config)]
     logger.info("%d of %d shards were there already", len(wanted) - len(missing), len(wanted))
@@ -140,8 +143,8 @@ def explain_shards(
             models[shard.model] = read_run_model(folder, cohort, shard.model, config)
         return models[shard.model], read_samples(cohort, shard, config)
 
-    explained = None  # the model whose weights the explainer has
-    with Background() as reading, Background() as writing:
+    explained = stopped = None  # the model whose weights the explainer has; why not all is done
+    with notice.deferred() as noticed, Background() as reading, Background() as writing:
         ahead = [reading.add(read, shard) for shard in missing[:1]]
         for i, shard in enumerate(progress(missing, "explain", "shards", shown=shown)):
             trained, samples = ahead.pop().result()
@@ -152,12 +155,21 @@ def explain_shards(
                 explainer.take_weights(trained.network)
             explained = shard.model
             path = shards.shard_file(folder, shard)
+            if path.exists() and _is_finished(folder, cohort, shard, config):
+                continue  # by another array that runs at the same time
+            batches = explain_samples(samples, trained, explainer)
             parts = [
                 writing.add(batch_columns, path, maps, trained.layout, config)
-                for maps in explain_samples(samples, trained, explainer)
+                for maps in itertools.takewhile(lambda _: not noticed(), batches)
             ]
+            if noticed():
+                msg = f"{noticed()} came; {len(missing) - i} of {len(missing)} shards are left"
+                stopped = PreemptedError(msg)
+                break  # the shards before this one are still written
             attributes = shards.shard_attributes(config, cohort.digest, trained.digest, shard)
             writing.add(write_shard, path, attributes, samples, parts, config)
+    if stopped is not None:
+        raise stopped
     return len(missing)
 
 
@@ -291,7 +303,8 @@ def write_shard(
         "target": samples.target[:, 0].astype(np.int16),
         "rivals": samples.target[:, 1:].astype(np.int16),
     }
-    with store.create_file(path, shards.SHARD_TYPE, attributes) as file:
+    needed = sum(values.nbytes for values in columns.values())
+    with store.create_file(path, shards.SHARD_TYPE, attributes, needed=needed) as file:
         for name, values in columns.items():
             chunks = None
             if values.ndim == 3:
