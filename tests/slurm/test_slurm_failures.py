@@ -1,0 +1,217 @@
+"""What a cluster does to jobs: notices, preemption, dead nodes, ranks and workers."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from slurm_jobs import (
+    CONFIG,
+    NEEDS_SLURM,
+    process_of,
+    sbatch,
+    submit,
+    wait_for,
+    wait_until_done,
+)
+
+from jobs import pipeline, train
+from tumorcam import shards
+
+TESTBED = Path(__file__).with_name("testbed.sh")
+TOML = "my configs/tiny.toml"
+LONG = ["--set", "training.epochs=1200", "--set", "training.patience=1200"]
+MODELS = Path("runs/tiny/models")
+SHORT_JOB = ["--cpus-per-task=1", "--time=00:10:00"]
+
+pytestmark = NEEDS_SLURM
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with the prepared tiny run, to be copied."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "tiny.toml").write_text(CONFIG, encoding="utf-8")
+    words = [str(folder / "tiny.toml"), "--set", f"run.folder={folder / 'run'}"]
+    assert pipeline.main([*words, "--until", "prepare"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(project, prepared):
+    """The project with the prepared run."""
+    shutil.copytree(prepared, project / "runs" / "tiny")
+    return project
+
+
+def output(job):
+    path = Path(f"out/{job}.out")
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def log(name):
+    path = Path("runs/tiny/logs") / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def state(slurm, job):
+    (line,) = submit(slurm, "scontrol", "--oneliner", "show", "job", job).splitlines()
+    return dict(word.partition("=")[::2] for word in line.split())["JobState"]
+
+
+def start_again(slurm, job):
+    """Slurm lets a requeued job wait for two minutes; not here."""
+    wait_for(lambda: state(slurm, job) == "PENDING")
+    wait_for(
+        lambda: submit(slurm, str(TESTBED), "kick") or state(slurm, job) in ("RUNNING", "COMPLETED")
+    )
+
+
+def wait_for_training(since):
+    """Until an epoch has ended after that time."""
+    history = MODELS / "r00-f00" / "history.csv"
+    wait_for(lambda: history.exists() and history.stat().st_mtime > since)
+
+
+def weights(folder, name="r00-f00"):
+    with h5py.File(folder / "models" / name / "model.h5") as file:
+        return np.concatenate([file["weights"][key][...].ravel() for key in file["weights"]])
+
+
+def test_a_job_that_is_noticed_three_times_finishes(slurm, run):
+    job = sbatch(slurm, *SHORT_JOB, "slurm/train.sh", TOML, *LONG, "--model", "r00-f00")
+    for time_ in range(1, 4):
+        wait_for_training(time.time())
+        submit(slurm, "scancel", "--batch", "--signal=USR1", job)
+        wait_for(lambda n=time_: f"back to the queue, time {n} of 10" in output(job))
+        start_again(slurm, job)
+    wait_until_done(slurm, job)
+    said = log("train-r00-f00-0.log")
+    assert said.count("stopped: r00-f00 stopped after step") == 3, said
+    assert said.count("r00-f00 goes on from step") == 3, said
+    assert state(slurm, job) == "COMPLETED", output(job)
+    assert (MODELS / "r00-f00" / "model.h5").exists()
+
+
+def test_slurms_own_preemption_leaves_a_checkpoint(slurm, run):
+    """SIGTERM, then three seconds of grace."""
+    job = sbatch(slurm, *SHORT_JOB, "slurm/train.sh", TOML, *LONG, "--model", "r00-f00")
+    wait_for_training(time.time())
+    urgent = sbatch(slurm, "--partition=urgent", "--nodes=2", "--exclusive", "--wrap", "sleep 1")
+    wait_for(lambda: "stopped: r00-f00 stopped after step" in log("train-r00-f00-0.log"))
+    wait_until_done(slurm, urgent)
+    start_again(slurm, job)
+    wait_until_done(slurm, job)
+    assert state(slurm, job) == "COMPLETED", output(job)
+    assert "r00-f00 goes on from step" in log("train-r00-f00-0.log")
+
+
+def test_a_cancelled_job_stays_cancelled(slurm, run):
+    job = sbatch(slurm, *SHORT_JOB, "slurm/train.sh", TOML, *LONG, "--model", "r00-f00")
+    wait_for_training(time.time())
+    submit(slurm, "scancel", job)
+    wait_until_done(slurm, job)
+    assert state(slurm, job) == "CANCELLED" and "back to the queue" not in output(job)
+
+
+def test_two_nodes_train_what_one_trains_and_a_killed_node_costs_nothing(slurm, run):
+    """Element 0 on two nodes; on one; on one that dies."""
+    folders = [Path("runs") / name for name in ("tiny", "one", "dying")]
+    words = ["--set", "training.epochs=20", "--set", "training.patience=20"]
+    words += ["--set", "training.checkpoint_steps=2", "--set", "training.checkpoint_share=0"]
+    for folder in folders[1:]:
+        shutil.copytree(folders[0], folder)
+    with_folder = [[*words, "--set", f"run.folder={folder}"] for folder in folders]
+    two = sbatch(
+        slurm, *SHORT_JOB, "--array=0", "--nodes=2", "slurm/train.sh", TOML, *with_folder[0]
+    )
+    one = sbatch(slurm, *SHORT_JOB, "--array=0", "slurm/train.sh", TOML, *with_folder[1])
+    dying = sbatch(
+        slurm, *SHORT_JOB, "--nodelist=vn2", "slurm/train.sh", TOML, *with_folder[2],
+        "--model", "r00-f00", "--set", "training.epochs=20",
+    )  # fmt: skip
+    wait_until_done(slurm, two, one)
+    for rank in range(2):
+        assert f"worker {rank} of 2" in log(f"train-r00-f00-{rank}.log"), output(two)
+    np.testing.assert_allclose(weights(folders[0]), weights(folders[1]), rtol=0, atol=1e-6)
+    wait_until_done(slurm, dying)
+
+
+@pytest.fixture
+def lazy_python(run, slurm):
+    """Slurm's environment with a Python whose second rank sleeps instead."""
+    path = run / "lazy python"
+    path.write_text(
+        '#!/bin/sh\n[ "$SLURM_PROCID" = 1 ] && exec sleep 1000\n'
+        f'exec {slurm["TUMORCAM_PYTHON"]} "$@"\n',
+        encoding="utf-8",
+    )
+    path.chmod(0o755)
+    return slurm | {"TUMORCAM_PYTHON": str(path)}
+
+
+def test_a_worker_that_dies_stops_or_never_starts_ends_the_job(slurm, run, lazy_python):
+    """At most 60, 60 and 120 seconds later, with a message."""
+    shape = [*SHORT_JOB, "--nodes=2", "slurm/train.sh", TOML, *LONG, "--model"]
+    never = sbatch(lazy_python, *shape, "r00-f01")
+    wait_for(lambda: "waiting for the other workers" in output(never))
+    began = {never: time.monotonic()}
+    ends = {}
+    jobs = {"dies": signal.SIGKILL, "is stopped": signal.SIGSTOP}
+    for kind, number in jobs.items():
+        shutil.rmtree(MODELS / "r00-f00", ignore_errors=True)
+        job = sbatch(slurm, *shape, "r00-f00")
+        wait_for_training(time.time())
+        os.kill(process_of(job, "jobs.train", rank=1), number)
+        began[job] = time.monotonic()
+        jobs[kind] = job
+        while state(slurm, job) == "RUNNING":
+            if never not in ends and state(slurm, never) != "RUNNING":
+                ends[never] = time.monotonic() - began[never]
+            time.sleep(0.2)
+        ends[job] = time.monotonic() - began[job]
+    wait_until_done(slurm)
+    ends.setdefault(never, time.monotonic() - began[never])
+    print({"never starts": ends[never]} | {kind: ends[job] for kind, job in jobs.items()})
+    assert "a worker is stopped, gone or never started; run the same command" in output(never)
+    assert "another worker" in output(jobs["dies"]), output(jobs["dies"])
+    assert "step" in output(jobs["is stopped"]) and "took over 45 s" in output(jobs["is stopped"])
+    assert all(state(slurm, job) == "FAILED" for job in ends)
+    assert ends[never] < 120 and ends[jobs["dies"]] < 60 and ends[jobs["is stopped"]] < 60
+
+
+def test_a_killed_rank_costs_its_own_shards_only(slurm, run):
+    """An array of four tasks of two ranks; then of two tasks of three."""
+    words = ["--set", "explain.block=3"]
+    config = [TOML, *words]
+    assert pipeline.main([*config, "--until", "prepare"]) == 0
+    assert train.main(config) == 0
+    plan = shards.read_plan(Path("runs/tiny/plan.json"))
+    shape = ["--cpus-per-task=1", "slurm/explain.sh", *config]
+    job = sbatch(slurm, "--array=0-3", "--ntasks=2", *shape)
+    task = wait_for(
+        lambda: submit(slurm, "squeue", "--noheader", f"--jobs={job}_2", "--format=%A %T")
+        .strip().removesuffix(" RUNNING").isdigit()
+        and submit(slurm, "squeue", "--noheader", f"--jobs={job}_2", "--format=%A").strip()
+    )  # fmt: skip
+    os.kill(wait_for(lambda: process_of(task, "jobs.explain", rank=1)), signal.SIGKILL)
+    wait_until_done(slurm, job)
+    mine = {one.name for one in plan.explain_tasks[5::8]}  # task 2, rank 1 of 4 x 2
+    there = {path.stem: path.stat().st_mtime_ns for path in Path("runs/tiny/shards").glob("*.h5")}
+    assert len(mine) == 4 and {one.name for one in plan.explain_tasks} - set(there) == mine
+    again = sbatch(slurm, "--array=0-1", "--ntasks=3", *shape)
+    wait_until_done(slurm, again)
+    now = {path.stem: path.stat().st_mtime_ns for path in Path("runs/tiny/shards").glob("*.h5")}
+    assert set(now) == set(there) | mine
+    assert {name: now[name] for name in there} == there, "finished shards are left alone"
+
+
+def test_ranks_that_mpi_does_not_see_are_refused(slurm, run):
+    job = sbatch(slurm | {"SLURM_MPI_TYPE": "none"}, "slurm/reduce.sh", TOML)
+    wait_until_done(slurm, job)
+    assert "the launcher started 2 ranks but MPI sees 1" in output(job)
+    assert "srun --mpi=pmi2" in output(job) and state(slurm, job) == "FAILED"
