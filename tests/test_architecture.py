@@ -14,13 +14,16 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # A module imports only from its left. A package (readers, report) is one place in this order.
 ORDER = (
-    "errors cluster processes settings config store shards ranks logs "  # the ground floor
-    "splits layout annotation cohort readers filters synthetic images batches devices model "
-    "training baselines saliency explain columns significance classification truth resampling "
-    "bands reduce gene_sets responses markers agreement checks retraining faithfulness "
-    "perturbation curves audit report picks"
+    # the ground floor
+    "errors cluster notice processes settings config disk store manifest shards ranks logs "
+    "watchdog "
+    "splits layout annotation cohort scratch readers filters synthetic images batches devices "
+    "model workers checkpoints training baselines saliency explain preflight columns "
+    "significance classification "
+    "truth resampling bands reduce gene_sets responses markers agreement checks retraining "
+    "faithfulness perturbation curves audit submissions causes report picks"
 ).split()
-TENSORFLOW = {"devices", "model", "training", "saliency", "explain", "perturbation"}
+TENSORFLOW = set("devices model workers checkpoints training saliency explain perturbation".split())
 WITHOUT_TENSORFLOW = {"jobs.report", "jobs.reduce", "jobs.status", "jobs.verify", "jobs.pipeline"}
 
 
