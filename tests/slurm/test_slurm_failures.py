@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -118,27 +119,29 @@ def test_a_cancelled_job_stays_cancelled(slurm, run):
     assert state(slurm, job) == "CANCELLED" and "back to the queue" not in output(job)
 
 
-def test_two_nodes_train_what_one_trains_and_a_killed_node_costs_nothing(slurm, run):
-    """Element 0 on two nodes; on one; on one that dies."""
-    folders = [Path("runs") / name for name in ("tiny", "one", "dying")]
-    words = ["--set", "training.epochs=20", "--set", "training.patience=20"]
-    words += ["--set", "training.checkpoint_steps=2", "--set", "training.checkpoint_share=0"]
-    for folder in folders[1:]:
-        shutil.copytree(folders[0], folder)
-    with_folder = [[*words, "--set", f"run.folder={folder}"] for folder in folders]
-    two = sbatch(
-        slurm, *SHORT_JOB, "--array=0", "--nodes=2", "slurm/train.sh", TOML, *with_folder[0]
-    )
-    one = sbatch(slurm, *SHORT_JOB, "--array=0", "slurm/train.sh", TOML, *with_folder[1])
-    dying = sbatch(
-        slurm, *SHORT_JOB, "--nodelist=vn2", "slurm/train.sh", TOML, *with_folder[2],
-        "--model", "r00-f00", "--set", "training.epochs=20",
-    )  # fmt: skip
+def test_two_nodes_train_what_one_trains(slurm, run):
+    """Twenty steps and more, as elements of arrays."""
+    shutil.copytree("runs/tiny", "runs/one")
+    words = ["slurm/train.sh", TOML, "--set", "training.epochs=12", "--set", "training.patience=12"]
+    two = sbatch(slurm, *SHORT_JOB, "--array=0", "--nodes=2", *words)
+    one = sbatch(slurm, *SHORT_JOB, "--array=0", *words, "--set", "run.folder=runs/one")
     wait_until_done(slurm, two, one)
-    for rank in range(2):
-        assert f"worker {rank} of 2" in log(f"train-r00-f00-{rank}.log"), output(two)
-    np.testing.assert_allclose(weights(folders[0]), weights(folders[1]), rtol=0, atol=1e-6)
-    wait_until_done(slurm, dying)
+    assert all("devices: 2" in log(f"train-r00-f00-{rank}.log") for rank in range(2)), output(two)
+    found, wanted = (weights(Path("runs") / name) for name in ("tiny", "one"))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
+def test_a_job_goes_on_after_its_node_died(slurm, run):
+    job = sbatch(slurm, *SHORT_JOB, "slurm/train.sh", TOML, *LONG, "--model", "r00-f00")
+    wait_for_training(time.time())
+    (node,) = submit(slurm, "squeue", "--noheader", f"--jobs={job}", "--format=%B").split()
+    subprocess.run([TESTBED, "kill-node", node], env=slurm, check=True)
+    time.sleep(1)
+    subprocess.run([TESTBED, "start-node", node], env=slurm, check=True)
+    start_again(slurm, job)
+    wait_until_done(slurm, job)
+    said = log("train-r00-f00-0.log")
+    assert state(slurm, job) == "COMPLETED" and said.count(" starts: ") == 2, said
 
 
 @pytest.fixture
