@@ -34,6 +34,7 @@ class Checkpoints:
         self._state = tf.train.Checkpoint(**state)
         self._folder = folder
         where = folder if is_chief else Path(self._own.name)
+        _drop_damaged_list(where)
         self._manager = tf.train.CheckpointManager(self._state, str(where), max_to_keep=KEPT)
         self._share, self._pause, self._saved = share, 0.0, time.monotonic()
 
@@ -45,8 +46,8 @@ class Checkpoints:
         FileError
             If a whole one does not fit this network and optimizer.
         """
-        listed = tf.train.get_checkpoint_state(str(self._folder))
-        for path in reversed(listed.all_model_checkpoint_paths if listed else ()):
+        paths = [str(file.with_suffix("")) for file in self._folder.glob("ckpt-*.index")]
+        for path in sorted(paths, key=_number, reverse=True):
             fault = _fault(path)
             if fault:
                 logger.warning("the checkpoint %s is damaged (%s); going on without", path, fault)
@@ -94,6 +95,18 @@ class Checkpoints:
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return n_bytes
+
+
+def _number(path: str) -> int:
+    return int(path.rpartition("-")[2])
+
+
+def _drop_damaged_list(folder: Path) -> None:
+    """TensorFlow's list of the folder's checkpoints: it does not start with one it cannot read."""
+    try:
+        tf.train.get_checkpoint_state(str(folder))
+    except (tf.errors.OpError, ValueError):
+        (folder / "checkpoint").unlink()
 
 
 def _fault(path: str) -> str:

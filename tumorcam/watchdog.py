@@ -1,5 +1,6 @@
 """A second process that ends this one when it stands still: TensorFlow then hears no signal."""
 
+import contextlib
 import os
 import select
 import signal
@@ -44,7 +45,8 @@ class Watchdog:
         self._say(f"{SECONDS_TO_END} {BYE}")
 
     def _say(self, line: str) -> None:
-        os.write(self._pipe, f"{line}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # the work does not need its watchdog
+            os.write(self._pipe, f"{line}\n".encode())
 
 
 def watch(pipe: int, pid: int, log: Path) -> None:
