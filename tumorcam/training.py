@@ -181,9 +181,8 @@ class TrainingLoop:
             own = tf.constant([float(wish) for wish in wishes])
             loss, *wished = self._train_step(next(data), own).numpy()
         except tf.errors.OpError as error:
-            lost = self.workers.lost(error)
-            lost.add_note(f"{self.task.name}, after step {int(self.step)}")
-            raise lost from error
+            where = f"{self.task.name} after step {int(self.step)}"
+            raise self.workers.lost(error, where) from error
         self.workers.expect(STEP_TIMEOUT, f"{self.task.name}: step {int(self.step) + 1}")
         self.epoch_loss.assign_add(float(loss))
         return wished[0] > 0, wished[1] > 0

@@ -55,13 +55,13 @@ class Workers:
             values = self.strategy.run(tf.identity, (tf.constant(value, tf.float64),))
             return float(self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
         except tf.errors.OpError as error:
-            raise self.lost(error) from error
+            raise self.lost(error, "between steps") from error
 
-    def lost(self, error: tf.errors.OpError) -> Exception:
+    def lost(self, error: tf.errors.OpError, where: str) -> Exception:
         """What to raise for an error of TensorFlow: with peers, one of them is gone."""
         if self.watchdog is None:
             return error
-        return ClusterError(f"another worker is gone ({type(error).__name__}); {REMEDY}")
+        return ClusterError(f"{where}: another worker is gone ({type(error).__name__}); {REMEDY}")
 
     def require_divisible(self, batch_size: int) -> None:
         """Check that the devices can share a global batch evenly.
