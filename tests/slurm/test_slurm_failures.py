@@ -136,7 +136,7 @@ def test_a_job_goes_on_after_its_node_died(slurm, run):
     wait_for_training(time.time())
     (node,) = submit(slurm, "squeue", "--noheader", f"--jobs={job}", "--format=%B").split()
     subprocess.run([TESTBED, "kill-node", node], env=slurm, check=True)
-    time.sleep(1)
+    wait_for(lambda: state(slurm, job) == "PENDING")
     subprocess.run([TESTBED, "start-node", node], env=slurm, check=True)
     start_again(slurm, job)
     wait_until_done(slurm, job)
