@@ -1,14 +1,15 @@
 """Train the models that are this process's share, and the baselines."""
 
+import contextlib
 import json
 import sys
-from pathlib import Path
 
 from jobs import command
 from tumorcam import cluster, shards
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.logs import logger, start_logging
+from tumorcam.watchdog import Watchdog
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,8 +30,10 @@ def main(argv: list[str] | None = None) -> int:
             return
         tf_config = cluster.export_tf_config()
         job = f"train-{tasks[0]}" if tasks else "train"
-        log = start_logging(config.folder, job, _worker(tf_config))
-        _train(config, plan, tasks, tf_config, log)
+        worker = json.loads(tf_config)["task"]["index"] if tf_config else 0
+        log = start_logging(config.folder, job, worker)
+        with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
+            _train(config, plan, tasks, watchdog)
 
     return command.run(args, body)
 
@@ -50,29 +53,22 @@ def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
     return [model]
 
 
-def _train(
-    config: Config, plan: shards.Plan, tasks: list[str], tf_config: str | None, log: Path
-) -> None:
+def _train(config: Config, plan: shards.Plan, tasks: list[str], watchdog: Watchdog | None) -> None:
     from tumorcam import baselines, model, training, workers
     from tumorcam.scratch import local_cohort
 
     model.use_threads(config.run.threads_per_rank)
-    index = _worker(tf_config)
     cohort = local_cohort(config.folder / "cohort.h5", config)
     models = {one.name: one for one in (*plan.models, *plan.null_models)}
-    with workers.join_workers(tf_config, index, log) as joined:
-        joined.require_divisible(config.training.batch_size)
-        logger.info("devices: %d", joined.n_devices)
-        for name in (one for one in tasks if one in models):
-            training.train_model(config.folder, cohort, models[name], config, joined)
-        if shards.BASELINES in tasks and joined.is_chief:
-            joined.expect(float("inf"), "the baselines")
-            path = config.folder / "models" / f"{shards.BASELINES}.h5"
-            baselines.train_baselines(path, cohort, n_threads=config.run.threads_per_rank)
-
-
-def _worker(tf_config: str | None) -> int:
-    return json.loads(tf_config)["task"]["index"] if tf_config else 0
+    joined = workers.join_workers(watchdog)
+    joined.require_divisible(config.training.batch_size)
+    logger.info("devices: %d", joined.n_devices)
+    for name in (one for one in tasks if one in models):
+        training.train_model(config.folder, cohort, models[name], config, joined)
+    if shards.BASELINES in tasks and joined.is_chief:
+        joined.expect(float("inf"), "the baselines")
+        path = config.folder / "models" / f"{shards.BASELINES}.h5"
+        baselines.train_baselines(path, cohort, n_threads=config.run.threads_per_rank)
 
 
 if __name__ == "__main__":

@@ -349,7 +349,7 @@ def _mount(folder: Path) -> bool:
 
 def _unmount(folder: Path) -> None:
     if folder.is_mount():
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 if __name__ == "__main__":

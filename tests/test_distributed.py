@@ -41,13 +41,14 @@ cohort = read_cohort(config.folder / "cohort.h5", config)
 training.train_model(Path(sys.argv[2]), cohort, Model(0, 0), config, Workers(strategy))
 """
 LONELY = """
-import os
 from pathlib import Path
-from tumorcam import workers
+from tumorcam.watchdog import Watchdog
 
-workers.PEERS_TIMEOUT = 12
-with workers.join_workers(os.environ["TF_CONFIG"], 0, Path("lonely.log")):
-    pass
+with Watchdog(0, Path("lonely.log")) as watchdog:
+    from tumorcam import workers
+
+    workers.PEERS_TIMEOUT = 12
+    workers.join_workers(watchdog)
 """
 
 

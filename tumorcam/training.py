@@ -21,7 +21,8 @@ from tumorcam.images import place_genes
 from tumorcam.layout import GeneLayout
 from tumorcam.logs import logger, progress
 from tumorcam.shards import MODEL_TYPE, Model, model_file
-from tumorcam.workers import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT, Workers
+from tumorcam.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
+from tumorcam.workers import Workers
 
 PREDICTION_BATCH = 256  # samples
 INITIAL_SAMPLES = 512  # that set the scale of the initial weights

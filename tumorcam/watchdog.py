@@ -12,36 +12,51 @@ from pathlib import Path
 LAST_WORDS = "error: the process ended without a word; another worker may be gone"
 BYE, SECONDS_TO_END = "bye", 20.0
 SECONDS_BETWEEN_LINES = 1.0  # that say the same
+PEERS_TIMEOUT = 100.0  # seconds until a worker stops waiting for one that never starts
+STEP_TIMEOUT = 45.0  # seconds until one that does not finish a step is taken for dead
+REMEDY = "run the same command again: it goes on from the last checkpoint"
 
 
 class Watchdog:
-    """Kills this process, with a message, when it is silent for longer than it said it would be.
+    """Kills this worker, with a message, when it is silent for longer than it said it would be.
 
     TensorFlow waits for its peers inside C with Python's lock held, where neither a thread nor a
-    handler of a signal can act; another process can, also when this one is suspended.
+    handler of a signal can act; another process can, also when this one is suspended. Start it
+    before TensorFlow is imported, and use it as a context: at its end the watch is over, but for
+    the end of the process, which TensorFlow can delay.
 
     Parameters
     ----------
+    worker : int
+        This one among its peers, for the message.
     log : Path
         File that gets the message too, besides standard error.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, worker: int, log: Path) -> None:
+        self.worker = worker
         command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(log)]
         reading, self._pipe = os.pipe()
         self._child = subprocess.Popen(command, stdin=reading, start_new_session=True)
         os.close(reading)
         self._line, self._said = "", 0.0
+        self.expect(PEERS_TIMEOUT, "the import of TensorFlow")
 
-    def expect(self, seconds: float, message: str) -> None:
-        """Expect the next call within so many seconds, else end with the message."""
+    def expect(self, seconds: float, what: str) -> None:
+        """Bound how long the worker may take for what it does now, until the next call."""
+        message = (
+            f"worker {self.worker}: {what} took over {seconds:.0f} s: a worker is stopped, gone "
+            f"or never started; {REMEDY}"
+        )
         line, now = f"{seconds} {message}", time.monotonic()
         if line != self._line or now > self._said + SECONDS_BETWEEN_LINES:
             self._line, self._said = line, now
             self._say(line)
 
-    def dismiss(self) -> None:
-        """End the watch, but for the end of this process, which TensorFlow can delay."""
+    def __enter__(self) -> "Watchdog":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._say(f"{SECONDS_TO_END} {BYE}")
 
     def _say(self, line: str) -> None:
