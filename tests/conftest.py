@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import made_up_shards
 import numpy as np
 import pandas as pd
 import pytest
+import slurm_jobs
 
 from jobs import explain, prepare, train
 from tumorcam.config import Config, config_from_tables, config_toml
@@ -182,6 +184,24 @@ def wide_run(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def wide_copy(wide_run: Config, tmp_path: Path) -> Config:
     """A copy of `wide_run` for one test to change."""
     return copy_run(wide_run, tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[dict[str, str]]:
+    """The environment of a running test Slurm."""
+    with slurm_jobs.running_slurm() as environment:
+        yield environment
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a checkout and takes what the batch scripts write."""
+    for name in ("slurm", "jobs", "tumorcam"):
+        (tmp_path / name).symlink_to(Path(__file__).parents[1] / name)
+    (tmp_path / "my configs").mkdir()
+    (tmp_path / "my configs" / "tiny.toml").write_text(slurm_jobs.CONFIG, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -34,7 +34,9 @@ def test_all_are_trained_without_a_choice(tiny_run, tiny_toml, trained_names):
     assert trained_names == NAMES
 
 
-def test_null_models_come_after_the_others_and_baselines_last(tiny_run, tiny_toml, trained_names, monkeypatch):
+def test_null_models_come_after_the_others_and_baselines_last(
+    tiny_run, tiny_toml, trained_names, monkeypatch
+):
     assert train.main([tiny_toml, "--null", "2"]) == 0
     nulls = ["n00-f00", "n00-f01", "n01-f00", "n01-f01"]
     assert trained_names == [*NAMES[:-1], *nulls, NAMES[-1]]

@@ -13,6 +13,7 @@ import pytest
 from slurm_jobs import (
     CONFIG,
     NEEDS_SLURM,
+    TESTBED,
     process_of,
     sbatch,
     submit,
@@ -23,7 +24,6 @@ from slurm_jobs import (
 from jobs import pipeline, train
 from tumorcam import shards
 
-TESTBED = Path(__file__).with_name("testbed.sh")
 TOML = "my configs/tiny.toml"
 LONG = ["--set", "training.epochs=1200", "--set", "training.patience=1200"]
 MODELS = Path("runs/tiny/models")

@@ -3,12 +3,17 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+TESTBED = Path(__file__).parent / "slurm" / "testbed.sh"
 MAX_SECONDS = 600
 CONFIG = """
 [run]
@@ -49,6 +54,35 @@ NEEDS_SLURM = [  # a test module's `pytestmark`
         reason="needs root and Slurm's packages: tests/slurm/testbed.sh install",
     ),
 ]
+
+
+def free_ports(n: int) -> int:
+    """The first of `n` neighbouring ports that are free, below those of TensorFlow's workers."""
+    for first in range(17_000, 20_000, 10):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in range(first, first + n):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError("no free ports")
+
+
+@contextlib.contextmanager
+def running_slurm(n_nodes: int = 2) -> Iterator[dict[str, str]]:
+    """The environment of a test Slurm of virtual nodes on this machine."""
+    folder = tempfile.mkdtemp(prefix="tumorcam-slurm-")  # short: munge's socket lies in it
+    port = free_ports(n_nodes + 2)
+    knobs = {"TB": folder, "NODES": str(n_nodes)}
+    knobs |= {"CTLD_PORT": str(port), "NODE_PORT": str(port + 1)}
+    environment = {**os.environ, **knobs}
+    try:
+        subprocess.run([TESTBED, "start"], env=environment, check=True)
+        yield environment | {
+            "SLURM_CONF": f"{folder}/etc/slurm.conf",
+            "SLURM_MPI_TYPE": "pmi2",  # the mpich wheel's
+            "TUMORCAM_PYTHON": sys.executable,
+        }
+    finally:
+        subprocess.run([TESTBED, "clean"], env=environment, check=True)
 
 
 def submit(environment: dict[str, str], *words: str) -> str:
