@@ -60,16 +60,20 @@ def log(name):
 
 
 def state(slurm, job):
-    (line,) = submit(slurm, "scontrol", "--oneliner", "show", "job", job).splitlines()
+    """In Slurm's words; empty while its controller does not answer."""
+    try:
+        (line,) = submit(slurm, "scontrol", "--oneliner", "show", "job", job).splitlines()
+    except subprocess.CalledProcessError:
+        return ""
     return dict(word.partition("=")[::2] for word in line.split())["JobState"]
 
 
 def start_again(slurm, job):
     """Slurm lets a requeued job wait for two minutes; not here."""
     wait_for(lambda: state(slurm, job) == "PENDING")
-    wait_for(
-        lambda: submit(slurm, str(TESTBED), "kick") or state(slurm, job) in ("RUNNING", "COMPLETED")
-    )
+    while state(slurm, job) not in ("RUNNING", "COMPLETED"):
+        time.sleep(1)
+        submit(slurm, str(TESTBED), "kick")
 
 
 def wait_for_training(since):
