@@ -58,7 +58,9 @@ def test_one_that_speaks_in_time_is_left_alone(log):
 
 def test_one_that_dies_without_a_word_is_told_of(log):
     process = start(log, "import os; dog.expect(60, 'late'); os.kill(os.getpid(), 9)")
-    assert "error: the process ended without a word" in process.communicate(timeout=20)[1]
+    assert (
+        "error: worker 1 ended without a word: it was killed" in process.communicate(timeout=20)[1]
+    )
 
 
 def test_one_that_does_not_end_after_its_work_is_ended(log):

@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-LAST_WORDS = "error: the process ended without a word; another worker may be gone"
 BYE, SECONDS_TO_END = "bye", 20.0
 SECONDS_BETWEEN_LINES = 1.0  # that say the same
 PEERS_TIMEOUT = 100.0  # seconds until a worker stops waiting for one that never starts
 STEP_TIMEOUT = 45.0  # seconds until one that does not finish a step is taken for dead
+LAST_WORDS = "ended without a word: it was killed, or another worker is gone"
 REMEDY = "run the same command again: it goes on from the last checkpoint"
 
 
@@ -35,7 +35,7 @@ class Watchdog:
 
     def __init__(self, worker: int, log: Path) -> None:
         self.worker = worker
-        command = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(log)]
+        command = [sys.executable, "-I", "-S", __file__, str(worker), str(os.getpid()), str(log)]
         reading, self._pipe = os.pipe()
         self._child = subprocess.Popen(command, stdin=reading, start_new_session=True)
         os.close(reading)
@@ -64,7 +64,7 @@ class Watchdog:
             os.write(self._pipe, f"{line}\n".encode())
 
 
-def watch(pipe: int, pid: int, log: Path) -> None:
+def watch(pipe: int, worker: int, pid: int, log: Path) -> None:
     """Read what a process says on a pipe; kill it when it is late, and tell why.
 
     Seconds are counted while this process runs: a job that Slurm suspends as a whole is not late.
@@ -75,7 +75,7 @@ def watch(pipe: int, pid: int, log: Path) -> None:
             said = os.read(pipe, 2**16).decode()
             if not said:  # the process has ended
                 if message != BYE:
-                    _tell(log, LAST_WORDS)
+                    _tell(log, f"error: worker {worker} {LAST_WORDS}; {REMEDY}")
                 return
             seconds, _, message = said.splitlines()[-1].partition(" ")
             left = float(seconds)
@@ -93,4 +93,4 @@ def _tell(log: Path, message: str) -> None:
 
 
 if __name__ == "__main__":
-    watch(0, int(sys.argv[1]), Path(sys.argv[2]))
+    watch(0, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -40,9 +40,14 @@ class Workers:
         ClusterError
             If another worker is gone.
         """
+
+        @tf.function
+        def sum_up(own: tf.Tensor) -> tf.Tensor:
+            values = self.strategy.run(tf.identity, (own,))
+            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+
         try:
-            values = self.strategy.run(tf.identity, (tf.constant(value, tf.float64),))
-            return float(self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+            return float(sum_up(tf.constant(value, tf.float64)))
         except tf.errors.OpError as error:
             raise self.lost(error, "between steps") from error
 

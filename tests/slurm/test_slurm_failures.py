@@ -185,10 +185,8 @@ def test_a_worker_that_dies_stops_or_never_starts_ends_the_job(slurm, run, lazy_
     ends.setdefault(never, time.monotonic() - began[never])
     print({"never starts": ends[never]} | {kind: ends[job] for kind, job in jobs.items()})
     assert "a worker is stopped, gone or never started; run the same command" in output(never)
-    for job in jobs.values():  # TensorFlow mostly finds it out before the watchdog does
-        assert "another worker is gone" in output(job) or "took over 45 s" in output(job), output(
-            job
-        )
+    words = ("another worker is gone", "took over 45 s")  # by whoever finds it out first
+    assert all(any(word in output(job) for word in words) for job in jobs.values())
     assert all(state(slurm, job) == "FAILED" for job in ends)
     assert ends[never] < 120 and ends[jobs["dies"]] < 60 and ends[jobs["is stopped"]] < 60
 
