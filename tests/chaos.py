@@ -6,7 +6,7 @@ A round removes what a stage made, starts it anew, lets a fault happen while it 
 befall its files, and repeats `verify --delete` and the jobs until the run is whole. The end must be
 that of the undisturbed run: bit for bit after explain and reduce, weights within 1e-6 after
 training. The run lies on a small disk of its own where this user may mount one. With --slurm the
-jobs are the shipped batch scripts, under the Slurm that `squeue` finds; its nodes die as well.
+jobs are the shipped batch scripts, under a test Slurm whose nodes die as well.
 """
 
 import argparse
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from chaos_jobs import LocalJob, SlurmJob, processes_of  # noqa: E402
+from slurm_jobs import TESTBED, running_slurm  # noqa: E402
 
 from jobs import verify  # noqa: E402
 from tumorcam import audit  # noqa: E402
@@ -42,6 +43,7 @@ DISK_BYTES = 60 * 2**20
 MAX_RUNS = 12  # of a stage until it must be done
 PATIENCE = 300.0  # seconds until a job must have ended
 FILE_FAULTS = 2  # a round
+N_NODES = 4  # of the test Slurm
 CONFIG = """
 [run]
 name = "chaos"
@@ -84,9 +86,8 @@ class Chaos:
     `told` counts the faults by stage and kind.
     """
 
-    def __init__(self, folder: Path, seed: int, *, slurm: bool, testbed: Path | None) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.folder, self.slurm, self.testbed = folder, slurm, testbed
+    def __init__(self, folder: Path, seed: int, *, slurm: bool) -> None:
+        self.rng, self.slurm = np.random.default_rng(seed), slurm
         self.told: collections.Counter[tuple[str, str]] = collections.Counter()
         self.seconds: dict[str, float] = {}
         self.disk = folder / "disk"
@@ -213,13 +214,12 @@ class Chaos:
         job.wait(PATIENCE)
 
     def _kill_node(self, stage: str) -> None:
-        assert self.testbed is not None
         job = self._start(stage)
         self._wait_for_work(job)
         for node in job.nodes()[:1]:
-            subprocess.run([self.testbed, "kill-node", node], check=True)
+            subprocess.run([TESTBED, "kill-node", node], check=True)
             time.sleep(2)
-            subprocess.run([self.testbed, "start-node", node], check=True)
+            subprocess.run([TESTBED, "start-node", node], check=True)
         job.wait(PATIENCE)
 
     def _damage_a_file(self, stage: str) -> None:
@@ -287,19 +287,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--slurm", action="store_true")
-    parser.add_argument("--testbed", type=Path, help="script that kills and starts Slurm's nodes")
     args = parser.parse_args(argv)
     args.folder.mkdir(parents=True, exist_ok=True)
     started, n_rounds = time.monotonic(), 0
-    chaos = Chaos(args.folder.resolve(), args.seed, slurm=args.slurm, testbed=args.testbed)
-    try:
+    with contextlib.ExitStack() as stack:
+        if args.slurm:
+            os.environ |= stack.enter_context(running_slurm(N_NODES))
+        chaos = Chaos(args.folder.resolve(), args.seed, slurm=args.slurm)
+        stack.callback(_unmount, chaos.disk)
         while chaos.told.total() < args.faults:
             stage = STAGES[n_rounds % len(STAGES)]
             n_rounds += 1
             print(f"round {n_rounds}, {time.monotonic() - started:.0f} s", flush=True)
             chaos.round(stage)
-    finally:
-        _unmount(chaos.disk)
     for (stage, kind), n in sorted(chaos.told.items()):
         print(f"{stage:10}{kind:28}{n:5}")
     seconds = time.monotonic() - started
