@@ -13,10 +13,11 @@ esac
 run_step() { # SRUN-OPTION ... COMMAND ...
     local signal=${TUMORCAM_NOTICE:-USR1@120} noticed="" ended="" code=0 step
     signal=${signal%%@*}
-    trap 'noticed=1; kill -s "$signal" "$step"' "$signal" # srun hands it on
-    trap 'ended=1' TERM                                    # scancel, or the time is over
+    trap 'noticed=1; kill -s "$signal" "${step:-}" || true' "$signal" # srun hands it on
+    trap 'ended=1' TERM                                                # scancel, or the time is over
     srun "$@" &
     step=$!
+    [ -z "$noticed" ] || kill -s "$signal" "$step" || true # it came just before
     while kill -0 "$step" 2>/dev/null; do wait "$step" || true; done # a signal ends wait, too
     wait "$step" || code=$?
     if [ "$code" != 0 ] && [ -z "$ended" ] && { [ -n "$noticed" ] || [ "$code" = 75 ]; }; then
