@@ -86,12 +86,11 @@ class Chaos:
     `told` counts the faults by stage and kind.
     """
 
-    def __init__(self, folder: Path, seed: int, *, slurm: bool) -> None:
-        self.rng, self.slurm = np.random.default_rng(seed), slurm
+    def __init__(self, folder: Path, seed: int, *, slurm: bool, has_disk: bool) -> None:
+        self.rng, self.slurm, self.has_disk = np.random.default_rng(seed), slurm, has_disk
         self.told: collections.Counter[tuple[str, str]] = collections.Counter()
         self.seconds: dict[str, float] = {}
         self.disk = folder / "disk"
-        self.has_disk = _mount(self.disk)
         self.config_file = _write_config(folder / "disturbed.toml", self.disk / "run")
         self.config = load_config(self.config_file)
         reference = _write_config(folder / "reference.toml", folder / "reference")
@@ -288,13 +287,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--slurm", action="store_true")
     args = parser.parse_args(argv)
-    args.folder.mkdir(parents=True, exist_ok=True)
-    started, n_rounds = time.monotonic(), 0
+    folder, started, n_rounds = args.folder.resolve(), time.monotonic(), 0
     with contextlib.ExitStack() as stack:
-        if args.slurm:
+        has_disk = _mount(folder / "disk")
+        stack.callback(_unmount, folder / "disk")
+        if args.slurm:  # its nodes see what is mounted before they start
             os.environ |= stack.enter_context(running_slurm(N_NODES))
-        chaos = Chaos(args.folder.resolve(), args.seed, slurm=args.slurm)
-        stack.callback(_unmount, chaos.disk)
+        chaos = Chaos(folder, args.seed, slurm=args.slurm, has_disk=has_disk)
         while chaos.told.total() < args.faults:
             stage = STAGES[n_rounds % len(STAGES)]
             n_rounds += 1
@@ -304,7 +303,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{stage:10}{kind:28}{n:5}")
     seconds = time.monotonic() - started
     print(f"seed {args.seed}: {chaos.told.total()} faults in {n_rounds} rounds, all mended", end="")
-    print(f", {seconds:.0f} s{'' if chaos.has_disk else '; no disk could be mounted'}")
+    print(f", {seconds:.0f} s{'' if has_disk else '; no disk could be mounted'}")
     return 0
 
 
