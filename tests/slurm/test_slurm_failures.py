@@ -124,9 +124,9 @@ def test_a_cancelled_job_stays_cancelled(slurm, run):
 
 
 def test_two_nodes_train_what_one_trains(slurm, run):
-    """Twenty steps and more, as elements of arrays."""
+    """Twenty steps at least, as elements of arrays."""
     shutil.copytree("runs/tiny", "runs/one")
-    words = ["slurm/train.sh", TOML, "--set", "training.epochs=12", "--set", "training.patience=12"]
+    words = ["slurm/train.sh", TOML, "--set", "training.epochs=24", "--set", "training.patience=24"]
     two = sbatch(slurm, *SHORT_JOB, "--array=0", "--nodes=2", *words)
     one = sbatch(slurm, *SHORT_JOB, "--array=0", *words, "--set", "run.folder=runs/one")
     wait_until_done(slurm, two, one)
