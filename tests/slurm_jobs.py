@@ -15,6 +15,7 @@ import pytest
 
 TESTBED = Path(__file__).parent / "slurm" / "testbed.sh"
 MAX_SECONDS = 600
+MAX_ARRAY = 4  # elements: the train array of the tiny run has five
 CONFIG = """
 [run]
 name = "tiny"
@@ -71,7 +72,7 @@ def running_slurm(n_nodes: int = 2) -> Iterator[dict[str, str]]:
     """The environment of a test Slurm of virtual nodes on this machine."""
     folder = tempfile.mkdtemp(prefix="tumorcam-slurm-")  # short: munge's socket lies in it
     port = free_ports(n_nodes + 2)
-    knobs = {"TB": folder, "NODES": str(n_nodes)}
+    knobs = {"TB": folder, "NODES": str(n_nodes), "MAX_ARRAY": str(MAX_ARRAY)}
     knobs |= {"CTLD_PORT": str(port), "NODE_PORT": str(port + 1)}
     environment = {**os.environ, **knobs}
     try:
