@@ -7,6 +7,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from training_runs import loop_of
 
 from jobs import prepare
 from tumorcam import disk, logs, store
@@ -173,3 +174,22 @@ def test_a_killed_writer_leaves_a_part_that_is_dead(tmp_path):
 def test_a_quota_is_named(tmp_path):
     error = disk.no_space(tmp_path / "a", written=5, quota=True)
     assert isinstance(error, FileError) and "but the quota is used up" in str(error)
+
+
+@pytest.mark.parametrize("n_free", [0, 8_000, 30_000])
+def test_a_checkpoint_on_a_full_disk_leaves_the_last_one(tiny_run, small_disk, caplog, n_free):
+    folder = small_disk / "checkpoints"
+    made = loop_of(tiny_run, folder)
+    made.step.assign(7)
+    assert made.checkpoints.save()
+    kept = sorted(path.name for path in folder.glob("ckpt-*"))
+    leave_free(small_disk, n_free)
+    made.step.assign(8)
+    with caplog.at_level("WARNING", logger="tumorcam"):
+        assert not made.checkpoints.save()
+    assert "no checkpoint in" in caplog.text and "the last one stays" in caplog.text
+    assert sorted(path.name for path in folder.glob("ckpt-*")) == kept, "nothing unfinished"
+    (small_disk / "filling").unlink()
+    assert int(loop_of(tiny_run, folder).step) == 7
+    assert made.checkpoints.save()
+    assert int(loop_of(tiny_run, folder).step) == 8

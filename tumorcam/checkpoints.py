@@ -64,12 +64,13 @@ class Checkpoints:
         """Whether enough time has passed since the last one to keep within the share."""
         return time.monotonic() - self._saved >= self._pause
 
-    def save(self) -> None:
-        """Write one. On a full disk the training goes on without: the last one stays."""
-        started = time.monotonic()
+    def save(self) -> bool:
+        """Write one; False on a full disk: the training goes on without, the last one stays."""
+        started, is_saved = time.monotonic(), True
         try:
             self._manager.save()
         except (tf.errors.OpError, OSError) as error:
+            is_saved = False
             n_bytes = self._delete_unfinished()
             free = shutil.disk_usage(self._manager.directory).free
             logger.warning(
@@ -81,6 +82,7 @@ class Checkpoints:
             )
         self._saved = time.monotonic()
         self._pause = (self._saved - started) * (1 / self._share - 1) if self._share else 0.0
+        return is_saved
 
     def _delete_unfinished(self) -> int:
         """Delete what a failed save left, which keeps the disk full; how many bytes that was."""

@@ -151,11 +151,11 @@ class TrainingLoop:
                     started = time.monotonic()
                 if stops or saves:
                     self.workers.expect(PEERS_TIMEOUT, "a checkpoint")
-                    self.checkpoints.save()
+                    is_saved = self.checkpoints.save()
                 if is_epoch_end and self._is_over():
                     break
                 if stops:
-                    self._stop()
+                    self._stop("with" if is_saved else "without")
         return self.learning_curve()
 
     def learning_curve(self) -> pd.DataFrame:
@@ -188,9 +188,10 @@ class TrainingLoop:
         self.epoch_loss.assign_add(float(loss))
         return wished[0] > 0, wished[1] > 0
 
-    def _stop(self) -> None:
+    def _stop(self, with_or_without: str) -> None:
         step = int(self.step)
-        logger.warning("%s: stopped after step %d, with a checkpoint", self.task.name, step)
+        text = "%s: stopped after step %d, %s a checkpoint"
+        logger.warning(text, self.task.name, step, with_or_without)
         self.workers.total(0.0)  # the first process that ends may end the others
         msg = f"{self.task.name} stopped after step {step} of its training"
         raise PreemptedError(msg)

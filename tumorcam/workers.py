@@ -52,8 +52,11 @@ class Workers:
             raise self.lost(error, "between steps") from error
 
     def lost(self, error: tf.errors.OpError, where: str) -> Exception:
-        """What to raise for an error of TensorFlow: with peers, one of them is gone."""
-        if self.watchdog is None:
+        """What to raise for an error of TensorFlow: with peers, one of them is gone.
+
+        One of memory is this worker's own.
+        """
+        if self.watchdog is None or isinstance(error, tf.errors.ResourceExhaustedError):
             return error
         return ClusterError(f"{where}: another worker is gone ({type(error).__name__}); {REMEDY}")
 
