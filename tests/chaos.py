@@ -1,9 +1,9 @@
 """Chaos: disturbs a small run in every way until it is done, and compares it with a quiet one.
 
-    python tests/chaos.py FOLDER [--seed 1] [--faults 200] [--slurm]
+    python tests/chaos.py FOLDER [--seed 1] [--faults 200] [--damage 2] [--slurm]
 
 A round removes what a stage made, starts it anew, lets a fault happen while it works and two more
-befall its files, and repeats `verify --delete` and the jobs until the run is whole. The end must be
+damage its files, and repeats `verify --delete` and the jobs until the run is whole. The end must be
 that of the undisturbed run: bit for bit after explain and reduce, weights within 1e-6 after
 training. The run lies on a small disk of its own where this user may mount one. With --slurm the
 jobs are the shipped batch scripts, under a test Slurm whose nodes die as well.
@@ -42,7 +42,6 @@ TOLERANCE = 1e-6  # of weights that were trained on
 DISK_BYTES = 60 * 2**20
 MAX_RUNS = 12  # of a stage until it must be done
 PATIENCE = 300.0  # seconds until a job must have ended
-FILE_FAULTS = 2  # a round
 N_NODES = 4  # of the test Slurm
 CONFIG = """
 [run]
@@ -101,14 +100,20 @@ class Chaos:
             _job(stage, reference)
             self.seconds[stage] = time.monotonic() - started
 
-    def round(self, stage: str) -> None:
-        """Disturb one stage and mend it; AssertionError if the end is not that of the reference."""
+    def round(self, stage: str, n_damaged: int) -> None:
+        """Disturb one stage, damage some files and mend it.
+
+        Raises
+        ------
+        AssertionError
+            If the end is not that of the reference.
+        """
         shutil.rmtree(self.config.folder, ignore_errors=True)
         shutil.copytree(self.reference, self.config.folder)
         self._remove_outputs(stage)
         self._disturb(stage)
         self._check_whole_files(stage)
-        for _ in range(FILE_FAULTS):
+        for _ in range(n_damaged):
             self._damage_a_file(stage)
         self._mend(stage)
         self._check_whole_files(stage)
@@ -285,6 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--damage", type=int, default=2, help="files damaged in each round")
     parser.add_argument("--slurm", action="store_true")
     args = parser.parse_args(argv)
     folder, started, n_rounds = args.folder.resolve(), time.monotonic(), 0
@@ -298,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stage = STAGES[n_rounds % len(STAGES)]
             n_rounds += 1
             print(f"round {n_rounds}, {time.monotonic() - started:.0f} s", flush=True)
-            chaos.round(stage)
+            chaos.round(stage, args.damage)
     for (stage, kind), n in sorted(chaos.told.items()):
         print(f"{stage:10}{kind:28}{n:5}")
     seconds = time.monotonic() - started

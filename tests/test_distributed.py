@@ -148,8 +148,8 @@ def test_two_workers_equal_one_device(one_device, tiny_run, tiny_toml):
 
 @pytest.mark.slow
 def test_checkpoints_pass_from_one_worker_to_two_to_four_to_one(tiny_run, tiny_toml, tmp_path):
-    """Twenty epochs of three steps; each notice stops all workers after the same step."""
-    longer = ["--set", "training.epochs=300", "--set", "training.patience=300"]
+    """120 epochs of three steps; each notice stops all workers after the same step."""
+    longer = ["--set", "training.epochs=120", "--set", "training.patience=120"]
     history = shards.model_file(tiny_run.folder, MODEL).parent / "history.csv"
     for n_workers in (1, 2, 4):
         since = time.time()

@@ -108,6 +108,7 @@ def test_a_dry_run_needs_no_model_and_writes_nothing(tiny_run, tiny_toml, capsys
         (["--replicate", "-1"], "0 to 1"),
     ],
 )
-def test_wrong_questions_end_with_one_message(tiny_run, tiny_toml, words, wanted, caplog):
+def test_wrong_questions_end_with_one_message(tiny_run, tiny_toml, words, wanted, capsys):
     assert show.main([tiny_toml, "--sample", read(tiny_run).sample[0], *words]) == 1
-    assert caplog.messages[-1].startswith("error: ") and wanted in caplog.messages[-1]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and wanted in last
