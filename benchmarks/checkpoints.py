@@ -21,7 +21,7 @@ from tumorcam.config import Config, config_from_tables
 from tumorcam.shards import Model
 from tumorcam.workers import Workers
 
-N_SAMPLES, N_GENES, N_TUMORS, EPOCHS, THREADS = 2_400, 11_449 - 1_145, 22, 3, 2
+N_SAMPLES, N_GENES, N_TUMORS, EPOCHS, THREADS = 2_400, 10_304, 22, 3, 2
 NEVER = 10**9  # steps
 VARIANTS = {  # steps between checkpoints, and the share of the time that they may take
     "no checkpoints": (NEVER, 0.0),

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 BYE, SECONDS_TO_END = "bye", 20.0
-SECONDS_BETWEEN_LINES = 1.0  # that say the same
+SECONDS_BETWEEN_LINES = 1.0  # with the same bound: a pipe that is never full is read whole
 PEERS_TIMEOUT = 100.0  # seconds until a worker stops waiting for one that never starts
 STEP_TIMEOUT = 45.0  # seconds until one that does not finish a step is taken for dead
 LAST_WORDS = "ended without a word: it was killed, or another worker is gone"
@@ -39,7 +39,7 @@ class Watchdog:
         reading, self._pipe = os.pipe()
         self._child = subprocess.Popen(command, stdin=reading, start_new_session=True)
         os.close(reading)
-        self._line, self._said = "", 0.0
+        self._seconds, self._said = 0.0, 0.0
         self.expect(PEERS_TIMEOUT, "the import of TensorFlow")
 
     def expect(self, seconds: float, what: str) -> None:
@@ -48,10 +48,10 @@ class Watchdog:
             f"worker {self.worker}: {what} took over {seconds:.0f} s: a worker is stopped, gone "
             f"or never started; {REMEDY}"
         )
-        line, now = f"{seconds} {message}", time.monotonic()
-        if line != self._line or now > self._said + SECONDS_BETWEEN_LINES:
-            self._line, self._said = line, now
-            self._say(line)
+        now = time.monotonic()
+        if seconds != self._seconds or now > self._said + SECONDS_BETWEEN_LINES:
+            self._seconds, self._said = seconds, now
+            self._say(f"{seconds} {message}")
 
     def __enter__(self) -> "Watchdog":
         return self
