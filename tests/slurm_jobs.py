@@ -1,6 +1,7 @@
 """Submitting to the test Slurm and waiting for it; the tiny run that its tests make."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -57,26 +58,33 @@ NEEDS_SLURM = [  # a test module's `pytestmark`
 ]
 
 
-def free_ports(n: int) -> int:
-    """The first of `n` neighbouring ports that are free, below those of TensorFlow's workers."""
-    for first in range(17_000, 20_000, 10):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(first, first + n):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-    raise AssertionError("no free ports")
+@contextlib.contextmanager
+def free_ports(n: int) -> Iterator[int]:
+    """The first of `n` neighbouring ports that are free, below those of TensorFlow's workers.
+
+    Until the block ends nobody else who asks is given a port: whoever has them has bound them then.
+    """
+    with Path(tempfile.gettempdir(), "tumorcam-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for first in range(17_000, 20_000, 10):
+            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+                for port in range(first, first + n):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                break
+        else:
+            raise AssertionError("no free ports")
+        yield first
 
 
 @contextlib.contextmanager
 def running_slurm(n_nodes: int = 2) -> Iterator[dict[str, str]]:
     """The environment of a test Slurm of virtual nodes on this machine."""
     folder = tempfile.mkdtemp(prefix="tumorcam-slurm-")  # short: munge's socket lies in it
-    port = free_ports(n_nodes + 2)
-    knobs = {"TB": folder, "NODES": str(n_nodes), "MAX_ARRAY": str(MAX_ARRAY)}
-    knobs |= {"CTLD_PORT": str(port), "NODE_PORT": str(port + 1)}
-    environment = {**os.environ, **knobs}
+    environment = os.environ | {"TB": folder, "NODES": str(n_nodes), "MAX_ARRAY": str(MAX_ARRAY)}
     try:
-        subprocess.run([TESTBED, "start"], env=environment, check=True)
+        with free_ports(n_nodes + 2) as port:
+            environment |= {"CTLD_PORT": str(port), "NODE_PORT": str(port + 1)}
+            subprocess.run([TESTBED, "start"], env=environment, check=True)
         yield environment | {
             "SLURM_CONF": f"{folder}/etc/slurm.conf",
             "SLURM_MPI_TYPE": "pmi2",  # the mpich wheel's
