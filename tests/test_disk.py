@@ -176,13 +176,20 @@ def test_a_quota_is_named(tmp_path):
     assert isinstance(error, FileError) and "but the quota is used up" in str(error)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
 @pytest.mark.parametrize("n_free", [0, 8_000, 30_000])
-def test_a_checkpoint_on_a_full_disk_leaves_the_last_one(tiny_run, small_disk, caplog, n_free):
+def test_a_checkpoint_on_a_full_disk_leaves_the_last_one(
+    tiny_run, small_disk, caplog, n_free, is_listed
+):
+    """Also where TensorFlow's list of checkpoints was damaged, and the process began without."""
     folder = small_disk / "checkpoints"
     made = loop_of(tiny_run, folder)
     made.step.assign(7)
     assert made.checkpoints.save()
     kept = sorted(path.name for path in folder.glob("ckpt-*"))
+    if not is_listed:
+        (folder / "checkpoint").unlink()
+        made = loop_of(tiny_run, folder)
     leave_free(small_disk, n_free)
     made.step.assign(8)
     with caplog.at_level("WARNING", logger="tumorcam"):

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,12 @@ class Checkpoints:
     def save(self) -> bool:
         """Write one; False on a full disk: the training goes on without, the last one stays."""
         started, is_saved = time.monotonic(), True
+        earlier = {path.stem for path in Path(self._manager.directory).glob("ckpt-*.index")}
         try:
             self._manager.save()
         except (tf.errors.OpError, OSError) as error:
             is_saved = False
-            n_bytes = self._delete_unfinished()
+            n_bytes = self._delete_unfinished(earlier)
             free = shutil.disk_usage(self._manager.directory).free
             logger.warning(
                 "no checkpoint in %s, the last one stays: %s bytes written, %s free (%s)",
@@ -84,13 +86,15 @@ class Checkpoints:
         self._pause = (self._saved - started) * (1 / self._share - 1) if self._share else 0.0
         return is_saved
 
-    def _delete_unfinished(self) -> int:
-        """Delete what a failed save left, which keeps the disk full; how many bytes that was."""
-        kept = {Path(path).name for path in self._manager.checkpoints}
+    def _delete_unfinished(self, earlier: Collection[str]) -> int:
+        """Delete what a failed save left, which keeps the disk full; how many bytes that was.
+
+        Earlier checkpoints stay, also those of another process, which the manager may not know.
+        """
         left = [
             path
             for path in Path(self._manager.directory).glob("ckpt-*")
-            if path.name.split(".")[0] not in kept
+            if path.name.split(".")[0] not in earlier
         ]
         files = [file for path in left for file in (path, *path.rglob("*")) if file.is_file()]
         n_bytes = sum(file.stat().st_size for file in files)
