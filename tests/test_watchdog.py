@@ -40,6 +40,12 @@ def test_a_silent_process_is_killed_with_its_message(log):
     assert log.read_text(encoding="utf-8")[9:] == f"job: {said}"
 
 
+def test_so_it_is_where_nobody_can_be_told(tmp_path):
+    process = start(tmp_path / "no folder" / "job.log", "dog.expect(2, 'late'); time.sleep(60)")
+    process.stderr.close()
+    assert process.wait(timeout=20) == -signal.SIGKILL
+
+
 def test_so_is_one_that_is_suspended(log):
     process = start(log, "dog.expect(2, 'late'); print('ready', flush=True); time.sleep(60)")
     assert process.stdout.readline() == "ready\n"

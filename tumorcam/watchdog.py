@@ -87,9 +87,10 @@ def watch(pipe: int, worker: int, pid: int, log: Path) -> None:
 
 
 def _tell(log: Path, message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-    with log.open("a", encoding="utf-8") as stream:  # a line as `logs` writes it
-        print(time.strftime("%H:%M:%S"), f"{log.stem}: {message}", file=stream)
+    with contextlib.suppress(OSError):  # a closed pipe or a full disk must not save the worker
+        print(message, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as stream:
+        print(time.strftime("%H:%M:%S"), f"{log.stem}: {message}", file=stream)  # as `logs` does
 
 
 if __name__ == "__main__":
