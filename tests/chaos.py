@@ -82,12 +82,13 @@ drivers = 4
 class Chaos:
     """One run that is disturbed, and the undisturbed one beside it.
 
-    `told` counts the faults by stage and kind.
+    `told` counts the faults by stage and kind; `hit` is whether the last one met a process at work.
     """
 
     def __init__(self, folder: Path, seed: int, *, slurm: bool, has_disk: bool) -> None:
         self.rng, self.slurm, self.has_disk = np.random.default_rng(seed), slurm, has_disk
         self.told: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.hit = False
         self.seconds: dict[str, float] = {}
         self.disk = folder / "disk"
         self.config_file = _write_config(folder / "disturbed.toml", self.disk / "run")
@@ -155,13 +156,16 @@ class Chaos:
         name = str(self.rng.choice(sorted(kinds)))
         print(f"  {stage}: {name}", flush=True)
         kinds[name](stage)
-        self.told[stage, name] += 1
+        self.told[stage, name] += self.hit
 
     def _wait_for_work(self, job: "LocalJob | SlurmJob") -> None:
-        """Until a random time of its work, or its end."""
+        """Until a random time of its work, or its end: then the fault is not counted."""
+        while job.is_running() and not processes_of(job.stage, self.config_file):
+            time.sleep(0.02)
         deadline = time.monotonic() + self.rng.uniform(0.2, 1.0) * self.seconds[job.stage]
         while time.monotonic() < deadline and job.is_running():
             time.sleep(0.02)
+        self.hit = bool(processes_of(job.stage, self.config_file))
 
     def _signal(self, stage: str, number: int, *, every: bool = False, n_workers: int = 1) -> None:
         job = self._start(stage, n_workers)
