@@ -61,7 +61,7 @@ def _train(config: Config, plan: shards.Plan, tasks: list[str], watchdog: Watchd
     cohort = local_cohort(config.folder / "cohort.h5", config)
     models = {one.name: one for one in (*plan.models, *plan.null_models)}
     joined = workers.join_workers(watchdog)
-    joined.require_divisible(config.training.batch_size)
+    joined.require_divisible(config.training.batch_size, config.training.micro_batch)
     logger.info("devices: %d", joined.n_devices)
     for name in (one for one in tasks if one in models):
         training.train_model(config.folder, cohort, models[name], config, joined)

@@ -80,6 +80,7 @@ def make_tiny_config(files: tuple[Path, Path], folder: Path) -> Config:
             "epochs": 2,
             "patience": 2,
             "batch_size": 8,
+            "micro_batch": 2,
             "checkpoint_steps": 2,
             "checkpoint_share": 0.0,
         },

@@ -232,10 +232,11 @@ def test_logits_do_not_depend_on_the_prediction_batch(tiny_run, tmp_path, monkey
 
 
 def test_devices_that_cannot_share_a_batch_are_refused(monkeypatch):
-    one_device().require_divisible(32)
-    monkeypatch.setattr(Workers, "n_devices", 3)
-    with pytest.raises(ConfigError, match=r"training.batch_size = 32 is no multiple of the 3 dev"):
-        one_device().require_divisible(32)
+    one_device().require_divisible(33, 16)
+    monkeypatch.setattr(Workers, "n_devices", 2)
+    one_device().require_divisible(64, 16)
+    with pytest.raises(ConfigError, match=r"training.batch_size = 48 is no multiple of the 2 dev"):
+        one_device().require_divisible(48, 16)
 
 
 def test_the_rate_grows_with_the_batch_it_is_meant_for():

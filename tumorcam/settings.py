@@ -154,6 +154,13 @@ class TrainingSettings:
         15, "stop, and keep the best, when validation loss has not fallen for so many", low=1
     )
     batch_size: int = setting(32, "global batch, over all devices", unit="samples", low=1)
+    micro_batch: int = setting(
+        16,
+        "samples that a device computes at once; a batch of several devices is a multiple of so "
+        "many for each",
+        unit="samples",
+        low=1,
+    )
     learning_rate: float = setting(1e-3, "peak; warm-up, then cosine decay to 0", low=0)
     learning_rate_batch: int = setting(
         0,

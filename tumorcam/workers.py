@@ -60,18 +60,19 @@ class Workers:
             return error
         return ClusterError(f"{where}: another worker is gone ({type(error).__name__}); {REMEDY}")
 
-    def require_divisible(self, batch_size: int) -> None:
-        """Check that the devices can share a global batch evenly.
+    def require_divisible(self, batch_size: int, micro_batch: int) -> None:
+        """Check that several devices get whole micro-batches of a global batch, equally many.
 
         Raises
         ------
         ConfigError
-            If they cannot.
+            If not.
         """
-        if batch_size % self.n_devices:
+        if self.n_devices > 1 and batch_size % (self.n_devices * micro_batch):
             msg = (
                 f"training.batch_size = {batch_size} is no multiple of the {self.n_devices} "
-                "devices; choose one that is"
+                f"devices x training.micro_batch = {micro_batch}: raise the one, lower the other, "
+                "or take fewer devices"
             )
             raise ConfigError(msg)
 

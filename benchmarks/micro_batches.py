@@ -1,0 +1,70 @@
+"""What micro-batches cost: seconds a step of the full network on one device, in turns.
+
+    python -m benchmarks.micro_batches [--rounds 3] [--threads 2] [--batch 32]
+
+A batch as one micro-batch is what a training has that depends on the number of devices.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from benchmarks.drawn_run import prepare_drawn
+from tumorcam import batches, model, training
+from tumorcam.cohort import Cohort
+from tumorcam.config import Config, config_from_tables
+from tumorcam.shards import Model
+from tumorcam.workers import Workers
+
+N_STEPS, N_GENES, N_TUMORS, EPOCHS = 10, 10_304, 22, 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=32)
+    args = parser.parse_args()
+    model.use_threads(args.threads)
+    with tempfile.TemporaryDirectory() as scratch:
+        config = config_from_tables(
+            {
+                "run": {"folder": f"{scratch}/run", "threads_per_rank": args.threads},
+                "layout": {"replicates": 1},
+                "splits": {"folds": 2},
+                "training": {"epochs": EPOCHS, "batch_size": args.batch},
+            },
+            source="benchmark",
+        )
+        cohort, _ = prepare_drawn(config, round(2.2 * N_STEPS * args.batch), N_GENES, N_TUMORS)
+        taken: dict[int, list[float]] = {args.batch // n: [] for n in (1, 2, 4, 8)}
+        for _ in range(args.rounds):
+            for size, seconds in taken.items():
+                seconds.append(seconds_a_step(config, cohort, size))
+                print(f"micro-batches of {size:4}: {1000 * seconds[-1]:7.0f} ms a step", flush=True)
+    whole = statistics.median(taken[args.batch])
+    for size, seconds in taken.items():
+        print(f"micro-batches of {size:4}: {statistics.median(seconds) / whole:7.2f}, median")
+
+
+def seconds_a_step(config: Config, cohort: Cohort, size: int) -> float:
+    """Of the last epoch: the first one compiles."""
+    settings = dataclasses.replace(config.training, micro_batch=size)
+    config = dataclasses.replace(config, training=settings)
+    task = batches.training_task(cohort, Model(0, 0), config)
+    network = model.new_network(
+        config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
+    )
+    workers = Workers(tf.distribute.get_strategy())
+    with tempfile.TemporaryDirectory() as folder:
+        loop = training.TrainingLoop(config, task, network, workers, Path(folder) / "checkpoints")
+        history = loop.run(Path(folder) / "history.csv")
+    return float(history["seconds"].iloc[-1]) / loop.batches.steps_per_epoch
+
+
+if __name__ == "__main__":
+    main()
