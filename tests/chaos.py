@@ -145,8 +145,7 @@ class Chaos:
             kinds["full disk"] = self._fill
         if stage == "train":
             kinds["a worker of two killed"] = lambda s: self._signal(s, signal.SIGKILL, n_workers=2)
-            if self.rng.random() < 0.3:  # it takes the watchdog's 45 seconds
-                kinds["a worker of two stopped"] = self._stop_worker
+            kinds["a worker of two stopped"] = self._stop_worker
         if self.slurm:
             kinds |= {
                 "scancel": self._cancel,
