@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jobs import command
 from tumorcam import audit, cluster, disk, ranks, shards
 from tumorcam.config import Config
+from tumorcam.errors import FileError
 from tumorcam.logs import progress, start_logging
 
 
@@ -45,10 +46,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _files(config: Config) -> list[audit.ExpectedFile]:
-    return [
-        *audit.expected_files(config, audit.sound_plan(config)),
-        *audit.further_files(config),
-    ]
+    try:
+        planned = audit.expected_files(config, audit.sound_plan(config))
+    except FileError:
+        planned = audit.files_without_plan(config)
+        if not any(file.path.exists() for file in planned):
+            raise
+    return [*planned, *audit.further_files(config)]
 
 
 def _print_size(config: Config) -> None:

@@ -115,6 +115,21 @@ def test_a_damaged_cohort_takes_nothing_with_it(finished, tiny_run, capsys):
     assert verify.main([config_file]) == 0
 
 
+def test_a_damaged_cohort_and_plan_are_deleted_and_made_again(finished, tiny_run, capsys):
+    config_file, _ = finished
+    cohort, plan = tiny_run.folder / "cohort.h5", tiny_run.folder / "plan.json"
+    whole = store.file_digest(cohort), plan.read_bytes()
+    flip_bit(cohort)
+    plan.write_bytes(whole[1][:-200])
+    assert verify.main([config_file]) == 1
+    assert cohort.exists() and "2 faults" in capsys.readouterr().out
+    assert verify.main([config_file, "--delete"]) == 1
+    assert not cohort.exists() and not plan.exists()
+    assert prepare.main([config_file]) == 0
+    assert (store.file_digest(cohort), plan.read_bytes()) == whole
+    assert verify.main([config_file]) == 0, capsys.readouterr().out
+
+
 def test_parts_of_unfinished_jobs_are_verified(finished, tiny_run, capsys):
     config_file, _ = finished
     band = tiny_run.folder / "bands" / "b0.h5"

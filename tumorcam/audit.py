@@ -131,6 +131,17 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     ]
 
 
+def files_without_plan(config: Config) -> list[ExpectedFile]:
+    """What prepare makes, where no cohort and no plan tells which other files there must be."""
+    no_text = {"text": ""}  # that an unreadable plan could have
+    return [
+        ExpectedFile("cohort", config.folder / "cohort.h5", cohort.ENCODING_TYPE),
+        ExpectedFile(
+            "cohort", config.folder / "plan.json", shards.ENCODING_TYPE, attributes=no_text
+        ),
+    ]
+
+
 def further_files(config: Config) -> list[ExpectedFile]:
     """Files that a finished run need not have: synthetic input, and parts while jobs work."""
     list_of_input = config.folder / "input" / manifest.FILE_NAME
@@ -154,8 +165,7 @@ def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
         else:
             plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
     except FileError as error:
-        absent = ExpectedFile("cohort", config.folder / "cohort.h5", cohort.ENCODING_TYPE)
-        return [Finding(absent, MISSING, str(error))]
+        return [Finding(files_without_plan(config)[0], MISSING, str(error))]
     files = expected_files(config, plan)
     if deep:
         return inspect_files(files, config, {file.path: read_whole(file) for file in files})
