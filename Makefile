@@ -33,8 +33,8 @@ lint: .venv/dev.stamp
 	@$(BIN)/mypy
 
 peers: .venv/peers.stamp
-	@echo "peers: running tests/test_peers.py"
-	@$(BIN)/python -m pytest tests/test_peers.py $(ARGS)
+	@echo "peers: running tests/saliency/test_peers.py"
+	@$(BIN)/python -m pytest tests/saliency/test_peers.py $(ARGS)
 
 .venv/run.stamp: requirements.lock
 	@python=$$(for p in $(CANDIDATES); do \

@@ -22,9 +22,10 @@ import pandas as pd
 import tomli_w
 from scipy import stats
 
-from tumorcam import agreement, significance, truth
-from tumorcam.explain import own_and_contrast
-from tumorcam.store import read_strings
+from tumorcam.explain.explain import own_and_contrast
+from tumorcam.faithfulness import agreement
+from tumorcam.significance import statistics, truth
+from tumorcam.storage.hdf5 import read_strings
 
 EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
 PLANTED = {  # samples: effects, a cohort each
@@ -104,8 +105,8 @@ def drivers(run: Path, ranks: int) -> Rows:
     for name, group in rankings(run):
         score, decoys = group["score"][...], group["decoys/score"][...]
         in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= score.shape[1]
-        q_decoy = significance.decoy_q_values(score, decoys)
-        rank = significance.rank_genes(score)
+        q_decoy = statistics.decoy_q_values(score, decoys)
+        rank = statistics.rank_genes(score)
         found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
         nulls = group["nulls"]
         differences = agreement.decoy_rank_differences(
@@ -233,11 +234,11 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
         for k in layouts:
             both = group["replicate_score"][:k].mean(axis=0)
             score, decoys = both[:, :n_genes], both[:, n_genes:]
-            q_decoy = significance.decoy_q_values(score, decoys)
+            q_decoy = statistics.decoy_q_values(score, decoys)
             calls = {f"q_decoy <= {level:g}": q_decoy <= level for level in LEVELS}
             if k == len(group["replicate_score"]):
                 calls["learned"] = read_strings(group["evidence"]) == "learned"
-            rank = significance.rank_genes(score)
+            rank = statistics.rank_genes(score)
             auprc = agreement.average_precision(score, drives).mean()
             for how, called in calls.items():
                 found = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
@@ -299,7 +300,7 @@ def p_values() -> Rows:
             for _ in range(20):
                 maps = draw((n, 4, n_genes)).astype(np.float32)
                 views = own_and_contrast(maps, n_genes=n_genes)
-                p_value = significance.signed_rank_p_values(views.contrast.astype(np.float64))
+                p_value = statistics.signed_rank_p_values(views.contrast.astype(np.float64))
                 rejected.append((p_value <= 0.05).mean())
             share = float(np.mean(rejected))
             low, high = stats.binomtest(round(share * N_REPEATS), N_REPEATS).proportion_ci()

@@ -15,11 +15,13 @@ import time
 import tensorflow as tf
 
 from benchmarks.drawn_run import prepare_drawn
-from tumorcam import batches, model, training
-from tumorcam.cohort import Cohort
+from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.shards import Model
-from tumorcam.workers import Workers
+from tumorcam.storage.plan import Model
+from tumorcam.training.batches import training_task
+from tumorcam.training.loop import TrainingLoop
+from tumorcam.training.network import new_network, use_threads
+from tumorcam.training.workers import Workers
 
 N_SAMPLES, N_GENES, N_TUMORS, EPOCHS, THREADS = 2_400, 10_304, 22, 3, 2
 NEVER = 10**9  # steps
@@ -34,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    model.use_threads(THREADS)
+    use_threads(THREADS)
     with tempfile.TemporaryDirectory() as scratch:
         config = config_from_tables(
             {
@@ -62,13 +64,13 @@ def train(config: Config, cohort: Cohort, steps: int, share: float) -> tuple[flo
     """Seconds of a training, its steps, and bytes of a checkpoint."""
     settings = dataclasses.replace(config.training, checkpoint_steps=steps, checkpoint_share=share)
     config = dataclasses.replace(config, training=settings)
-    task = batches.training_task(cohort, Model(0, 0), config)
-    network = model.new_network(
+    task = training_task(cohort, Model(0, 0), config)
+    network = new_network(
         config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
     )
     folder = config.folder / "models" / "r00-f00" / "checkpoints"
     workers = Workers(tf.distribute.get_strategy())
-    loop = training.TrainingLoop(config, task, network, workers, folder)
+    loop = TrainingLoop(config, task, network, workers, folder)
     started = time.monotonic()
     loop.run(folder.parent / "history.csv")
     seconds = time.monotonic() - started

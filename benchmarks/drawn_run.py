@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tumorcam import shards
-from tumorcam.cohort import Cohort, Selection, read_cohort, write_cohort
+from tumorcam.cohort.cohort import Cohort, Selection, read_cohort, write_cohort
 from tumorcam.config import Config, config_toml
-from tumorcam.shards import Plan
+from tumorcam.storage.plan import Plan, make_plan, write_plan
 
 
 def prepare_drawn(
@@ -26,7 +25,7 @@ def prepare_drawn(
     folder.mkdir(parents=True)
     write_cohort(folder / "cohort.h5", selection, config, "drawn")
     cohort = read_cohort(folder / "cohort.h5", config)
-    plan = shards.make_plan(
+    plan = make_plan(
         cohort.digest,
         cohort.fold,
         side=cohort.layouts[0].side,
@@ -35,6 +34,6 @@ def prepare_drawn(
         replicates=config.layout.replicates,
         block=config.explain.block,
     )
-    shards.write_plan(folder / "plan.json", plan)
+    write_plan(folder / "plan.json", plan)
     (folder / "config.toml").write_text(config_toml(config), encoding="utf-8")
     return cohort, plan

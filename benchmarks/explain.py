@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorcam import model
 from tumorcam.settings import ModelSettings
+from tumorcam.training.network import build_network, fit_initial_weights, use_threads
 
 SIDE, N_TUMORS, N_TARGETS = 107, 22, 4
 OWN_BATCH = 64  # the default of explain.batch_size
@@ -81,7 +81,7 @@ def ask(team: Connection) -> list[tuple[str, float]]:
 
 
 def compete(kind: str, parent: Connection, args: argparse.Namespace) -> None:
-    model.use_threads(args.threads)
+    use_threads(args.threads)
     network, images, targets = mission(args.samples)
     contenders = list(KINDS[kind](network, images, targets, args.threads))
     suffix = ", oneDNN off" if os.environ[ONEDNN] == "0" else ""
@@ -98,9 +98,9 @@ def mission(n_samples: int = 64):
     """The mission's network with weights as before training, images and targets."""
     rng = np.random.default_rng(0)
     settings = ModelSettings(padding="valid")
-    network = model.build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
+    network = build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
     images = rng.normal(size=(n_samples, SIDE, SIDE, 1)).astype(np.float32)
-    model.fit_initial_weights(network, images[:64])
+    fit_initial_weights(network, images[:64])
     return network, images, np.stack([rng.permutation(N_TUMORS)[:N_TARGETS] for _ in images])
 
 
@@ -305,7 +305,7 @@ def print_profile(n_threads: int) -> None:
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    model.use_threads(n_threads)
+    use_threads(n_threads)
     network, images, targets = mission(OWN_BATCH)
     run = next(own(network, images, targets, n_threads)).run
     run(), run()

@@ -18,10 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.drawn_run import prepare_drawn
-from tumorcam import cluster, explain, model, processes, shards, store
-from tumorcam.cohort import Cohort, read_cohort
+from tumorcam.cluster import launcher, processes
+from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.images import Scaler, place_genes
 from tumorcam.config import Config, config_from_tables
-from tumorcam.images import Scaler, place_genes
+from tumorcam.explain import explain
+from tumorcam.explain.explain import explain_shards, make_explainer, read_run_model, read_samples
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import MODEL_TYPE, Model, model_file, read_plan
+from tumorcam.training.network import (
+    build_network,
+    fit_initial_weights,
+    model_attributes,
+    use_threads,
+    write_network,
+)
 
 SIDE, N_TUMORS = 107, 22
 N_SAMPLES = 1024  # half of them explained by each of two networks
@@ -35,7 +46,7 @@ def main() -> None:
     parser.add_argument("--skip-memory", action="store_true")
     parser.add_argument("--skip-speed", action="store_true")
     args = parser.parse_args()
-    model.use_threads(THREADS)
+    use_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         if not args.skip_speed:
             config = make_run(Path(folder) / "speed", N_SAMPLES, SIDE)
@@ -65,20 +76,20 @@ def make_run(folder: Path, n_samples: int, side: int) -> Config:
     return config
 
 
-def write_model(one: shards.Model, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
+def write_model(one: Model, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
     gene_layout = cohort.layouts[one.replicate]
-    network = model.build_network(
+    network = build_network(
         config.model, side=gene_layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(one.fold)
     )
     n_genes = expression.shape[1]
     scaler = Scaler(np.full(n_genes, 5, np.float32), np.full(n_genes, 2, np.float32))
     features = scaler.standardise(expression)[:, gene_layout.source_gene]
-    model.fit_initial_weights(network, place_genes(features, gene_layout))
-    path = shards.model_file(config.folder, one)
+    fit_initial_weights(network, place_genes(features, gene_layout))
+    path = model_file(config.folder, one)
     path.parent.mkdir(parents=True, exist_ok=True)
-    attributes = model.model_attributes(config, cohort.digest, one.name)
-    with store.create_file(path, shards.MODEL_TYPE, attributes) as file:
-        model.write_network(
+    attributes = model_attributes(config, cohort.digest, one.name)
+    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
+        write_network(
             file,
             network,
             tumors=cohort.tumors,
@@ -112,7 +123,7 @@ def job_seconds(config: Config, n_ranks: int, share: str) -> float:
     command = [sys.executable, "-m", "mpi4py", *job, "--set", f"run.threads_per_rank={threads}"]
     if n_ranks > 1:
         command = [processes.find_mpiexec(), "-n", str(n_ranks), *command]
-    ended = processes.run_together([command], cluster.thread_environment(threads))
+    ended = processes.run_together([command], launcher.thread_environment(threads))
     assert ended.exit_code == 0, "the job failed"
     return ended.cost.seconds
 
@@ -120,17 +131,17 @@ def job_seconds(config: Config, n_ranks: int, share: str) -> float:
 def compare_with_engine(config: Config, rounds: int) -> None:
     """The job's stages in this process against the explainer alone, start-up left out."""
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    plan = shards.read_plan(config.folder / "plan.json")
-    trained = explain.read_run_model(config.folder, cohort, plan.models[0], config)
-    explainer = explain.make_explainer(trained, config)
-    parts = [explain.read_samples(cohort, shard, config) for shard in plan.shards]
+    plan = read_plan(config.folder / "plan.json")
+    trained = read_run_model(config.folder, cohort, plan.models[0], config)
+    explainer = make_explainer(trained, config)
+    parts = [read_samples(cohort, shard, config) for shard in plan.shards]
     batches = [
         (trained.images(part.expression[i : i + size]), part.target[i : i + size])
         for part in parts
         for size in [explainer.batch_size]
         for i in range(0, len(part.row), size)
     ]
-    make_explainer = explain.make_explainer
+    original = explain.make_explainer
     explain.make_explainer = lambda *args: explainer  # type: ignore[assignment]
     rates: dict[str, list[float]] = {"bare engine": [], "bitshuffle-lz4": [], "gzip": []}
     for turn in range(rounds + 1):
@@ -143,10 +154,10 @@ def compare_with_engine(config: Config, rounds: int) -> None:
             else:
                 settings = dataclasses.replace(config.explain, compression=name)
                 packed = dataclasses.replace(config, explain=settings)
-                explain.explain_shards(config.folder, cohort, plan.shards, packed, shown=False)
+                explain_shards(config.folder, cohort, plan.shards, packed, shown=False)
             if turn:
                 found.append(N_SAMPLES / (time.perf_counter() - started))
-    explain.make_explainer = make_explainer
+    explain.make_explainer = original
     bare = statistics.median(rates["bare engine"])
     for name, found in rates.items():
         middle = statistics.median(found)
@@ -157,9 +168,9 @@ def print_memory(config: Config) -> None:
     """Peak memory of a job that explains all samples."""
     path = config.folder / "config.toml"
     command = [sys.executable, "-m", "jobs.explain", str(path)]
-    ended = processes.run_together([command], cluster.thread_environment(THREADS))
+    ended = processes.run_together([command], launcher.thread_environment(THREADS))
     assert ended.exit_code == 0, "the job failed"
-    n_samples = shards.read_plan(config.folder / "plan.json").n_samples
+    n_samples = read_plan(config.folder / "plan.json").n_samples
     cost = ended.cost
     print(f"{n_samples:6} samples: {cost.peak_bytes / 1e6:6.0f} MB, {cost.seconds:.0f} s")
 

@@ -14,11 +14,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from benchmarks.drawn_run import prepare_drawn
-from tumorcam import batches, model, training
-from tumorcam.cohort import Cohort
+from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.shards import Model
-from tumorcam.workers import Workers
+from tumorcam.storage.plan import Model
+from tumorcam.training.batches import training_task
+from tumorcam.training.loop import TrainingLoop
+from tumorcam.training.network import new_network, use_threads
+from tumorcam.training.workers import Workers
 
 N_STEPS, N_GENES, N_TUMORS, EPOCHS = 10, 10_304, 22, 2
 
@@ -29,7 +31,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
-    model.use_threads(args.threads)
+    use_threads(args.threads)
     with tempfile.TemporaryDirectory() as scratch:
         config = config_from_tables(
             {
@@ -55,13 +57,13 @@ def seconds_a_step(config: Config, cohort: Cohort, size: int) -> float:
     """Of the last epoch: the first one compiles."""
     settings = dataclasses.replace(config.training, micro_batch=size)
     config = dataclasses.replace(config, training=settings)
-    task = batches.training_task(cohort, Model(0, 0), config)
-    network = model.new_network(
+    task = training_task(cohort, Model(0, 0), config)
+    network = new_network(
         config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
     )
     workers = Workers(tf.distribute.get_strategy())
     with tempfile.TemporaryDirectory() as folder:
-        loop = training.TrainingLoop(config, task, network, workers, Path(folder) / "checkpoints")
+        loop = TrainingLoop(config, task, network, workers, Path(folder) / "checkpoints")
         history = loop.run(Path(folder) / "history.csv")
     return float(history["seconds"].iloc[-1]) / loop.batches.steps_per_epoch
 

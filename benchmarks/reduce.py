@@ -6,11 +6,11 @@ The loop does the same for a few genes of each tumor; its time is scaled to all 
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,21 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from benchmarks.drawn_run import prepare_drawn
-from tumorcam import bands, cluster, processes, resampling, shards, significance, store
-from tumorcam.cohort import Cohort, read_cohort
+from tumorcam.cluster import launcher, processes
+from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.shards import Plan, Shard
+from tumorcam.significance import bands, resampling, statistics
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import (
+    MODEL_TYPE,
+    SHARD_TYPE,
+    Plan,
+    Shard,
+    model_file,
+    read_plan,
+    shard_attributes,
+    shard_file,
+)
 
 N_TUMORS, REPLICATES, FOLDS, RANKS = 22, 6, 5, 2
 DRIVERS = 20  # genes of a tumor whose values are raised
@@ -47,7 +58,7 @@ def main() -> None:
         )
         if not folder.exists():
             make_shards(config, args.samples, args.genes)
-        plan = shards.read_plan(folder / "plan.json")
+        plan = read_plan(folder / "plan.json")
         print_job(config, plan)
         print_loop(config, plan)
 
@@ -61,9 +72,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
     noise = rng.standard_normal((config.explain.block, 2 * n_features), dtype=np.float32)
     for one in plan.models:
         attributes = {"cohort_digest": cohort.digest, "model": one.name}
-        with store.create_file(
-            shards.model_file(config.folder, one), shards.MODEL_TYPE, attributes
-        ):
+        with hdf5.create_file(model_file(config.folder, one), MODEL_TYPE, attributes):
             pass
     for shard in plan.shards:
         write_shard(config, cohort, shard, noise, rng)
@@ -79,23 +88,19 @@ def write_shard(
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
     n, n_features = len(index), noise.shape[1] // 2
     raised = np.arange(n_features) // DRIVERS == cohort.tumor[index, np.newaxis]
-    digest = store.stored_digest(
-        shards.model_file(config.folder, shard.model), shards.MODEL_TYPE, remedy=""
-    )
-    attributes = shards.shard_attributes(config, cohort.digest, digest, shard)
-    with store.create_file(
-        shards.shard_file(config.folder, shard), shards.SHARD_TYPE, attributes
-    ) as file:
-        store.write_dataset(file, "sample_index", index.astype(np.int32))
+    digest = hdf5.stored_digest(model_file(config.folder, shard.model), MODEL_TYPE, remedy="")
+    attributes = shard_attributes(config, cohort.digest, digest, shard)
+    with hdf5.create_file(shard_file(config.folder, shard), SHARD_TYPE, attributes) as file:
+        hdf5.write_dataset(file, "sample_index", index.astype(np.int32))
         probability = np.eye(N_TUMORS, dtype=np.float32)[cohort.tumor[index]]
-        store.write_dataset(file, "probability", probability)
+        hdf5.write_dataset(file, "probability", probability)
         for method in config.explain.methods:
-            store.write_dataset(file, f"scale/{method}", np.ones(n, np.float32))
+            hdf5.write_dataset(file, f"scale/{method}", np.ones(n, np.float32))
             for view in bands.VIEWS:
                 shift = rng.integers(n_features)
                 rows = rng.permutation(len(noise))[:n]
                 values = noise[rows, shift : shift + n_features] + 0.5 * raised
-                store.write_dataset(
+                hdf5.write_dataset(
                     file,
                     f"{view}/{method}",
                     values.astype(np.float16),
@@ -116,7 +121,7 @@ def print_job(config: Config, plan: Plan) -> None:
         str(config.folder / "config.toml"),
     ]
     command = [processes.find_mpiexec(), "-n", str(RANKS), *words]
-    failed, cost = processes.run_together([command], cluster.thread_environment(1))
+    failed, cost = processes.run_together([command], launcher.thread_environment(1))
     assert not failed
     print(
         f"{plan.n_samples} samples x {plan.n_genes} genes x {N_TUMORS} tumors x {REPLICATES} "
@@ -151,7 +156,7 @@ def print_loop(config: Config, plan: Plan) -> None:
                 seconds.append(time.monotonic() - started)
                 wanted = found.columns["p_value"][tumor, gene]
                 assert np.isclose(p_value, wanted, rtol=1e-6), (p_value, wanted)
-    loop = statistics.median(seconds) + reading
+    loop = median(seconds) + reading
     times = f"{own * 1e6:.0f} us, in the loop {loop * 1e6:.0f} us: {loop / own:.0f} x"
     print(f"a gene of a tumor: {times}")
 
@@ -174,7 +179,7 @@ def loop_statistics(values: np.ndarray, cohort: Cohort, tumor: int) -> float:
         flipped.mean() / flipped.std(ddof=1)
     for _ in range(resampling.N_BOOTSTRAPS):
         np.average(c, weights=rng.poisson(1, len(c)))
-    method = "exact" if len(c) <= significance.MAX_EXACT_PATIENTS else "asymptotic"
+    method = "exact" if len(c) <= statistics.MAX_EXACT_PATIENTS else "asymptotic"
     return float(
         stats.wilcoxon(
             c, alternative="greater", zero_method="zsplit", correction=False, method=method

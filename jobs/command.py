@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tumorcam import notice
+from tumorcam.cluster import preemption
+from tumorcam.cluster.logs import DONE, ERROR, STOPPED, end_logging, logger
 from tumorcam.config import Config, load_config
 from tumorcam.errors import PreemptedError, TumorcamError
-from tumorcam.logs import DONE, ERROR, STOPPED, end_logging, logger
 
 MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
 
@@ -55,13 +55,13 @@ def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
     with `stopped` and the exit code is 75: the same command goes on.
     """
     try:
-        with notice.heeded():
+        with preemption.heeded():
             body(load_config(args.config, _overrides(args)))
     except PreemptedError as stop:
         message = f"{STOPPED}: {stop}; what is done is kept, the same command goes on"
         print(message, file=sys.stderr)
         end_logging(message)
-        return notice.EXIT_CODE
+        return preemption.EXIT_CODE
     except TumorcamError as error:
         message = "\n".join([f"{ERROR}: {error}", *getattr(error, "__notes__", [])])
         if logger.handlers:

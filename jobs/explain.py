@@ -6,9 +6,10 @@ The ranks need no communication, so no MPI is started: one that dies leaves the 
 import sys
 
 from jobs import command
-from tumorcam import cluster, shards
+from tumorcam.cluster import launcher
+from tumorcam.cluster.logs import logger, start_logging
 from tumorcam.config import Config
-from tumorcam.logs import logger, start_logging
+from tumorcam.storage.plan import Plan, read_plan, share_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,11 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
-        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
-        share = cluster.parse_share(args.share) if args.share else cluster.array_share()
+        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
+        share = launcher.parse_share(args.share) if args.share else launcher.array_share()
         if args.dry_run:
             print(
-                f"would explain {len(shards.share_of(plan.explain_tasks, share))} of "
+                f"would explain {len(share_of(plan.explain_tasks, share))} of "
                 f"{len(plan.explain_tasks)} shards, {plan.n_samples} samples a replicate"
             )
             return
@@ -33,19 +34,21 @@ def main(argv: list[str] | None = None) -> int:
     return command.run(args, body)
 
 
-def _explain(config: Config, plan: shards.Plan, share: cluster.Share) -> None:
-    from tumorcam import devices, explain, model
-    from tumorcam.scratch import local_cohort
+def _explain(config: Config, plan: Plan, share: launcher.Share) -> None:
+    from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.explain import devices
+    from tumorcam.explain.explain import explain_shards
+    from tumorcam.training.network import use_threads
 
-    rank = cluster.launcher_share()
+    rank = launcher.launcher_share()
     start_logging(config.folder, f"explain-{share.index}", rank.index)
-    model.use_threads(config.run.threads_per_rank)
-    gpu = devices.take_gpu(cluster.local_rank())
+    use_threads(config.run.threads_per_rank)
+    gpu = devices.take_gpu(launcher.local_rank())
     cohort = local_cohort(config.folder / "cohort.h5", config)
-    share = cluster.Share(share.index * rank.count + rank.index, share.count * rank.count)
-    mine = shards.share_of(plan.explain_tasks, share)
+    share = launcher.Share(share.index * rank.count + rank.index, share.count * rank.count)
+    mine = share_of(plan.explain_tasks, share)
     logger.info("%d of %d shards on %d ranks", len(mine), len(plan.explain_tasks), rank.count)
-    explain.explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=rank.index == 0)
+    explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=rank.index == 0)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 import sys
 
 from jobs import command
-from tumorcam import cluster
+from tumorcam.cluster import launcher
+from tumorcam.cluster.logs import start_logging
 from tumorcam.config import Config
-from tumorcam.logs import start_logging
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print_cost(config: Config) -> None:
-    from tumorcam import faithfulness
-    from tumorcam.cohort import read_cohort
+    from tumorcam.cohort.cohort import read_cohort
+    from tumorcam.faithfulness.examine import blocks_of, n_forward_passes
 
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    side, n = cohort.layouts[0].side, faithfulness.n_forward_passes(cohort, config)
-    models = {block.model for block in faithfulness.blocks_of(cohort, config)}
+    side, n = cohort.layouts[0].side, n_forward_passes(cohort, config)
+    models = {block.model for block in blocks_of(cohort, config)}
     print(
         f"would show {n:,} images of {side} x {side} pixels to {len(models)} networks: their "
         "held-out samples with genes deleted, replaced or inserted"
@@ -41,15 +41,19 @@ def _print_cost(config: Config) -> None:
 
 
 def _examine(config: Config) -> None:
-    from tumorcam import devices, faithfulness, model, perturbation, ranks
-    from tumorcam.scratch import local_cohort
+    from tumorcam.cluster import ranks
+    from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.explain import devices
+    from tumorcam.faithfulness import perturbation
+    from tumorcam.faithfulness.examine import examine_run
+    from tumorcam.training.network import use_threads
 
     world = ranks.connect()
     start_logging(config.folder, "faithfulness", world.rank)
-    model.use_threads(config.run.threads_per_rank)
-    devices.take_gpu(cluster.local_rank())
+    use_threads(config.run.threads_per_rank)
+    devices.take_gpu(launcher.local_rank())
     cohort = local_cohort(config.folder / "cohort.h5", config)
-    faithfulness.examine_run(config.folder, cohort, config, world, perturbation.respond)
+    examine_run(config.folder, cohort, config, world, perturbation.respond)
 
 
 if __name__ == "__main__":

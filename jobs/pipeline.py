@@ -5,8 +5,9 @@ import sys
 import time
 
 from jobs import command
-from tumorcam import causes, cluster, processes
+from tumorcam.cluster import launcher, processes
 from tumorcam.config import Config
+from tumorcam.operations import job_endings
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
 RANKS = {  # parallel over ranks; mpi4py ends all of them when one fails
@@ -30,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def body(config: Config) -> None:
         nonlocal failed
-        n_ranks = max(1, args.ranks or cluster.n_cpus() // config.run.threads_per_rank)
-        environment = cluster.thread_environment(config.run.threads_per_rank)
+        n_ranks = max(1, args.ranks or launcher.n_cpus() // config.run.threads_per_rank)
+        environment = launcher.thread_environment(config.run.threads_per_rank)
         costs: dict[str, processes.Cost] = {}
         started = time.monotonic()
         for stage in STAGES[: STAGES.index(args.until) + 1]:
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"pipeline: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
             failed, costs[stage] = processes.run_together(commands, environment)
             if failed:
-                for cause in causes.stage_causes(config.folder, stage)[:1]:
+                for cause in job_endings.stage_causes(config.folder, stage)[:1]:
                     print(f"pipeline: {cause}", file=sys.stderr)
                 again = shlex.join(["python", "-m", "jobs.pipeline", *(argv or sys.argv[1:])])
                 text = f"{stage} ended with exit code {failed}; what is done is kept, go on with:"

@@ -23,9 +23,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _preflight(config: Config, *, dry_run: bool) -> int:
     """Check, print, and count what is red."""
-    from tumorcam import cluster, preflight
+    from tumorcam.cluster import launcher
+    from tumorcam.operations import preflight
 
-    share, coloured, found = cluster.launcher_share(), sys.stdout.isatty(), []
+    share, coloured, found = launcher.launcher_share(), sys.stdout.isatty(), []
     who = f"rank {share.index} of {share.count} on {socket.gethostname()}:"
     if dry_run:
         print(f"{who} would check {preflight.CHECKS}")

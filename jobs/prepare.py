@@ -5,9 +5,18 @@ import tempfile
 from pathlib import Path
 
 from jobs import command
-from tumorcam import annotation, cohort, shards, store
+from tumorcam.cluster.logs import logger, start_logging
+from tumorcam.cohort.cohort import (
+    COHORT_TYPE,
+    cohort_attributes,
+    plan_of,
+    read_cohort,
+    write_cohort,
+)
 from tumorcam.config import Config, config_toml
-from tumorcam.logs import logger, start_logging
+from tumorcam.readers import annotation
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import write_plan
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,23 +31,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare(config: Config) -> None:
-    from tumorcam import filters, readers
+    from tumorcam import readers
+    from tumorcam.cohort import selection
 
     files = readers.input_files(readers.input_settings(config))
     files += annotation.annotation_files(config.layout)
     start_logging(config.folder, "prepare")
-    digest = store.text_digest(" ".join(map(store.file_digest, files)))
+    digest = hdf5.text_digest(" ".join(map(hdf5.file_digest, files)))
     path = config.folder / "cohort.h5"
-    if store.is_whole(path, cohort.ENCODING_TYPE, cohort.cohort_attributes(config, digest)):
+    if hdf5.is_whole(path, COHORT_TYPE, cohort_attributes(config, digest)):
         logger.info("%s is there and whole", path)
     else:
         if path.exists():
             logger.info("%s is made anew: models and shards of the old one no longer fit", path)
         _write_cohort(path, config, digest)
-    made = cohort.read_cohort(path, config)
-    store.write_text(config.folder / "config.toml", config_toml(config))
-    shards.write_plan(config.folder / "plan.json", cohort.plan_of(made, config))
-    for line in filters.summary(made):
+    made = read_cohort(path, config)
+    hdf5.write_text(config.folder / "config.toml", config_toml(config))
+    write_plan(config.folder / "plan.json", plan_of(made, config))
+    for line in selection.summary(made):
         logger.info(line)
 
 
@@ -46,7 +56,7 @@ def _dry_run(config: Config) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "cohort.h5"
         _write_cohort(path, config, "")
-        plan = cohort.plan_of(cohort.read_cohort(path, config), config)
+        plan = plan_of(read_cohort(path, config), config)
     views = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)
     values = config.layout.replicates * (len(config.explain.cubes) * plan.side**2 + views)
     n_bytes = plan.n_samples * (4 * plan.n_genes + 2 * values)  # float32; float16
@@ -58,12 +68,13 @@ def _dry_run(config: Config) -> None:
 
 
 def _write_cohort(path: Path, config: Config, digest: str) -> None:
-    from tumorcam import filters, readers
+    from tumorcam import readers
+    from tumorcam.cohort import selection
 
     settings = readers.input_settings(config)
     logger.info("reading %s", settings.expression)
-    selection = filters.select(config, *readers.open_inputs(settings))
-    cohort.write_cohort(path, selection, config, digest)
+    kept = selection.select(config, *readers.open_inputs(settings))
+    write_cohort(path, kept, config, digest)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 import sys
 
 from jobs import command
-from tumorcam import shards
+from tumorcam.cluster.logs import start_logging
 from tumorcam.config import Config
-from tumorcam.logs import start_logging
+from tumorcam.storage.plan import Plan, read_plan
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def body(config: Config) -> None:
-        plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
         if args.dry_run:
             print(
                 f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
@@ -31,9 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     return command.run(args, body)
 
 
-def _reduce(config: Config, plan: shards.Plan, *, allow_partial: bool) -> None:
-    from tumorcam import ranks, reduce
-    from tumorcam.scratch import local_cohort
+def _reduce(config: Config, plan: Plan, *, allow_partial: bool) -> None:
+    from tumorcam.cluster import ranks
+    from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.significance import reduce
 
     world = ranks.connect()
     start_logging(config.folder, "reduce", world.rank)

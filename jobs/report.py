@@ -1,8 +1,8 @@
 """Write the report of a finished run: tables, figures and one web page."""
 
 from jobs import command
+from tumorcam.cluster.logs import logger, start_logging
 from tumorcam.config import Config
-from tumorcam.logs import logger, start_logging
 
 
 def main(argv: list[str] | None = None) -> int:

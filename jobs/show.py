@@ -4,9 +4,11 @@ import argparse
 import sys
 
 from jobs import command
-from tumorcam import settings, shards, store
+from tumorcam import settings
+from tumorcam.cluster.logs import progress
 from tumorcam.config import Config
-from tumorcam.logs import progress
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import model_file
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,32 +42,41 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show(config: Config, args: argparse.Namespace) -> None:
-    from tumorcam import model, picks
+    from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.explain.sample import (
+        ask,
+        describe,
+        explain_sample,
+        file_name,
+        held_out_models,
+        picks_table,
+        table_text,
+    )
     from tumorcam.report import figures
-    from tumorcam.scratch import local_cohort
+    from tumorcam.report.sample_figure import picks_figure
+    from tumorcam.training.network import use_threads
 
     cohort = local_cohort(config.folder / "cohort.h5", config)
-    question = picks.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
-    models = picks.held_out_models(cohort, question.sample, args.replicate)
-    models = models[:1] + [m for m in models[1:] if shards.model_file(config.folder, m).exists()]
-    path = config.folder / "report" / "show" / picks.file_name(cohort, question, args.replicate)
+    question = ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
+    models = held_out_models(cohort, question.sample, args.replicate)
+    models = models[:1] + [m for m in models[1:] if model_file(config.folder, m).exists()]
+    path = config.folder / "report" / "show" / file_name(cohort, question, args.replicate)
     if args.dry_run:
         names = ", ".join(one.name for one in models)
         print(f"would explain {args.sample} by {names}, and write {path}.png and .svg")
         return
-    model.use_threads(config.run.threads_per_rank)
+    use_threads(config.run.threads_per_rank)
     maps = [
-        picks.explain_sample(cohort, config, question, one)
-        for one in progress(models, "show", "models")
+        explain_sample(cohort, config, question, one) for one in progress(models, "show", "models")
     ]
-    table = picks.picks_table(maps, cohort.genes, cutoff=args.cutoff)
-    text = picks.describe(cohort, question, maps[0], table)
-    print(text, picks.table_text(table, n_replicates=len(maps)), sep="\n")
-    figure = picks.picks_figure(maps[0], table, title=text, method=args.method)
-    with store.write_aside(path.with_name(f"{path.name}.png")) as aside:
+    table = picks_table(maps, cohort.genes, cutoff=args.cutoff)
+    text = describe(cohort, question, maps[0], table)
+    print(text, table_text(table, n_replicates=len(maps)), sep="\n")
+    figure = picks_figure(maps[0], table, title=text, method=args.method)
+    with hdf5.write_aside(path.with_name(f"{path.name}.png")) as aside:
         aside.write_bytes(figures.png_bytes(figure))
     svg = figures.svg_text(figure, name="show", description=text)
-    store.write_text(path.with_name(f"{path.name}.svg"), svg)
+    hdf5.write_text(path.with_name(f"{path.name}.svg"), svg)
     print(f"see {path}.png and .svg")
 
 

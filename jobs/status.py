@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from jobs import command
-from tumorcam import audit, causes, cluster, curves, shards, submissions
+from tumorcam.cluster import launcher
 from tumorcam.config import Config
 from tumorcam.errors import FileError
+from tumorcam.operations import audit, curves, job_endings, submissions
+from tumorcam.storage.plan import read_plan
 
 INCOMPLETE = 3  # exit code
 MAX_FAULTS = 10  # shown
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         found = audit.audit_run(config, deep=args.deep)
         arguments = command.arguments(args)
         todo = submissions.submissions(config, found, submissions.read_site())
-        queued = submissions.jobs_of_run(cluster.queue(), Path.cwd(), arguments)
+        queued = submissions.jobs_of_run(launcher.queue(), Path.cwd(), arguments)
         if args.submissions:
             submissions.refuse_queued(queued)
             print(submissions.table(config.folder / "logs", todo), end="")
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _curve(config: Config, name: str) -> str:
-    plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+    plan = read_plan(config.folder / "plan.json", config.layout.nulls)
     names = [model.name for model in (*plan.models, *plan.null_models)]
     if name not in names:
         msg = f"--curve {name} is not in the plan; known: {', '.join(names)}"
@@ -90,7 +92,7 @@ def _print_state(
         print(f"in the queue: {line}")
     numbers = [job.number for job in queued]
     for stage in audit.incomplete_stages(findings):
-        for cause in causes.stage_causes(config.folder, audit.JOB_OF_STAGE[stage], numbers):
+        for cause in job_endings.stage_causes(config.folder, audit.JOB_OF_STAGE[stage], numbers):
             print(f"cause: {cause}")
 
 

@@ -3,9 +3,9 @@
 import sys
 
 from jobs import command
-from tumorcam import manifest, store
+from tumorcam.cluster.logs import logger, start_logging
 from tumorcam.config import Config, config_json
-from tumorcam.logs import logger, start_logging
+from tumorcam.storage import hdf5, manifest
 
 FILES = ("expression.tsv.gz", "samples.tsv", "truth.csv")
 
@@ -31,7 +31,7 @@ def _dry_run(config: Config) -> None:
 
 
 def _synthesize(config: Config) -> None:
-    from tumorcam import synthetic
+    from tumorcam.cohort import synthetic
 
     folder = config.folder / "input"
     mark, settings = folder / "settings.json", config_json(config, ["run", "synthesize"])
@@ -46,7 +46,7 @@ def _synthesize(config: Config) -> None:
     mark.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(config.synthesize, config.rng("synthesize"))
     synthetic.write_cohort(cohort, folder)
-    store.write_text(mark, settings)
+    hdf5.write_text(mark, settings)
     manifest.write_manifest(folder / manifest.FILE_NAME, [*FILES, mark.name], {})
     logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, folder)
 

@@ -4,10 +4,13 @@ import sys
 from collections.abc import Sequence
 
 from jobs import command
-from tumorcam import audit, cluster, disk, ranks, shards
+from tumorcam.cluster import launcher, ranks
+from tumorcam.cluster.logs import progress, start_logging
 from tumorcam.config import Config
 from tumorcam.errors import FileError
-from tumorcam.logs import progress, start_logging
+from tumorcam.operations import audit
+from tumorcam.storage import disk
+from tumorcam.storage.plan import read_plan, share_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
             return
         start_logging(config.folder, "verify", peers.rank)
         files = peers.broadcast(_files(config) if peers.is_root else [])
-        mine = shards.share_of(files, cluster.Share(peers.rank, peers.size))
+        mine = share_of(files, launcher.Share(peers.rank, peers.size))
         shown = progress(mine, "verify", "files", shown=peers.is_root)
         gathered = peers.gather({file.path: audit.read_whole(file) for file in shown})
         if gathered is not None:
@@ -56,7 +59,7 @@ def _files(config: Config) -> list[audit.ExpectedFile]:
 
 
 def _print_size(config: Config) -> None:
-    plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+    plan = read_plan(config.folder / "plan.json", config.layout.nulls)
     files = [*audit.expected_files(config, plan), *audit.further_files(config)]
     there = [file.path.stat().st_size for file in files if file.path.exists()]
     print(f"would read {len(there)} of {len(files)} files, {sum(there) / 2**20:.1f} MB")

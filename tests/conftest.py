@@ -216,8 +216,8 @@ def one_thread():
 
     It refuses another number once it has computed something.
     """
-    if "tumorcam.model" in sys.modules:
-        sys.modules["tumorcam.model"].use_threads(1)
+    if "tumorcam.training.network" in sys.modules:
+        sys.modules["tumorcam.training.network"].use_threads(1)
 
 
 @pytest.fixture(autouse=True)

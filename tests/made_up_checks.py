@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tumorcam import checks, responses, shards, store
-from tumorcam.cohort import read_cohort
+from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config, config_json
-from tumorcam.faithfulness import SECTIONS, write_record
-from tumorcam.retraining import COLUMNS
+from tumorcam.faithfulness.deletion import CONTROLS, Deletion
+from tumorcam.faithfulness.examine import SECTIONS, write_record
+from tumorcam.faithfulness.ranking_checks import (
+    LEVELS,
+    MarkerLifts,
+    Nulls,
+    PlantedScores,
+    Stability,
+)
+from tumorcam.faithfulness.retraining import COLUMNS
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE
 
 SIZES, N_TUMORS, N_NULLS = (1, 2, 5, 10), 4, 5
 VIEWS = ("own", "contrast")
@@ -29,7 +38,7 @@ def write_checks(config: Config, **changed: Any) -> None:
     folder = config.folder
     cohort = read_cohort(folder / "cohort.h5", config)
     significance = folder / "significance.h5"
-    digest = store.stored_digest(significance, shards.SIGNIFICANCE_TYPE, remedy="")
+    digest = hdf5.stored_digest(significance, SIGNIFICANCE_TYPE, remedy="")
     methods = list(config.explain.methods)
     rankings = [f"{method}/{view}" for method in methods for view in VIEWS]
     attributes = {
@@ -39,14 +48,12 @@ def write_checks(config: Config, **changed: Any) -> None:
         "config": config_json(config, SECTIONS),
     }
     parts = drawn_parts(methods, len(rankings)) | changed
-    with store.create_file(
-        folder / "faithfulness.h5", shards.FAITHFULNESS_TYPE, attributes
-    ) as file:
+    with hdf5.create_file(folder / "faithfulness.h5", FAITHFULNESS_TYPE, attributes) as file:
         for name, values in (
             ("tumors", cohort.tumors), ("methods", methods), ("rankings", rankings)
         ):  # fmt: skip
-            store.write_dataset(file, name, values)
-        store.write_table(file.create_group("retrained"), parts.pop("retrained"))
+            hdf5.write_dataset(file, name, values)
+        hdf5.write_table(file.create_group("retrained"), parts.pop("retrained"))
         for name, part in parts.items():
             if part is not None:
                 write_record(file.create_group(name), part)
@@ -56,10 +63,10 @@ def write_checks(config: Config, **changed: Any) -> None:
 def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
     """Each part's record, and the table of retraining; every ranking beats every control."""
     rng = np.random.default_rng(2)
-    n_levels = len(checks.LEVELS)
+    n_levels = len(LEVELS)
     called = rng.integers(50, 99, (n_rankings, n_levels))
     return {
-        "nulls": checks.Nulls(
+        "nulls": Nulls(
             rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, N_TUMORS)),
             np.zeros((n_rankings, N_NULLS), dtype=int),
             rng.normal(size=(n_rankings, N_NULLS)),
@@ -70,29 +77,29 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
         ),
         "deletion": drawn_deletion(methods, rng),
         "retrained": drawn_table(methods),
-        "stability": checks.Stability(
+        "stability": Stability(
             *map(np.array, (50, 8, 35)), *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS))
         ),
-        "markers": checks.MarkerLifts(
+        "markers": MarkerLifts(
             np.array([9, 3, 12, 7]),
             np.where([True, False, True, True], rng.uniform(2, 6, (n_rankings, 4)), np.nan),
             np.array([3.0, np.nan, 4.0, 5.0]),
         ),
-        "planted": checks.PlantedScores(
+        "planted": PlantedScores(
             *rng.uniform(0.5, 1, (2, n_rankings)), *np.array([[0.9], [0.8]])[:, 0],
-            np.array(checks.LEVELS), called, called - 3, np.full(called.shape, 2),
+            np.array(LEVELS), called, called - 3, np.full(called.shape, 2),
             np.ones(called.shape, dtype=int),
         ),
     }  # fmt: skip
 
 
-def drawn_deletion(methods: list[str], rng: np.random.Generator) -> responses.Deletion:
+def drawn_deletion(methods: list[str], rng: np.random.Generator) -> Deletion:
     """Curves that rise with the number of genes, those of the rankings the most."""
     sets = [*methods, *(f"matched/{method}" for method in methods), "t_test", "random"]
     shape = (N_TUMORS + 1, 3, len(sets), len(SIZES))
     steep = np.where(np.arange(len(sets)) < len(methods), 3, 0.3)[:, np.newaxis]
     curve = steep * np.log(np.array(SIZES) + 1) + rng.normal(0, 0.1, shape)
-    distance = rng.uniform(1, 2, (N_TUMORS + 1, 3, len(methods), len(responses.CONTROLS)))
+    distance = rng.uniform(1, 2, (N_TUMORS + 1, 3, len(methods), len(CONTROLS)))
     values = {
         "sizes": np.array(SIZES), "sets": np.array(sets), "size": np.array(10),
         "curve": curve, "curve_low": curve - 0.2, "curve_high": curve + 0.2,
@@ -101,7 +108,7 @@ def drawn_deletion(methods: list[str], rng: np.random.Generator) -> responses.De
     }  # fmt: skip
     for name in ("area", "difference"):
         values |= {name: distance, f"{name}_low": distance - 0.5, f"{name}_high": distance + 0.5}
-    return responses.Deletion(**values)
+    return Deletion(**values)
 
 
 def drawn_table(methods: list[str]) -> pd.DataFrame:

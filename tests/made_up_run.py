@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from tumorcam import cohort, shards, significance, store
-from tumorcam.cohort import Cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config
 from tumorcam.report.results import DECOY_STATISTICS, STATISTICS
+from tumorcam.significance import statistics
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import Shard, model_file, read_plan, shard_file
 
 VIEWS = ("own", "contrast")
 N_EPOCHS = 6
@@ -23,7 +25,7 @@ LAYERS = [
 
 def finish_run(config: Config, *, with_truth: bool = True) -> Config:
     """Fill the run of fixture `tiny_run`, whose tumor t has the drivers 3 t, 3 t + 1, 3 t + 2."""
-    made = cohort.read_cohort(config.folder / "cohort.h5", config)
+    made = read_cohort(config.folder / "cohort.h5", config)
     tumor, gene = np.arange(len(made.tumors)), np.arange(len(made.genes))
     drives = gene // DRIVERS_PER_TUMOR == tumor[:, np.newaxis]
     fill_run(config, drives, np.random.default_rng(0))
@@ -31,7 +33,7 @@ def finish_run(config: Config, *, with_truth: bool = True) -> Config:
         where = np.argwhere(drives)
         truth = {"tumor": made.tumors[where[:, 0]], "gene": made.genes[where[:, 1]], "effect": 3.0}
         table = pd.DataFrame(truth).to_csv(index=False)
-        store.write_text(config.folder / "input" / "truth.csv", table)
+        hdf5.write_text(config.folder / "input" / "truth.csv", table)
     return config
 
 
@@ -44,17 +46,15 @@ def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Pa
         Genes whose saliency is raised in a tumor.
     """
     folder = config.folder
-    made = cohort.read_cohort(folder / "cohort.h5", config)
-    plan = shards.read_plan(folder / "plan.json")
+    made = read_cohort(folder / "cohort.h5", config)
+    plan = read_plan(folder / "plan.json")
     for model in plan.models:
-        write_model(shards.model_file(folder, model), model.name, made, model.replicate, rng)
+        write_model(model_file(folder, model), model.name, made, model.replicate, rng)
     digest = {"cohort_digest": made.digest}
     hard = rng.normal(size=(len(made.tumor), len(made.tumors)))  # in the same samples for all
-    with store.create_file(
-        folder / "models" / "baselines.h5", "tumorcam-baselines", digest
-    ) as file:
+    with hdf5.create_file(folder / "models" / "baselines.h5", "tumorcam-baselines", digest) as file:
         for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 3.0)):
-            store.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
+            hdf5.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
     probability = np.stack([probabilities(made, 4.0, hard, rng) for _ in made.layouts])
     write_shard(folder, plan.shards[0], made, probability[0], rng)
     write_significance(folder / "significance.h5", config, made, probability, drives, rng)
@@ -91,16 +91,16 @@ def write_model(
         "layers": json.dumps(LAYERS),
         "best_epoch": int(history["validation_loss"].argmin()),
     }
-    with store.create_file(path, "tumorcam-model", attributes) as file:
-        store.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
-        store.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
-        store.write_dataset(file, "pixel", made.layouts[replicate].pixel)
-        store.write_table(file.create_group("history"), history)
+    with hdf5.create_file(path, "tumorcam-model", attributes) as file:
+        hdf5.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
+        hdf5.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
+        hdf5.write_dataset(file, "pixel", made.layouts[replicate].pixel)
+        hdf5.write_table(file.create_group("history"), history)
 
 
 def write_shard(
     folder: Path,
-    shard: shards.Shard,
+    shard: Shard,
     made: Cohort,
     probability: np.ndarray,
     rng: np.random.Generator,
@@ -109,15 +109,15 @@ def write_shard(
     side = made.layouts[shard.replicate].side
     cube = rng.normal(size=(len(sample), side, side)) ** 3
     attributes = {"cohort_digest": made.digest, "shard": shard.name, "n_samples": len(sample)}
-    with store.create_file(shards.shard_file(folder, shard), "tumorcam-shard", attributes) as file:
-        store.write_dataset(file, "sample", made.sample[sample])
-        store.write_dataset(file, "sample_index", sample)
-        store.write_dataset(file, "tumor", made.tumor[sample])
-        store.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
-        store.write_dataset(file, "probability", probability[sample])
-        store.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
+    with hdf5.create_file(shard_file(folder, shard), "tumorcam-shard", attributes) as file:
+        hdf5.write_dataset(file, "sample", made.sample[sample])
+        hdf5.write_dataset(file, "sample_index", sample)
+        hdf5.write_dataset(file, "tumor", made.tumor[sample])
+        hdf5.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
+        hdf5.write_dataset(file, "probability", probability[sample])
+        hdf5.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
         scale = rng.random(len(sample)).astype(np.float32)
-        store.write_dataset(file, "cube_scale/guided_grad_cam", scale)
+        hdf5.write_dataset(file, "cube_scale/guided_grad_cam", scale)
 
 
 def write_significance(
@@ -131,8 +131,8 @@ def write_significance(
     expression = made.expression()
     n_tumors, called = len(made.tumors), probability.mean(axis=0).argmax(axis=1)
     recall = np.array([(called[made.tumor == t] == t).mean() for t in range(n_tumors)])
-    auroc = significance.expression_auroc(expression, made.tumor, n_tumors=n_tumors)
-    fold_change = significance.log2_fold_change(expression, made.tumor, n_tumors=n_tumors)
+    auroc = statistics.expression_auroc(expression, made.tumor, n_tumors=n_tumors)
+    fold_change = statistics.log2_fold_change(expression, made.tumor, n_tumors=n_tumors)
     n = np.array([len(np.unique(made.patient[made.tumor == t])) for t in range(n_tumors)])
     attributes = {
         "cohort_digest": made.digest,
@@ -141,15 +141,15 @@ def write_significance(
         "methods": json.dumps(config.explain.methods),
         "views": json.dumps(VIEWS),
     }
-    with store.create_file(path, "tumorcam-significance", attributes) as file:
-        store.write_dataset(file, "tumors", made.tumors)
-        store.write_dataset(file, "genes", made.genes)
-        store.write_dataset(file, "decoy_gene", made.decoy_gene)
-        store.write_dataset(file, "n", n)
-        store.write_dataset(file, "expression_auroc", auroc)
-        store.write_dataset(file, "log2_fold_change", fold_change)
-        store.write_dataset(file, "classification/probability", probability)
-        store.write_dataset(file, "classification/recall", recall)
+    with hdf5.create_file(path, "tumorcam-significance", attributes) as file:
+        hdf5.write_dataset(file, "tumors", made.tumors)
+        hdf5.write_dataset(file, "genes", made.genes)
+        hdf5.write_dataset(file, "decoy_gene", made.decoy_gene)
+        hdf5.write_dataset(file, "n", n)
+        hdf5.write_dataset(file, "expression_auroc", auroc)
+        hdf5.write_dataset(file, "log2_fold_change", fold_change)
+        hdf5.write_dataset(file, "classification/probability", probability)
+        hdf5.write_dataset(file, "classification/recall", recall)
         for method in config.explain.methods:
             for view in VIEWS:
                 # the own view of a guided method follows expression, decoys included
@@ -170,7 +170,7 @@ def _write_ranking(
 ) -> None:
     n_genes = len(group.file["genes"])
     by_tumor = [
-        significance.tumor_statistics(
+        statistics.tumor_statistics(
             mean[t] + rng.normal(0, 0.5, (n[t], mean.shape[1])),
             np.ones(mean.shape[1], dtype=bool),
             min_patients=config.significance.min_patients,
@@ -191,27 +191,27 @@ def _write_ranking(
     }
     table = {name: values[:, :n_genes] for name, values in both.items()}
     decoys = {name: both[name][:, n_genes:] for name in DECOY_STATISTICS}
-    table["q_value"] = significance.benjamini_hochberg(table["p_value"])
-    table["q_decoy"] = significance.decoy_q_values(table["score"], decoys["score"])
-    table["rank"] = significance.rank_genes(table["score"])
+    table["q_value"] = statistics.benjamini_hochberg(table["p_value"])
+    table["q_decoy"] = statistics.decoy_q_values(table["score"], decoys["score"])
+    table["rank"] = statistics.rank_genes(table["score"])
     table["p_fwer"] = np.minimum(1, table["p_value"] * n_genes)
     table["rank_low"], table["rank_high"] = 0.8 * table["rank"], 1.3 * table["rank"]
     table["p_null"] = np.full(table["rank"].shape, np.nan)
     table["replication"] = np.clip(1.2 - table["rank"] / 30, 0, 1)
-    resolution = significance.smallest_q_decoy(table["score"], decoys["score"])
+    resolution = statistics.smallest_q_decoy(table["score"], decoys["score"])
     for name in STATISTICS:
-        store.write_dataset(group, name, table[name])
+        hdf5.write_dataset(group, name, table[name])
     for name in DECOY_STATISTICS:
-        store.write_dataset(group, f"decoys/{name}", decoys[name])
-    evidence = significance.grade_evidence(
+        hdf5.write_dataset(group, f"decoys/{name}", decoys[name])
+    evidence = statistics.grade_evidence(
         table["q_decoy"], table["q_value"], table["replication"], table["rank"], recall,
         settings=config.significance,
     )  # fmt: skip
-    store.write_dataset(group, "evidence", evidence)
-    in_top = significance.decoys_in_top(table["score"], decoys["score"])
-    store.write_dataset(group, "decoys_in_top_20", in_top)
-    curve = significance.decoy_curve(table["score"], decoys["score"])
-    store.write_table(group.create_group("decoy_curve"), curve)
+    hdf5.write_dataset(group, "evidence", evidence)
+    in_top = statistics.decoys_in_top(table["score"], decoys["score"])
+    hdf5.write_dataset(group, "decoys_in_top_20", in_top)
+    curve = statistics.decoy_curve(table["score"], decoys["score"])
+    hdf5.write_table(group.create_group("decoy_curve"), curve)
     group.attrs["smallest_q_decoy"] = resolution.smallest_q_decoy
     group.attrs["too_few_decoys"] = resolution.too_few_decoys
     group.attrs["zero_scale_samples"] = 0

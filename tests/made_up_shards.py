@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from jobs import prepare
-from tumorcam import shards, store
-from tumorcam.cohort import Cohort, read_cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config, config_from_tables, config_json, config_toml
-from tumorcam.shards import Shard
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import Shard, model_file, read_plan, shard_file
 
 TUMORS = ("ACC", "BRCA", "COAD")
 N_PATIENTS, N_GENES, N_DRIVERS = 12, 500, 12  # a tumor; gene g drives tumor g // 12
@@ -61,11 +61,11 @@ def prepare_wide_run(folder: Path) -> Config:
 def write_models_and_shards(config: Config) -> None:
     """Every model as an empty artifact, and every shard as explain would write it."""
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    plan = shards.read_plan(config.folder / "plan.json", config.layout.nulls)
+    plan = read_plan(config.folder / "plan.json", config.layout.nulls)
     for model in (*plan.models, *plan.null_models):
-        path = shards.model_file(config.folder, model)
+        path = model_file(config.folder, model)
         attributes = {"cohort_digest": cohort.digest, "model": model.name}
-        with store.create_file(path, "tumorcam-model", attributes):
+        with hdf5.create_file(path, "tumorcam-model", attributes):
             pass
     for shard in plan.explain_tasks:
         write_shard(config, cohort, shard)
@@ -85,21 +85,19 @@ def write_shard(config: Config, cohort: Cohort, shard: Shard, *, seed: int = 0) 
     lost = (cohort.tumors[tumor] == LEFT_OUT) & (shard.fold == 0)
     probability[lost] = [0.1, 2.0, 0.1]
     scale = np.where(np.arange(n) == 0, 0, 1).astype(np.float32)
-    path = shards.model_file(config.folder, shard.model)
+    path = model_file(config.folder, shard.model)
     attributes = {
         "cohort_digest": cohort.digest,
-        "model_digest": store.stored_digest(path, "tumorcam-model", remedy=""),
+        "model_digest": hdf5.stored_digest(path, "tumorcam-model", remedy=""),
         "config": config_json(config, ("explain",)),
         "shard": shard.name,
         "n_samples": n,
     }
-    with store.create_file(
-        shards.shard_file(config.folder, shard), "tumorcam-shard", attributes
-    ) as file:
-        store.write_dataset(file, "sample_index", index.astype(np.int32))
-        store.write_dataset(file, "probability", (probability / 3).astype(np.float32))
-        store.write_dataset(file, f"scale/{METHOD}", scale)
+    with hdf5.create_file(shard_file(config.folder, shard), "tumorcam-shard", attributes) as file:
+        hdf5.write_dataset(file, "sample_index", index.astype(np.int32))
+        hdf5.write_dataset(file, "probability", (probability / 3).astype(np.float32))
+        hdf5.write_dataset(file, f"scale/{METHOD}", scale)
         for view in VIEWS:
             half = values[view].astype(np.float16)
             name = f"{view}/{METHOD}"
-            store.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")
+            hdf5.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")

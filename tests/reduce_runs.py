@@ -3,9 +3,10 @@
 import subprocess
 import sys
 
-from tumorcam import processes, shards, store
+from tumorcam.cluster import processes
 from tumorcam.config import Config
-from tumorcam.shards import Shard
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import SIGNIFICANCE_TYPE, Shard, read_plan
 
 
 def toml(config: Config) -> str:
@@ -16,12 +17,12 @@ def toml(config: Config) -> str:
 def tables_digest(config: Config) -> str:
     """Of significance.h5, which must be whole."""
     path = config.folder / "significance.h5"
-    store.verify_file(path)
-    return store.stored_digest(path, shards.SIGNIFICANCE_TYPE, remedy="")
+    hdf5.verify_file(path)
+    return hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
 
 
 def shards_of(config: Config) -> tuple[Shard, ...]:
-    return shards.read_plan(config.folder / "plan.json").shards
+    return read_plan(config.folder / "plan.json").shards
 
 
 def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProcess[str]":

@@ -6,9 +6,9 @@ import pandas as pd
 from made_up_shards import METHOD, N_DRIVERS, VIEWS
 from scipy import stats
 
-from tumorcam import shards
-from tumorcam.cohort import read_cohort
+from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
+from tumorcam.storage.plan import read_plan, shard_file
 
 
 class Slow:
@@ -21,8 +21,8 @@ class Slow:
         n_features, n_samples = self.n_genes + len(cohort.decoy_gene), len(cohort.sample)
         self.values = {v: np.full((2, n_samples, n_features), np.nan) for v in VIEWS}
         self.probability = np.full((2, n_samples, 3), np.nan)
-        for shard in shards.read_plan(config.folder / "plan.json").shards:
-            with h5py.File(shards.shard_file(config.folder, shard)) as file:
+        for shard in read_plan(config.folder / "plan.json").shards:
+            with h5py.File(shard_file(config.folder, shard)) as file:
                 index = file["sample_index"][...]
                 self.probability[shard.replicate, index] = file["probability"][...]
                 for view, values in self.values.items():

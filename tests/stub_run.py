@@ -6,26 +6,28 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam import audit, manifest, shards, store
-from tumorcam.audit import ExpectedFile
 from tumorcam.config import Config, config_json
+from tumorcam.operations import audit
+from tumorcam.operations.audit import ExpectedFile
+from tumorcam.storage import hdf5, manifest
+from tumorcam.storage.plan import MODEL_TYPE, SHARD_TYPE, SIGNIFICANCE_TYPE, read_plan
 
 REPORT = ("index.html", "genes.csv", "figures/genes.svg")
 SECTIONS = {
-    shards.MODEL_TYPE: ("run", "model", "training"),
-    shards.SHARD_TYPE: ("run", "explain"),
-    shards.SIGNIFICANCE_TYPE: ("significance",),
+    MODEL_TYPE: ("run", "model", "training"),
+    SHARD_TYPE: ("run", "explain"),
+    SIGNIFICANCE_TYPE: ("significance",),
 }
 
 
 def expected(config: Config) -> list[ExpectedFile]:
-    return audit.expected_files(config, shards.read_plan(config.folder / "plan.json"))
+    return audit.expected_files(config, read_plan(config.folder / "plan.json"))
 
 
 def write_stub(
     config: Config, file: ExpectedFile, fill: Callable[[h5py.File], None] = lambda made: None
 ) -> None:
-    if file.kind == manifest.ENCODING_TYPE:
+    if file.kind == manifest.MANIFEST_TYPE:
         write_report_stub(file)
         return
     attributes = dict(file.attributes)
@@ -34,16 +36,16 @@ def write_stub(
     digests = audit.stored_digests([file])
     attributes |= {name: digests[source] for name, source in file.made_from.items()}
     if file.shards:
-        attributes["shards_digest"] = store.text_digest("".join(digests[s] for s in file.shards))
-    with store.create_file(file.path, file.kind, attributes) as made:
+        attributes["shards_digest"] = hdf5.text_digest("".join(digests[s] for s in file.shards))
+    with hdf5.create_file(file.path, file.kind, attributes) as made:
         for name, shape in file.shapes.items():
-            store.write_dataset(made, name, np.zeros(shape, np.float16))
+            hdf5.write_dataset(made, name, np.zeros(shape, np.float16))
         fill(made)
 
 
 def write_report_stub(file: ExpectedFile) -> None:
     for name in REPORT:
-        store.write_text(file.path.parent / name, "not empty")
+        hdf5.write_text(file.path.parent / name, "not empty")
     digests = audit.stored_digests([file])
     made_from = {name: digests[source] for name, source in file.made_from.items()}
     manifest.write_manifest(file.path, REPORT, made_from)

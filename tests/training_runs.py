@@ -6,11 +6,12 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from tumorcam import batches, model, shards, training
-from tumorcam.cohort import read_cohort
-from tumorcam.shards import Model
-from tumorcam.training import TrainingLoop
-from tumorcam.workers import Workers
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.storage.plan import Model, model_file
+from tumorcam.training.batches import training_task
+from tumorcam.training.loop import TrainingLoop, train_model
+from tumorcam.training.network import new_network
+from tumorcam.training.workers import Workers
 
 WANTED = Model(0, 1)
 
@@ -33,8 +34,8 @@ def one_device():
 
 def train(folder, config):
     """Train r00-f01 of the prepared run into a folder; the artifact's path."""
-    training.train_model(folder, cohort_of(config), WANTED, config, one_device())
-    return shards.model_file(folder, WANTED)
+    train_model(folder, cohort_of(config), WANTED, config, one_device())
+    return model_file(folder, WANTED)
 
 
 def contents(path):
@@ -78,7 +79,7 @@ def die_at(monkeypatch, step):
 def loop_of(config, folder):
     """An untrained loop with its network."""
     cohort = cohort_of(config)
-    task = batches.training_task(cohort, WANTED, config)
+    task = training_task(cohort, WANTED, config)
     rng = np.random.default_rng(0)
-    network = model.new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
+    network = new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
     return TrainingLoop(config, task, network, one_device(), folder)

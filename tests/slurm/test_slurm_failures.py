@@ -22,7 +22,7 @@ from slurm_jobs import (
 )
 
 from jobs import pipeline, train
-from tumorcam import shards
+from tumorcam.storage.plan import read_plan
 
 TOML = "my configs/tiny.toml"
 LONG = ["--set", "training.epochs=1200", "--set", "training.patience=1200"]
@@ -197,7 +197,7 @@ def test_a_killed_rank_costs_its_own_shards_only(slurm, run):
     config = [TOML, *words]
     assert pipeline.main([*config, "--until", "prepare"]) == 0
     assert train.main(config) == 0
-    plan = shards.read_plan(Path("runs/tiny/plan.json"))
+    plan = read_plan(Path("runs/tiny/plan.json"))
     shape = ["--cpus-per-task=1", "slurm/explain.sh", *config]
     job = sbatch(slurm, "--array=0-3", "--ntasks=2", *shape)
     task = wait_for(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tumorcam.cluster.logs import logger
 from tumorcam.errors import InputError
-from tumorcam.logs import logger
 from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 from tumorcam.settings import InputSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tumorcam.cluster.logs import logger
 from tumorcam.errors import InputError
-from tumorcam.logs import logger
 from tumorcam.readers import blocks
 from tumorcam.readers.blocks import Block, Drop
 from tumorcam.readers.text import MISSING, read_lines, separator, split_cells

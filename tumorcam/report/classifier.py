@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tumorcam.classification import (
+from tumorcam.report.results import Run
+from tumorcam.significance.classification import (
     ClassifierScores,
     accuracy_by_source,
     confounded_tumors,
@@ -14,7 +15,6 @@ from tumorcam.classification import (
     merged_confusion,
     score_classifier,
 )
-from tumorcam.report.results import Run
 
 MERGED = ("COAD", "READ")  # one disease by expression; READ is often lost to COAD
 BASELINE_NAMES = {

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from tumorcam.agreement import MIN_MARKERS
-from tumorcam.checks import MarkerLifts, Nulls, PlantedScores, Stability
-from tumorcam.faithfulness import Faithfulness, read_faithfulness
-from tumorcam.gene_sets import MATCHED, RANDOM, T_TEST
-from tumorcam.report.results import Run, method_name
+from tumorcam.explain.views import method_name
+from tumorcam.faithfulness.agreement import MIN_MARKERS
+from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, MEAN
+from tumorcam.faithfulness.examine import Faithfulness, read_faithfulness
+from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
+from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
+from tumorcam.faithfulness.retraining import RANKING, VARIABLE
+from tumorcam.report.results import Run
 from tumorcam.report.summary import Verdict
-from tumorcam.responses import CHANGES, CONTROLS, MEAN
-from tumorcam.retraining import RANKING, VARIABLE
 
 MOST, HALF = 0.8, 0.5  # of the tumors: a verdict is good from MOST on, mixed from HALF on
 FEW_REPLICATES = 6  # fewer make halves too small to compare

@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tumorcam.checks import PlantedScores
-from tumorcam.faithfulness import Faithfulness
-from tumorcam.gene_sets import MATCHED, RANDOM, T_TEST
+from tumorcam.explain.views import method_name
+from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion
+from tumorcam.faithfulness.examine import Faithfulness
+from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
+from tumorcam.faithfulness.ranking_checks import PlantedScores
 from tumorcam.report.faithfulness import CONTROL_NAMES, ranking_name
 from tumorcam.report.figures import BLUE, GREY, INCHES_PER_TUMOR, ORANGE, STYLE, VIEW_COLORS
-from tumorcam.report.results import Run, method_name
-from tumorcam.responses import CHANGES, CONTROLS, Deletion
+from tumorcam.report.results import Run
 
 GREEN = "#009e73"  # Okabe & Ito, as in `figures`
 SET_STYLES = {  # of the ranking, which has no name of its own, and its controls

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from tumorcam.report.results import UNITS, Example, TrainedNetwork, method_name
+from tumorcam.explain.views import UNITS, method_name
+from tumorcam.report.results import Example, TrainedNetwork
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7785"

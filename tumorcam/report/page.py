@@ -13,14 +13,16 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from tumorcam import __version__, manifest, store
+from tumorcam import __version__
+from tumorcam.cluster.logs import logger
 from tumorcam.config import config_toml
-from tumorcam.logs import logger
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
 from tumorcam.report.results import Ranking, Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
+from tumorcam.storage import hdf5, manifest
+from tumorcam.storage.run_folder import slugs
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
@@ -46,7 +48,7 @@ class PageFigure:
 
 def report_files(run: Run) -> list[str]:
     """Names of the files that `write_report` writes, relative to the report's folder."""
-    lists = [f"{slug}.rnk" for slug in tables.slugs(run.results.tumors)]
+    lists = [f"{slug}.rnk" for slug in slugs(run.results.tumors)]
     drawn = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
     drawn += faithfulness_figures.figure_names(read_checks(run))
     images = [f"figures/{name}.{kind}" for name in drawn for kind in ("svg", "png")]
@@ -86,7 +88,7 @@ def write_report(run: Run, folder: Path) -> None:
     ]
     checks = summarise_checks(found, run) if found else None
     page = render_page(run, rankings, classifier, checks, drawn)
-    store.write_text(folder / "index.html", page)
+    hdf5.write_text(folder / "index.html", page)
     digests = {
         "significance.h5": results.digest,
         "faithfulness.h5": found.digest if found else "",
@@ -203,8 +205,8 @@ def _write_figure(
     if partial:
         figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
     svg = figures.svg_text(figure, name=name, description=caption)
-    store.write_text(folder / f"{name}.svg", svg)
-    with store.write_aside(folder / f"{name}.png") as aside:
+    hdf5.write_text(folder / f"{name}.svg", svg)
+    with hdf5.write_aside(folder / f"{name}.png") as aside:
         aside.write_bytes(figures.png_bytes(figure))
     return PageFigure(name, caption, Markup(svg))  # matplotlib escapes the text within
 

@@ -10,44 +10,32 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from tumorcam import shards, store
-from tumorcam.cohort import Cohort, read_cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.images import Scaler, place_genes
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError
-from tumorcam.images import Scaler, place_genes
-from tumorcam.shards import Model, Plan, Shard
-from tumorcam.truth import PlantedTruth, read_truth
+from tumorcam.significance.truth import PlantedTruth, read_truth
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import (
+    BASELINE_METHODS,
+    BASELINES_TYPE,
+    MODEL_TYPE,
+    SHARD_TYPE,
+    SIGNIFICANCE_TYPE,
+    Model,
+    Plan,
+    Shard,
+    model_file,
+    read_plan,
+    shard_file,
+)
 
-METHOD_NAMES = {
-    "guided_grad_cam": "Guided Grad-CAM",
-    "guided_backprop": "Guided backpropagation",
-    "gradient_x_input": "Gradient × input",
-    "grad_cam": "Grad-CAM",
-    "gradient": "Gradient",
-    "integrated_gradients": "Integrated gradients",
-    "smooth_grad": "SmoothGrad",
-    "guided_gradient": "Guided gradient",
-    "guided_grad_cam_shared": "Guided Grad-CAM, shared map",
-}
 STATISTICS = (
     "score", "sd", "effect", "positive", "positive_low", "positive_high",
     "p_value", "q_value", "p_fwer", "q_decoy", "replication", "rank", "rank_low", "rank_high",
     "p_null",
 )  # fmt: skip
 DECOY_STATISTICS = ("score", "sd", "positive", "p_value")
-
-# The gradient of a logit by an activation times the activation is in logits, so Grad-CAM is too.
-UNITS = {
-    "guided_grad_cam": "logits² per training SD",
-    "guided_backprop": "logits per training SD",
-    "gradient_x_input": "logits",
-    "grad_cam": "logits",
-    "gradient": "logits per training SD",
-    "integrated_gradients": "logits",
-    "smooth_grad": "logits per training SD",
-    "guided_gradient": "logits per training SD",
-    "guided_grad_cam_shared": "logits² per training SD",
-}
 
 
 @dataclass(frozen=True)
@@ -172,11 +160,6 @@ class Run:
     truth: PlantedTruth | None
 
 
-def method_name(method: str) -> str:
-    """The method as a reader knows it."""
-    return METHOD_NAMES.get(method, method)
-
-
 def read_run(config: Config) -> Run:
     """A finished run.
 
@@ -189,7 +172,7 @@ def read_run(config: Config) -> Run:
     """
     folder = config.folder
     cohort = read_cohort(folder / "cohort.h5", config)
-    plan = shards.read_plan(folder / "plan.json", config.layout.nulls)
+    plan = read_plan(folder / "plan.json", config.layout.nulls)
     results = read_results(folder / "significance.h5", cohort)
     for name, wanted, there in (
         ("method", config.report.method, results.methods),
@@ -219,8 +202,8 @@ def read_results(path: Path, cohort: Cohort) -> Results:
             digest=str(file.attrs["digest"]),
             methods=tuple(json.loads(file.attrs["methods"])),
             views=tuple(json.loads(file.attrs["views"])),
-            tumors=store.read_strings(file["tumors"]),
-            genes=store.read_strings(file["genes"]),
+            tumors=hdf5.read_strings(file["tumors"]),
+            genes=hdf5.read_strings(file["genes"]),
             decoy_gene=file["decoy_gene"][...],
             n=file["n"][...],
             expression_auroc=file["expression_auroc"][...],
@@ -233,24 +216,24 @@ def read_results(path: Path, cohort: Cohort) -> Results:
 
 def read_network(folder: Path, model: Model, cohort: Cohort) -> TrainedNetwork:
     """Layers and learning curve of a model; FileError where it is another cohort's."""
-    path = shards.model_file(folder, model)
-    with store.open_file(path, shards.MODEL_TYPE, remedy="run jobs.train") as file:
+    path = model_file(folder, model)
+    with hdf5.open_file(path, MODEL_TYPE, remedy="run jobs.train") as file:
         _require_cohort(file, path, cohort, "jobs.train")
         return TrainedNetwork(
             model=model,
             digest=str(file.attrs["digest"]),
             layers=json.loads(file.attrs["layers"]),
             best_epoch=int(file.attrs["best_epoch"]),
-            history=store.read_table(file["history"]),
+            history=hdf5.read_table(file["history"]),
         )
 
 
 def read_baselines(path: Path, cohort: Cohort) -> Baselines:
     """The baselines; FileError where they are another cohort's."""
     remedy = "run jobs.train --model baselines"
-    with store.open_file(path, shards.BASELINES_TYPE, remedy=remedy) as file:
+    with hdf5.open_file(path, BASELINES_TYPE, remedy=remedy) as file:
         _require_cohort(file, path, cohort, "jobs.train --model baselines")
-        probability = {name: file[name][...] for name in shards.BASELINE_METHODS}
+        probability = {name: file[name][...] for name in BASELINE_METHODS}
         return Baselines(str(file.attrs["digest"]), probability)
 
 
@@ -264,8 +247,8 @@ def read_example(
     cubes : tuple of str
         Methods whose whole images the shards hold; the first is shown.
     """
-    path = shards.shard_file(folder, shard)
-    with store.open_file(path, shards.SHARD_TYPE, remedy="run jobs.explain") as file:
+    path = shard_file(folder, shard)
+    with hdf5.open_file(path, SHARD_TYPE, remedy="run jobs.explain") as file:
         _require_cohort(file, path, cohort, "jobs.explain")
         correct = file["predicted"][...] == file["tumor"][...]
         if not cubes or not correct.any():
@@ -275,8 +258,8 @@ def read_example(
         saliency = file[cubes[0]][chosen].astype(np.float32) * file["cube_scale"][cubes[0]][chosen]
         sample = int(file["sample_index"][chosen])
     layout = cohort.layouts[shard.replicate]
-    with store.open_file(
-        shards.model_file(folder, shard.model), shards.MODEL_TYPE, remedy="run jobs.train"
+    with hdf5.open_file(
+        model_file(folder, shard.model), MODEL_TYPE, remedy="run jobs.train"
     ) as file:
         scaler = Scaler(file["scaler/mean"][...], file["scaler/sd"][...])
     expression = cohort.expression(slice(sample, sample + 1))
@@ -296,7 +279,7 @@ def read_example(
 
 
 def _open_significance(path: Path) -> Any:
-    return store.open_file(path, shards.SIGNIFICANCE_TYPE, remedy="run jobs.reduce")
+    return hdf5.open_file(path, SIGNIFICANCE_TYPE, remedy="run jobs.reduce")
 
 
 def _require_cohort(file: h5py.File, path: Path, cohort: Cohort, job: str) -> None:
@@ -314,10 +297,10 @@ def _read_ranking(group: h5py.Group, method: str, view: str) -> Ranking:
         method=method,
         view=view,
         statistics={name: group[name][...] for name in STATISTICS},
-        evidence=store.read_strings(group["evidence"]),
+        evidence=hdf5.read_strings(group["evidence"]),
         decoys={name: group[f"decoys/{name}"][...] for name in DECOY_STATISTICS},
         decoys_in_top_20=group["decoys_in_top_20"][...],
-        decoy_curve=store.read_table(group["decoy_curve"]),
+        decoy_curve=hdf5.read_table(group["decoy_curve"]),
         smallest_q_decoy=float(group.attrs["smallest_q_decoy"]),
         too_few_decoys=bool(group.attrs["too_few_decoys"]),
         zero_scale_samples=int(group.attrs["zero_scale_samples"]),

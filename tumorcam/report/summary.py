@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tumorcam.report.results import Ranking, Run, method_name
+from tumorcam.explain.views import method_name
+from tumorcam.report.results import Ranking, Run
 from tumorcam.report.tables import gene_table
-from tumorcam.truth import TOP, TruthScores, score_against_truth
+from tumorcam.significance.truth import TOP, TruthScores, score_against_truth
 
 EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "untestable")
 BLIND_SHARE = 0.5  # of a blind ranking's decoys in the top: from here on it reflects the input

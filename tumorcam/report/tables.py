@@ -1,6 +1,5 @@
 """The report's tables: genes, decoys, GSEA rank lists and an AnnData file."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tumorcam import disk, store
-from tumorcam.cohort import read_cohort
+from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import load_config
-from tumorcam.errors import CohortError, ConfigError
-from tumorcam.report.results import (
-    DECOY_STATISTICS,
-    STATISTICS,
-    Ranking,
-    Results,
-    read_results,
-)
+from tumorcam.errors import ConfigError
+from tumorcam.report.results import DECOY_STATISTICS, STATISTICS, Ranking, Results, read_results
+from tumorcam.storage import disk, hdf5
+from tumorcam.storage.run_folder import slugs
 
 FORMULA_STARTS = tuple("=+-@\t\r")  # a spreadsheet would run such a cell
 FLOAT_FORMAT = "%.6g"  # of CSV files; genes.parquet keeps every bit
@@ -136,7 +130,7 @@ def write_genes_csv(path: Path, results: Results) -> None:
 def write_genes_parquet(path: Path, results: Results) -> None:
     """Write `gene_tables` as Parquet, a row group a ranking, null where unknown."""
     with (
-        store.write_aside(path) as aside,
+        hdf5.write_aside(path) as aside,
         pq.ParquetWriter(aside, GENE_SCHEMA, compression="zstd") as writer,
     ):
         for table in gene_tables(results):
@@ -166,7 +160,7 @@ def write_rank_lists(folder: Path, results: Results, ranking: Ranking) -> list[s
         known = order[~np.isnan(scores[order])]
         lines = [f"{results.genes[gene]}\t{scores[gene]:.6g}\n" for gene in known]
         note = [f"# partial: {len(results.missing_shards)} shards were missing\n"]
-        store.write_text(folder / name, "".join(note * bool(results.missing_shards) + lines))
+        hdf5.write_text(folder / name, "".join(note * bool(results.missing_shards) + lines))
     return names
 
 
@@ -195,32 +189,11 @@ def write_ranking_h5ad(path: Path, results: Results, *, method: str, view: str) 
         },
     )
     with (
-        store.write_aside(path) as aside,
+        hdf5.write_aside(path) as aside,
         disk.Output(aside) as output,
         h5py.File(output, "w") as file,
     ):
         anndata.io.write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
-
-
-def slugs(labels: np.ndarray) -> list[str]:
-    """Each label as a word that is safe as a file name on any system.
-
-    Raises
-    ------
-    CohortError
-        If two labels give the same word but for upper and lower case, or one gives none.
-    """
-    words = [re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("._-") for label in labels.tolist()]
-    taken: dict[str, str] = {}
-    for label, word in zip(labels.tolist(), words, strict=True):
-        clash = taken.setdefault(word.lower(), label)
-        if not word or clash != label:
-            msg = (
-                f"tumors {clash!r} and {label!r} give the file name {word!r}; wanted letters or "
-                "digits that tell them apart; rename a tumor in the samples table"
-            )
-            raise CohortError(msg)
-    return words
 
 
 def plain_text(cell: str) -> str:
@@ -229,7 +202,7 @@ def plain_text(cell: str) -> str:
 
 
 def _write_csv(path: Path, tables: Iterator[pd.DataFrame]) -> None:
-    with store.write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
+    with hdf5.write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
         for i, table in enumerate(tables):
             texts = {name: _plain_texts(table[name]) for name in TEXT_COLUMNS if name in table}
             table.assign(**texts).to_csv(

@@ -10,14 +10,7 @@ import tensorflow as tf
 
 from tumorcam.errors import ModelError
 from tumorcam.saliency.cam import CamPoint, cam_point, summed_kernel
-from tumorcam.saliency.graph import (
-    IMAGE,
-    Graph,
-    Shapes,
-    fuse_first_pooling,
-    rectify_pooled,
-    unroll,
-)
+from tumorcam.saliency.graph import IMAGE, Graph, Shapes, fuse_first_pooling, rectify_pooled, unroll
 from tumorcam.saliency.passes import Forward, backward, forward
 from tumorcam.saliency.rules import Weights, fused, product
 from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS

@@ -1,0 +1,95 @@
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from tumorcam.cluster import processes
+from tumorcam.cluster.processes import MAX_WAITING, Background, run_together
+from tumorcam.errors import ClusterError
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-S", "-c", code]
+
+
+def test_commands_run_side_by_side_with_the_environment():
+    commands = [
+        python("import os, time; time.sleep(2); assert os.environ['OMP_NUM_THREADS'] == '3'")
+    ] * 3
+    started = time.monotonic()
+    ended = run_together(commands, {**os.environ, "OMP_NUM_THREADS": "3"})
+    assert ended.exit_code == 0
+    assert 2 <= ended.cost.seconds <= time.monotonic() - started < 6
+
+
+def test_the_first_failure_counts_and_others_last_words_are_shown(capfd):
+    commands = [
+        python("print('fine')"),
+        python("import sys; print('why', file=sys.stderr); sys.exit(7)"),
+        python("import sys; sys.exit(8)"),
+    ]
+    assert run_together(commands, os.environ).exit_code == 7
+    said = capfd.readouterr()
+    assert "why" in said.err and "fine" in said.out
+
+
+def test_what_a_sound_process_whispers_stays_out_of_the_way(capfd):
+    whisper = python("import sys; print('progress', file=sys.stderr)")
+    assert run_together([whisper, whisper], os.environ).exit_code == 0
+    assert capfd.readouterr().err.count("progress") == 1, "the first draws, the others do not"
+
+
+def test_a_killed_process_is_a_failure():
+    assert run_together([python("import os; os.kill(os.getpid(), 9)")], os.environ).exit_code == -9
+
+
+def test_peak_memory_is_the_largest_process():
+    big = "a = bytearray(900 * 2**20); a[::4096] = b'1' * len(a[::4096])"
+    ended = run_together([python(""), python(big)], os.environ)
+    assert 900 * 2**20 < ended.cost.peak_bytes < 4 * 2**30
+
+
+def test_mpiexec_is_found_beside_python_then_on_the_path(tmp_path, monkeypatch):
+    for folder in ("venv", "path"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mpiexec").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert processes.find_mpiexec() == str(tmp_path / "venv" / "mpiexec")
+    (tmp_path / "venv" / "mpiexec").unlink()
+    assert processes.find_mpiexec() == str(tmp_path / "path" / "mpiexec")
+    (tmp_path / "path" / "mpiexec").unlink()
+    with pytest.raises(ClusterError, match="--ranks 1"):
+        processes.find_mpiexec()
+
+
+def test_background_calls_come_in_order_and_few_wait():
+    done, gate = [], threading.Event()
+
+    def work(item: int) -> int:
+        gate.wait(10)
+        done.append(item)
+        return item * item
+
+    with Background() as background:
+        calls = [background.add(work, item) for item in range(MAX_WAITING)]
+        threading.Timer(0.1, gate.set).start()
+        calls += [background.add(work, item=item) for item in range(MAX_WAITING, 9)]
+        assert len(done) >= 9 - MAX_WAITING, "the caller waited"
+    assert done == list(range(9)) and [call.result() for call in calls] == [i * i for i in done]
+
+
+def test_what_a_background_call_raises_is_raised_and_the_rest_is_dropped():
+    done = []
+    with pytest.raises(ZeroDivisionError), Background() as background:
+        background.add(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError), Background() as background:
+        background.add(lambda: 1 / 0)
+        for item in range(9):
+            background.add(done.append, item)
+    assert len(done) <= MAX_WAITING
+    with pytest.raises(KeyError, match="the caller's"), Background() as background:
+        background.add(lambda: 1 / 0)
+        raise KeyError("the caller's")

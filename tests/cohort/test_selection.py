@@ -1,0 +1,311 @@
+"""Which samples and genes are kept, and what every kind of bad input does."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from arrays import ArrayExpression
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tumorcam.cohort import selection
+from tumorcam.cohort.cohort import Selection, read_cohort
+from tumorcam.config import Config, config_from_tables
+from tumorcam.errors import CohortError, InputError
+
+PER_TUMOR = 3
+
+
+def config(scale: str = "log2", **cohort_settings) -> Config:
+    tables = {"input": {"scale": scale}, "cohort": cohort_settings, "splits": {"folds": 2}}
+    return config_from_tables(tables, source="test")
+
+
+def inputs(n_genes: int = 9, tumors: str = "ACC BRCA UVM", seed: int = 0):
+    """A matrix of random values, and its table: three primary samples a tumor."""
+    tumor = np.repeat(tumors.split(), PER_TUMOR)
+    matrix = np.random.default_rng(seed).gamma(4, 2, (len(tumor), n_genes))
+    expression = ArrayExpression(matrix)
+    table = pd.DataFrame(
+        {
+            "sample": expression.samples,
+            "patient": [f"p{i}" for i in range(len(tumor))],
+            "tumor": tumor,
+            "sample_type": "01",
+            "source": "",
+        }
+    )
+    return expression, table
+
+
+def drops(selection: Selection) -> list[tuple[str, str]]:
+    return list(zip(selection.dropped["kind"], selection.dropped["name"], strict=True))
+
+
+def test_all_of_a_clean_input_is_kept():
+    expression, table = inputs()
+    found = selection.select(config(), expression, table)
+    np.testing.assert_array_equal(found.expression, expression.matrix.astype(np.float32))
+    assert found.samples.equals(table)
+    assert found.genes.tolist() == expression.genes
+    np.testing.assert_allclose(found.variance, expression.matrix.var(axis=0), rtol=1e-5)
+    assert list(found.dropped.columns) == ["kind", "name", "reason"]
+    assert len(found.dropped) == 0
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 50), scale=st.sampled_from(["log2", "counts", "tpm"]))
+def test_the_order_of_the_file_changes_no_value(seed, scale):
+    expression, table = inputs(n_genes=16, seed=seed)
+    rng = np.random.default_rng(seed)
+    # Library sizes are sums in file order, so that for them only samples change places.
+    rows = rng.permutation(len(table))
+    columns = np.arange(16) if scale == "counts" else rng.permutation(16)
+    shuffled = ArrayExpression(
+        expression.matrix[rows][:, columns],
+        samples=[expression.samples[i] for i in rows],
+        genes=[expression.genes[i] for i in columns],
+    )
+    found = selection.select(config(scale, genes=9), shuffled, table.sample(frac=1, random_state=1))
+    wanted = selection.select(config(scale, genes=9), expression, table)
+    np.testing.assert_array_equal(found.expression, wanted.expression)
+    np.testing.assert_array_equal(found.variance, wanted.variance)
+    assert found.genes.tolist() == wanted.genes.tolist()
+    assert found.samples.equals(wanted.samples)
+
+
+def test_counts_become_log2_of_counts_per_million():
+    expression, table = inputs()
+    expression.matrix = np.floor(expression.matrix * 100)
+    found = selection.select(config("counts"), expression, table)
+    per_million = expression.matrix / expression.matrix.sum(axis=1, keepdims=True) * 1e6
+    np.testing.assert_allclose(found.expression, np.log2(per_million + 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_wanted", "chosen"),
+    [(0, "b d e f"), (4, "b d e f"), (5, "b c d e f"), (6, "a b c d e f")],
+)
+def test_the_most_variable_genes_are_chosen_and_ties_go_by_name(n_wanted, chosen):
+    names = np.array(list("fedcbag"))
+    variance = np.array([2, 2, 2, 1, 3, 0, 9.0])  # f e d c b a g
+    usable = names != "g"
+    found = selection.choose_genes(names, variance, usable, n_wanted=n_wanted)
+    assert names[found].tolist() == chosen.split()
+
+
+def test_a_tie_is_cut_by_name():
+    names = np.array(list("fedcba"))
+    found = selection.choose_genes(names, np.ones(6), np.ones(6, dtype=bool), n_wanted=0)
+    assert names[found].tolist() == list("abcd")
+
+
+@pytest.mark.parametrize("n_genes", [4, 15, 16, 107**2, 107**2 + 5000])
+def test_without_a_number_the_largest_square_is_taken(n_genes):
+    names = np.array([f"g{i:05d}" for i in range(n_genes)])
+    variance = np.arange(1.0, n_genes + 1)
+    found = selection.choose_genes(names, variance, np.ones(n_genes, dtype=bool), n_wanted=0)
+    side = round(len(found) ** 0.5)
+    assert side**2 == len(found) <= n_genes
+    assert side == 107 or (side + 1) ** 2 > n_genes
+
+
+@pytest.mark.parametrize(("n_wanted", "n_varying"), [(10, 9), (0, 3), (2, 9)])
+def test_too_few_genes_are_refused(n_wanted, n_varying):
+    variance = np.zeros(9)
+    variance[:n_varying] = 1
+    names = np.array(list("abcdefghi"))
+    with pytest.raises(CohortError, match=f"9 usable genes, {n_varying} of which vary; wanted"):
+        selection.choose_genes(names, variance, np.ones(9, dtype=bool), n_wanted=n_wanted)
+
+
+def test_filters_by_type_source_and_tumor_are_counted_not_listed(caplog):
+    expression, table = inputs(tumors="ACC BRCA UVM UCS")
+    table.loc[0, "sample_type"] = "11"
+    table["source"] = ["west"] * 10 + ["east"] * 2
+    caplog.set_level(logging.INFO, "tumorcam")
+    chosen = config(tumors=["ACC", "BRCA"], sources=["west"])
+    found = selection.select(chosen, expression, table)
+    assert found.samples["sample"].tolist() == ["s1", "s2", "s3", "s4", "s5"]
+    assert len(found.dropped) == 0
+    assert "sample types: 01 (11), 11 (1); kept 11 samples of 01" in caplog.text
+    assert "warning: no sample of" not in caplog.text
+    assert "cohort.sources keeps 9 of 11 samples" in caplog.text
+    assert "cohort.tumors keeps 5 of 9 samples" in caplog.text
+
+
+def test_a_tumor_that_the_sample_types_take_out_is_said(caplog):
+    expression, table = inputs()
+    table.loc[table["tumor"] == "UVM", "sample_type"] = "03"
+    caplog.set_level(logging.INFO, "tumorcam")
+    selection.select(config(), expression, table)
+    assert "warning: no sample of UVM is of these sample types" in caplog.text
+
+
+def test_samples_of_the_table_only_are_counted(caplog):
+    expression, table = inputs()
+    caplog.set_level(logging.INFO, "tumorcam")
+    more = pd.concat([table, table.assign(sample="x" + table["sample"])])
+    assert len(selection.select(config(), expression, more).samples) == 9
+    assert "9 samples of the table are in the matrix, 9 are not" in caplog.text
+
+
+def with_repeated_gene(expression, table):
+    expression.genes[3] = "g0"
+
+
+def with_repeated_sample(expression, table):
+    expression.samples[8] = "s7"
+
+
+def with_conflicting_table(expression, table):
+    table.loc[8, ["sample", "tumor"]] = ["s7", "ACC"]
+    expression.samples.pop()
+    expression.matrix = expression.matrix[:-1]
+
+
+def with_missing_value(expression, table):
+    expression.matrix[4, 5] = np.nan
+
+
+def with_infinite_value(expression, table):
+    expression.matrix[4, 5] = np.inf
+
+
+def with_enormous_value(expression, table):
+    expression.matrix[4, 5] = 1e300
+
+
+def with_negative_value(expression, table):
+    expression.matrix[4, 5] = -0.5
+
+
+def with_stranger(expression, table):
+    expression.samples[8] = "q"
+
+
+def with_sample_without_tumor(expression, table):
+    table.loc[8, "tumor"] = ""
+
+
+def with_rare_tumor(expression, table):
+    table.loc[[6, 7, 8], "patient"] = "p6"
+
+
+FAULTS = [
+    (with_repeated_gene, "duplicates", [("gene", "g0")], r"repeated genes: 1, g0 \("),
+    (with_repeated_sample, "duplicates", [("sample", "s7")], r"array: repeated samples: 1, s7"),
+    (with_conflicting_table, "duplicates", [("sample", "s7")], r"s7 \(repeated in the samples t"),
+    (with_missing_value, "bad_values", [("gene", "g5")], r"g5 \(is nan in sample s4\)"),
+    (with_infinite_value, "bad_values", [("gene", "g5")], r"g5 \(is inf in sample s4\)"),
+    (with_enormous_value, "bad_values", [("gene", "g5")], r"g5 \(is 1e\+300 in sample s4\)"),
+    (with_negative_value, "bad_values", [("gene", "g5")], r"g5 \(is -0.5 in sample s4\).*as_is"),
+    (with_stranger, "unlabelled", [("sample", "q")], r"q \(not in the samples table\)"),
+    (with_sample_without_tumor, "unlabelled", [("sample", "s8")], r"s8 \(has no tumor type\)"),
+    (
+        with_rare_tumor,
+        "rare_tumors",
+        [("sample", "s6"), ("sample", "s7"), ("sample", "s8")],
+        r"fewer patients than splits.folds = 2: 3, s6 \(tumor UVM has 1 patients\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "policy", "dropped", "message"), FAULTS)
+def test_a_fault_stops_or_is_dropped_and_listed(spoil, policy, dropped, message):
+    expression, table = inputs()
+    spoil(expression, table)
+    with pytest.raises((InputError, CohortError), match=message) as error:
+        selection.select(config(), expression, table)
+    assert f'cohort.{policy} = "drop"' in str(error.value)
+    found = selection.select(config(**{policy: "drop"}), expression, table)
+    assert drops(found) == dropped
+    for kind, name in dropped:
+        if name not in ("g0", "s7") or spoil is with_rare_tumor:
+            assert name not in found.genes.tolist() + found.samples["sample"].tolist(), kind
+
+
+def test_the_first_of_repeated_genes_and_samples_is_kept():
+    expression, table = inputs(n_genes=10)
+    expression.genes[3] = "g0"
+    expression.samples[8] = "s7"
+    found = selection.select(config(duplicates="drop"), expression, table)
+    column, row = found.genes.tolist().index("g0"), found.samples["sample"].tolist().index("s7")
+    assert found.expression[row, column] == np.float32(expression.matrix[7, 0])
+
+
+def test_bad_values_of_samples_that_are_filtered_out_do_not_matter():
+    expression, table = inputs()
+    expression.matrix[0, 0] = np.nan
+    table.loc[0, "sample_type"] = "11"
+    assert len(selection.select(config(), expression, table).dropped) == 0
+
+
+def test_negative_values_are_fine_as_they_are():
+    expression, table = inputs()
+    with_negative_value(expression, table)
+    assert selection.select(config("as_is"), expression, table).expression.min() == -0.5
+
+
+def test_counts_that_are_called_log2_are_refused():
+    expression, table = inputs()
+    expression.matrix[0, 0] = 5000
+    with pytest.raises(InputError, match=r"value 5000, too large .* set input.scale to counts"):
+        selection.select(config(bad_values="drop"), expression, table)
+
+
+def test_more_than_three_names_are_cut():
+    expression, table = inputs()
+    expression.matrix[2] = np.nan
+    with pytest.raises(InputError, match=r": 9, g0 \(.*, g1 \(.*, g2 \([^,]*, \.\.\.; "):
+        selection.select(config(), expression, table)
+
+
+def test_no_known_sample_type_is_refused():
+    expression, table = inputs()
+    table["sample_type"] = ""
+    with pytest.raises(InputError, match=r"cohort.sample_types = \[\]"):
+        selection.select(config(), expression, table)
+    assert len(selection.select(config(sample_types=[]), expression, table).samples) == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sample_types": ["06"]}, r"no sample is of .*\['06'\]; there are: 01 \(9\)"),
+        ({"tumors": ["ACC", "LAML"]}, r"cohort.tumors names LAML.*there are: ACC, BRCA, UVM"),
+        ({"sources": ["west"]}, "cohort.sources names west.*there are: none"),
+        ({"tumors": ["ACC"]}, r"3 samples of 1 tumors \(ACC\) are left; wanted at least 2"),
+        ({"genes": 10}, "9 usable genes, 9 of which vary; wanted 10"),
+    ],
+)
+def test_a_filter_that_leaves_too_little_is_refused(settings, message):
+    expression, table = inputs()
+    with pytest.raises(CohortError, match=message):
+        selection.select(config(**settings), expression, table)
+
+
+def test_a_patient_of_two_tumors_counts_for_the_first_sample():
+    expression, table = inputs()
+    table.loc[[3, 4], "patient"] = "p0"  # BRCA keeps one patient of its own
+    with pytest.raises(CohortError, match="tumor BRCA has 1 patients"):
+        selection.select(config(), expression, table)
+
+
+def test_tumors_of_one_source():
+    tumors, sources = np.array(list("aabbc")), np.array(list("xyyxx"))
+    assert selection.single_source_tumors(tumors, sources) == ["c"]
+    assert selection.single_source_tumors(tumors, np.array([""] * 5)) == []
+
+
+def test_summary_of_a_cohort(tiny_run):
+    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    lines = selection.summary(made)
+    assert lines[1].split()[:3] == ["ACC", "12", "11"]
+    assert sum(map(int, lines[1].split()[3:])) == 12
+    assert "48 samples of 4 tumors, 36 genes and 18 decoys on images of 8 x 8" in lines[5]
+    assert len(lines) == 6
+    one_source = dataclasses.replace(made, source=np.where(made.tumor == 1, "west", made.source))
+    assert "all samples of BRCA come from one source each" in selection.summary(one_source)[-1]

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorcam.cluster import launcher
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.config import config_from_tables, config_tables
+from tumorcam.explain import devices
+from tumorcam.explain.explain import make_explainer, read_run_model
+from tumorcam.operations import selftest
+from tumorcam.saliency import sample_bytes
+from tumorcam.storage.plan import Model
+
+
+@pytest.mark.parametrize(
+    ("environ", "rank"),
+    [
+        ({}, 0),
+        ({"SLURM_LOCALID": "3"}, 3),
+        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1"}, 1),
+        ({"MPI_LOCALRANKID": "2"}, 2),
+    ],
+)
+def test_the_local_rank_is_the_launchers(environ, rank):
+    assert launcher.local_rank(environ) == rank
+
+
+def test_gpus_are_named_as_the_scheduler_names_them():
+    assert launcher.gpu_names(2, {}) == ["0", "1"]
+    assert launcher.gpu_names(2, {"CUDA_VISIBLE_DEVICES": "2,GPU-77"}) == ["2", "GPU-77"]
+    assert launcher.gpu_names(1, {"CUDA_VISIBLE_DEVICES": "2,5"}) == ["0"], "TensorFlow sees others"
+
+
+@given(st.integers(1, 300), st.integers(1, 2000), st.integers(1, 10**6), st.integers(1, 10**9))
+def test_a_batch_fits_and_is_not_needlessly_small(wanted, at_most, bytes_each, free):
+    size = devices.fitting_batch_size(wanted, at_most, bytes_each, free)
+    assert size == 1 or size * bytes_each <= free / 2
+    assert size <= max(wanted, at_most)
+    if size < wanted or 2 * size <= at_most:
+        assert 2 * size * bytes_each > free / 2 - bytes_each
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Two made-up GPUs, and the calls that TensorFlow's configuration gets."""
+    calls = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *args: calls.append(args))
+    for name in ("set_memory_growth", "enable_tensor_float_32_execution"):
+        monkeypatch.setattr(
+            tf.config.experimental, name, lambda *args, name=name: calls.append((name, *args))
+        )
+    return calls
+
+
+@pytest.mark.parametrize(("rank", "gpu"), [(0, "first"), (1, "second"), (2, "first")])
+def test_ranks_of_a_node_take_turns_at_its_gpus(two_gpus, rank, gpu):
+    assert devices.take_gpu(rank) == str(rank % 2)
+    assert two_gpus == [
+        (gpu, "GPU"),
+        ("set_memory_growth", gpu, True),
+        ("enable_tensor_float_32_execution", False),
+    ]
+
+
+def test_without_a_gpu_nothing_is_set():
+    assert devices.take_gpu(0) == "" and devices.free_bytes("") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "free"), [("40536", 40536 * 2**20), ("[N/A]", None), ("", None)]
+)
+def test_free_memory_is_what_nvidia_smi_says(tmp_path, monkeypatch, answer, free):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f'#!/bin/sh\ntest "$3" = --id=GPU-77 && echo "{answer}"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert devices.free_bytes("GPU-77") == free
+
+
+@pytest.mark.parametrize(("n_fitting", "batch_size"), [(3, 2), (20, 16), (10**6, 32)])
+def test_a_gpu_explains_as_many_samples_as_fit(trained_run, monkeypatch, n_fitting, batch_size):
+    """The tiny run explains 8 samples at once in blocks of 10 on a CPU."""
+    cohort = read_cohort(trained_run.folder / "cohort.h5", trained_run)
+    trained = read_run_model(trained_run.folder, cohort, Model(0, 0), trained_run)
+    tables = config_tables(trained_run)
+    tables["explain"] |= {"batch_size": 8, "block": 40}
+    config = config_from_tables(tables, source="test")
+    free = 2 * n_fitting * sample_bytes(trained.network)
+    monkeypatch.setattr(devices, "free_bytes", lambda gpu: free)
+    assert make_explainer(trained, config, "0").batch_size == batch_size
+    monkeypatch.setattr(devices, "free_bytes", lambda gpu: None)
+    assert make_explainer(trained, config).batch_size == 8
+
+
+def test_the_self_test_passes_here_and_finds_a_wrong_gradient(capsys, monkeypatch):
+    assert selftest.main() == 0
+    assert "explain on the CPU, with XLA: right" in capsys.readouterr().out
+    monkeypatch.setattr(selftest, "_gradients", lambda *args: np.ones((16, 2, 21, 21)))
+    assert selftest.main() == 1
+    assert "gradient off TensorFlow's own" in capsys.readouterr().out

@@ -1,0 +1,117 @@
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_toml
+
+from jobs import show
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.config import load_config
+from tumorcam.explain import views
+from tumorcam.explain.explain import explain_shards
+from tumorcam.explain.sample import ask, explain_sample, held_out_models, picks_table
+from tumorcam.settings import METHODS
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import SHARD_TYPE, model_file, read_plan, shard_file
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture
+def toml(trained_copy, tmp_path):
+    return write_toml(trained_copy, tmp_path / "copy.toml")
+
+
+def read(config):
+    return read_cohort(config.folder / "cohort.h5", config)
+
+
+def test_one_sample_becomes_a_table_and_two_pictures(trained_copy, toml, capsys):
+    sample = read(trained_copy).sample[7]
+    assert show.main([toml, "--sample", sample, "--target", "COAD", "--cutoff", "0.2"]) == 0
+    said = capsys.readouterr().out
+    for word in (f"{sample} (", "Guided Grad-CAM for COAD", "of 36 genes", "of 18 decoys", "/2"):
+        assert word in said
+    picture = trained_copy.folder / "report" / "show" / f"{sample}-COAD-r00"
+    assert picture.with_name(f"{picture.name}.png").read_bytes().startswith(PNG)
+    svg = picture.with_name(f"{picture.name}.svg").read_text(encoding="utf-8")
+    named = [e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    genes = [line.split()[0] for line in said.splitlines() if line.lstrip().startswith("GENE")]
+    assert genes and all(any(gene in text for text in named) for gene in genes)
+
+
+@pytest.mark.parametrize("replicate", [0, 1])
+def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
+    config = load_config(Path(toml))
+    cohort = read(config)
+    plan = read_plan(config.folder / "plan.json")
+    shard = next(one for one in plan.shards if one.replicate == replicate and one.fold == 1)
+    explain_shards(config.folder, cohort, [shard], config, shown=False)
+    path = shard_file(config.folder, shard)
+    with hdf5.open_file(path, SHARD_TYPE, remedy="") as file:
+        samples, target = hdf5.read_strings(file["sample"]), file["target"][...]
+        scale = file["cube_scale/guided_grad_cam"][...]
+        cube = file["guided_grad_cam"][...] * scale[:, np.newaxis, np.newaxis]
+        probability = file["probability"][...]
+    for i in (0, len(samples) - 1):
+        question = ask(cohort, samples[i], None, method="guided_grad_cam", cutoff=0.8)
+        model = held_out_models(cohort, question.sample, replicate)[0]
+        seen = explain_sample(cohort, config, question, model)
+        assert (question.target, model) == (target[i], shard.model)
+        np.testing.assert_allclose(seen.saliency, cube[i], rtol=2e-3, atol=1e-4 * cube[i].max())
+        np.testing.assert_allclose(seen.probability, probability[i], rtol=1e-4, atol=1e-6)
+        assert np.array_equal(seen.expression[:36], cohort.expression()[question.sample])
+
+
+def test_decoys_carry_the_value_of_their_gene(toml):
+    config = load_config(Path(toml))
+    cohort = read(config)
+    question = ask(cohort, cohort.sample[0], None, method="gradient_x_input", cutoff=1e-9)
+    model = held_out_models(cohort, 0, 0)[0]
+    seen = explain_sample(cohort, config, question, model)
+    table = picks_table([seen], cohort.genes, cutoff=1e-9)
+    assert table["decoy"].any()
+    values = table.groupby("gene")[["expression", "standardised"]]
+    assert (values.nunique() == 1).all(axis=None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_unit_and_can_be_shown(trained_copy, toml, method, capsys):
+    sample = read(trained_copy).sample[0]
+    assert show.main([toml, "--sample", sample, "--method", method, "--replicate", "1"]) == 0
+    assert views.UNITS[method] in capsys.readouterr().out
+
+
+def test_models_not_trained_yet_are_left_out_but_not_the_one_shown(trained_copy, toml, capsys):
+    cohort = read(trained_copy)
+    second = held_out_models(cohort, 3, 1)[0]
+    model_file(trained_copy.folder, second).unlink()
+    assert show.main([toml, "--sample", cohort.sample[3]]) == 0
+    assert "1/1" in capsys.readouterr().out
+    assert show.main([toml, "--sample", cohort.sample[3], "--replicate", "1"]) == 1
+    assert "run jobs.train" in capsys.readouterr().err
+
+
+def test_a_dry_run_needs_no_model_and_writes_nothing(tiny_run, tiny_toml, capsys):
+    sample = read(tiny_run).sample[0]
+    assert show.main([tiny_toml, "--sample", sample, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert sample in said and "r00-f0" in said and ".png" in said
+    assert not (tiny_run.folder / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--sample", "TCGA-AA-00"], "did you mean TCGA-AA-00"),
+        (["--target", "KICH"], "ACC, BRCA, COAD, READ"),
+        (["--cutoff", "0"], "above 0 and at most 1"),
+        (["--replicate", "2"], "0 to 1"),
+        (["--replicate", "-1"], "0 to 1"),
+    ],
+)
+def test_wrong_questions_end_with_one_message(tiny_run, tiny_toml, words, wanted, capsys):
+    assert show.main([tiny_toml, "--sample", read(tiny_run).sample[0], *words]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and wanted in last

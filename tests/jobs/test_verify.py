@@ -1,0 +1,162 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from stub_run import flip_bit, write_stubs
+
+from jobs import prepare, synthesize, verify
+from tumorcam.cluster import processes
+from tumorcam.config import Config, config_toml
+from tumorcam.storage import disk, hdf5
+from tumorcam.storage.plan import BAND_TYPE
+
+
+@pytest.fixture
+def finished(tiny_run: Config, tmp_path):
+    """The config file and the expected files of a finished run."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(config_toml(tiny_run), encoding="utf-8")
+    return str(path), write_stubs(tiny_run)
+
+
+def test_a_sound_run_has_no_faults(finished, capsys):
+    config_file, files = finished
+    assert verify.main([config_file]) == 0
+    assert capsys.readouterr().out == f"{len(files)} files, 0 faults\n"
+
+
+def test_each_fault_is_printed_with_file_and_remedy(finished, capsys):
+    config_file, files = finished
+    shards = [file.path for file in files if file.stage == "shards"]
+    flip_bit(shards[0])
+    shards[1].unlink()
+    assert verify.main([config_file]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{shards[0]} is damaged") and "rerun" in said[0]
+    assert said[1] == f"{shards[1]} does not exist; run jobs.explain"
+    assert said[-1] == f"{len(files)} files, 2 faults"
+
+
+def test_without_a_plan_there_is_one_message(tiny_config, tmp_path, capsys):
+    path = tmp_path / "tiny.toml"
+    path.write_text(config_toml(tiny_config), encoding="utf-8")
+    assert verify.main([str(path)]) == 1
+    assert "run jobs.prepare" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_how_much_would_be_read(finished, capsys):
+    config_file, files = finished
+    files[-1].path.unlink()
+    assert verify.main([config_file, "--dry-run"]) == 0
+    assert f"would read {len(files) - 1} of {len(files)} files" in capsys.readouterr().out
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("size", [1, 3])
+def test_ranks_share_the_files_and_agree_on_the_exit_code(finished, size):
+    config_file, files = finished
+    command = [processes.find_mpiexec(), "-n", str(size), sys.executable, "-m", "mpi4py"]
+    command += ["-m", "jobs.verify", config_file]
+    sound = subprocess.run(command, capture_output=True, text=True)
+    assert (sound.returncode, sound.stdout) == (0, f"{len(files)} files, 0 faults\n"), sound.stderr
+    for file in files[5:9]:
+        flip_bit(file.path)
+    faulty = subprocess.run(command, capture_output=True, text=True)
+    assert faulty.returncode == 1
+    assert faulty.stdout.count("is damaged") == 4
+    assert faulty.stdout.endswith(f"{len(files)} files, 4 faults\n")
+
+
+def test_delete_removes_what_is_damaged_and_nothing_else(finished, tiny_run, capsys, tmp_path):
+    config_file, files = finished
+    shard = next(file.path for file in files if file.stage == "shards")
+    page = tiny_run.folder / "report" / "index.html"
+    plan = tiny_run.folder / "plan.json"
+    flip_bit(shard)
+    page.write_text("nOt empty")
+    plan.write_text(plan.read_text().replace('"side": 8', '"side": 9'))
+    alive = disk.part_name(shard)
+    alive.write_bytes(b"half")
+    dead = alive.with_name(alive.name.replace(f"-{os.getpid()}.part", "-4194305.part"))
+    dead.write_bytes(b"half")
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert verify.main([config_file]) == 1
+    said = capsys.readouterr().out
+    assert "deleted" not in said and f"left 1 files, 4 bytes, as {dead}; --delete" in said
+    assert verify.main([config_file, "--delete"]) == 1
+    said = capsys.readouterr().out
+    gone = {shard, page, plan, dead}
+    for path in gone:
+        assert f"\ndeleted {path}\n" in said
+    assert said.endswith(f"{len(files)} files, 3 faults\n")
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert before - left == gone
+    assert prepare.main([config_file]) == 0
+    assert plan.exists()
+
+
+def test_delete_keeps_what_other_settings_made(finished, tiny_run, capsys):
+    config_file, files = finished
+    assert verify.main([config_file, "--delete", "--set", "training.epochs=9"]) == 1
+    assert "training.epochs: 2 -> 9" in capsys.readouterr().out
+    assert all(file.path.exists() for file in files)
+    assert verify.main([config_file, "--delete"]) == 0
+
+
+def test_a_damaged_cohort_takes_nothing_with_it(finished, tiny_run, capsys):
+    config_file, files = finished
+    cohort, before = files[0].path, files[0].path.read_bytes()
+    flip_bit(cohort)
+    assert verify.main([config_file, "--delete"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{cohort} is damaged")
+    assert said[1:] == [f"deleted {cohort}", f"{len(files)} files, 1 faults"]
+    assert prepare.main([config_file]) == 0
+    assert cohort.read_bytes() == before
+    assert verify.main([config_file]) == 0
+
+
+def test_a_damaged_cohort_and_plan_are_deleted_and_made_again(finished, tiny_run, capsys):
+    config_file, _ = finished
+    cohort, plan = tiny_run.folder / "cohort.h5", tiny_run.folder / "plan.json"
+    whole = hdf5.file_digest(cohort), plan.read_bytes()
+    flip_bit(cohort)
+    plan.write_bytes(whole[1][:-200])
+    assert verify.main([config_file]) == 1
+    assert cohort.exists() and "2 faults" in capsys.readouterr().out
+    assert verify.main([config_file, "--delete"]) == 1
+    assert not cohort.exists() and not plan.exists()
+    assert prepare.main([config_file]) == 0
+    assert (hdf5.file_digest(cohort), plan.read_bytes()) == whole
+    assert verify.main([config_file]) == 0, capsys.readouterr().out
+
+
+def test_parts_of_unfinished_jobs_are_verified(finished, tiny_run, capsys):
+    config_file, _ = finished
+    band = tiny_run.folder / "bands" / "b0.h5"
+    with hdf5.create_file(band, BAND_TYPE, {"config": '{"run": {}}'}) as file:
+        hdf5.write_dataset(file, "score", [1.0, 2.0])
+    assert verify.main([config_file]) == 0
+    flip_bit(band)
+    assert verify.main([config_file, "--delete"]) == 1
+    assert f"{band} is damaged" in capsys.readouterr().out
+    assert not band.exists()
+
+
+def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
+    toml = tmp_path / "planted.toml"
+    toml.write_text(
+        f"[run]\nfolder = '{tmp_path / 'run'}'\n[splits]\nfolds = 2\n[synthesize]\n"
+        "tumors = ['BRCA', 'COAD']\nsamples_per_tumor = 8\ngenes = 120\ndrivers = 4\n"
+    )
+    assert synthesize.main([str(toml)]) == 0
+    assert prepare.main([str(toml)]) == 0
+    path = tmp_path / "run" / "input" / "expression.tsv.gz"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:99] + bytes([sound[99] ^ 4]) + sound[100:])
+    capsys.readouterr()
+    assert verify.main([str(toml), "--delete"]) == 1
+    assert f"\ndeleted {path}\n" in capsys.readouterr().out
+    assert synthesize.main([str(toml)]) == 0
+    assert path.read_bytes() == sound

@@ -1,0 +1,208 @@
+import dataclasses
+import math
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from made_up_checks import changed_record, drawn_deletion, drawn_parts, drawn_table, write_checks
+from made_up_run import finish_run
+from markupsafe import Markup
+from test_page import check, run_job
+
+from tumorcam.report import faithfulness, faithfulness_figures, figures, page
+from tumorcam.report.classifier import summarise_classifier
+from tumorcam.report.results import read_run
+from tumorcam.report.summary import summarise_ranking
+
+METHODS = ["guided_grad_cam", "guided_backprop", "gradient_x_input"]
+NAMES = [f"{method}/{view}" for method in METHODS for view in ("own", "contrast")]
+FIRST = [5, 0, 1, 2, 3, 4]  # gradient x input, contrast
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def config(tiny_run):
+    return finish_run(tiny_run)
+
+
+@pytest.fixture
+def parts():
+    return drawn_parts(METHODS, len(NAMES))
+
+
+def checks_of(config):
+    run = read_run(config)
+    return faithfulness.summarise_checks(faithfulness.read_checks(run), run)
+
+
+def rendered(config):
+    """The page without drawing its figures."""
+    run = read_run(config)
+    found = faithfulness.read_checks(run)
+    names = ["genes", "confusion", "decoys", "learning", "example"]
+    names += faithfulness_figures.figure_names(found)
+    html = page.render_page(
+        run,
+        [summarise_ranking(run, ranking) for ranking in run.results.rankings()],
+        summarise_classifier(run),
+        faithfulness.summarise_checks(found, run) if found else None,
+        [page.PageFigure(name, name, Markup("<svg></svg>")) for name in names],
+    )
+    check(html)
+    return html
+
+
+def section(html):
+    start = html.index('<section id="faithfulness">')
+    return html[start : html.index("</section>", start)]
+
+
+def test_a_run_that_was_not_checked_says_how_to(config):
+    html = rendered(config)
+    assert "python -m jobs.faithfulness CONFIG" in section(html)
+    assert 'href="#faithfulness"' in html
+
+
+def test_checks_of_other_tables_are_not_shown(config):
+    write_checks(config)
+    run = read_run(config)
+    assert faithfulness.read_checks(run) is not None
+    other = dataclasses.replace(run, results=dataclasses.replace(run.results, digest="another"))
+    assert faithfulness.read_checks(other) is None
+
+
+def test_the_page_has_every_check_and_its_files(config):
+    write_checks(config)
+    assert run_job(config) == 0
+    folder = config.folder / "report"
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    check(html)
+    for words in (
+        "On permuted labels no gene would be called learned in 5 of 5 runs; there is no sign there "
+        "that genes pass their own decoys.</strong>",
+        "Deleting the top 10 genes lowers the tumor&#39;s logit more than deleting genes of like "
+        "variance in 4 of 4 tumors",
+        "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "
+        "the held-out samples rightly; on as many random genes 52.0 %, on as many of the most "
+        "variable 80.0 %.",
+        "Half of the layouts name the same 50 genes as the other half to",
+        "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
+        "called pairs are no driver of any tumor: within what q_decoy promises.",
+    ):
+        assert words in section(html), words
+    for name in ("deletion", "deletion-tumors", "false-share"):
+        assert f'id="figure-{name}"' in html
+        assert (folder / "figures" / f"{name}.svg").exists()
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 1000
+
+
+def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
+    write_checks(config, nulls=None, markers=None, planted=None)
+    html = section(rendered(config))
+    assert "No null replicates:" in html and "No list of markers is configured" in html
+    assert "Planted truth" not in html and "false-share" not in html
+
+
+def test_learned_genes_on_permuted_labels_are_a_warning(parts):
+    learned = parts["nulls"].learned.copy()
+    learned[5, 2] = 7
+    found = faithfulness.null_check(changed_record(parts["nulls"], learned=learned), NAMES, FIRST)
+    assert found.verdict.level == "input"
+    assert "in 4 of 5 runs, and up to 7 pairs of tumor and gene in the others" in found.verdict.text
+    assert [row["learned"] for row in found.rows] == [7, 0, 0, 0, 0, 0]
+    assert found.rows[0]["name"] == "Gradient × input, contrast"
+
+
+def test_genes_above_their_decoys_without_learning_are_a_warning(parts):
+    high = np.full(6, -0.5)
+    found = faithfulness.null_check(
+        changed_record(parts["nulls"], difference_high=high), NAMES, FIRST
+    )
+    assert found.verdict.level == "mixed"
+    assert "genes still stand higher than their own decoys" in found.verdict.text
+
+
+def test_one_null_run_has_no_interval(parts):
+    alone = changed_record(
+        parts["nulls"],
+        learned=parts["nulls"].learned[:, :1],
+        difference_low=np.full(6, math.nan),
+        difference_high=np.full(6, math.nan),
+    )
+    found = faithfulness.null_check(alone, NAMES, FIRST)
+    assert found.verdict.text == (
+        "On permuted labels no gene would be called learned in 1 of 1 run. That is few: take 5 "
+        "null replicates or more."
+    )
+
+
+def test_a_ranking_that_no_tumor_bears_out(config):
+    part = drawn_deletion(METHODS, np.random.default_rng(0))
+    low = part.difference_low.copy()
+    low[:3, 0, 2, 1] = -0.1
+    write_checks(config, deletion=changed_record(part, difference_low=low))
+    verdict = checks_of(config).deletion.verdict
+    assert verdict.level == "input" and "in 1 of 4 tumors" in verdict.text
+    nothing = np.full(low.shape, math.nan)
+    write_checks(config, deletion=changed_record(part, area_low=nothing, difference_low=nothing))
+    assert checks_of(config).deletion.verdict.level == "unknown"
+
+
+def test_retraining_beside_its_controls(config):
+    write_checks(config)
+    rows = checks_of(config).retrained.rows
+    assert [row["kind"] for row in rows] == [*["ranking", "random", "variable"] * 3, "t_test"]
+    random = rows[1]
+    assert random["accuracy"] == pytest.approx(0.52), "mean of five draws"
+    assert (random["low"], random["high"]) == pytest.approx((0.5, 0.54)), "their range"
+    worse = drawn_table(METHODS)
+    worse.loc[worse["genes"] == "ranking", ["accuracy", "accuracy_low"]] = 0.4
+    write_checks(config, retrained=worse)
+    assert checks_of(config).retrained.verdict.level == "input"
+
+
+def test_few_layouts_make_rough_halves(parts):
+    def verdict(**values):
+        part = changed_record(parts["stability"], **values)
+        return faithfulness.stability_check(part, NAMES, FIRST, n_genes=1000).verdict
+
+    assert "rough" not in verdict().text and "by chance 0.03" in verdict().text
+    assert "With 4 layouts this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
+    alone = verdict(replicates=np.array(1), jaccard_halves=np.full((6, 4), math.nan))
+    assert alone.level == "unknown" and alone.text.startswith("One layout cannot be halved.")
+
+
+def test_no_tumor_with_markers_and_nothing_called(config, parts):
+    few = changed_record(parts["markers"], n_markers=np.array([1, 0, 4, 2]))
+    called = np.zeros_like(parts["planted"].called)
+    write_checks(config, markers=few, planted=changed_record(parts["planted"], called=called))
+    found = checks_of(config)
+    assert found.markers.verdict.text.startswith("No tumor has 5 of the markers")
+    assert found.planted.verdict.text.endswith("No pair has a q_decoy of at most 0.05.")
+    assert "No tumor has 5 of the markers" in section(rendered(config))
+
+
+def test_too_many_false_pairs_are_said(parts):
+    many = changed_record(parts["planted"], neither=parts["planted"].called // 2)
+    found = faithfulness.planted_check(many, NAMES, FIRST, 0.05)
+    assert found.verdict.level == "mixed" and "above what q_decoy promises" in found.verdict.text
+
+
+def test_figures_name_their_sets_and_tumors(config):
+    write_checks(config)
+    run = read_run(config)
+    drawn = list(faithfulness_figures.drawn_figures(faithfulness.read_checks(run), run))
+    assert [name for name, _, _ in drawn] == faithfulness_figures.figure_names(
+        faithfulness.read_checks(run)
+    )
+    shown = {}
+    for name, caption, figure in drawn:
+        root = ET.fromstring(figures.svg_text(figure, name=name, description=caption))
+        shown[name] = [element.text for element in root.iter(f"{SVG}text")]
+        assert root.get("role") == "img" and caption in [e.text for e in root.iter()
+                                                         if e.tag.endswith("title")]  # fmt: skip
+    for words in ("Gradient × input, contrast", "random genes", "genes of like variance", "10"):
+        assert words in shown["deletion"]
+    assert {"ACC", "BRCA", "COAD", "READ", "mean"} <= set(shown["deletion-tumors"])
+    assert "as promised" in shown["false-share"]
+    assert faithfulness_figures.figure_names(None) == []

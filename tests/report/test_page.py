@@ -1,0 +1,259 @@
+import dataclasses
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_run import finish_run
+
+from jobs import report
+from tumorcam.config import config_toml
+from tumorcam.report import page
+from tumorcam.report.results import read_run
+from tumorcam.storage import manifest
+
+VOID = {"meta", "input", "br", "link", "img", "hr"}
+NASTY = ['"quoted"', "$x_1$", "+G", "-G", "<script>alert(1)</script>", "=SUM(A1)", "@G"]
+
+
+class Checker(HTMLParser):
+    """Collects tags, links and IDs; fails where a tag is not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.ids, self.scripts = [], [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.links += [values[k] for k in ("href", "src", "xlink:href") if k in values]
+        self.ids += [values["id"]] if "id" in values else []
+        self.scripts += tag == "script"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def check(html):
+    checker = Checker()
+    checker.feed(html)
+    checker.close()
+    assert not checker.open
+    return checker
+
+
+def run_job(config, *extra):
+    path = config.folder / "config.toml"
+    path.write_text(config_toml(config), encoding="utf-8")
+    return report.main([str(path), *extra])
+
+
+def page_of(config):
+    run = read_run(config)
+    page.write_report(run, config.folder / "report")
+    return (config.folder / "report" / "index.html").read_text()
+
+
+@pytest.fixture
+def config(tiny_run):
+    return finish_run(tiny_run)
+
+
+@pytest.fixture
+def nasty_cohort(tiny_cohort):
+    """The tiny cohort with names that a page, a spreadsheet or a file system may trip over."""
+    genes = np.array([*NASTY, *tiny_cohort.genes[len(NASTY) :]])
+    assert sorted(genes) == list(genes)
+    names = {"BRCA": "GBM/LGG", "READ": "../x"}
+    samples = tiny_cohort.samples.assign(tumor=tiny_cohort.samples["tumor"].replace(names))
+    return tiny_cohort._replace(genes=genes, samples=samples)
+
+
+def test_the_job_writes_every_file_that_it_announces(config, capsys):
+    assert run_job(config, "--dry-run") == 0
+    folder = config.folder / "report"
+    announced = capsys.readouterr().out.split()[4:]
+    assert not folder.exists()
+    assert run_job(config) == 0
+    written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert written == set(announced) == set(page.report_files(read_run(config)))
+    assert {"index.html", "BRCA.rnk", "figures/confusion.svg", "figures/example.png"} <= written
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_from_elsewhere(config):
+    run_job(config)
+    html = (config.folder / "report" / "index.html").read_text()
+    checker = check(html)
+    links = [link for link in checker.links if not link.startswith("data:image/png;base64,")]
+    assert not [link for link in links if re.match(r"[a-z]+:|//", link)]
+    assert "url(http" not in html
+    assert "@import" not in html
+    folder = config.folder / "report"
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in checker.ids
+        else:
+            assert (folder / link).exists()
+
+
+def test_the_page_says_what_a_reader_asks(config):
+    html = page_of(config)
+    for words in (
+        "Gradient × input, contrast",
+        "4 networks (2 layouts × 2 folds) learned to tell\n    4 tumor types apart",
+        "Accuracy, COAD<br>and READ merged",
+        "Logistic regression",
+        "Precision@20",
+        "Own views of guided methods largely re-read the input",
+        "Every tumor comes from two sources or more.",
+        "8 × 8 × 4",
+        "min_patients = 5",
+        "models/r01-f01/model.h5",
+    ):
+        assert words in html
+
+
+def test_the_page_says_whether_q_decoy_can_be_gone_by(config):
+    own = dataclasses.replace(config.training, decoy_permutations="own")
+    for run, told in ((config, False), (dataclasses.replace(config, training=own), True)):
+        html = page_of(run)
+        assert ("Too small here where many layouts are averaged" in html) == told
+        assert ("The number to go by." in html) != told
+
+
+def test_equal_runs_give_equal_bytes(config):
+    folder = config.folder / "report"
+
+    def digests():
+        run_job(config)
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    assert digests() == digests()
+
+
+class TestNastyNames:
+    @pytest.fixture
+    def tiny_cohort(self, nasty_cohort):
+        return nasty_cohort
+
+    def test_are_text_everywhere(self, config):
+        assert run_job(config) == 0
+        folder = config.folder / "report"
+        html = (folder / "index.html").read_text()
+        assert check(html).scripts == 1
+        assert "<script>alert" not in html
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+        assert {path.name for path in folder.glob("*.rnk")} == {
+            "ACC.rnk", "COAD.rnk", "GBM_LGG.rnk", "x.rnk"
+        }  # fmt: skip
+        genes = pd.read_csv(folder / "genes.csv")["gene"]
+        assert set(genes.unique()) >= {"'=SUM(A1)", "'-G", "'@G", "'+G", '"quoted"'}
+
+
+def test_no_learned_gene_and_too_few_decoys_are_said_plainly(config):
+    with h5py.File(config.folder / "significance.h5", "r+") as file:
+        group = file["gradient_x_input/contrast"]
+        group["evidence"][...] = np.full((4, 36), b"none")
+        group.attrs["too_few_decoys"] = True
+        file["classification/recall"][1] = 0.2
+    html = page_of(config)
+    assert "No (tumor, gene) pair is graded learned." in html
+    assert "Too few decoys:" in html
+    assert "Too often missed to be explained:</strong> BRCA" in html
+
+
+def test_a_partial_run_says_so_in_every_output(config):
+    with h5py.File(config.folder / "significance.h5", "a") as file:
+        file.attrs["missing_shards"] = '["r00-f01-b0002", "r01-f00-b0000"]'
+    assert run_job(config) == 0
+    folder = config.folder / "report"
+    html = (folder / "index.html").read_text()
+    assert "Partial:" in html and "2 shards were missing (such as r00-f01-b0002)" in html
+    assert "partial: 2 shards were missing" in (folder / "figures" / "genes.svg").read_text()
+    for name in ("genes.csv", "decoys.csv"):
+        assert pd.read_csv(folder / name)["partial"].all()
+    assert pd.read_parquet(folder / "genes.parquet")["partial"].all()
+    assert (folder / "BRCA.rnk").read_text().startswith("# partial: 2 shards were missing\n")
+    assert bool(anndata.read_h5ad(folder / "ranking.h5ad").uns["partial"])
+
+
+def test_a_run_without_example_truth_or_drops(tiny_run):
+    explain = dataclasses.replace(tiny_run.explain, cubes=())
+    html = page_of(finish_run(dataclasses.replace(tiny_run, explain=explain), with_truth=False))
+    assert "No example:" in html
+    assert 'href="#truth"' not in html
+    check(html)
+
+
+def test_an_unfinished_run_is_one_message_and_exit_code_1(tiny_run, capsys):
+    assert run_job(tiny_run) == 1
+    error = capsys.readouterr().err
+    assert "significance.h5 does not exist; run jobs.reduce" in error
+    assert "Traceback" not in error
+    assert not (tiny_run.folder / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted"),
+    [
+        (page.fixed(-1234.567), "−1,234.57"),
+        (page.fixed(float("nan")), "–"),
+        (page.small(0.0234), "0.023"),
+        (page.small(5.4e-10), "5e−10"),
+        (page.small(0.0), "0.000"),
+        (page.small(float("nan")), "–"),
+        (page.percent(0.9665), "96.7 %"),
+        (page.percent(float("nan")), "–"),
+        (page.count(12345.0), "12,345"),
+    ],
+)
+def test_numbers_are_shown_as_readers_expect(shown, wanted):
+    assert shown == wanted
+
+
+class TestOneLayoutWithoutDecoys:
+    @pytest.fixture
+    def tiny_config(self, tiny_config):
+        layout = dataclasses.replace(tiny_config.layout, decoys="none", replicates=1)
+        return dataclasses.replace(tiny_config, layout=layout)
+
+    def test_says_that_the_rate_is_unknown(self, config):
+        html = page_of(config)
+        check(html)
+        assert "Without decoys nobody can tell" in html
+        assert "Ensemble of 2" not in html
+        assert (config.folder / "report" / "decoys.csv").read_text().count("\n") == 1
+
+
+def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, monkeypatch):
+    run_job(config)
+    listed = config.folder / "report" / "files.json"
+    names = set(page.report_files(read_run(config))) - {"files.json"}
+    found = manifest.read_manifest(listed)
+    assert set(found.files) == names
+    assert found.made_from["significance.h5"] == read_run(config).results.digest
+    assert found.made_from["faithfulness.h5"] == ""
+    times = [(listed.parent / name).stat().st_mtime_ns for name in names]
+    assert listed.stat().st_mtime_ns >= max(times)
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "render_page", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(config)
+    assert not listed.exists(), "the new tables stand beside the old page"

@@ -1,0 +1,187 @@
+import csv
+import errno
+import resource
+import signal
+
+import anndata
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_run import finish_run
+
+from tumorcam.errors import CohortError, FileError
+from tumorcam.report import tables
+from tumorcam.report.results import Ranking, Results, read_run
+from tumorcam.storage import disk
+from tumorcam.storage.run_folder import slugs
+
+NAN = np.nan
+
+
+@pytest.fixture
+def results(tiny_run):
+    return read_run(finish_run(tiny_run)).results
+
+
+def two_by_three(score, rank):
+    """Results and a ranking of tumors A, B and genes =G, H, K, with a decoy of H."""
+    shape = (2, 3)
+    numbers = {name: np.zeros(shape) for name in tables.STATISTICS}
+    numbers |= {"score": np.array(score, dtype=float), "rank": np.array(rank, dtype=float)}
+    ranking = Ranking(
+        method="m",
+        view="own",
+        statistics=numbers,
+        evidence=np.full(shape, "none"),
+        decoys={name: np.array([[0.5], [NAN]]) for name in tables.DECOY_STATISTICS},
+        decoys_in_top_20=np.zeros(2),
+        decoy_curve=pd.DataFrame(),
+        smallest_q_decoy=0.1,
+        too_few_decoys=False,
+        zero_scale_samples=0,
+    )  # fmt: skip
+    results = Results(
+        path=None, digest="", methods=("m",), views=("own",),
+        tumors=np.array(["A", "B"]), genes=np.array(["=G", "H", "K"]), decoy_gene=np.array([1]),
+        n=np.array([7, 8]), expression_auroc=np.zeros(shape), log2_fold_change=-np.ones(shape),
+        probability=np.zeros((1, 1, 2)), recall=np.ones(2),
+    )  # fmt: skip
+    return results, ranking
+
+
+def test_rows_are_sorted_by_tumor_and_rank_with_unranked_genes_last():
+    results, ranking = two_by_three([[1, 3, 2], [5, 5, NAN]], [[3, 1, 2], [1.5, 1.5, NAN]])
+    table = tables.gene_table(results, ranking)
+    assert list(table.columns) == tables.GENE_SCHEMA.names
+    assert (table["tumor"] + table["gene"]).tolist() == ["AH", "AK", "A=G", "B=G", "BH", "BK"]
+    assert table["score"].tolist()[:5] == [3, 2, 1, 5, 5]
+    assert table["n"].tolist() == [7, 7, 7, 8, 8, 8]
+
+
+def test_a_decoys_rank_counts_the_genes_above_it():
+    results, ranking = two_by_three([[1, 0.4, 0.5], [1, 2, 3]], [[1, 3, 2], [3, 2, 1]])
+    table = tables.decoy_table(results, ranking)
+    assert table["decoy"].tolist() == ["H", "H"]
+    assert table["rank_among_genes"].tolist()[0] == 2  # behind 1, beside 0.5, before 0.4
+    assert np.isnan(table["rank_among_genes"].tolist()[1])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_decoy_ranks_agree_with_a_slow_count(seed):
+    rng = np.random.default_rng(seed)
+    genes, decoys = rng.integers(0, 6, 12).astype(float), rng.integers(0, 6, 5).astype(float)
+    genes[rng.random(12) < 0.2] = NAN
+    wanted = [1 + sum(g > d for g in genes) for d in decoys]
+    assert tables.rank_among_genes(genes, decoys).tolist() == wanted
+
+
+def test_csv_and_parquet_hold_every_pair_once_and_agree(results, tmp_path):
+    tables.write_genes_csv(tmp_path / "genes.csv", results)
+    tables.write_genes_parquet(tmp_path / "genes.parquet", results)
+    read = pd.read_csv(tmp_path / "genes.csv")
+    exact = pq.read_table(tmp_path / "genes.parquet").to_pandas()
+    assert len(read) == len(exact) == 4 * 36 * 6
+    assert list(read.columns) == list(exact.columns) == tables.GENE_SCHEMA.names
+    assert not exact.duplicated(["method", "view", "tumor", "gene"]).any()
+    order = exact.sort_values(["method", "view", "tumor", "rank", "gene"], ignore_index=True)
+    pd.testing.assert_frame_equal(exact, order)
+    for name in tables.STATISTICS:
+        np.testing.assert_allclose(read[name], exact[name], rtol=1e-5)
+    first = exact.iloc[0]
+    ranking = results.ranking(first["method"], first["view"])
+    gene = list(results.genes).index(first["gene"])
+    assert first["score"] == ranking.statistics["score"][0, gene]  # every bit
+
+
+def test_formulas_in_csv_are_text_and_numbers_stay_numbers(tmp_path, monkeypatch):
+    results, ranking = two_by_three([[1, -3, 2], [1, 2, NAN]], [[2, 3, 1], [2, 1, NAN]])
+    monkeypatch.setattr(Results, "rankings", lambda _: iter([ranking]))
+    tables.write_genes_csv(tmp_path / "genes.csv", results)
+    with (tmp_path / "genes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["gene"] for row in rows[:3]] == ["K", "'=G", "H"]
+    assert rows[2]["score"] == "-3"
+    assert rows[0]["log2_fold_change"] == "-1"
+    assert rows[5]["score"] == ""  # unknown
+
+
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx"])
+def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote(cell):
+    assert tables.plain_text(cell) == "'" + cell
+    assert tables.plain_text("A" + cell) == "A" + cell
+
+
+def test_a_rank_list_falls_and_leaves_out_unknown_scores(tmp_path):
+    results, ranking = two_by_three([[1, 3, 2], [NAN, -1, -2]], [[3, 1, 2], [NAN, 1, 2]])
+    assert tables.write_rank_lists(tmp_path, results, ranking) == ["A.rnk", "B.rnk"]
+    assert (tmp_path / "A.rnk").read_text() == "H\t3\nK\t2\n=G\t1\n"
+    assert (tmp_path / "B.rnk").read_text() == "H\t-1\nK\t-2\n"
+
+
+def test_labels_become_safe_file_names():
+    labels = np.array(["BRCA", "GBM/LGG", "../x", "Wilms tumor", ".hidden"])
+    assert slugs(labels) == ["BRCA", "GBM_LGG", "x", "Wilms_tumor", "hidden"]
+
+
+@pytest.mark.parametrize("labels", [["a/b", "a b"], ["BRCA", "brca"], ["../", "BRCA"]])
+def test_labels_that_cannot_be_told_apart_are_refused(labels):
+    with pytest.raises(CohortError, match="rename a tumor"):
+        slugs(np.array(labels))
+
+
+@given(st.lists(st.text(min_size=1), max_size=4, unique=True))
+def test_slugs_never_leave_the_folder(labels):
+    try:
+        words = slugs(np.array(labels, dtype=str))
+    except CohortError:
+        return
+    assert len({word.lower() for word in words}) == len(labels)
+    assert all(word and word[0] not in ".-" and not set(word) & set("/\\\0:") for word in words)
+
+
+def test_decoys_csv_has_a_row_a_decoy_tumor_and_ranking(results, tmp_path):
+    tables.write_decoys_csv(tmp_path / "decoys.csv", results)
+    table = pd.read_csv(tmp_path / "decoys.csv")
+    assert len(table) == 4 * 18 * 6
+    assert table["rank_among_genes"].between(1, 37).all()
+
+
+def test_h5ad_holds_tumors_by_genes(results, tmp_path):
+    path = tmp_path / "ranking.h5ad"
+    tables.write_ranking_h5ad(path, results, method="guided_grad_cam", view="own")
+    table = anndata.read_h5ad(path)
+    assert table.obs_names.tolist() == results.tumors.tolist()
+    assert table.var_names.tolist() == results.genes.tolist()
+    assert len(table.layers) == 12
+    score = results.ranking("guided_grad_cam", "own").statistics["score"]
+    np.testing.assert_array_equal(table.layers["guided_grad_cam_own_score"], score.astype("f4"))
+    np.testing.assert_array_equal(table.X, score.astype("f4"))
+    assert table.var["has_decoy"].sum() == 18
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        tables.write_genes_csv,
+        tables.write_genes_parquet,
+        lambda path, results: tables.write_ranking_h5ad(
+            path, results, method="guided_grad_cam", view="contrast"
+        ),
+    ],
+)
+def test_a_full_disk_is_one_error_for_every_kind_of_table(results, tmp_path, monkeypatch, write):
+    """The limit is the process's own, on the size of a file."""
+    monkeypatch.setattr(disk, "is_full", lambda error: error.errno == errno.EFBIG)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(FileError, match="no space left to write"):
+            write(tmp_path / "table", results)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.glob(".*")) == [] and not (tmp_path / "table").exists()

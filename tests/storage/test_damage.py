@@ -1,0 +1,183 @@
+"""Wrong bits and cut files, all over a run: verify reports exactly the damaged file."""
+
+import itertools
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files
+from stub_run import expected, write_stubs
+
+from jobs import prepare
+from tumorcam.config import config_from_tables, config_tables, config_toml
+from tumorcam.operations import audit
+from tumorcam.operations.audit import BROKEN, WHOLE
+from tumorcam.storage import hdf5
+
+N_FLIPS = 200
+
+
+def fill(file: h5py.File) -> None:
+    """Datasets of every kind and packing that a run has."""
+    rng = np.random.default_rng(0)
+    packings = hdf5.COMPRESSION if file.attrs["encoding-type"] == "tumorcam-shard" else ["none"]
+    for packing in packings:
+        values = rng.normal(size=(40, 24)).astype(np.float16)
+        hdf5.write_dataset(file, f"packed/{packing}", values, chunks=(16, 24), compression=packing)
+    hdf5.write_dataset(file, "number", 0.25)
+    hdf5.write_dataset(file, "nothing", np.empty((0, 3)))
+    hdf5.write_table(
+        file.create_group("table"), pd.DataFrame({"gene": ["TP53", "Größe"], "n": [3, 4]})
+    )
+    compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    compact.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple((8,))
+    h5py.h5d.create(file.id, b"compact", h5py.h5t.NATIVE_INT64, space, dcpl=compact)
+    file["compact"][...] = rng.integers(1 << 40, size=8)
+    if file.attrs["encoding-type"] == "tumorcam-saliency":
+        layout = h5py.VirtualLayout((2, 40), "f2")
+        for i in range(2):
+            layout[i] = h5py.VirtualSource(f"shards/r00-f0{i}-b0000.h5", "packed/none", (40, 24))[
+                :, i
+            ]
+        file.create_virtual_dataset("virtual", layout)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small finished run and the readings of all its files."""
+    folder = tmp_path_factory.mktemp("damaged")
+    config = make_tiny_config(write_tiny_files(make_tiny_cohort(), folder), folder / "run")
+    tables = config_tables(config)
+    tables["explain"]["block"] = 24
+    tables["layout"]["replicates"] = 1
+    config = config_from_tables(tables, source="test")
+    (folder / "tiny.toml").write_text(config_toml(config), encoding="utf-8")
+    assert prepare.main([str(folder / "tiny.toml")]) == 0
+    write_stubs(config, fill)
+    files = expected(config)
+    readings = {file.path: audit.read_whole(file) for file in files}
+    assert {f.state for f in audit.inspect_files(files, config, readings)} == {WHOLE}
+    return config, files, readings
+
+
+def faulty(run, file, content):
+    """Paths of the faulty files while one of them has this content."""
+    config, files, readings = run
+    sound = file.path.read_bytes()
+    try:
+        file.path.write_bytes(content)
+        now = readings | {file.path: audit.read_whole(file)}
+        found = audit.inspect_files(files, config, now)
+    finally:
+        file.path.write_bytes(sound)
+    return [finding.file.path for finding in found if finding.state == BROKEN]
+
+
+def stored_bytes(path):
+    """(offset, size) of each stored piece of each dataset, by its name."""
+    pieces = {}
+
+    def add(name, item):
+        if not isinstance(item, h5py.Dataset) or item.is_virtual or not item.size:
+            return
+        if item.chunks:
+            chunks = (item.id.get_chunk_info(i) for i in range(item.id.get_num_chunks()))
+            pieces[name] = [(chunk.byte_offset, chunk.size) for chunk in chunks]
+        elif item.id.get_offset() is not None:
+            pieces[name] = [(item.id.get_offset(), item.nbytes)]
+        else:  # within the header
+            at = path.read_bytes().index(item[()].tobytes())
+            pieces[name] = [(at, item.nbytes)]
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    return pieces
+
+
+def flipped(content, at, bit):
+    changed = bytearray(content)
+    changed[at] ^= 1 << bit
+    return bytes(changed)
+
+
+def test_the_pieces_are_where_the_data_are(run):
+    """Else the flips below would hit something else."""
+    for file in run[1]:
+        if file.kind in audit.NO_HDF5:
+            continue
+        content = file.path.read_bytes()
+        with h5py.File(file.path) as opened:
+            for name, pieces in stored_bytes(file.path).items():
+                dataset = opened[name]
+                is_plain = name == "packed/none" or not name.startswith("packed/")
+                if is_plain and len(pieces) == 1:
+                    (at, size), values = pieces[0], dataset[()].tobytes()
+                    assert content[at : at + len(values)] == values, (file.path, name)
+                    assert size - len(values) in (0, 4), "and a checksum"
+
+
+def test_every_flipped_bit_of_a_dataset_is_found(run):
+    rng = np.random.default_rng(1)
+    hdf5 = [file for file in run[1] if file.kind not in audit.NO_HDF5]
+    places = {file.path: stored_bytes(file.path) for file in hdf5}
+    kinds = set()
+    for file in itertools.islice(itertools.cycle(hdf5), N_FLIPS):
+        name = rng.choice(sorted(places[file.path]))
+        pieces = places[file.path][name]
+        start, size = pieces[rng.integers(len(pieces))]
+        at, bit = start + int(rng.integers(size)), int(rng.integers(8))
+        content = flipped(file.path.read_bytes(), at, bit)
+        assert faulty(run, file, content) == [file.path], (file.path, name, at, bit)
+        kinds.add((file.kind, name))
+    assert len(kinds) > N_FLIPS / 5, "all over the run"
+
+
+def test_every_flipped_bit_of_a_file_is_found(run):
+    """Also of what describes the data, of attributes and of files that are no HDF5."""
+    rng = np.random.default_rng(2)
+    for file in itertools.islice(itertools.cycle(run[1]), 120):
+        content = file.path.read_bytes()
+        at, bit = int(rng.integers(len(content))), int(rng.integers(8))
+        assert faulty(run, file, flipped(content, at, bit)) == [file.path], (file.path, at, bit)
+
+
+def test_every_cut_and_every_addition_is_found(run):
+    rng = np.random.default_rng(3)
+    for file in itertools.islice(itertools.cycle(run[1]), 40):
+        content = file.path.read_bytes()
+        cut = content[: int(rng.integers(len(content)))]
+        assert faulty(run, file, cut) == [file.path], (file.path, len(cut))
+        assert faulty(run, file, content + b"\0") == [file.path]
+
+
+def test_checksums_and_digest_alone_find_what_the_seal_finds(run):
+    """A reading job has no more than these, nor has a file without a seal."""
+    rng = np.random.default_rng(4)
+    (file,) = [file for file in run[1] if file.path.name == "significance.h5"]
+    places, sound = stored_bytes(file.path), file.path.read_bytes()
+    try:
+        for name in sorted(places):
+            start, size = places[name][0]
+            at, bit = start + int(rng.integers(size)), int(rng.integers(8))
+            file.path.write_bytes(flipped(sound, at, bit))
+            with pytest.raises(hdf5.FileError, match="damaged"):
+                hdf5.check_content(file.path)
+    finally:
+        file.path.write_bytes(sound)
+
+
+def test_hdf5_never_sees_a_damaged_file(run, monkeypatch):
+    """It trusts what describes the data: one wrong bit there may end the process (HDF5 1.14.6)."""
+    (file,) = [file for file in run[1] if file.path.name == "faithfulness.h5"]
+    opened, true_file = [], h5py.File
+
+    def watch(path, *args, **options):
+        opened.append(path)
+        return true_file(path, *args, **options)
+
+    monkeypatch.setattr(h5py, "File", watch)
+    content = file.path.read_bytes()
+    assert faulty(run, file, flipped(content, len(content) // 2, 0)) == [file.path]
+    assert opened and file.path not in opened

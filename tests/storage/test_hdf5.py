@@ -1,0 +1,292 @@
+import errno
+import hashlib
+import os
+import re
+
+import h5py
+import hypothesis.extra.numpy as npst
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tumorcam.errors import FileError
+from tumorcam.storage import hdf5
+
+KIND = "tumorcam-test"
+
+
+def make(path, values=None, **attributes):
+    with hdf5.create_file(path, KIND, attributes) as file:
+        hdf5.write_dataset(
+            file, "maps", np.arange(24.0).reshape(6, 4) if values is None else values
+        )
+    return path
+
+
+def open_again(path):
+    return hdf5.open_file(path, KIND, remedy="run jobs.test")
+
+
+def test_a_file_appears_whole_and_sealed(tmp_path):
+    path = make(tmp_path / "new folder" / "a.h5", cohort_digest="c0")
+    with open_again(path) as file:
+        assert file["maps"][...].tolist() == np.arange(24.0).reshape(6, 4).tolist()
+        assert file["maps"].fletcher32
+        assert dict(file.attrs) | {"digest": ""} == {
+            "encoding-type": KIND,
+            "encoding-version": "1",
+            "cohort_digest": "c0",
+            "digest": "",
+            "complete": True,
+        }
+    hdf5.verify_file(path)
+    assert [p.name for p in path.parent.iterdir()] == ["a.h5"], "nothing is left aside"
+
+
+def test_a_failed_writer_leaves_the_old_file(tmp_path):
+    path = make(tmp_path / "a.h5")
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), hdf5.create_file(path, KIND, {}) as file:
+        file["maps"] = [1]
+        raise RuntimeError
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_clear_message(tmp_path, number):
+    with (
+        pytest.raises(FileError) as raised,
+        hdf5.write_aside(tmp_path / "a.h5", needed=123_456) as aside,
+    ):
+        aside.write_bytes(bytes(8192))
+        raise OSError(number, os.strerror(number))
+    said = str(raised.value)
+    assert said.startswith(
+        f"no space left to write {tmp_path}/a.h5: 8,192 of at most 123,456 bytes"
+    )
+    assert re.search(r"[\d,]+ bytes are free on the disk of .*; free some and rerun", said)
+    assert ("quota is used up" in said) == (number == errno.EDQUOT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError), hdf5.write_aside(tmp_path / "a.h5"):
+        raise PermissionError
+
+
+def test_two_processes_never_write_to_one_name(tmp_path, monkeypatch):
+    with hdf5.write_aside(tmp_path / "a") as mine:
+        mine.touch()
+        monkeypatch.setenv("SLURM_PROCID", "7")
+        with hdf5.write_aside(tmp_path / "a") as theirs:
+            theirs.touch()
+            assert mine != theirs
+
+
+def test_a_missing_file_names_the_remedy(tmp_path):
+    with (
+        pytest.raises(FileError, match=r"a\.h5 does not exist; run jobs\.test"),
+        open_again(tmp_path / "a.h5"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("encoding-type", "tumorcam-other", "'tumorcam-other'.*wanted 'tumorcam-test'"),
+        ("encoding-version", "9", "version '9'; wanted"),
+        ("complete", False, "incomplete.*delete it, then run jobs.test"),
+    ],
+)
+def test_a_foreign_or_unfinished_file_is_refused(tmp_path, name, value, words):
+    path = make(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs[name] = value
+    with pytest.raises(FileError, match=words), open_again(path):
+        pass
+    assert not hdf5.is_whole(path, KIND, {})
+
+
+def test_garbage_truncation_and_a_lost_dataset_are_file_errors(tmp_path):
+    (tmp_path / "text.h5").write_text("no HDF5")
+    cut = make(tmp_path / "cut.h5", np.ones((100, 100)))
+    cut.write_bytes(cut.read_bytes()[:2000])
+    for path in (tmp_path / "text.h5", cut):
+        with pytest.raises(FileError, match="cannot be read"), open_again(path):
+            pass
+        with pytest.raises(FileError, match="damaged"):
+            hdf5.verify_file(path)
+    path = make(tmp_path / "a.h5")
+    with pytest.raises(FileError, match=r"cannot be read .*delete it"), open_again(path) as file:
+        file["absent"]
+
+
+def test_is_whole_asks_for_the_attributes(tmp_path):
+    path = make(tmp_path / "a.h5", cohort_digest="c0", n_samples=3)
+    assert hdf5.is_whole(path, KIND, {})
+    assert hdf5.is_whole(path, KIND, {"cohort_digest": "c0", "n_samples": 3})
+    assert not hdf5.is_whole(path, KIND, {"cohort_digest": "c1"})
+    assert not hdf5.is_whole(path, KIND, {"model_digest": "m"})
+    assert not hdf5.is_whole(path, "tumorcam-other", {})
+    assert not hdf5.is_whole(tmp_path / "absent.h5", KIND, {})
+
+
+@pytest.mark.parametrize("compression", sorted(hdf5.COMPRESSION))
+def test_any_flipped_byte_of_the_data_is_found(tmp_path, compression):
+    path = tmp_path / "a.h5"
+    rng = np.random.default_rng(0)
+    with hdf5.create_file(path, KIND, {}) as file:
+        values = rng.normal(size=(64, 32)).astype(np.float16)
+        hdf5.write_dataset(file, "maps", values, chunks=(16, 32), compression=compression)
+    with h5py.File(path) as file:
+        chunk = file["maps"].id.get_chunk_info(1)
+        assert file["maps"][...].tolist() == values.tolist()
+    sound = path.read_bytes()
+    for offset in rng.integers(chunk.byte_offset, chunk.byte_offset + chunk.size, 20):
+        flipped = bytearray(sound)
+        flipped[offset] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        with pytest.raises(FileError, match="damaged"):
+            hdf5.verify_file(path)
+
+
+def test_a_changed_value_attribute_or_name_changes_the_digest(tmp_path):
+    digests = set()
+    for i, change in enumerate(
+        [
+            lambda file: None,
+            lambda file: file["maps"].write_direct(np.zeros((6, 4))),
+            lambda file: file.attrs.update({"cohort_digest": "c1"}),
+            lambda file: file["maps"].attrs.update({"unit": "nats"}),
+            lambda file: file.move("maps", "moved"),
+            lambda file: file.create_group("empty"),
+        ]
+    ):
+        path = make(tmp_path / f"{i}.h5", cohort_digest="c0")
+        with h5py.File(path, "a") as file:
+            change(file)
+            digests.add(hdf5.content_digest(file))
+        if i:
+            with pytest.raises(FileError, match="seal differs"):
+                hdf5.verify_file(path)
+            with h5py.File(path) as file:
+                assert file.attrs["digest"] != hdf5.content_digest(file)
+    assert len(digests) == 6
+
+
+def test_the_digest_does_not_depend_on_chunks_or_compression(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(50, 6))
+    found = set()
+    for chunks, compression in [(None, "none"), ((7, 2), "gzip"), ((50, 1), "bitshuffle-lz4")]:
+        path = tmp_path / "a.h5"
+        with hdf5.create_file(path, KIND, {}) as file:
+            hdf5.write_dataset(file, "maps", values, chunks=chunks, compression=compression)
+        for block_bytes in (64 * 2**20, 100):
+            monkeypatch.setattr(hdf5, "BLOCK_BYTES", block_bytes)
+            with h5py.File(path) as file:
+                found.add(hdf5.content_digest(file))
+    assert len(found) == 1
+
+
+def test_links_that_lead_outside_are_refused(tmp_path):
+    secret = make(tmp_path / "secret.h5")
+    for name, link in {
+        "soft": h5py.SoftLink("/maps"),
+        "external": h5py.ExternalLink(str(secret), "/maps"),
+    }.items():
+        path = make(tmp_path / f"{name}.h5")
+        with h5py.File(path, "a") as file:
+            file["link"] = link
+        with pytest.raises(FileError, match=r"/link points outside"), open_again(path):
+            pass
+    for name, source in {"absolute": str(secret), "above": "../secret.h5"}.items():
+        path = make(tmp_path / f"{name}.h5")
+        with h5py.File(path, "a") as file:
+            virtual = h5py.VirtualLayout((6, 4), "f8")
+            virtual[...] = h5py.VirtualSource(source, "maps", (6, 4))
+            file.create_virtual_dataset("virtual", virtual)
+        with pytest.raises(FileError, match=r"/virtual points outside"), open_again(path):
+            pass
+    path = make(tmp_path / "storage.h5")
+    with h5py.File(path, "a") as file:
+        file.create_dataset("raw", (4,), "u1", external=[(str(secret), 0, 4)])
+    with pytest.raises(FileError, match=r"/raw points outside"), open_again(path):
+        pass
+
+
+def test_virtual_sources_within_the_folder_are_read(tmp_path):
+    make(tmp_path / "shard.h5")
+    path = tmp_path / "all.h5"
+    with hdf5.create_file(path, KIND, {}) as file:
+        virtual = h5py.VirtualLayout((6, 4), "f8")
+        virtual[...] = h5py.VirtualSource("shard.h5", "maps", (6, 4))
+        file.create_virtual_dataset("maps", virtual)
+    hdf5.verify_file(path)
+    with open_again(path) as file:
+        assert file["maps"][5, 3] == 23.0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    npst.arrays(
+        st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.int32, bool]),
+        npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=9),
+    )
+)
+def test_arrays_come_back_bit_for_bit(tmp_path, values):
+    path = make(tmp_path / "a.h5", values)
+    hdf5.verify_file(path)
+    with open_again(path) as file:
+        assert file["maps"].dtype == values.dtype
+        assert file["maps"][...].tobytes() == values.tobytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_strings_come_back(tmp_path, words):
+    path = make(tmp_path / "a.h5", np.array(words, dtype=str))
+    with open_again(path) as file:
+        assert hdf5.read_strings(file["maps"]).tolist() == words
+
+
+def test_tables_come_back_in_order(tmp_path):
+    table = pd.DataFrame({"tumor": ["COAD", "Größe"], "n": [3, 4], "score": [0.5, np.nan]})
+    empty = table.iloc[:0]
+    with hdf5.create_file(tmp_path / "a.h5", KIND, {}) as file:
+        hdf5.write_table(file.create_group("table"), table)
+        hdf5.write_table(file.create_group("empty"), empty)
+    with open_again(tmp_path / "a.h5") as file:
+        pd.testing.assert_frame_equal(hdf5.read_table(file["table"]), table)
+        again = hdf5.read_table(file["empty"])
+        assert list(again.columns) == list(table.columns) and again.empty
+
+
+def test_text_is_written_whole_and_digests_are_sha256(tmp_path):
+    hdf5.write_text(tmp_path / "plan.json", "é\n")
+    assert (tmp_path / "plan.json").read_bytes() == "é\n".encode()
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    (tmp_path / "abc").write_text("abc")
+    assert hdf5.text_digest("abc") == known == hdf5.file_digest(tmp_path / "abc")
+
+
+def test_the_seal_is_what_sha256sum_says(tmp_path):
+    content = make(tmp_path / "a.h5").read_bytes()
+    digest = hashlib.sha256(content[512:]).hexdigest()
+    assert content[:512].rstrip(b"\0").decode().endswith(f"bytes: {digest}\n")
+
+
+def test_a_file_from_before_the_seal_is_held_against_its_digest(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["maps"] = np.arange(24.0)
+        file.attrs["digest"] = hdf5.content_digest(file)
+        file.attrs["complete"] = True
+    hdf5.verify_file(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(np.float64(7).tobytes(), np.float64(8).tobytes()))
+    with pytest.raises(FileError, match="digest differs"):
+        hdf5.verify_file(path)

@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorcam.cluster.launcher import Share
+from tumorcam.errors import FileError
+from tumorcam.storage.plan import (
+    Model,
+    Shard,
+    make_plan,
+    model_file,
+    read_plan,
+    shard_file,
+    share_of,
+    write_plan,
+)
+
+
+def plan_of(fold, replicates=2, block=3):
+    return make_plan(
+        "digest", np.array(fold), side=4, n_genes=10, n_decoys=3, replicates=replicates, block=block
+    )
+
+
+def test_the_plan_of_seven_samples_in_two_folds():
+    plan = plan_of([0, 1, 0, 0, 1, 0, 1], replicates=1)
+    assert plan.models == (Model(0, 0), Model(0, 1))
+    assert plan.shards == (Shard(0, 0, 0, 0, 3), Shard(0, 0, 1, 3, 4), Shard(0, 1, 0, 0, 3))
+    assert [shard.name for shard in plan.shards] == [
+        "r00-f00-b0000",
+        "r00-f00-b0001",
+        "r00-f01-b0000",
+    ]
+    assert plan.train_tasks == ["r00-f00", "r00-f01", "baselines"]
+    assert plan.shards[2].model == Model(0, 1)
+    assert (plan.n_samples, plan.n_genes, plan.n_decoys, plan.side) == (7, 10, 3, 4)
+
+
+folds = st.lists(st.integers(0, 3), max_size=40).map(lambda rest: [0, 1, 2, 3, *rest])
+
+
+@given(folds, st.integers(1, 3), st.integers(1, 50))
+def test_every_sample_is_in_one_shard_of_each_replicate(fold, replicates, block):
+    plan = plan_of(fold, replicates, block)
+    covered = [
+        (shard.replicate, shard.fold, i)
+        for shard in plan.shards
+        for i in range(shard.start, shard.stop)
+    ]
+    assert sorted(covered) == [
+        (r, f, i) for r in range(replicates) for f in range(4) for i in range(fold.count(f))
+    ]
+    assert all(0 < shard.stop - shard.start <= block for shard in plan.shards)
+    assert len({shard.name for shard in plan.shards}) == len(plan.shards)
+    assert {shard.model for shard in plan.shards} == set(plan.models)
+
+
+@given(st.integers(0, 50), st.integers(1, 64))
+def test_shares_cover_every_item_once(n_items, count):
+    parts = [share_of(range(n_items), Share(i, count)) for i in range(count)]
+    assert sorted(item for part in parts for item in part) == list(range(n_items))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_plan_comes_back(tmp_path):
+    plan = plan_of([0, 1, 0, 1])
+    write_plan(tmp_path / "plan.json", plan)
+    assert read_plan(tmp_path / "plan.json") == plan
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda fields: fields.pop("encoding-type"),
+        lambda fields: fields.update({"encoding-type": "other"}),
+        lambda fields: fields.pop("models"),
+        lambda fields: fields.update({"unknown": 1}),
+        lambda fields: fields["shards"][0].pop("stop"),
+    ],
+)
+def test_what_is_no_plan_is_refused(tmp_path, spoil):
+    path = tmp_path / "plan.json"
+    write_plan(path, plan_of([0, 1]))
+    fields = json.loads(path.read_text())
+    spoil(fields)
+    path.write_text(json.dumps(fields))
+    with pytest.raises(FileError, match=r"plan\.json is no readable plan .*run jobs\.prepare"):
+        read_plan(path)
+
+
+def test_a_missing_or_cut_plan_is_refused(tmp_path):
+    path = tmp_path / "plan.json"
+    with pytest.raises(FileError, match="No such file"):
+        read_plan(path)
+    path.write_text('{"encoding-type": ')
+    with pytest.raises(FileError, match="no readable plan"):
+        read_plan(path)
+
+
+def test_files_stand_where_the_design_says(tmp_path):
+    assert model_file(tmp_path, Model(0, 12)) == tmp_path / "models/r00-f12/model.h5"
+    assert shard_file(tmp_path, Shard(1, 2, 3, 0, 9)) == tmp_path / "shards/r01-f02-b0003.h5"

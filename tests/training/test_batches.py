@@ -1,0 +1,335 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from tumorcam.cohort import layout, splits
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.cohort.images import Scaler, fit_scaler
+from tumorcam.config import Config
+from tumorcam.errors import CohortError
+from tumorcam.settings import ModelSettings, TrainingSettings
+from tumorcam.storage.plan import Model
+from tumorcam.training.batches import (
+    Batch,
+    BatchMaker,
+    LearningSet,
+    class_weights,
+    draw_permutations,
+    induced_permutations,
+    learning_set,
+    permuted_tumors,
+    training_task,
+)
+
+N_TUMORS = 4
+PLAIN = {"mixup": 0.0}  # each image is one training sample
+PAIRS = ((0, 0), (0, 1), (3, 0))  # null replicate and fold
+seeds = st.integers(0, 2**32 - 1)
+
+
+def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
+    """Batches of samples whose feature 0 is their index, on 16 genes and 4 decoys."""
+    settings = TrainingSettings(batch_size=batch_size, **training)
+    config = Config(model=ModelSettings(dense=(6, 5)), training=settings)
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(n_samples, 20)).astype(np.float32)
+    features[:, 0] = np.arange(n_samples)
+    decoy_gene = np.array([1, 5, 9, 13], np.int32)
+    gene_layout = layout.make_layout("random", np.ones(16), decoy_gene, rng)
+    data = LearningSet(features, np.arange(n_samples) % N_TUMORS, np.zeros((4, n_samples), int))
+    return BatchMaker(config, name, data, gene_layout, N_TUMORS)
+
+
+def indices(made, batch):
+    """Index of the sample that each image shows, where images are not mixed."""
+    return batch.images.reshape(len(batch.images), -1)[:, made.layout.pixel[0]].astype(int)
+
+
+def assert_equal(first, second):
+    np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.targets, second.targets)
+    for a, b in zip(first.masks, second.masks, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def drawn_set(n_samples=200, n_genes=30, seed=0):
+    rng = np.random.default_rng(seed)
+    expression = rng.normal(5, 2, (n_samples, n_genes)).astype(np.float32)
+    gene_layout = layout.GeneLayout(
+        side=6, pixel=np.arange(36, dtype=np.int32), decoy_gene=np.arange(6, dtype=np.int32)
+    )
+    scaler = fit_scaler(expression)
+    tumor = rng.integers(0, N_TUMORS, n_samples)
+    permutation = draw_permutations(6, n_samples, rng)
+    made = learning_set(expression, tumor, scaler, gene_layout, permutation)
+    return made, scaler.standardise(expression)
+
+
+def test_a_batch_by_hand():
+    """One tumor's only sample, no randomness: image, target and masks are what they must be."""
+    gene_layout = layout.GeneLayout(
+        side=2, pixel=np.array([3, 0], np.int32), decoy_gene=np.array([0], np.int32)
+    )
+    settings = TrainingSettings(batch_size=2, mixup=0.0, label_smoothing=0.2)
+    config = Config(model=ModelSettings(dense=(3,)), training=settings)
+    data = LearningSet(np.array([[7.0, -2.0]], np.float32), np.array([1]), np.zeros((1, 1), int))
+    batch = BatchMaker(config, "r00-f00", data, gene_layout, n_tumors=2).batch(0, 0)
+    np.testing.assert_array_equal(batch.images[:, :, :, 0], [[[-2, 0], [0, 7]]] * 2)
+    np.testing.assert_allclose(batch.targets, [[0.1, 0.9]] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(batch.masks[0], np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("training", [{}, {"dropout": 0.5, "input_noise": 0.3}, PLAIN])
+def test_a_batch_depends_on_seed_model_epoch_and_step_alone(training):
+    one = maker(**training)
+    assert_equal(one.batch(2, 1), maker(**training).batch(2, 1))
+    again = one.batch(2, 1)
+    for other in (
+        maker(**training, seed=2).batch(2, 1),
+        maker(**training, name="r00-f01").batch(2, 1),
+        one.batch(3, 1),
+        one.batch(2, 0),
+    ):
+        assert not np.array_equal(other.images, again.images)
+
+
+@given(
+    cut=st.integers(0, 8),
+    epoch=st.integers(0, 5),
+    step=st.integers(0, 2),
+    mixup=st.sampled_from([0.0, 0.2, 1.0]),
+)
+def test_slices_of_the_global_batch_make_up_the_whole(cut, epoch, step, mixup):
+    made = maker(mixup=mixup, dropout=0.3, input_noise=0.1, input_dropout=0.1)
+    whole = made.batch(epoch, step)
+    parts = [made.batch(epoch, step, rows) for rows in (slice(0, cut), slice(cut, 8))]
+    joined = Batch(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        tuple(np.concatenate(pair) for pair in zip(*(part.masks for part in parts), strict=True)),
+    )
+    assert_equal(whole, joined)
+
+
+@given(n_samples=st.integers(1, 40), batch_size=st.integers(1, 50), epoch=st.integers(0, 3))
+def test_every_sample_is_shown_at_least_once_an_epoch(n_samples, batch_size, epoch):
+    made = maker(n_samples, batch_size, **PLAIN)
+    shown = [indices(made, made.batch(epoch, step)) for step in range(made.steps_per_epoch)]
+    counts = np.bincount(np.concatenate(shown), minlength=n_samples)
+    assert all(len(batch) == batch_size for batch in shown)
+    assert counts.min() >= 1
+    assert counts.max() - counts.min() <= 1
+    assert counts.sum() < n_samples + batch_size
+
+
+@given(
+    mixup=st.sampled_from([0.0, 0.1, 1.0, 5.0]),
+    smoothing=st.floats(0, 0.9),
+    epoch=st.integers(0, 5),
+)
+def test_targets_without_class_weights_sum_to_one(mixup, smoothing, epoch):
+    batch = maker(mixup=mixup, label_smoothing=smoothing).batch(epoch, 0)
+    assert batch.targets.dtype == np.float32
+    np.testing.assert_allclose(batch.targets.sum(axis=1), 1, rtol=1e-5)
+    assert batch.targets.min() >= 0
+
+
+def test_targets_with_class_weights_sum_to_the_weight():
+    made = maker(n_samples=21, class_weights=True, label_smoothing=0.1, **PLAIN)
+    batch = made.batch(0, 0)
+    tumor = made.data.tumor
+    weight = class_weights(tumor, N_TUMORS, balanced=True)
+    wanted = weight[tumor[indices(made, batch)]]
+    np.testing.assert_allclose(batch.targets.sum(axis=1), wanted, rtol=1e-6)
+
+
+def test_mixup_mixes_images_and_targets_by_the_same_share():
+    """Feature 1 is 1 in samples of tumor 0 and 0 elsewhere, so it is tumor 0's target."""
+    made = maker(n_samples=40, batch_size=40, mixup=1.0)
+    made.data.features[:, 1] = made.data.tumor == 0
+    batch = made.batch(0, 0)
+    shown = batch.images.reshape(40, -1)[:, made.layout.pixel[1]]
+    np.testing.assert_allclose(batch.targets[:, 0], shown, atol=1e-6)
+    assert np.count_nonzero((shown > 0.01) & (shown < 0.99)) > 5
+
+
+@given(dropped=st.floats(0, 0.8))
+def test_dropout_masks_have_mean_one(dropped):
+    made = maker(n_samples=8, batch_size=400, dropout=dropped)
+    for mask in made.batch(0, 0).masks:
+        assert mask.dtype == np.float32
+        assert set(np.unique(mask)) <= {np.float32(0), np.float32(1) / np.float32(1 - dropped)}
+        error = (dropped / (1 - dropped) / mask.size) ** 0.5
+        assert abs(mask.mean() - 1) <= 6 * error + 1e-5
+
+
+def test_input_noise_and_dropout_touch_genes_but_not_left_over_pixels():
+    made = maker(batch_size=200, input_noise=0.5, input_dropout=0.25, **PLAIN)
+    made.data.features[:] = 3
+    flat = made.batch(0, 0).images.reshape(200, -1)
+    left_over = np.setdiff1d(np.arange(made.layout.side**2), made.layout.pixel)
+    assert len(left_over) > 0
+    assert not flat[:, left_over].any()
+    genes = flat[:, made.layout.pixel]
+    np.testing.assert_allclose((genes == 0).mean(), 0.25, atol=0.03)
+    np.testing.assert_allclose(genes[genes != 0].mean(), 3, atol=0.05)
+    np.testing.assert_allclose(genes[genes != 0].std(), 0.5, atol=0.03)
+
+
+@given(counts=st.lists(st.integers(0, 30), min_size=N_TUMORS, max_size=N_TUMORS).filter(any))
+def test_class_weights_have_mean_one_and_balance_the_tumors(counts):
+    tumor = np.repeat(np.arange(N_TUMORS), counts)
+    weight = class_weights(tumor, N_TUMORS, balanced=True)
+    np.testing.assert_allclose(weight[tumor].mean(), 1, rtol=1e-5)
+    total = (weight * counts)[np.array(counts) > 0]
+    np.testing.assert_allclose(total, total[0], rtol=1e-5)
+    assert (class_weights(tumor, N_TUMORS, balanced=False) == 1).all()
+
+
+def test_genes_are_standardised_and_decoys_permuted_by_the_stored_permutation():
+    made, genes = drawn_set()
+    np.testing.assert_array_equal(made.features[:, :30], genes)
+    assert made.permutation.shape == (6, 200)
+    assert made.permutation.dtype == np.int32
+    for decoy in range(6):
+        np.testing.assert_array_equal(np.sort(made.permutation[decoy]), np.arange(200))
+        wanted = genes[made.permutation[decoy], decoy]
+        np.testing.assert_array_equal(made.features[:, 30 + decoy], wanted)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_permutation_breaks_every_link_of_a_decoy(seed):
+    """Six standard errors: neither its gene nor another decoy's permutation is followed."""
+    made, genes = drawn_set(seed=seed)
+    values = np.hstack([genes[:, :6], made.features[:, 30:]])
+    correlation = np.corrcoef(values.T)[6:]
+    np.fill_diagonal(correlation[:, 6:], 0)
+    assert np.abs(correlation).max() < 6 / 200**0.5
+    assert len(np.unique(made.permutation, axis=0)) == 6
+
+
+def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
+    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    task = training_task(made, Model(1, 0), tiny_run)
+    assert task.name == "r01-f00"
+    np.testing.assert_array_equal(task.role == splits.HELD_OUT, made.fold == 0)
+    for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
+        index = np.flatnonzero(task.role == role)
+        np.testing.assert_array_equal(data.tumor, made.tumor[index])
+        genes = task.scaler.standardise(made.expression(index))
+        np.testing.assert_array_equal(data.features[:, : len(made.genes)], genes)
+    in_training = made.expression(np.flatnonzero(task.role == splits.TRAINING))
+    np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(task.layout.pixel, made.layouts[1].pixel)
+
+
+def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
+    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    tasks = [training_task(made, Model(k, f, null=True), tiny_run) for k, f in PAIRS]
+    seen = []
+    for (k, fold), task in zip(PAIRS, tasks, strict=True):
+        assert task.name == f"n{k:02d}-f{fold:02d}"
+        np.testing.assert_array_equal(task.layout.pixel, made.layouts[k % 2].pixel)
+        label = np.full(len(made.tumor), -1)
+        label[task.role == splits.TRAINING] = task.training.tumor
+        label[task.role == splits.VALIDATION] = task.validation.tumor
+        patients = pd.DataFrame({"patient": made.patient, "label": label})[label >= 0]
+        assert (patients.groupby("patient")["label"].nunique() == 1).all()
+        agree = (label == made.tumor)[label >= 0].mean()
+        assert agree < 0.6, "chance is 0.25"
+        seen.append(label)
+    both = (seen[0] >= 0) & (seen[1] >= 0)
+    assert not both.any(), "two folds of two share no training sample"
+    assert (seen[0] != seen[2])[seen[0] >= 0].any(), "another null replicate, other labels"
+
+
+@given(seeds)
+def test_permuted_tumors_are_dealt_out_by_patient(seed):
+    rng = np.random.default_rng(seed)
+    patient, tumor = rng.permutation(30), rng.integers(0, 4, 30)
+    dealt = permuted_tumors(patient, tumor, rng)
+    assert sorted(dealt) == sorted(tumor)
+    twice = permuted_tumors(np.tile(patient, 2), np.tile(tumor, 2), np.random.default_rng(seed))
+    np.testing.assert_array_equal(twice[:30], twice[30:])
+
+
+def partners(made, config, wanted):
+    """(decoys, all samples): whose value each training sample's decoys carry; -1 elsewhere."""
+    task = training_task(made, wanted, config)
+    index = np.flatnonzero(task.role == splits.TRAINING)
+    found = np.full((len(task.training.permutation), len(task.role)), -1)
+    found[:, index] = index[task.training.permutation]
+    assert np.isin(found[:, index], index).all(), "no value comes from outside the set"
+    return found
+
+
+def test_permutations_of_decoys_are_shared_or_a_networks_own(tiny_run):
+    """Of two networks with the same fold and nearly the same training samples."""
+    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    agree = {}
+    for kind in ("shared", "own"):
+        training = dataclasses.replace(tiny_run.training, decoy_permutations=kind)
+        config = dataclasses.replace(tiny_run, training=training)
+        first, second = (partners(made, config, Model(r, 0)) for r in (0, 1))
+        both = (first >= 0) & (second >= 0)
+        agree[kind] = (first == second)[both].mean()
+        assert len(np.unique(first, axis=0)) == len(first), "each decoy has its own"
+    assert agree["shared"] > 0.6
+    assert agree["own"] < 0.2, "chance is one in the number of samples"
+
+
+@given(seed=seeds, n_samples=st.integers(1, 40))
+def test_induced_permutations_skip_the_samples_outside(seed, n_samples):
+    rng = np.random.default_rng(seed)
+    whole = draw_permutations(5, n_samples, rng)
+    index = np.sort(rng.permutation(n_samples)[: rng.integers(1, n_samples + 1)])
+    induced = induced_permutations(whole, index)
+    assert induced.dtype == np.int32
+    for permutation, found in zip(whole, induced, strict=True):
+        for i, sample in enumerate(index):
+            reached = permutation[sample]
+            while reached not in index:
+                reached = permutation[reached]
+            assert index[found[i]] == reached
+    np.testing.assert_array_equal(induced_permutations(whole, np.arange(n_samples)), whole)
+
+
+def test_an_induced_permutation_by_hand():
+    """0 to 2 to 3 to 0, and 1 to itself; without 2 the circle is 0 to 3 to 0."""
+    induced = induced_permutations(np.array([[2, 1, 3, 0]]), np.array([0, 1, 3]))
+    np.testing.assert_array_equal(induced, [[2, 1, 0]])
+
+
+def test_random_permutations_induce_every_permutation_alike():
+    """Of 3 of 7 samples: chi-square of 6,000 draws over the 6 permutations, p > 1e-6."""
+    whole = draw_permutations(6000, 7, np.random.default_rng(0))
+    induced = induced_permutations(whole, np.array([1, 4, 5]))
+    _, counts = np.unique(induced, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert chisquare(counts).pvalue > 1e-6
+
+
+def test_no_patient_left_for_validation_is_refused(tiny_run):
+    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    fold = np.where(np.arange(len(made.fold)) < 44, 0, 1)
+    lonely = dataclasses.replace(made, tumor=np.arange(48) % 4, patient=made.sample, fold=fold)
+    with pytest.raises(CohortError, match=r"r00-f00: .* none is left for validation; use more"):
+        training_task(lonely, Model(0, 0), tiny_run)
+
+
+def test_a_scaler_of_one_gene_by_hand():
+    """Mean 2, SD 1: the decoy of gene 0 carries gene 0's values of other samples."""
+    gene_layout = layout.GeneLayout(
+        side=2, pixel=np.array([0, 3], np.int32), decoy_gene=np.array([0], np.int32)
+    )
+    scaler = Scaler(np.array([2], np.float32), np.array([1], np.float32))
+    expression = np.array([[1], [2], [4]], np.float32)
+    permutation = np.array([[2, 0, 1]])
+    made = learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, permutation)
+    np.testing.assert_array_equal(made.features, [[-1, 2], [0, -1], [2, 0]])

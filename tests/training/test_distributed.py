@@ -1,0 +1,236 @@
+"""The training loop over several devices and several worker processes equals one device."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from jobs import train
+from tumorcam.config import config_toml
+from tumorcam.storage.plan import Model, model_file
+
+ROOT = Path(__file__).parents[2]
+MODEL = Model(0, 0)
+MIRRORED = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+from tumorcam import model, training
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.config import load_config
+from tumorcam.storage.plan import Model
+from tumorcam.training.workers import Workers
+
+model.use_threads(1)
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert strategy.num_replicas_in_sync == 2
+config = load_config(Path(sys.argv[1]))
+cohort = read_cohort(config.folder / "cohort.h5", config)
+training.train_model(Path(sys.argv[2]), cohort, Model(0, 0), config, Workers(strategy))
+"""
+LONELY = """
+from pathlib import Path
+from tumorcam.cluster.watchdog import Watchdog
+
+with Watchdog(0, Path("lonely.log")) as watchdog:
+    from tumorcam import workers
+
+    workers.PEERS_TIMEOUT = 12
+    workers.join_workers(watchdog)
+"""
+
+
+def run_python(*words, **environment):
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_ports(n):
+    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [one.getsockname()[1] for one in with_ports]
+    for one in with_ports:
+        one.close()
+    return ports
+
+
+def tf_configs(n_workers):
+    """TF_CONFIG of each worker, by hand."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(n_workers)]}
+    tasks = [{"type": "worker", "index": i} for i in range(n_workers)]
+    return [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
+
+
+def start_workers(config_file, *words, n_workers=2):
+    return [
+        run_python("-m", "jobs.train", config_file, "--model", MODEL.name, *words, TF_CONFIG=text)
+        for text in tf_configs(n_workers)
+    ]
+
+
+def end_of(workers, seconds=180):
+    """Exit codes and what was said."""
+    outputs = [worker.communicate(timeout=seconds)[0] for worker in workers]
+    return [worker.returncode for worker in workers], "\n".join(outputs)
+
+
+def wait_for(path, seconds=120.0, since=0.0):
+    """Until the file is there, written after a time."""
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.stat().st_mtime > since):
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.05)
+
+
+def learned(folder):
+    """Weights, held-out probabilities and the learning curve but for the seconds."""
+    with h5py.File(model_file(folder, MODEL)) as file:
+        found = {f"weights/{name}": file["weights"][name][...] for name in file["weights"]}
+        found["probability"] = file["held_out/probability"][...]
+        for name in ("training_loss", "validation_loss", "validation_accuracy", "learning_rate"):
+            found[name] = file["history"][name][...]
+    return found
+
+
+def assert_learned_the_same(folder, other):
+    first, second = learned(folder), learned(other)
+    assert len(first["training_loss"]) == 2  # epochs, of three steps each
+    assert_same_values(first, second)
+
+
+def assert_same_values(first, second):
+    """The same bits; 1e-6 would hide what larger networks make a thousand times as much of."""
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        np.testing.assert_allclose(values, second[name], rtol=1e-14, atol=0, err_msg=name)
+
+
+@pytest.fixture
+def one_device(tiny_run, tmp_path):
+    """Folder of a run whose model was trained on one device."""
+    config_file = tmp_path / "one.toml"
+    config_file.write_text(config_toml(tiny_run), encoding="utf-8")
+    assert train.main([str(config_file), "--model", MODEL.name]) == 0
+    model = model_file(tiny_run.folder, MODEL)
+    kept = model_file(tmp_path / "one", MODEL)
+    kept.parent.mkdir(parents=True)
+    model.replace(kept)
+    return tmp_path / "one"
+
+
+def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
+    mirrored = run_python("-c", MIRRORED, tiny_toml, tmp_path / "two")
+    output, _ = mirrored.communicate(timeout=120)
+    assert mirrored.returncode == 0, output
+    assert_learned_the_same(one_device, tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_workers_equal_one_device(one_device, tiny_run, tiny_toml):
+    codes, said = end_of(start_workers(tiny_toml))
+    assert codes == [0, 0], said
+    assert_learned_the_same(one_device, tiny_run.folder)
+    logs = [tiny_run.folder / "logs" / f"train-r00-f00-{worker}.log" for worker in range(2)]
+    wrote = ["held-out accuracy" in log.read_text(encoding="utf-8") for log in logs]
+    assert wrote == [True, False]  # the chief alone writes the artifact
+
+
+@pytest.mark.slow
+def test_checkpoints_pass_from_one_worker_to_two_to_four_to_one(tiny_run, tiny_toml, tmp_path):
+    """120 epochs of three steps; each notice stops all workers after the same step."""
+    longer = ["--set", "training.epochs=120", "--set", "training.patience=120"]
+    history = model_file(tiny_run.folder, MODEL).parent / "history.csv"
+    for n_workers in (1, 2, 4):
+        since = time.time()
+        workers = start_workers(tiny_toml, *longer, n_workers=n_workers)
+        wait_for(history, since=since)
+        workers[-1].send_signal(signal.SIGUSR1)  # one of them alone
+        codes, said = end_of(workers)
+        assert codes == [75] * n_workers, said
+        assert said.count("stopped: r00-f00 stopped after step") == n_workers
+    resumed = start_workers(tiny_toml, *longer, n_workers=1)
+    codes, said = end_of(resumed)
+    assert codes == [0], said
+    found = learned(tiny_run.folder)
+    shutil.rmtree(history.parent)
+    assert train.main([tiny_toml, *longer, "--model", MODEL.name]) == 0
+    assert_same_values(found, learned(tiny_run.folder))
+
+
+@pytest.mark.slow
+def test_sigterm_too_stops_workers_with_a_checkpoint(tiny_run, tiny_toml):
+    """TensorFlow swallows it by itself."""
+    longer = ["--set", "training.epochs=2000", "--set", "training.patience=2000"]
+    workers = start_workers(tiny_toml, *longer)
+    wait_for(model_file(tiny_run.folder, MODEL).parent / "history.csv")
+    for worker in workers:
+        worker.terminate()
+    codes, said = end_of(workers)
+    assert codes == [75, 75] and "stopped: r00-f00 stopped after step" in said, said
+
+
+@pytest.mark.slow
+def test_workers_that_found_other_checkpoints_are_refused(tiny_run, tiny_toml):
+    """As where a shared file system shows one node an older folder."""
+    program = (
+        "import sys; from tumorcam import checkpoints; from jobs import train;"
+        "restore = checkpoints.Checkpoints.restore;"
+        "checkpoints.Checkpoints.restore = lambda self: False;"
+        "sys.exit(train.main(sys.argv[1:]))"
+    )
+    longer = ["--set", "training.epochs=2000", "--set", "training.patience=2000"]
+    first = start_workers(tiny_toml, *longer, n_workers=1)
+    wait_for(model_file(tiny_run.folder, MODEL).parent / "history.csv")
+    first[0].send_signal(signal.SIGUSR1)
+    assert end_of(first)[0] == [75]
+    words = [tiny_toml, "--model", MODEL.name, *longer]
+    sees, blind = tf_configs(2)
+    workers = [
+        run_python("-m", "jobs.train", *words, TF_CONFIG=sees),
+        run_python("-c", program, *words, TF_CONFIG=blind),
+    ]
+    codes, said = end_of(workers)
+    assert codes == [1, 1] and "the workers found other checkpoints" in said, said
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_other_and_one_alone_goes_on(tiny_run, tiny_toml):
+    longer = ["--set", "training.epochs=60", "--set", "training.patience=60"]
+    workers = start_workers(tiny_toml, *longer)
+    model = model_file(tiny_run.folder, MODEL)
+    wait_for(model.parent / "history.csv")
+    workers[1].kill()
+    output, _ = workers[0].communicate(timeout=60)
+    assert workers[0].returncode != 0, output
+    assert "another worker" in output and "last checkpoint" in output
+    assert not model.exists()
+    assert train.main([tiny_toml, *longer, "--model", MODEL.name]) == 0
+    log = (tiny_run.folder / "logs" / "train-r00-f00-0.log").read_text(encoding="utf-8")
+    assert "r00-f00 goes on from step" in log
+    assert len(learned(tiny_run.folder)["training_loss"]) == 60
+
+
+@pytest.mark.slow
+def test_a_worker_without_peers_gives_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    lonely = run_python("-c", LONELY, TF_CONFIG=tf_configs(2)[0])
+    output, _ = lonely.communicate(timeout=60)
+    assert lonely.returncode == -signal.SIGKILL
+    wanted = "error: worker 0: the start of all workers took over 12 s: a worker is stopped, gone"
+    assert wanted in output and wanted in (tmp_path / "lonely.log").read_text(encoding="utf-8")

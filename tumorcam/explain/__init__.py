@@ -1,0 +1,1 @@
+"""Saliency of held-out samples, written as shards."""

@@ -1,0 +1,229 @@
+"""The genes that stand out in the saliency map of one sample, as a table."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.cohort.images import pick_genes
+from tumorcam.cohort.layout import GeneLayout
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.explain.explain import read_run_model, rival_tumors
+from tumorcam.explain.views import UNITS, method_name
+from tumorcam.saliency import Explainer
+from tumorcam.storage.plan import Model
+from tumorcam.storage.run_folder import slugs
+
+N_CLOSE = 5  # similar samples named in an error
+COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
+standardised: training SD from the mean; row, column: of the pixel, from 0 at the top left
+replicates: in how many of the trained ones the gene is picked"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which genes of a sample speak for a tumor: indices of both, method and cutoff.
+
+    `cutoff` is a share of the map's maximum, above 0 and at most 1.
+    """
+
+    sample: int
+    target: int
+    method: str
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class SampleMap:
+    """One sample as one model that never saw its patient sees it.
+
+    `expression` (genes + decoys,) float32, log2(x + 1); `image` (rows, columns) float32, in
+    training SD from the mean, 0 on empty pixels; `saliency` (rows, columns) float32, signed, in
+    UNITS of the method; `probability` (tumors,) float32.
+    """
+
+    model: str
+    layout: GeneLayout
+    expression: np.ndarray
+    image: np.ndarray
+    saliency: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def feature_saliency(self) -> np.ndarray:
+        """(genes + decoys,) float32: saliency on their pixels, decoys last."""
+        return pick_genes(self.saliency[np.newaxis], self.layout)[0]
+
+
+def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff: float) -> Question:
+    """The question about a sample and a tumor, its own where `target` is None.
+
+    Raises
+    ------
+    ConfigError
+        If the cohort has no such sample (similar ones are named) or tumor (all are named), or the
+        cutoff is no share.
+    """
+    if sample not in cohort.sample:
+        close = difflib.get_close_matches(sample, cohort.sample.tolist(), n=N_CLOSE)
+        near = f"did you mean {', '.join(close)}" if close else f"such as {cohort.sample[0]}"
+        msg = f"{cohort.path} has no sample {sample!r} among its {len(cohort.sample)}; {near}"
+        raise ConfigError(msg)
+    index = int(np.flatnonzero(cohort.sample == sample)[0])
+    if target is None:
+        target = cohort.tumors[cohort.tumor[index]]
+    if target not in cohort.tumors:
+        msg = f"{cohort.path} has no tumor {target!r}; it has {', '.join(cohort.tumors)}"
+        raise ConfigError(msg)
+    if not 0 < cutoff <= 1:
+        msg = f"the cutoff is {cutoff}; wanted a share of the maximum, above 0 and at most 1"
+        raise ConfigError(msg)
+    return Question(index, int(np.flatnonzero(cohort.tumors == target)[0]), method, cutoff)
+
+
+def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[Model]:
+    """The models that never saw a sample's patient, one a replicate, the given replicate's first.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no such replicate.
+    """
+    n_replicates = len(cohort.layouts)
+    if replicate not in range(n_replicates):
+        msg = f"the run has no replicate {replicate}; it has 0 to {n_replicates - 1}"
+        raise ConfigError(msg)
+    others = [other for other in range(n_replicates) if other != replicate]
+    return [Model(one, int(cohort.fold[sample])) for one in (replicate, *others)]
+
+
+def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
+    """SAMPLE-TARGET-rNN, safe on any file system."""
+    sample, target = cohort.sample[question.sample], cohort.tumors[question.target]
+    return slugs(np.array([f"{sample}-{target}-r{replicate:02d}"]))[0]
+
+
+def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: Model) -> SampleMap:
+    """The map that answers a question, computed anew from one of `held_out_models`.
+
+    Raises
+    ------
+    FileError, ModelError
+        If the model is missing, damaged, or belongs to another cohort.
+    """
+    trained = read_run_model(config.folder, cohort, wanted, config)
+    expression = cohort.expression(slice(question.sample, question.sample + 1))
+    pictures = trained.images(expression)
+    explainer = Explainer(
+        trained.network,
+        methods=(question.method,),
+        layer=config.explain.cam_layer or None,
+        batch_size=1,
+    )
+    sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
+    rivals = rival_tumors(sample, question.target, tumors, config.explain.rivals)
+    maps = explainer(pictures, np.array([[question.target, *rivals]]))  # some share a coarse map
+    return SampleMap(
+        model=wanted.name,
+        layout=trained.layout,
+        expression=expression[0, trained.layout.source_gene],
+        image=pictures[0, :, :, 0],
+        saliency=maps.methods[question.method][0, 0],
+        probability=softmax(maps.logits[0]),
+    )
+
+
+def pick_features(saliency: np.ndarray, cutoff: float) -> np.ndarray:
+    """Genes and decoys whose saliency is at least a share of the largest: (features,) bool.
+
+    Parameters
+    ----------
+    saliency : (genes + decoys,) float32
+        Where none is positive, none is picked.
+    cutoff : float
+        As in `Question`.
+    """
+    largest = saliency.max()
+    return (saliency >= cutoff * largest) & (largest > 0)
+
+
+def picks_table(maps: Sequence[SampleMap], genes: np.ndarray, *, cutoff: float) -> pd.DataFrame:
+    """The genes and decoys picked from the first map, highest saliency first.
+
+    Parameters
+    ----------
+    maps : sequence of SampleMap
+        One a replicate, of the same sample, target and method.
+    genes : (genes,) str
+    cutoff : float
+        As in `Question`.
+
+    Returns
+    -------
+    DataFrame
+        gene; decoy (bool); saliency; share (of the map's maximum); expression, log2(x + 1);
+        standardised, in training SD; row and column of the pixel, from 0 at the top left;
+        replicates (in how many of the maps the same gene or decoy is picked).
+    """
+    seen, layout = maps[0], maps[0].layout
+    saliency = seen.feature_saliency
+    times = np.sum([pick_features(one.feature_saliency, cutoff) for one in maps], axis=0)
+    picked = np.flatnonzero(pick_features(saliency, cutoff))
+    picked = picked[np.argsort(-saliency[picked], kind="stable")]
+    row, column = np.divmod(layout.pixel[picked], layout.side)
+    return pd.DataFrame(
+        {
+            "gene": genes[layout.source_gene[picked]],
+            "decoy": picked >= layout.n_genes,
+            "saliency": saliency[picked],
+            "share": saliency[picked] / saliency.max(),
+            "expression": seen.expression[picked],
+            "standardised": seen.image[row, column],
+            "row": row,
+            "column": column,
+            "replicates": times[picked],
+        }
+    )
+
+
+def table_text(table: pd.DataFrame, *, n_replicates: int) -> str:
+    """A `picks_table` for a terminal, decoys marked, with a line that explains its columns."""
+    if table.empty:
+        return ""
+    shown = table.assign(
+        gene=labels(table),
+        saliency=table["saliency"].map("{:.3g}".format),
+        share=table["share"].map("{:.2f}".format),
+        expression=table["expression"].map("{:.2f}".format),
+        standardised=table["standardised"].map("{:+.2f}".format),
+        replicates=table["replicates"].map(f"{{}}/{n_replicates}".format),
+    )
+    return f"{shown.drop(columns='decoy').to_string(index=False)}\n{COLUMNS}"
+
+
+def labels(table: pd.DataFrame) -> list[str]:
+    """The names in a `picks_table`, decoys marked as such."""
+    return (table["gene"] + np.where(table["decoy"], " (decoy)", "")).tolist()
+
+
+def describe(cohort: Cohort, question: Question, seen: SampleMap, table: pd.DataFrame) -> str:
+    """Three lines: what is explained, what the model makes of it, and how much is picked."""
+    sample, own = cohort.sample[question.sample], cohort.tumors[cohort.tumor[question.sample]]
+    called, n_decoys = int(seen.probability.argmax()), int(table["decoy"].sum())
+    found = "no gene or decoy has a positive saliency"
+    if len(table):
+        found = (
+            f"{len(table) - n_decoys} of {seen.layout.n_genes} genes and {n_decoys} of "
+            f"{len(seen.layout.decoy_gene)} decoys reach {question.cutoff:g} of the maximum, "
+            f"{seen.feature_saliency.max():.3g} {UNITS[question.method]}"
+        )
+    return (
+        f"{sample} ({own}): {method_name(question.method)} for {cohort.tumors[question.target]}\n"
+        f"model {seen.model}, which never saw this patient, calls it {cohort.tumors[called]} with "
+        f"probability {seen.probability[called]:.3f}\n{found}"
+    )

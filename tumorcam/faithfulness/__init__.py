@@ -1,0 +1,1 @@
+"""Whether a ranking is right: deletion of genes, retraining, agreement, known markers."""

@@ -1,0 +1,116 @@
+"""Whether this machine's device explains as it should: python -m tumorcam.operations.selftest.
+
+A small network is explained on the device, on the CPU, and by TensorFlow's own gradients.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tumorcam.cluster import launcher
+from tumorcam.explain import devices
+from tumorcam.saliency.explainer import Explainer, Maps
+from tumorcam.saliency.rules import can_compile
+
+TOLERANCE = 1e-4  # of the relative distance: two devices sum in other orders
+METHODS = ("guided_grad_cam", "guided_backprop", "gradient")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On which device the network was explained, and what was wrong."""
+
+    device: str
+    faults: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Both in one line."""
+        return f"explain on {self.device}: {'; '.join(self.faults) or 'right'}"
+
+
+def main() -> int:
+    """Print what was found; 1 if a map is wrong, else 0."""
+    verdict = try_device()
+    print(verdict.text)
+    return 1 if verdict.faults else 0
+
+
+def try_device() -> Verdict:
+    """Explain on the device that this process's jobs would take; call it before TensorFlow works.
+
+    What TensorFlow raises, such as a GPU that its build has no kernels for, is a fault too.
+    """
+    gpu = devices.take_gpu(launcher.local_rank())
+    free = devices.free_bytes(gpu)
+    memory = "" if free is None else f", {free / 2**30:.1f} GiB free"
+    xla = "with" if can_compile() else "without"
+    try:
+        faults = _faults()
+    except (tf.errors.OpError, RuntimeError) as error:
+        faults = [f"stopped: {(str(error).splitlines() or [type(error).__name__])[0]}"]
+    return Verdict(f"{f'GPU {gpu}' if gpu else 'the CPU'}{memory}, {xla} XLA", tuple(faults))
+
+
+def _faults() -> list[str]:
+    network, images, targets = _example()
+    maps = _explained(network, images, targets)
+    with tf.device("CPU:0"):
+        on_cpu = _explained(network, images, targets)
+    turned = _explained(network, images[::-1], targets[::-1])
+    faults = [
+        f"{name} {distance:.1e} off the CPU's"
+        for name in METHODS
+        if (distance := _distance(maps.methods[name], on_cpu.methods[name])) > TOLERANCE
+    ]
+    if _distance(maps.methods["gradient"], _gradients(network, images, targets)) > TOLERANCE:
+        faults.append("gradient off TensorFlow's own")
+    if any((maps.methods[name] != turned.methods[name][::-1]).any() for name in METHODS):
+        faults.append("the order of samples changes bits")
+    return faults
+
+
+def _example() -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    layers, rng = keras.layers, np.random.default_rng(0)
+    network = keras.Sequential(
+        [
+            keras.Input((21, 21, 1)),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dense(4),
+        ]
+    )
+    network.set_weights([rng.normal(0, 0.2, array.shape) for array in network.get_weights()])
+    images = rng.normal(size=(16, 21, 21, 1)).astype(np.float32)
+    return network, images, rng.integers(0, 4, (16, 2))
+
+
+def _explained(network: keras.Model, images: np.ndarray, targets: np.ndarray) -> Maps:
+    return Explainer(network, methods=METHODS, batch_size=len(images))(images, targets)
+
+
+def _gradients(network: keras.Model, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(samples, targets, rows, columns) gradients by automatic differentiation."""
+    found = []
+    for target in targets.T:
+        with tf.GradientTape() as tape:
+            pixels = tf.constant(images)
+            tape.watch(pixels)
+            logit = tf.gather(network(pixels), target, axis=1, batch_dims=1)
+        found.append(tape.gradient(logit, pixels)[..., 0])
+    return np.stack(found, axis=1)
+
+
+def _distance(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

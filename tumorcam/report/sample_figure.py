@@ -1,0 +1,113 @@
+"""A sample's input image beside its saliency map, the outstanding genes ringed and named."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.optimize import isotonic_regression
+
+from tumorcam.explain.sample import SampleMap, labels
+from tumorcam.explain.views import UNITS, method_name
+from tumorcam.report.figures import HALO, INK, ORANGE, STYLE
+
+MAX_NAMES = 24  # beside the map; more would overlap
+INPUT_LIMIT = 3.0  # training SD; end of the input's colour scale
+PANEL_INCHES = (3.9, 4.9)  # width, height
+NAMES_INCHES = 1.4
+N_TICKS = 6  # of a colour scale, at most; small saliencies have long numbers
+
+
+@mpl.rc_context(STYLE)
+def picks_figure(seen: SampleMap, table: pd.DataFrame, *, title: str, method: str) -> Figure:
+    """The input image beside its saliency, the picked pixels ringed, the highest named.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `picks_table`; decoys are drawn in another colour.
+    title : str
+        What is shown, in as many lines as needed.
+    method : str
+        One of UNITS.
+    """
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(2 * width + NAMES_INCHES, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+    left, right = figure.subplots(1, 2)
+    largest = float(np.abs(seen.saliency).max()) or 1.0
+    _image(left, seen.image, "RdBu_r", INPUT_LIMIT, "expression, training SD from the mean")
+    unit = UNITS[method]
+    _image(right, seen.saliency, "PuOr_r", largest, f"saliency, signed, {unit}")
+    left.set_title("Input")
+    right.set_title(method_name(method))
+    for axes in (left, right):
+        for is_decoy, color in ((False, INK), (True, ORANGE)):
+            some = table[table["decoy"] == is_decoy]
+            axes.plot(
+                some["column"], some["row"], "o", mfc="none", mec=color, mew=1.0, ms=6.5,
+                path_effects=HALO, zorder=3, clip_on=False, in_layout=False,
+            )  # fmt: skip
+    _name_picks(right, table.head(MAX_NAMES), side=seen.layout.side)
+    if len(table) > MAX_NAMES:
+        note = f"the highest {MAX_NAMES} of {len(table)} are named"
+        right.set_title(note, loc="right", fontsize=7)
+    return figure
+
+
+def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
+    """Heights at least `gap` apart and from 0 to 1, in the same order, as near as can be.
+
+    Parameters
+    ----------
+    height : (labels,) float
+        From 0 to 1; at most 1 + 1 / gap of them.
+
+    Notes
+    -----
+    Less their share of gaps, heights in order may only rise: an isotonic regression.
+    """
+    steps = gap * np.arange(len(height))
+    order = np.argsort(height, kind="stable")
+    placed = np.empty(len(height))
+    nearest = isotonic_regression(height[order] - steps).x
+    placed[order] = np.clip(nearest, 0, 1 - steps[-1]) + steps
+    return placed
+
+
+def _image(axes: Axes, values: np.ndarray, colors: str, limit: float, unit: str) -> None:
+    drawn = axes.imshow(values, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
+    outside = "both" if np.abs(values).max() > limit else "neither"
+    axes.figure.colorbar(
+        drawn, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04,
+        extend=outside, ticks=MaxNLocator(N_TICKS), format="%g",
+    )  # fmt: skip
+    axes.set(xticks=[], yticks=[])
+
+
+def _name_picks(axes: Axes, table: pd.DataFrame, *, side: int) -> None:
+    """Names in the right margin, each with a line to its pixel."""
+    if table.empty:
+        return
+    height = spread_heights(1 - (table["row"].to_numpy() + 0.5) / side, 1 / MAX_NAMES)
+    for pick, name, at in zip(table.itertuples(), labels(table), height, strict=True):
+        color = ORANGE if pick.decoy else INK
+        axes.annotate(
+            f"{name}  {pick.share:.2f}",
+            (pick.column, pick.row),
+            (1.05, at),
+            textcoords="axes fraction",
+            va="center",
+            color=color,
+            zorder=2,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": color,
+                "linewidth": 0.6,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 4,
+                "path_effects": HALO,
+            },
+        )

@@ -1,0 +1,1 @@
+"""Statistics of saliency: from shards to one ranking a method and view."""

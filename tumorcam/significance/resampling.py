@@ -1,0 +1,169 @@
+"""Family-wise p-values by sign flips and rank intervals by a bootstrap, both over patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.config import Config
+from tumorcam.significance.exact_sums import midranks
+
+N_FLIPS = 999  # the smallest p-value is 1 / 1,000
+N_BOOTSTRAPS = 200
+INTERVAL = (0.025, 0.975)  # quantiles of the bootstrapped ranks
+BLOCK = 1024  # patients whose signs are in memory at once; fixed, for it orders the sums
+
+
+class FlipRecords(NamedTuple):
+    """What sign flips of some genes add to the largest statistic of any set of genes.
+
+    `statistic` (genes,) float64 without a flip; flip number `flip` (records,) int16 gave the gene
+    at `gene` (records,) int32 the statistic `value` (records,) float64.
+    """
+
+    statistic: np.ndarray
+    flip: np.ndarray
+    gene: np.ndarray
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Who the samples are: `patient` (samples,) int, a code for each person and tumor, ascending
+    with the tumor; `tumor` (patients,) int; `weights` (bootstraps, patients) float64.
+    """
+
+    patient: np.ndarray
+    tumor: np.ndarray
+    weights: np.ndarray
+
+
+def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator]) -> FlipRecords:
+    """Studentised means of genes whose patients' values change signs at random, where they matter.
+
+    All genes get the same signs, which keeps their correlation. A flip's statistic matters where it
+    exceeds both the gene's own and those of all genes of a lower own one: no other can be the
+    maximum with which `step_down_p_values` compares.
+
+    Parameters
+    ----------
+    values : (patients, genes) float
+        At least 2 patients.
+    draw : callable
+        The generator of the signs of a block of 1,024 patients, by its number.
+    """
+    n, n_genes = values.shape
+    sums = np.zeros((1 + N_FLIPS, n_genes))
+    for number, start in enumerate(range(0, n, BLOCK)):
+        block = values[start : start + BLOCK]
+        signs = draw(number).integers(0, 2, (1 + N_FLIPS, len(block)), dtype=np.int8)
+        signs[0] = 1  # no flip
+        sums += (2.0 * signs - 1.0) @ block
+    mean = sums / n
+    variance = np.maximum((values**2).sum(axis=0) / n - mean**2, 0) * n / (n - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = mean / np.sqrt(variance / n)
+    statistic = np.nan_to_num(statistic, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    own, flipped = statistic[0], statistic[1:]
+    order = np.argsort(own, kind="stable")
+    upwards = flipped[:, order]
+    highest = np.maximum.accumulate(upwards, axis=1)
+    exceeds = np.hstack([np.ones((N_FLIPS, 1), bool), highest[:, 1:] > highest[:, :-1]])
+    flip, place = np.nonzero(exceeds & (upwards >= own[order]))
+    gene = order[place]
+    return FlipRecords(own, flip.astype(np.int16), gene.astype(np.int32), flipped[flip, gene])
+
+
+def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
+    """Step-down max-T p-values of all genes of a tumor: family-wise error, within the tumor.
+
+    A gene's p-value is (1 + flips whose largest statistic, among the genes of no higher own
+    statistic, reaches the gene's own) / (1 + flips), and never below that of a higher one.
+
+    Parameters
+    ----------
+    parts : sequence of FlipRecords
+        Of neighbouring sets of genes, in order; the genes' tests share their flips.
+
+    Returns
+    -------
+    (genes,) float64
+
+    References
+    ----------
+    Westfall & Young 1993, Resampling-Based Multiple Testing, algorithm 2.8.
+    """
+    own = np.concatenate([part.statistic for part in parts])
+    first = np.cumsum([0, *(len(part.statistic) for part in parts)])
+    order = np.argsort(own, kind="stable")
+    place = np.empty(len(own), int)
+    place[order] = np.arange(len(own))
+    largest = np.full((N_FLIPS, len(own)), -np.inf)
+    for part, start in zip(parts, first[:-1], strict=True):
+        largest[part.flip, place[start + part.gene]] = part.value
+    np.maximum.accumulate(largest, axis=1, out=largest)
+    upwards = own[order]
+    last = np.searchsorted(upwards, upwards, side="right") - 1  # of equal ones: all of them count
+    reached = (largest >= upwards).sum(axis=0)[last]
+    p_value = (1 + reached) / (1 + N_FLIPS)
+    downwards = np.maximum.accumulate(p_value[::-1])[::-1]
+    return downwards[place]
+
+
+def group_patients(cohort: Cohort, samples: np.ndarray, config: Config) -> Patients:
+    """The given samples' patients; a person with two tumors counts in both, with one weight."""
+    names, person = np.unique(cohort.patient, return_inverse=True)
+    code = cohort.tumor * len(names) + person
+    codes, patient = np.unique(code[samples], return_inverse=True)
+    draws = [config.rng("bootstrap", str(names[i])) for i in (codes % len(names)).tolist()]
+    return Patients(patient, codes // len(names), bootstrap_weights(draws))
+
+
+def bootstrap_weights(draws: Sequence[np.random.Generator]) -> np.ndarray:
+    """(bootstraps, patients) float64 Poisson(1) weights, a patient's from its own generator."""
+    weights = [draw.poisson(1.0, N_BOOTSTRAPS) for draw in draws]
+    return np.array(weights, np.float64).reshape(-1, N_BOOTSTRAPS).T
+
+
+def bootstrap_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(bootstraps, genes) float32 weighted means of (patients, genes); NaN where all weigh 0."""
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights @ values / np.where(total > 0, total, np.nan)).astype(np.float32)
+
+
+def rank_intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """2.5 and 97.5 % quantile of each gene's rank over the bootstraps, each (genes,) float64.
+
+    Parameters
+    ----------
+    means : (bootstraps, genes) float
+        Scores of all genes of a tumor; bootstraps with NaN do not count. Rank 1 is the highest,
+        ties are midranks. A quantile is one of the ranks that occurred.
+    """
+    known = means[~np.isnan(means).any(axis=1)]
+    if not known.size:
+        return np.full(means.shape[1], np.nan), np.full(means.shape[1], np.nan)
+    ranks = np.sort(midranks(-known), axis=0)
+    low, high = (int(np.ceil(share * len(ranks))) - 1 for share in INTERVAL)
+    return ranks[low], ranks[high]
+
+
+def null_p_values(scores: np.ndarray, null_scores: np.ndarray) -> np.ndarray:
+    """(1 + null scores at or above the gene's) / (1 + null scores), pooled over a tumor's genes.
+
+    Parameters
+    ----------
+    scores : (tumors, genes) float
+        NaN stays NaN.
+    null_scores : (null replicates, tumors, genes) float
+        NaN does not count. Without null replicates all is NaN.
+    """
+    p_value = np.full(scores.shape, np.nan)
+    for tumor, own in enumerate(scores):
+        pool = np.sort(null_scores[:, tumor][~np.isnan(null_scores[:, tumor])])
+        if pool.size:
+            at_least = pool.size - np.searchsorted(pool, own)
+            p_value[tumor] = np.where(np.isnan(own), np.nan, (1 + at_least) / (1 + pool.size))
+    return p_value

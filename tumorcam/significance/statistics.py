@@ -1,0 +1,391 @@
+"""How strongly, how surely and how reproducibly each gene drives each tumor's classification."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+from scipy.stats import false_discovery_control, rankdata
+
+from tumorcam.settings import SignificanceSettings
+from tumorcam.significance.exact_sums import column_sums, group_sums, midranks
+
+Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.wilcoxon
+TOP_GENES = 50  # genes of a tumor's top at most ...
+TOP_SHARE = 20  # ... and at most one gene in so many
+CURVE_ROWS = 500  # of a decoy curve, at most
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """Share from 0 to 1 and its 95 % interval `low` to `high`; NaN where n is 0."""
+
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class TumorStatistics:
+    """Statistics of one tumor's genes over its `n` patients, each (genes,) float64.
+
+    `score` and `sd` are mean and SD (ddof = 1), `effect` their ratio, NaN where the SD is 0;
+    `positive` the share of patients above 0 with its 95 % Wilson interval; `p_value` one-sided
+    Wilcoxon signed-rank, NaN where untestable.
+    """
+
+    n: int
+    score: np.ndarray
+    sd: np.ndarray
+    effect: np.ndarray
+    positive: np.ndarray
+    positive_low: np.ndarray
+    positive_high: np.ndarray
+    p_value: np.ndarray
+
+
+@dataclass(frozen=True)
+class DecoyResolution:
+    """The smallest q_decoy that could be reached, and whether it is too large to call genes."""
+
+    smallest_q_decoy: float
+    too_few_decoys: bool
+
+
+def patient_means(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """Mean over each patient's samples, its bits independent of the other genes and patients.
+
+    Parameters
+    ----------
+    values, patient : (samples, genes) float, (samples,) int
+        In canonical sample order, in which a patient's values are added up.
+
+    Returns
+    -------
+    (patients, genes) float64
+        In ascending order of patient.
+    """
+    codes, index, n_samples = np.unique(patient, return_inverse=True, return_counts=True)
+    return group_sums(values, index, len(codes)) / n_samples[:, np.newaxis]
+
+
+def signed_rank_p_values(values: np.ndarray) -> np.ndarray:
+    """One-sided Wilcoxon signed-rank p-values that a gene's values lie above 0.
+
+    Half the ranks of zeros count as positive (zsplit). A gene without zeros or ties gets its exact
+    p-value for up to 50 patients, any other the normal approximation with midranks and without
+    continuity correction.
+
+    Parameters
+    ----------
+    values : (patients, genes) float
+
+    Returns
+    -------
+    (genes,) float64
+        NaN where a value is NaN or there are no patients.
+
+    References
+    ----------
+    Wilcoxon 1945, doi:10.2307/3001968.
+    """
+    n = len(values)
+    if n == 0:
+        return np.full(values.shape[1], np.nan)
+    genes = np.ascontiguousarray(values.T)
+    ranks = midranks(np.abs(genes))
+    positive_ranks = (ranks * (np.sign(genes) + 1) / 2).sum(axis=1)
+    square_ranks = (ranks**2).sum(axis=1)  # 4 x the null variance; ties make it smaller
+    p_value = ndtr((n * (n + 1) / 4 - positive_ranks) / np.sqrt(square_ranks / 4))
+    if n <= MAX_EXACT_PATIENTS:
+        untied = square_ranks == n * (n + 1) * (2 * n + 1) / 6
+        exact = untied & (values != 0).all(axis=0)
+        p_value[exact] = _signed_rank_tail(n)[positive_ranks[exact].astype(int)]
+    return p_value
+
+
+def tumor_statistics(
+    values: np.ndarray, testable: np.ndarray, *, min_patients: int
+) -> TumorStatistics:
+    """Score, spread, sign and p-value of each gene in one tumor.
+
+    Parameters
+    ----------
+    values : (patients, genes) float
+        Saliency of one method and view (in units of the samples' scales), a row a patient.
+    testable : (genes,) bool
+        False for constant genes, which get no p-value.
+    min_patients : int
+        With fewer no gene gets a p-value.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    n, n_genes = values.shape
+    if n == 0:
+        return TumorStatistics(0, *np.full((7, n_genes), np.nan))
+    above_first = values - values[0]  # so that equal values have an SD of exactly 0
+    shift = column_sums(above_first) / n
+    score = values[0] + shift
+    sd = np.sqrt(column_sums((above_first - shift) ** 2) / (n - 1 if n > 1 else np.nan))
+    effect = np.divide(score, sd, out=np.full(n_genes, np.nan), where=sd > 0)
+    positive = wilson_interval(np.where(np.isnan(score), np.nan, (values > 0).sum(axis=0)), n)
+    p_value = np.full(n_genes, np.nan)
+    if n >= min_patients:
+        p_value[testable] = signed_rank_p_values(values[:, testable])
+    return TumorStatistics(
+        n, score, sd, effect, positive.share, positive.low, positive.high, p_value
+    )
+
+
+def wilson_interval(successes: np.ndarray, n: np.ndarray | int) -> Proportion:
+    """Shares of successes with their 95 % Wilson score intervals.
+
+    Parameters
+    ----------
+    successes, n : int or float arrays that broadcast
+        Successes, from 0 to n, of n trials; no trials give NaN, and NaN stays NaN.
+
+    References
+    ----------
+    Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    trials = np.where(np.asarray(n) > 0, n, np.nan)
+    share = np.asarray(successes) / trials
+    shrink = 1 + Z_95**2 / trials
+    center = (share + Z_95**2 / (2 * trials)) / shrink
+    half = Z_95 * np.sqrt(share * (1 - share) / trials + (Z_95 / (2 * trials)) ** 2) / shrink
+    return Proportion(share, np.clip(center - half, 0, share), np.clip(center + half, share, 1))
+
+
+def benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:
+    """q-values, float64 of the same shape, over all p-values of an array jointly.
+
+    NaN is no test: it stays NaN and does not count.
+
+    References
+    ----------
+    Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
+    """
+    q_value = np.full(p_value.shape, np.nan)
+    tested = ~np.isnan(p_value)
+    q_value[tested] = false_discovery_control(p_value[tested])
+    return q_value
+
+
+def decoy_q_values(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> np.ndarray:
+    """False discovery rate of the genes at or above each gene's score, measured on decoys.
+
+    With G genes and D decoys in each tumor, all (tumor, gene) pairs counted together,
+    q(s) = min over s' ≤ s of min(1, (1 + #{decoys ≥ s'}) / #{genes ≥ s'} · G/D).
+
+    Parameters
+    ----------
+    gene_scores : (tumors, genes) float
+        NaN (a tumor without patients) is left out and stays NaN.
+    decoy_scores : (tumors, decoys) float
+
+    Returns
+    -------
+    (tumors, genes) float64
+        From 0 to 1, never smaller at a lower score; all NaN without decoys.
+
+    References
+    ----------
+    Elias & Gygi 2007, doi:10.1038/nmeth1019.
+    """
+    upwards = _whole_curve(gene_scores, decoy_scores)[::-1]
+    known = ~np.isnan(gene_scores)
+    position = np.searchsorted(upwards["score"].to_numpy(), gene_scores[known])
+    q_decoy = np.full(gene_scores.shape, np.nan)
+    q_decoy[known] = upwards["q_decoy"].to_numpy()[position]
+    return q_decoy
+
+
+def decoy_curve(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> pd.DataFrame:
+    """Genes found against genes estimated to be false, from the highest score down.
+
+    A row a distinct gene score of `decoy_q_values`' arrays; of more than 500 the first and then
+    ever fewer, evenly on a logarithmic scale down to the last. `genes` and `decoys` are (tumor,
+    gene) pairs at or above `score`; `estimated_false` is (1 + decoys) · G/D, at most `genes`, and
+    like `q_decoy` NaN without decoys.
+    """
+    whole = _whole_curve(gene_scores, decoy_scores)
+    if len(whole) <= CURVE_ROWS:
+        return whole
+    rows = np.unique(np.geomspace(1, len(whole), CURVE_ROWS).round().astype(int)) - 1
+    return whole.iloc[rows].reset_index(drop=True)
+
+
+def smallest_q_decoy(
+    gene_scores: np.ndarray, decoy_scores: np.ndarray, *, level: float = 0.05
+) -> DecoyResolution:
+    """The q_decoy that the best set of genes would have if no decoy were in it: (G/D) / genes.
+
+    The best set is the largest with the lowest q_decoy. If even its bound exceeds `level`, so few
+    decoys cannot call so few genes. NaN, and not "too few", where there are none at all: then the
+    rate is unknown. Scores are as in `decoy_q_values`.
+    """
+    curve = _whole_curve(gene_scores, decoy_scores)
+    called = curve.loc[curve["q_decoy"] == curve["q_decoy"].min(), "genes"].max()
+    smallest = float(_genes_per_decoy(gene_scores, decoy_scores) / called)
+    return DecoyResolution(smallest, too_few_decoys=smallest > level)
+
+
+def decoys_in_top(gene_scores: np.ndarray, decoy_scores: np.ndarray, *, k: int = 20) -> np.ndarray:
+    """False genes expected in each tumor's top k: the decoys among k genes and decoys, times G/D.
+
+    (tumors,) float64; NaN for a tumor without scores, and without decoys. Of equal scores, which
+    are as in `decoy_q_values`, decoys come first.
+    """
+    both = np.concatenate([decoy_scores, gene_scores], axis=1)
+    top = np.argsort(-both, axis=1, kind="stable")[:, :k]
+    n_decoys = (top < decoy_scores.shape[1]).sum(axis=1)
+    false = n_decoys * _genes_per_decoy(gene_scores, decoy_scores)
+    return np.where(np.isnan(both).any(axis=1), np.nan, false)
+
+
+def rank_genes(score: np.ndarray) -> np.ndarray:
+    """(tumors, genes) float64: rank of a score in its tumor, 1 the highest, ties as midranks.
+
+    NaN stays NaN and is not counted.
+    """
+    return rankdata(-score, axis=1, nan_policy="omit")
+
+
+def top_k(n_genes: int) -> int:
+    """Genes of a tumor's top: 50, or one in twenty of fewer than 1,000 genes, at least 1."""
+    return max(1, min(TOP_GENES, n_genes // TOP_SHARE))
+
+
+def replication(model_scores: np.ndarray, *, k: int) -> np.ndarray:
+    """Share of the models in which a gene is among the tumor's top k.
+
+    Parameters
+    ----------
+    model_scores : (models, tumors, genes) float
+        Score over each model's held-out patients; NaN where its fold lacks the tumor, and such
+        models are left out of the share.
+    k : int
+        Of equal scores the first in gene order comes first.
+
+    Returns
+    -------
+    (tumors, genes) float64
+        From 0 to 1; NaN for a tumor that no model has.
+    """
+    n_top = np.zeros(model_scores.shape[1:])
+    n_models = (~np.isnan(model_scores)).sum(axis=0)
+    for score in model_scores:
+        top = np.argsort(-score, axis=1, kind="stable")[:, :k]
+        in_top = np.zeros(score.shape, dtype=bool)
+        np.put_along_axis(in_top, top, True, axis=1)
+        n_top += in_top & ~np.isnan(score)
+    return n_top / np.where(n_models > 0, n_models, np.nan)
+
+
+def expression_auroc(expression: np.ndarray, tumor: np.ndarray, *, n_tumors: int) -> np.ndarray:
+    """Probability that a tumor's sample expresses a gene more than another's, ties as half.
+
+    Parameters
+    ----------
+    expression : (samples, genes) float
+        log2(x + 1).
+    tumor : (samples,) int
+        From 0 to n_tumors - 1.
+
+    Returns
+    -------
+    (tumors, genes) float64
+        NaN for a tumor with no samples or all of them.
+
+    References
+    ----------
+    Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747.
+    """
+    n = np.bincount(tumor, minlength=n_tumors)[:, np.newaxis]
+    ranks = midranks(np.ascontiguousarray(expression.T)).T
+    rank_sums = group_sums(ranks, tumor, n_tumors)
+    n_pairs = n * (len(tumor) - n)
+    return (rank_sums - n * (n + 1) / 2) / np.where(n_pairs > 0, n_pairs, np.nan)
+
+
+def log2_fold_change(expression: np.ndarray, tumor: np.ndarray, *, n_tumors: int) -> np.ndarray:
+    """(tumors, genes) float64: a gene's mean in the tumor minus its mean in the rest, in log2.
+
+    Parameters and NaN are as in `expression_auroc`.
+    """
+    n = np.bincount(tumor, minlength=n_tumors)[:, np.newaxis]
+    n = np.where((n > 0) & (n < len(tumor)), n, np.nan)
+    sums = group_sums(expression, tumor, n_tumors)
+    return sums / n - (column_sums(sums) - sums) / (len(tumor) - n)
+
+
+def grade_evidence(
+    q_decoy: np.ndarray,
+    q_value: np.ndarray,
+    replication: np.ndarray,
+    rank: np.ndarray,
+    recall: np.ndarray,
+    *,
+    settings: SignificanceSettings,
+) -> np.ndarray:
+    """What the numbers together say about each gene; the first that holds of:
+
+    untestable (q_value is NaN: a constant gene or too few patients), unknown (q_decoy is NaN: no
+    decoys), learned (all thresholds met), unstable (all but replication), expression-driven (in
+    the tumor's top k, but q_decoy above its threshold), none.
+
+    Parameters
+    ----------
+    q_decoy, q_value, replication, rank : (tumors, genes) float64
+    recall : (tumors,) float64
+        Share of each tumor's held-out samples that the ensemble classifies correctly.
+    settings : SignificanceSettings
+        The thresholds; each may be met exactly.
+
+    Returns
+    -------
+    (tumors, genes) str
+    """
+    found = (
+        (q_decoy <= settings.q_decoy)
+        & (q_value <= settings.q_value)
+        & (recall[:, np.newaxis] >= settings.recall)
+    )
+    grades = {
+        "untestable": np.isnan(q_value),
+        "unknown": np.isnan(q_decoy),
+        "learned": found & (replication >= settings.replication),
+        "unstable": found,
+        "expression-driven": (rank <= top_k(rank.shape[1])) & (q_decoy > settings.q_decoy),
+    }
+    return np.select(list(grades.values()), list(grades), default="none")
+
+
+@lru_cache
+def _signed_rank_tail(n: int) -> np.ndarray:
+    """P(W ≥ w) for w from 0 to n (n + 1) / 2 under the null; exact, as counts stay below 2^53."""
+    counts = np.zeros(n * (n + 1) // 2 + 1)
+    counts[0] = 1
+    for rank in range(1, n + 1):
+        counts[rank:] += counts[:-rank].copy()
+    return np.cumsum(counts[::-1])[::-1] / 2.0**n
+
+
+def _whole_curve(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> pd.DataFrame:
+    """`decoy_curve` with all its rows; a q-value's minimum over all s' is met at a gene's score."""
+    genes = np.sort(gene_scores[~np.isnan(gene_scores)])
+    decoys = np.sort(decoy_scores[~np.isnan(decoy_scores)])
+    score = np.unique(genes)[::-1]
+    n_genes = len(genes) - np.searchsorted(genes, score)
+    n_decoys = len(decoys) - np.searchsorted(decoys, score)
+    false = np.minimum(n_genes, (1 + n_decoys) * _genes_per_decoy(gene_scores, decoy_scores))
+    q_decoy = np.minimum.accumulate((false / n_genes)[::-1])[::-1]
+    table = {"score": score, "genes": n_genes, "decoys": n_decoys}
+    return pd.DataFrame(table | {"estimated_false": false, "q_decoy": q_decoy})
+
+
+def _genes_per_decoy(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> float:
+    n_decoys = decoy_scores.shape[1]
+    return gene_scores.shape[1] / n_decoys if n_decoys else np.nan

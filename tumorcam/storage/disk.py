@@ -1,0 +1,129 @@
+"""What a disk can do to a file: run full while it is written, or keep what a killed job left."""
+
+import errno
+import io
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from tumorcam.cluster import launcher
+from tumorcam.errors import FileError
+
+PART = ".part"  # ends the name of a file that is being written; cluster.process_tag is before it
+SECONDS_UNTIL_DEAD = 86_400.0  # unchanged for so long, a .part file of another host is left over
+
+
+class Output(io.FileIO):
+    """A new file to which writing never seems to fail: the first error is raised at the end.
+
+    HDF5 cannot go on after a failed write: what it has cached is written again at each turn, by
+    finalizers that can only print, until the process ends with a segmentation fault (seen with
+    HDF5 1.14.6). So it is told that all went well; what it writes from then on is dropped. Use it
+    as a context, around that of the `h5py.File`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: BaseException | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all bytes, or keep the error and claim it."""
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self.error is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except BaseException as error:  # also Ctrl-C, which would be a failed write to HDF5
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size, or keep the error and claim it."""
+        try:
+            if self.error is None:
+                super().truncate(size)
+        except OSError as error:
+            self.error = error
+        return size or 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, with zeros behind the end; how many bytes are from the file."""
+        view = memoryview(buffer).cast("B")
+        done = 0
+        while n := super().readinto(view[done:]):
+            done += n
+        view[done:] = bytes(len(view) - done)
+        return done
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self.error is not None:
+            raise self.error
+
+    def __exit__(self, kind: Any, value: BaseException | None, trace: Any) -> None:
+        try:
+            self.close()
+        except OSError as error:  # a network's file system may report a full disk as late as here
+            self.error = self.error or error
+        if self.error is not None:  # and not what came of it
+            raise self.error from value
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether this is the error of a full disk or of a quota that is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def no_space(path: Path, *, written: int, needed: int = 0, quota: bool = False) -> FileError:
+    """The one error that a job ends with when it cannot write `path`, for the caller to raise.
+
+    Parameters
+    ----------
+    written, needed : int
+        Bytes of the file that were written before, and that it takes at most; 0 if not known.
+    quota : bool
+        Whether a quota is used up, and not the disk.
+    """
+    at_most = f" of at most {needed:,}" if needed else ""
+    free = shutil.disk_usage(path.parent).free
+    where = f"{free:,} bytes are free on the disk of {path.parent}"
+    if quota:
+        where += ", but the quota is used up"
+    return FileError(
+        f"no space left to write {path}: {written:,}{at_most} bytes were written, {where}; "
+        "free some and rerun: earlier files are whole"
+    )
+
+
+def part_name(path: Path) -> Path:
+    """A name beside `path` that no other running process writes to."""
+    return path.with_name(f".{path.name}.{launcher.process_tag()}{PART}")
+
+
+def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
+    """What killed processes left in a folder and those below it: files that nobody finishes.
+
+    A `.part` file is dead when its process is gone, which only this host can tell of its own, or
+    when it has not changed for a day.
+    """
+    oldest = time.time() - SECONDS_UNTIL_DEAD
+    found = []
+    for path in sorted(folder.glob(pattern)):
+        try:
+            is_old = path.stat().st_mtime < oldest
+        except FileNotFoundError:  # renamed just now
+            continue
+        if is_old or launcher.is_gone(path.name.removesuffix(PART)):
+            found.append(path)
+    return found
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,204 @@
+"""The plan of a run: its models and shards, and which of them is whose share."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from tumorcam.cluster.launcher import Share
+from tumorcam.config import Config, config_json
+from tumorcam.errors import FileError
+from tumorcam.storage import hdf5
+
+PLAN_TYPE = "tumorcam-plan"
+MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written by train
+SHARD_TYPE = "tumorcam-shard"  # by explain
+SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
+BAND_TYPE = "tumorcam-band"  # by reduce, while it works
+FAITHFULNESS_TYPE = "tumorcam-faithfulness"  # by faithfulness
+RESPONSES_TYPE = "tumorcam-responses"  # by faithfulness, while it works
+BASELINES = "baselines"  # the last element of the train array
+BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network: a replicate and its held-out fold; `null`: it learned permuted labels."""
+
+    replicate: int
+    fold: int
+    null: bool = False
+
+    @property
+    def name(self) -> str:
+        """Such as r00-f00, or n00-f00 of a null replicate."""
+        return f"{'n' if self.null else 'r'}{self.replicate:02d}-f{self.fold:02d}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples `start` to `stop` (in canonical order within the fold) explained by one model."""
+
+    replicate: int
+    fold: int
+    block: int
+    start: int
+    stop: int
+    null: bool = False
+
+    @property
+    def model(self) -> Model:
+        """The model that never saw these samples' patients."""
+        return Model(self.replicate, self.fold, self.null)
+
+    @property
+    def name(self) -> str:
+        """Such as r00-f00-b0000."""
+        return f"{self.model.name}-b{self.block:04d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run is to make; `shards` in the order of saliency.h5.
+
+    `models` and `shards` are those of the replicates; `nulls` null replicates come on top.
+    """
+
+    cohort_digest: str
+    n_samples: int
+    n_genes: int
+    n_decoys: int
+    side: int
+    models: tuple[Model, ...]
+    shards: tuple[Shard, ...]
+    nulls: int = 0
+
+    @property
+    def null_models(self) -> tuple[Model, ...]:
+        """The models whose training labels are permuted."""
+        folds = [model.fold for model in self.models if model.replicate == 0]
+        return tuple(Model(k, fold, null=True) for k in range(self.nulls) for fold in folds)
+
+    @property
+    def null_shards(self) -> tuple[Shard, ...]:
+        """The null models' shards: of all samples, each by a model that held it out."""
+        first = [shard for shard in self.shards if shard.replicate == 0]
+        return tuple(
+            dataclasses.replace(shard, replicate=k, null=True)
+            for k in range(self.nulls)
+            for shard in first
+        )
+
+    @property
+    def explain_tasks(self) -> list[Shard]:
+        """All shards: the replicates', then the null replicates'."""
+        return [*self.shards, *self.null_shards]
+
+    @property
+    def train_tasks(self) -> list[str]:
+        """Names of what the train array's elements make: models, baselines, null models."""
+        models, nulls = ([one.name for one in group] for group in (self.models, self.null_models))
+        return [*models, BASELINES, *nulls]
+
+
+def make_plan(
+    cohort_digest: str,
+    fold: np.ndarray,
+    *,
+    side: int,
+    n_genes: int,
+    n_decoys: int,
+    replicates: int,
+    block: int,
+    nulls: int = 0,
+) -> Plan:
+    """The plan of a cohort.
+
+    Parameters
+    ----------
+    fold : (samples,) int
+        Held-out fold of each sample.
+    block : int
+        Samples of a shard at most.
+    """
+    sizes = np.bincount(fold)
+    pairs = [(r, f) for r in range(replicates) for f in range(len(sizes))]
+    return Plan(
+        cohort_digest=cohort_digest,
+        n_samples=len(fold),
+        n_genes=n_genes,
+        n_decoys=n_decoys,
+        side=side,
+        models=tuple(Model(r, f) for r, f in pairs),
+        shards=tuple(
+            Shard(r, f, index, start, min(start + block, int(sizes[f])))
+            for r, f in pairs
+            for index, start in enumerate(range(0, int(sizes[f]), block))
+        ),
+        nulls=nulls,
+    )
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write the plan as JSON, whole or not at all."""
+    hdf5.write_text(path, plan_text(plan))
+
+
+def plan_text(plan: Plan) -> str:
+    """The content of plan.json, without the null replicates, which may be added at any time."""
+    fields = dataclasses.asdict(dataclasses.replace(plan, nulls=0))
+    return json.dumps({"encoding-type": PLAN_TYPE} | fields, indent=1)
+
+
+def read_plan(path: Path, nulls: int = 0) -> Plan:
+    """The plan that prepare wrote, with so many null replicates: they may be added at any time.
+
+    Raises
+    ------
+    FileError
+        If it is missing or no plan.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields.pop("encoding-type") != PLAN_TYPE:
+            raise KeyError(PLAN_TYPE)
+        models = tuple(Model(**model) for model in fields.pop("models"))
+        shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        return Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is no readable plan ({error}); run jobs.prepare"
+        raise FileError(msg) from error
+
+
+def share_of(items: Sequence[Item], share: Share) -> list[Item]:
+    """Every `count`-th item from `index` on: each item is in exactly one share."""
+    return list(items[share.index :: share.count])
+
+
+def model_file(folder: Path, model: Model) -> Path:
+    """Path of a model's artifact in the run's folder."""
+    return folder / "models" / model.name / "model.h5"
+
+
+def shard_file(folder: Path, shard: Shard) -> Path:
+    """Path of a shard in the run's folder."""
+    return folder / "shards" / f"{shard.name}.h5"
+
+
+def shard_attributes(
+    config: Config, cohort_digest: str, model_digest: str, shard: Shard
+) -> dict[str, str | int]:
+    """Root attributes by which a finished shard is known to be the wanted one."""
+    return {
+        "cohort_digest": cohort_digest,
+        "model_digest": model_digest,
+        "config": config_json(config, ("explain",)),
+        "shard": shard.name,
+        "n_samples": shard.stop - shard.start,
+    }

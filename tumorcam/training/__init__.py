@@ -1,0 +1,1 @@
+"""Networks and how they are trained, and the baselines that they are compared with."""

@@ -1,0 +1,252 @@
+"""What a model learns from: its samples, and batches that are functions of (seed, epoch, step)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tumorcam.cohort import splits
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.cohort.images import Scaler, fit_scaler, place_genes
+from tumorcam.cohort.layout import GeneLayout
+from tumorcam.config import Config
+from tumorcam.errors import CohortError
+from tumorcam.storage.plan import Model
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """Training or validation samples of one model, ready to be batched.
+
+    `features` (samples, genes + decoys) float32, standardised, decoys permuted; `tumor` (samples,)
+    int; `permutation` (decoys, samples) int32: the sample whose value each decoy carries.
+    """
+
+    features: np.ndarray
+    tumor: np.ndarray
+    permutation: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """All that one model learns from; `role` (all samples,) int8 as in `splits.roles`."""
+
+    name: str
+    role: np.ndarray
+    scaler: Scaler
+    layout: GeneLayout
+    training: LearningSet
+    validation: LearningSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one global batch.
+
+    `images` (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32, weights and
+    smoothing included; `masks` one (samples, units) float32 a hidden dense layer, mean 1.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    masks: tuple[np.ndarray, ...]
+
+
+def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
+    """The samples of one model: roles, scaler of its training samples, permuted decoys.
+
+    A null model learns from labels that are permuted over patients.
+
+    Raises
+    ------
+    CohortError
+        If no patient is left to choose the epoch.
+    """
+    role = splits.roles(
+        cohort.patient,
+        cohort.tumor,
+        cohort.fold == wanted.fold,
+        validation=config.training.validation,
+        rng=config.rng("validation", wanted.fold, wanted.replicate),
+    )
+    if not (role == splits.VALIDATION).any():
+        msg = (
+            f"{wanted.name}: no tumor has two patients outside fold {wanted.fold}, so that none is "
+            "left for validation; use more patients a tumor or more splits.folds"
+        )
+        raise CohortError(msg)
+    gene_layout = cohort.layout_of(wanted)
+    in_training = np.flatnonzero(role == splits.TRAINING)
+    expression = cohort.expression(in_training)
+    scaler = fit_scaler(expression)
+    learned = cohort.tumor
+    if wanted.null:
+        learned = permuted_tumors(
+            cohort.patient, cohort.tumor, config.rng("null", wanted.replicate)
+        )
+    sets = {}
+    for kind, index in (
+        ("training", in_training),
+        ("validation", np.flatnonzero(role == splits.VALIDATION)),
+    ):
+        values = expression if kind == "training" else cohort.expression(index)
+        n_decoys = len(gene_layout.decoy_gene)
+        if config.training.decoy_permutations == "shared":
+            of_all = draw_permutations(n_decoys, len(role), config.rng("decoys"))
+            permutation = induced_permutations(of_all, index)
+        else:
+            rng = config.rng(wanted.name, "decoys", kind)
+            permutation = draw_permutations(n_decoys, len(index), rng)
+        sets[kind] = learning_set(values, learned[index], scaler, gene_layout, permutation)
+    return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
+
+
+def permuted_tumors(
+    patients: np.ndarray, tumors: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(samples,) int: each patient's samples get the tumor of a patient drawn without return.
+
+    Parameters
+    ----------
+    patients, tumors : (samples,) str, int
+        Of a patient with several tumors the first counts.
+    """
+    _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
+    return rng.permutation(tumors[first])[patient]
+
+
+def learning_set(
+    expression: np.ndarray,
+    tumor: np.ndarray,
+    scaler: Scaler,
+    gene_layout: GeneLayout,
+    permutation: np.ndarray,
+) -> LearningSet:
+    """Standardised samples whose decoys carry values that the network cannot learn from.
+
+    Parameters
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1).
+    tumor : (samples,) int
+    permutation : (decoys, samples) int32
+        Of each decoy's values.
+    """
+    genes = scaler.standardise(expression)
+    decoys = genes[permutation.T, gene_layout.decoy_gene[None, :]]
+    return LearningSet(np.hstack([genes, decoys]), tumor, permutation)
+
+
+def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """(decoys, samples) int32: a random permutation of the samples for each decoy."""
+    order = np.arange(n_samples, dtype=np.int32)
+    return rng.permuted(np.tile(order, (n_decoys, 1)), axis=1)
+
+
+def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """What permutations of all samples are on some of them: those outside are skipped.
+
+    A sample goes to the first of the set that the permutation, applied again and again, leads to. A
+    random permutation induces a random one, and large sets get nearly the same.
+
+    Parameters
+    ----------
+    permutation : (decoys, all samples) int
+    index : (samples,) int
+        The set, each sample once.
+
+    Returns
+    -------
+    (decoys, samples) int32
+        Places within `index`.
+    """
+    place = np.full(permutation.shape[1], -1, dtype=np.int32)
+    place[index] = np.arange(len(index), dtype=np.int32)
+    reached = permutation[:, index]
+    decoy, at = np.nonzero(place[reached] < 0)
+    while decoy.size:
+        following = permutation[decoy, reached[decoy, at]]
+        reached[decoy, at] = following
+        outside = place[following] < 0
+        decoy, at = decoy[outside], at[outside]
+    return place[reached]
+
+
+def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:
+    """(tumors,) float32 weight of a sample of each tumor; the mean over the samples is 1."""
+    counts = np.bincount(tumor, minlength=n_tumors)
+    if not balanced:
+        return np.ones(n_tumors, dtype=np.float32)
+    n_present = np.count_nonzero(counts)
+    return (len(tumor) / (n_present * np.maximum(counts, 1))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """All batches of one model's training."""
+
+    config: Config
+    name: str
+    data: LearningSet
+    layout: GeneLayout
+    n_tumors: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that show every training sample at least once."""
+        return math.ceil(len(self.data.tumor) / self.config.training.batch_size)
+
+    def batch(self, epoch: int, step: int, rows: slice = slice(None)) -> Batch:
+        """The given rows of one global batch, whichever worker asks.
+
+        The last batch of an epoch goes on with the epoch's first samples, so that all are full.
+        Mixup (Zhang et al. 2018, arXiv:1710.09412) mixes each sample with one drawn at random.
+
+        Parameters
+        ----------
+        epoch, step : int
+            From 0; step within the epoch.
+        rows : slice
+            Part of the global batch.
+        """
+        training, size = self.config.training, self.config.training.batch_size
+        n_samples = len(self.data.tumor)
+        order = self.config.rng(self.name, "order", epoch).permutation(n_samples)
+        first = order[(step * size + np.arange(size)) % n_samples]
+        rng = self.config.rng(self.name, "batch", epoch, step)
+        second = rng.integers(0, n_samples, size)
+        drawn = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
+        share = drawn.astype(np.float32)[:, None]
+        masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
+        noise = self._pixel_noise(rng)
+        features = share * self.data.features[first] + (1 - share) * self.data.features[second]
+        features = (features + noise[0]) * noise[1]
+        targets = share * self._targets(first) + (1 - share) * self._targets(second)
+        return Batch(
+            place_genes(features[rows], self.layout), targets[rows], tuple(m[rows] for m in masks)
+        )
+
+    def _targets(self, sample: np.ndarray) -> np.ndarray:
+        tumor, smoothing = self.data.tumor, self.config.training.label_smoothing
+        weight = class_weights(tumor, self.n_tumors, balanced=self.config.training.class_weights)
+        sharp = np.eye(self.n_tumors, dtype=np.float32)[tumor[sample]]
+        smooth = (1 - smoothing) * sharp + smoothing / self.n_tumors
+        return smooth * weight[tumor[sample]][:, None]
+
+    def _pixel_noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        training = self.config.training
+        shape = (training.batch_size, self.data.features.shape[1])
+        added = np.zeros((1, 1), np.float32)
+        if training.input_noise:
+            added = training.input_noise * rng.standard_normal(shape, dtype=np.float32)
+        kept = np.ones((1, 1), np.float32)
+        if training.input_dropout:
+            kept = (rng.random(shape, dtype=np.float32) >= training.input_dropout).astype(
+                np.float32
+            )
+        return added, kept
+
+
+def _mask(rng: np.random.Generator, shape: tuple[int, int], dropped: float) -> np.ndarray:
+    kept = rng.random(shape, dtype=np.float32) >= dropped
+    return kept.astype(np.float32) / np.float32(1 - dropped)

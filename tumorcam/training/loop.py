@@ -1,0 +1,394 @@
+"""One training loop for a device, several devices and several nodes; it resumes exactly."""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tumorcam.cluster import preemption
+from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
+from tumorcam.cohort import splits
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.cohort.images import place_genes
+from tumorcam.cohort.layout import GeneLayout
+from tumorcam.config import Config
+from tumorcam.errors import ClusterError, ModelError, PreemptedError
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import MODEL_TYPE, Model, model_file
+from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
+from tumorcam.training.checkpoints import Checkpoints
+from tumorcam.training.network import (
+    fit_initial_weights,
+    model_attributes,
+    new_network,
+    write_network,
+)
+from tumorcam.training.workers import Workers
+
+PREDICTION_BATCH = 256  # samples
+INITIAL_SAMPLES = 512  # that set the scale of the initial weights
+HISTORY_COLUMNS = (
+    "epoch",
+    "training_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+def train_model(
+    folder: Path, cohort: Cohort, wanted: Model, config: Config, workers: Workers
+) -> None:
+    """Train one model of the run, or go on from its last checkpoint, and write its artifact.
+
+    Every worker calls it; the chief alone writes.
+
+    Raises
+    ------
+    CohortError
+        If no patient is left to choose the epoch.
+    ModelError
+        If the network cannot see a gene, or its loss is no longer a number.
+    ClusterError
+        If another worker is gone.
+    FileError
+        If the last checkpoint is of another network, or the disk is full.
+    PreemptedError
+        If a notice came; a checkpoint was written.
+    """
+    path = model_file(folder, wanted)
+    attributes = model_attributes(config, cohort.digest, wanted.name)
+    if hdf5.is_whole(path, MODEL_TYPE, attributes):
+        logger.info("%s is there already", wanted.name)
+        return
+    task = training_task(cohort, wanted, config)
+    workers.expect(PEERS_TIMEOUT, "the first step")
+    with workers.strategy.scope():
+        network = new_network(
+            config,
+            task.layout,
+            cohort.genes,
+            len(cohort.tumors),
+            config.rng(wanted.name, "weights"),
+        )
+    sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
+    fit_initial_weights(network, sample)
+    checkpoints = path.parent / "checkpoints"
+    stamp = hdf5.text_digest(repr(sorted(attributes.items())))
+    loop = TrainingLoop(config, task, network, workers, checkpoints / stamp[:12])
+    history = loop.run(path.parent / "history.csv")
+    if workers.is_chief:
+        _write_artifact(path, cohort, task, loop, history, attributes)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    keras.backend.clear_session()  # else a process keeps every network that it trained
+
+
+class TrainingLoop:
+    """The state of one model's training and the steps that advance it."""
+
+    def __init__(
+        self,
+        config: Config,
+        task: TrainingTask,
+        network: keras.Sequential,
+        workers: Workers,
+        checkpoints: Path,
+    ) -> None:
+        self.config, self.task, self.network, self.workers = config, task, network, workers
+        self.batches = BatchMaker(
+            config, task.name, task.training, task.layout, int(network.output_shape[-1])
+        )
+        with workers.strategy.scope():
+            self.optimizer = make_optimizer(config, self.batches.steps_per_epoch)
+            self.optimizer.build(network.trainable_variables)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.epoch_loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self.history = tf.Variable(
+            np.full((config.training.epochs, len(HISTORY_COLUMNS)), np.nan), trainable=False
+        )
+        self.best_epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self.best_loss = tf.Variable(np.inf, dtype=tf.float64, trainable=False)
+        self.best = [tf.Variable(w, trainable=False) for w in network.get_weights()]
+        state = {
+            "network": network,
+            "optimizer": self.optimizer,
+            "step": self.step,
+            "epoch_loss": self.epoch_loss,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "best": self.best,
+        }
+        share = config.training.checkpoint_share
+        self.checkpoints = Checkpoints(checkpoints, state, is_chief=workers.is_chief, share=share)
+        if self.checkpoints.restore():
+            logger.info("%s goes on from step %d", task.name, int(self.step))
+
+    def run(self, history_path: Path) -> pd.DataFrame:
+        """Train until the last epoch or until patience ends; the learning curve, a row an epoch.
+
+        The chief also writes the curve to `history_path` after each epoch. At a notice, all workers
+        end after the same step, with a checkpoint.
+        """
+        per_epoch, training = self.batches.steps_per_epoch, self.config.training
+        self._require_one_step()
+        left = range(int(self.step), training.epochs * per_epoch)
+        if self._is_over():
+            return self.learning_curve()
+        data = iter(self.workers.strategy.distribute_datasets_from_function(self._dataset))
+        started = time.monotonic()
+        with preemption.deferred() as noticed:
+            for step in progress(
+                left, f"train {self.task.name}", "steps", shown=self.workers.is_chief
+            ):
+                is_due = (step + 1) % training.checkpoint_steps == 0
+                wishes = bool(noticed()), is_due and self.checkpoints.is_affordable()
+                stops, saves = self._take_step(data, wishes)
+                self.step.assign(step + 1)
+                is_epoch_end = (step + 1) % per_epoch == 0
+                if is_epoch_end:
+                    self._end_epoch(time.monotonic() - started, history_path)
+                    started = time.monotonic()
+                if stops or saves:
+                    self.workers.expect(PEERS_TIMEOUT, "a checkpoint")
+                    is_saved = self.checkpoints.save()
+                if is_epoch_end and self._is_over():
+                    break
+                if stops:
+                    self._stop("with" if is_saved else "without")
+        return self.learning_curve()
+
+    def learning_curve(self) -> pd.DataFrame:
+        """HISTORY_COLUMNS of the epochs so far."""
+        n_epochs = int(self.step) // self.batches.steps_per_epoch
+        curve = pd.DataFrame(self.history.numpy()[:n_epochs], columns=HISTORY_COLUMNS)
+        return curve.astype({"epoch": int})
+
+    def _is_over(self) -> bool:
+        n_epochs = int(self.step) // self.batches.steps_per_epoch
+        waited = n_epochs - 1 - int(self.best_epoch)
+        return n_epochs > 0 and waited >= self.config.training.patience
+
+    def _require_one_step(self) -> None:
+        """Check that all workers read the same checkpoint: another would mix batches, unseen."""
+        own = int(self.step) * self.workers.n_devices
+        if self.workers.total(int(self.step)) != own:
+            msg = f"{self.task.name}: the workers found other checkpoints; {REMEDY}"
+            raise ClusterError(msg)
+
+    def _take_step(self, data: Iterator[Any], wishes: tuple[bool, bool]) -> tuple[bool, bool]:
+        """Take a step; whether any worker wishes to stop after it, and to write a checkpoint."""
+        try:
+            own = tf.constant([float(wish) for wish in wishes], tf.float64)
+            loss, *wished = self._train_step(next(data), own).numpy()
+        except tf.errors.OpError as error:
+            where = f"{self.task.name} after step {int(self.step)}"
+            raise self.workers.lost(error, where) from error
+        self.workers.expect(STEP_TIMEOUT, f"{self.task.name}: step {int(self.step) + 1}")
+        self.epoch_loss.assign_add(float(loss))
+        return wished[0] > 0, wished[1] > 0
+
+    def _stop(self, with_or_without: str) -> None:
+        step = int(self.step)
+        text = "%s: stopped after step %d, %s a checkpoint"
+        logger.warning(text, self.task.name, step, with_or_without)
+        self.workers.total(0.0)  # the first process that ends may end the others
+        msg = f"{self.task.name} stopped after step {step} of its training"
+        raise PreemptedError(msg)
+
+    def _end_epoch(self, seconds: float, history_path: Path) -> None:
+        self.workers.expect(PEERS_TIMEOUT, f"{self.task.name}: the end of an epoch")
+        per_epoch = self.batches.steps_per_epoch
+        epoch = int(self.step) // per_epoch - 1
+        logits = predict_logits(self.network, self.task.validation.features, self.task.layout)
+        loss, accuracy = validation_scores(logits, self.task.validation.tumor)
+        training_loss = float(self.epoch_loss) / per_epoch
+        if not np.isfinite(training_loss + loss):
+            msg = (
+                f"{self.task.name}: the loss is no longer a number in epoch {epoch}; lower "
+                f"training.learning_rate (now {self.config.training.learning_rate})"
+            )
+            raise ModelError(msg)
+        if loss < float(self.best_loss):
+            self.best_loss.assign(loss)
+            self.best_epoch.assign(epoch)
+            for kept, now in zip(self.best, self.network.get_weights(), strict=True):
+                kept.assign(now)
+        rate = float(self.optimizer.learning_rate)
+        self.history[epoch].assign([epoch, training_loss, loss, accuracy, rate, seconds])
+        self.epoch_loss.assign(0.0)
+        if self.workers.is_chief:
+            hdf5.write_text(history_path, self.learning_curve().to_csv(index=False))
+
+    def _dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        size = context.get_per_replica_batch_size(self.config.training.batch_size)
+        replicas = self.workers.n_devices // context.num_input_pipelines
+        first = context.input_pipeline_id * replicas
+
+        start, total = int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
+
+        def rows(index: np.int64) -> list[np.ndarray]:
+            step, replica = divmod(int(index), replicas)
+            part = slice((first + replica) * size, (first + replica + 1) * size)
+            epoch, within = divmod(step, self.batches.steps_per_epoch)
+            batch = self.batches.batch(epoch, within, part)
+            return [batch.images, batch.targets, *batch.masks]
+
+        side = self.task.layout.side
+        shapes = [(side, side, 1), (self.batches.n_tumors,)]
+        shapes += [(units,) for units in self.config.model.dense]
+
+        def load(index: tf.Tensor) -> Any:
+            parts = tf.numpy_function(rows, [index], [tf.float32] * len(shapes))
+            for part, shape in zip(parts, shapes, strict=True):
+                part.set_shape((size, *shape))
+            return tuple(parts)
+
+        # not from_generator: it makes glibc give freed memory back (see use_threads)
+        batches = tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread sleeps: a finished iterator waits 30 s for it
+        return batches.with_options(options)
+
+    @tf.function
+    def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
+        """The loss, and how many devices' workers have each wish: one sum for all of them."""
+        found = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
+        return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, found, axis=None)
+
+    def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
+        """A step of the optimizer, whose sums do not depend on who computed which micro-batch."""
+        variables = self.network.trainable_variables
+        found = []
+        for images, targets, *masks in self._micro_batches(batch):
+            with tf.GradientTape() as tape:
+                logits = forward_with_dropout(self.network, images, masks)
+                per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
+                loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
+            found.append([loss, *tape.gradient(loss, variables)])
+        loss, *gradients = (float64_sum(*values) for values in zip(*found, strict=True))
+        # Keras 3 optimizers all-reduce the gradients themselves, then make them float32
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return tf.concat([[loss], wishes], axis=0)
+
+    def _micro_batches(self, batch: Sequence[tf.Tensor]) -> Iterator[tuple[tf.Tensor, ...]]:
+        size = self.config.training.micro_batch
+        for start in range(0, batch[0].shape[0], size):
+            yield tuple(values[start : start + size] for values in batch)
+
+
+@tf.function(jit_compile=True)  # in one go: else each addition of the gradients makes a new array
+def float64_sum(*values: tf.Tensor) -> tf.Tensor:
+    """The float64 sum of float32 tensors of one shape.
+
+    Made float32 again, it does not show the order of its terms but for one value in a billion. In
+    float32 it would, and twenty steps of training then make weights that are 1e-3 apart.
+    """
+    return sum(tf.cast(value, tf.float64) for value in values)
+
+
+def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0.
+
+    The rate grows with the batch where the settings say for which batch it is meant (Goyal et al.
+    2017, arXiv:1706.02677, section 2.1).
+    """
+    training = config.training
+    peak = training.learning_rate
+    if training.learning_rate_batch:
+        peak *= training.batch_size / training.learning_rate_batch
+    warmup = round(training.warmup_epochs * steps_per_epoch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else peak,
+        decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: Any) -> tf.Tensor:
+    """Logits, each hidden dense layer's output multiplied by its mask (Srivastava et al. 2014)."""
+    value, remaining = images, list(masks)
+    for layer in network.layers:
+        value = layer(value)
+        if isinstance(layer, keras.layers.Dense) and remaining:
+            value *= remaining.pop(0)
+    return value
+
+
+def predict_logits(
+    network: keras.Sequential, features: np.ndarray, layout: GeneLayout
+) -> np.ndarray:
+    """(samples, tumors) float64 of (samples, genes + decoys) standardised features."""
+    parts = [
+        network(place_genes(features[i : i + PREDICTION_BATCH], layout), training=False).numpy()
+        for i in range(0, len(features), PREDICTION_BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(samples, tumors) probabilities, float64."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def validation_scores(logits: np.ndarray, tumor: np.ndarray) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy."""
+    own = softmax(logits)[np.arange(len(tumor)), tumor]
+    loss = -np.log(np.maximum(own, np.finfo(float).tiny)).mean()
+    return float(loss), float((logits.argmax(axis=1) == tumor).mean())
+
+
+def _write_artifact(
+    path: Path,
+    cohort: Cohort,
+    task: TrainingTask,
+    loop: TrainingLoop,
+    history: pd.DataFrame,
+    attributes: dict[str, str],
+) -> None:
+    network, kept_epoch = loop.network, len(history) - 1
+    if len(history) < loop.config.training.epochs:  # patience ended it before the rate was 0
+        kept_epoch = int(loop.best_epoch)
+        network.set_weights([kept.numpy() for kept in loop.best])
+    held_out = np.flatnonzero(task.role == splits.HELD_OUT)
+    features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
+    probability = softmax(predict_logits(network, features, task.layout))
+    accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
+    logger.info(
+        "%s: kept epoch %d of %d (lowest validation loss: %d), held-out accuracy %.3f",
+        task.name,
+        kept_epoch + 1,
+        len(history),
+        int(loop.best_epoch) + 1,
+        accuracy,
+    )
+    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
+        file.attrs["best_epoch"] = int(loop.best_epoch)
+        file.attrs["kept_epoch"] = kept_epoch
+        write_network(
+            file,
+            network,
+            tumors=cohort.tumors,
+            genes=cohort.genes,
+            gene_layout=task.layout,
+            scaler=task.scaler,
+        )
+        hdf5.write_dataset(file, "role", task.role)
+        hdf5.write_dataset(file, "permutation/training", task.training.permutation)
+        hdf5.write_dataset(file, "permutation/validation", task.validation.permutation)
+        hdf5.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
+        hdf5.write_dataset(file, "held_out/probability", probability.astype(np.float32))
+        hdf5.write_table(file.create_group("history"), history)
