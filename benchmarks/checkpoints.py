@@ -17,7 +17,7 @@ import tensorflow as tf
 from benchmarks.drawn_run import prepare_drawn
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.batches import training_task
 from tumorcam.training.loop import TrainingLoop
 from tumorcam.training.network import new_network, use_threads
@@ -64,7 +64,7 @@ def train(config: Config, cohort: Cohort, steps: int, share: float) -> tuple[flo
     """Seconds of a training, its steps, and bytes of a checkpoint."""
     settings = dataclasses.replace(config.training, checkpoint_steps=steps, checkpoint_share=share)
     config = dataclasses.replace(config, training=settings)
-    task = training_task(cohort, Model(0, 0), config)
+    task = training_task(cohort, ModelKey(0, 0), config)
     network = new_network(
         config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
     )

@@ -25,7 +25,7 @@ from tumorcam.config import Config, config_from_tables
 from tumorcam.explain import explain
 from tumorcam.explain.explain import explain_shards, make_explainer, read_run_model, read_samples
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import MODEL_TYPE, Model, model_file, read_plan
+from tumorcam.storage.plan import MODEL_TYPE, ModelKey, model_file, read_plan
 from tumorcam.training.network import (
     build_network,
     fit_initial_weights,
@@ -76,7 +76,7 @@ def make_run(folder: Path, n_samples: int, side: int) -> Config:
     return config
 
 
-def write_model(one: Model, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
+def write_model(one: ModelKey, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
     gene_layout = cohort.layouts[one.replicate]
     network = build_network(
         config.model, side=gene_layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(one.fold)

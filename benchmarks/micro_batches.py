@@ -16,7 +16,7 @@ import tensorflow as tf
 from benchmarks.drawn_run import prepare_drawn
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.batches import training_task
 from tumorcam.training.loop import TrainingLoop
 from tumorcam.training.network import new_network, use_threads
@@ -57,7 +57,7 @@ def seconds_a_step(config: Config, cohort: Cohort, size: int) -> float:
     """Of the last epoch: the first one compiles."""
     settings = dataclasses.replace(config.training, micro_batch=size)
     config = dataclasses.replace(config, training=settings)
-    task = training_task(cohort, Model(0, 0), config)
+    task = training_task(cohort, ModelKey(0, 0), config)
     network = new_network(
         config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
     )

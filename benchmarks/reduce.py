@@ -22,12 +22,12 @@ from tumorcam.cluster import launcher, processes
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config, config_from_tables
 from tumorcam.significance import bands, resampling, statistics
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import (
     MODEL_TYPE,
     SHARD_TYPE,
     Plan,
-    Shard,
+    ShardKey,
     model_file,
     read_plan,
     shard_attributes,
@@ -83,7 +83,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
 
 
 def write_shard(
-    config: Config, cohort: Cohort, shard: Shard, noise: np.ndarray, rng: np.random.Generator
+    config: Config, cohort: Cohort, shard: ShardKey, noise: np.ndarray, rng: np.random.Generator
 ) -> None:
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
     n, n_features = len(index), noise.shape[1] // 2
@@ -91,16 +91,16 @@ def write_shard(
     digest = hdf5.stored_digest(model_file(config.folder, shard.model), MODEL_TYPE, remedy="")
     attributes = shard_attributes(config, cohort.digest, digest, shard)
     with hdf5.create_file(shard_file(config.folder, shard), SHARD_TYPE, attributes) as file:
-        hdf5.write_dataset(file, "sample_index", index.astype(np.int32))
+        records.write_dataset(file, "sample_index", index.astype(np.int32))
         probability = np.eye(N_TUMORS, dtype=np.float32)[cohort.tumor[index]]
-        hdf5.write_dataset(file, "probability", probability)
+        records.write_dataset(file, "probability", probability)
         for method in config.explain.methods:
-            hdf5.write_dataset(file, f"scale/{method}", np.ones(n, np.float32))
+            records.write_dataset(file, f"scale/{method}", np.ones(n, np.float32))
             for view in bands.VIEWS:
                 shift = rng.integers(n_features)
                 rows = rng.permutation(len(noise))[:n]
                 values = noise[rows, shift : shift + n_features] + 0.5 * raised
-                hdf5.write_dataset(
+                records.write_dataset(
                     file,
                     f"{view}/{method}",
                     values.astype(np.float16),

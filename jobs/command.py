@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
     with `stopped` and the exit code is 75: the same command goes on.
     """
     try:
-        with preemption.heeded():
+        with preemption.stop_on_signal():
             body(load_config(args.config, _overrides(args)))
     except PreemptedError as stop:
         message = f"{STOPPED}: {stop}; what is done is kept, the same command goes on"

@@ -15,7 +15,7 @@ from tumorcam.cohort.cohort import (
 )
 from tumorcam.config import Config, config_toml
 from tumorcam.readers import annotation
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import write_plan
 
 
@@ -37,9 +37,9 @@ def _prepare(config: Config) -> None:
     files = readers.input_files(readers.input_settings(config))
     files += annotation.annotation_files(config.layout)
     start_logging(config.folder, "prepare")
-    digest = hdf5.text_digest(" ".join(map(hdf5.file_digest, files)))
+    digest = integrity.text_digest(" ".join(map(integrity.file_digest, files)))
     path = config.folder / "cohort.h5"
-    if hdf5.is_whole(path, COHORT_TYPE, cohort_attributes(config, digest)):
+    if hdf5.is_complete(path, COHORT_TYPE, cohort_attributes(config, digest)):
         logger.info("%s is there and whole", path)
     else:
         if path.exists():

@@ -19,7 +19,7 @@ from tumorcam.faithfulness.ranking_checks import (
     Stability,
 )
 from tumorcam.faithfulness.retraining import COLUMNS
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE
 
 SIZES, N_TUMORS, N_NULLS = (1, 2, 5, 10), 4, 5
@@ -52,8 +52,8 @@ def write_checks(config: Config, **changed: Any) -> None:
         for name, values in (
             ("tumors", cohort.tumors), ("methods", methods), ("rankings", rankings)
         ):  # fmt: skip
-            hdf5.write_dataset(file, name, values)
-        hdf5.write_table(file.create_group("retrained"), parts.pop("retrained"))
+            records.write_dataset(file, name, values)
+        records.write_table(file.create_group("retrained"), parts.pop("retrained"))
         for name, part in parts.items():
             if part is not None:
                 write_record(file.create_group(name), part)

@@ -11,8 +11,8 @@ from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config
 from tumorcam.report.results import DECOY_STATISTICS, STATISTICS
 from tumorcam.significance import statistics
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Shard, model_file, read_plan, shard_file
+from tumorcam.storage import hdf5, records
+from tumorcam.storage.plan import ShardKey, model_file, read_plan, shard_file
 
 VIEWS = ("own", "contrast")
 N_EPOCHS = 6
@@ -54,7 +54,7 @@ def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Pa
     hard = rng.normal(size=(len(made.tumor), len(made.tumors)))  # in the same samples for all
     with hdf5.create_file(folder / "models" / "baselines.h5", "tumorcam-baselines", digest) as file:
         for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 3.0)):
-            hdf5.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
+            records.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
     probability = np.stack([probabilities(made, 4.0, hard, rng) for _ in made.layouts])
     write_shard(folder, plan.shards[0], made, probability[0], rng)
     write_significance(folder / "significance.h5", config, made, probability, drives, rng)
@@ -92,15 +92,15 @@ def write_model(
         "best_epoch": int(history["validation_loss"].argmin()),
     }
     with hdf5.create_file(path, "tumorcam-model", attributes) as file:
-        hdf5.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
-        hdf5.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
-        hdf5.write_dataset(file, "pixel", made.layouts[replicate].pixel)
-        hdf5.write_table(file.create_group("history"), history)
+        records.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
+        records.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
+        records.write_dataset(file, "pixel", made.layouts[replicate].pixel)
+        records.write_table(file.create_group("history"), history)
 
 
 def write_shard(
     folder: Path,
-    shard: Shard,
+    shard: ShardKey,
     made: Cohort,
     probability: np.ndarray,
     rng: np.random.Generator,
@@ -110,14 +110,14 @@ def write_shard(
     cube = rng.normal(size=(len(sample), side, side)) ** 3
     attributes = {"cohort_digest": made.digest, "shard": shard.name, "n_samples": len(sample)}
     with hdf5.create_file(shard_file(folder, shard), "tumorcam-shard", attributes) as file:
-        hdf5.write_dataset(file, "sample", made.sample[sample])
-        hdf5.write_dataset(file, "sample_index", sample)
-        hdf5.write_dataset(file, "tumor", made.tumor[sample])
-        hdf5.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
-        hdf5.write_dataset(file, "probability", probability[sample])
-        hdf5.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
+        records.write_dataset(file, "sample", made.sample[sample])
+        records.write_dataset(file, "sample_index", sample)
+        records.write_dataset(file, "tumor", made.tumor[sample])
+        records.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
+        records.write_dataset(file, "probability", probability[sample])
+        records.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
         scale = rng.random(len(sample)).astype(np.float32)
-        hdf5.write_dataset(file, "cube_scale/guided_grad_cam", scale)
+        records.write_dataset(file, "cube_scale/guided_grad_cam", scale)
 
 
 def write_significance(
@@ -142,14 +142,14 @@ def write_significance(
         "views": json.dumps(VIEWS),
     }
     with hdf5.create_file(path, "tumorcam-significance", attributes) as file:
-        hdf5.write_dataset(file, "tumors", made.tumors)
-        hdf5.write_dataset(file, "genes", made.genes)
-        hdf5.write_dataset(file, "decoy_gene", made.decoy_gene)
-        hdf5.write_dataset(file, "n", n)
-        hdf5.write_dataset(file, "expression_auroc", auroc)
-        hdf5.write_dataset(file, "log2_fold_change", fold_change)
-        hdf5.write_dataset(file, "classification/probability", probability)
-        hdf5.write_dataset(file, "classification/recall", recall)
+        records.write_dataset(file, "tumors", made.tumors)
+        records.write_dataset(file, "genes", made.genes)
+        records.write_dataset(file, "decoy_gene", made.decoy_gene)
+        records.write_dataset(file, "n", n)
+        records.write_dataset(file, "expression_auroc", auroc)
+        records.write_dataset(file, "log2_fold_change", fold_change)
+        records.write_dataset(file, "classification/probability", probability)
+        records.write_dataset(file, "classification/recall", recall)
         for method in config.explain.methods:
             for view in VIEWS:
                 # the own view of a guided method follows expression, decoys included
@@ -200,18 +200,18 @@ def _write_ranking(
     table["replication"] = np.clip(1.2 - table["rank"] / 30, 0, 1)
     resolution = statistics.smallest_q_decoy(table["score"], decoys["score"])
     for name in STATISTICS:
-        hdf5.write_dataset(group, name, table[name])
+        records.write_dataset(group, name, table[name])
     for name in DECOY_STATISTICS:
-        hdf5.write_dataset(group, f"decoys/{name}", decoys[name])
+        records.write_dataset(group, f"decoys/{name}", decoys[name])
     evidence = statistics.grade_evidence(
         table["q_decoy"], table["q_value"], table["replication"], table["rank"], recall,
         settings=config.significance,
     )  # fmt: skip
-    hdf5.write_dataset(group, "evidence", evidence)
+    records.write_dataset(group, "evidence", evidence)
     in_top = statistics.decoys_in_top(table["score"], decoys["score"])
-    hdf5.write_dataset(group, "decoys_in_top_20", in_top)
+    records.write_dataset(group, "decoys_in_top_20", in_top)
     curve = statistics.decoy_curve(table["score"], decoys["score"])
-    hdf5.write_table(group.create_group("decoy_curve"), curve)
+    records.write_table(group.create_group("decoy_curve"), curve)
     group.attrs["smallest_q_decoy"] = resolution.smallest_q_decoy
     group.attrs["too_few_decoys"] = resolution.too_few_decoys
     group.attrs["zero_scale_samples"] = 0

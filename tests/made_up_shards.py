@@ -8,8 +8,8 @@ import pandas as pd
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config, config_from_tables, config_json, config_toml
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Shard, model_file, read_plan, shard_file
+from tumorcam.storage import hdf5, records
+from tumorcam.storage.plan import ShardKey, model_file, read_plan, shard_file
 
 TUMORS = ("ACC", "BRCA", "COAD")
 N_PATIENTS, N_GENES, N_DRIVERS = 12, 500, 12  # a tumor; gene g drives tumor g // 12
@@ -71,7 +71,7 @@ def write_models_and_shards(config: Config) -> None:
         write_shard(config, cohort, shard)
 
 
-def write_shard(config: Config, cohort: Cohort, shard: Shard, *, seed: int = 0) -> None:
+def write_shard(config: Config, cohort: Cohort, shard: ShardKey, *, seed: int = 0) -> None:
     """One shard: drivers are raised, one value in twenty is an exact 0, values tie now and then."""
     rng = np.random.default_rng([seed, shard.null, shard.replicate, shard.fold, shard.block])
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
@@ -94,10 +94,10 @@ def write_shard(config: Config, cohort: Cohort, shard: Shard, *, seed: int = 0) 
         "n_samples": n,
     }
     with hdf5.create_file(shard_file(config.folder, shard), "tumorcam-shard", attributes) as file:
-        hdf5.write_dataset(file, "sample_index", index.astype(np.int32))
-        hdf5.write_dataset(file, "probability", (probability / 3).astype(np.float32))
-        hdf5.write_dataset(file, f"scale/{METHOD}", scale)
+        records.write_dataset(file, "sample_index", index.astype(np.int32))
+        records.write_dataset(file, "probability", (probability / 3).astype(np.float32))
+        records.write_dataset(file, f"scale/{METHOD}", scale)
         for view in VIEWS:
             half = values[view].astype(np.float16)
             name = f"{view}/{METHOD}"
-            hdf5.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")
+            records.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")

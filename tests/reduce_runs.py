@@ -5,8 +5,8 @@ import sys
 
 from tumorcam.cluster import processes
 from tumorcam.config import Config
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import SIGNIFICANCE_TYPE, Shard, read_plan
+from tumorcam.storage import hdf5, integrity
+from tumorcam.storage.plan import SIGNIFICANCE_TYPE, ShardKey, read_plan
 
 
 def toml(config: Config) -> str:
@@ -17,11 +17,11 @@ def toml(config: Config) -> str:
 def tables_digest(config: Config) -> str:
     """Of significance.h5, which must be whole."""
     path = config.folder / "significance.h5"
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     return hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
 
 
-def shards_of(config: Config) -> tuple[Shard, ...]:
+def shards_of(config: Config) -> tuple[ShardKey, ...]:
     return read_plan(config.folder / "plan.json").shards
 
 

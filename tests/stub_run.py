@@ -9,7 +9,7 @@ import numpy as np
 from tumorcam.config import Config, config_json
 from tumorcam.operations import audit
 from tumorcam.operations.audit import ExpectedFile
-from tumorcam.storage import hdf5, manifest
+from tumorcam.storage import hdf5, integrity, manifest, records
 from tumorcam.storage.plan import MODEL_TYPE, SHARD_TYPE, SIGNIFICANCE_TYPE, read_plan
 
 REPORT = ("index.html", "genes.csv", "figures/genes.svg")
@@ -36,10 +36,12 @@ def write_stub(
     digests = audit.stored_digests([file])
     attributes |= {name: digests[source] for name, source in file.made_from.items()}
     if file.shards:
-        attributes["shards_digest"] = hdf5.text_digest("".join(digests[s] for s in file.shards))
+        attributes["shards_digest"] = integrity.text_digest(
+            "".join(digests[s] for s in file.shards)
+        )
     with hdf5.create_file(file.path, file.kind, attributes) as made:
         for name, shape in file.shapes.items():
-            hdf5.write_dataset(made, name, np.zeros(shape, np.float16))
+            records.write_dataset(made, name, np.zeros(shape, np.float16))
         fill(made)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.storage.plan import Model, model_file
+from tumorcam.storage.plan import ModelKey, model_file
 from tumorcam.training.batches import training_task
 from tumorcam.training.loop import TrainingLoop, train_model
 from tumorcam.training.network import new_network
 from tumorcam.training.workers import Workers
 
-WANTED = Model(0, 1)
+WANTED = ModelKey(0, 1)
 
 
 class Killed(BaseException):

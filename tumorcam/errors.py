@@ -29,9 +29,20 @@ class FileError(TumorcamError, OSError):
     """A file of the run is missing, incomplete or damaged."""
 
 
+class DamageError(FileError):
+    """Data in a file is missing or damaged; `hdf5.open_file` adds what to do about it."""
+
+
 class ClusterError(TumorcamError, RuntimeError):
     """The launcher, MPI or Slurm gives something else than it promised."""
 
 
 class PreemptedError(TumorcamError, RuntimeError):
-    """A signal asked the job to stop in time: what is done is kept, the same command goes on."""
+    """A signal asked the job to stop early: what is done is kept, and the same command goes on.
+
+    `signal` is its name, such as SIGTERM.
+    """
+
+    def __init__(self, message: str, signal: str = "") -> None:
+        super().__init__(message)
+        self.signal = signal

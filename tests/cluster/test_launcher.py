@@ -151,12 +151,12 @@ def test_tasks_per_node_as_slurm_writes_them(text, counts):
     [([], ""), ([7], "7"), ([0, 1], "0-1"), ([0, 1, 2, 3, 7], "0-3,7"), ([1, 3, 5], "1,3,5")],
 )
 def test_array_text_by_hand(tasks, text):
-    assert launcher.array_text(tasks) == text
+    assert slurm.array_text(tasks) == text
 
 
 @given(st.sets(st.integers(0, 60)))
 def test_array_text_says_exactly_the_tasks(tasks):
-    text = launcher.array_text(sorted(tasks))
+    text = slurm.array_text(sorted(tasks))
     said = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")

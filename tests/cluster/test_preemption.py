@@ -16,14 +16,14 @@ def send(number):
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_notice_ends_the_work_at_once(number):
-    with pytest.raises(PreemptedError, match=f"stopped by {number.name}"), preemption.heeded():
+    with pytest.raises(PreemptedError, match=f"stopped by {number.name}"), preemption.stop_on_signal():
         send(number)
         raise AssertionError("not reached")
 
 
 def test_work_that_looks_for_it_goes_on():
     done = []
-    with preemption.heeded(), preemption.deferred() as noticed:
+    with preemption.stop_on_signal(), preemption.deferred_stop() as noticed:
         for step in range(5):
             if step == 2:
                 send(signal.SIGUSR1)
@@ -35,10 +35,10 @@ def test_work_that_looks_for_it_goes_on():
 
 
 def test_after_such_work_a_notice_ends_at_once_again():
-    with preemption.heeded():
-        with preemption.deferred():
+    with preemption.stop_on_signal():
+        with preemption.deferred_stop():
             send(signal.SIGUSR1)
-        with preemption.deferred() as noticed:
+        with preemption.deferred_stop() as noticed:
             assert noticed() == "SIGUSR1", "the next work stops at once, too"
         with pytest.raises(PreemptedError):
             send(signal.SIGTERM)
@@ -46,10 +46,10 @@ def test_after_such_work_a_notice_ends_at_once_again():
 
 def test_handlers_and_the_notice_are_gone_afterwards():
     before = signal.getsignal(signal.SIGUSR1)
-    with preemption.heeded(), preemption.deferred():
+    with preemption.stop_on_signal(), preemption.deferred_stop():
         send(signal.SIGUSR1)
     assert signal.getsignal(signal.SIGUSR1) is before
-    with preemption.deferred() as noticed:
+    with preemption.deferred_stop() as noticed:
         assert noticed() == ""
 
 
@@ -57,7 +57,7 @@ def test_the_site_chooses_the_signal(monkeypatch):
     assert launcher.notice_signals({}) == ("SIGUSR1", "SIGTERM")
     assert launcher.notice_signals({"TUMORCAM_NOTICE": "USR2@300"}) == ("SIGUSR2", "SIGTERM")
     monkeypatch.setattr(launcher, "notice_signals", lambda: ("SIGUSR2",))
-    with pytest.raises(PreemptedError), preemption.heeded():
+    with pytest.raises(PreemptedError), preemption.stop_on_signal():
         send(signal.SIGUSR2)
 
 
@@ -78,7 +78,7 @@ def test_a_notice_reaches_the_processes_side_by_side(tmp_path):
     parent = f"""
 import os, sys, threading, time
 from pathlib import Path
-from tumorcam import notice, processes
+from tumorcam.cluster import preemption, processes
 ready = [Path(f"{{name}}-ready") for name in sys.argv[1:]]
 def warn():
     while not all(path.exists() for path in ready):
@@ -86,7 +86,7 @@ def warn():
     os.kill(os.getpid(), {signal.SIGUSR1.value})
 threading.Thread(target=warn, daemon=True).start()
 commands = [[sys.executable, "-c", {child!r}, name] for name in sys.argv[1:]]
-with notice.heeded():
+with preemption.stop_on_signal():
     processes.run_together(commands, os.environ)
 """
     names = [str(tmp_path / name) for name in "ab"]

@@ -10,7 +10,7 @@ from tumorcam.cluster.ranks import Ranks
 from tumorcam.errors import ClusterError
 
 PROGRAM = """
-from tumorcam import ranks
+from tumorcam.cluster import ranks
 peers = ranks.connect()
 gathered = peers.gather({i: i * i for i in range(peers.rank, 7, peers.size)})
 merged = ranks.in_order(gathered) if gathered is not None else None

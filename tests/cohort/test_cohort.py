@@ -110,18 +110,18 @@ def test_equal_input_gives_equal_digests_and_another_seed_does_not(
 
 
 def test_the_file_is_whole_for_its_settings_and_input_alone(made, tiny_config):
-    def is_whole(config, digest):
+    def is_complete(config, digest):
         attributes = cohort_attributes(config, digest)
-        return hdf5.is_whole(made.path, COHORT_TYPE, attributes)
+        return hdf5.is_complete(made.path, COHORT_TYPE, attributes)
 
-    assert is_whole(tiny_config, "digest of the input")
-    assert not is_whole(tiny_config, "another")
+    assert is_complete(tiny_config, "digest of the input")
+    assert not is_complete(tiny_config, "another")
     folds = dataclasses.replace(
         tiny_config, splits=dataclasses.replace(tiny_config.splits, folds=3)
     )
-    assert not is_whole(folds, "digest of the input")
+    assert not is_complete(folds, "digest of the input")
     epochs = dataclasses.replace(tiny_config.training, epochs=9)
-    assert is_whole(dataclasses.replace(tiny_config, training=epochs), "digest of the input")
+    assert is_complete(dataclasses.replace(tiny_config, training=epochs), "digest of the input")
 
 
 def test_other_settings_are_refused_by_name(made, tiny_config):

@@ -11,7 +11,7 @@ from tumorcam.explain import devices
 from tumorcam.explain.explain import make_explainer, read_run_model
 from tumorcam.operations import selftest
 from tumorcam.saliency import sample_bytes
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_free_memory_is_what_nvidia_smi_says(tmp_path, monkeypatch, answer, free
 def test_a_gpu_explains_as_many_samples_as_fit(trained_run, monkeypatch, n_fitting, batch_size):
     """The tiny run explains 8 samples at once in blocks of 10 on a CPU."""
     cohort = read_cohort(trained_run.folder / "cohort.h5", trained_run)
-    trained = read_run_model(trained_run.folder, cohort, Model(0, 0), trained_run)
+    trained = read_run_model(trained_run.folder, cohort, ModelKey(0, 0), trained_run)
     tables = config_tables(trained_run)
     tables["explain"] |= {"batch_size": 8, "block": 40}
     config = config_from_tables(tables, source="test")

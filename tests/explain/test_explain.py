@@ -30,7 +30,7 @@ from tumorcam.explain.views import own_and_contrast
 from tumorcam.operations import audit
 from tumorcam.settings import DEFAULT_METHODS
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import SHARD_TYPE, Model, Shard, model_file, read_plan, shard_file
+from tumorcam.storage.plan import SHARD_TYPE, ModelKey, ShardKey, model_file, read_plan, shard_file
 
 HALF = 2.0**-11  # relative rounding of float16
 N_SHARDS = 12  # of the tiny run: 2 replicates x (23 + 25 samples in blocks of 10)
@@ -213,7 +213,7 @@ def test_probabilities_are_those_that_train_wrote(explained_run):
         np.testing.assert_allclose(found["probability"], wanted, rtol=1e-4, atol=1e-6)
 
 
-def model_of(config: Config, shard: Shard):
+def model_of(config: Config, shard: ShardKey):
     cohort = read_cohort(config.folder / "cohort.h5", config)
     trained = read_run_model(config.folder, cohort, shard.model, config)
     found = contents(shard_file(config.folder, shard))
@@ -300,7 +300,7 @@ def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, c
 
 def test_a_model_of_other_pixels_is_refused(explained_copy):
     cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
-    wanted = Model(0, 0)
+    wanted = ModelKey(0, 0)
     with h5py.File(model_file(explained_copy.folder, wanted), "a") as file:
         file["pixel"][:2] = file["pixel"][:2][::-1]
     with pytest.raises(ModelError, match="other genes, tumors or pixels than the cohort"):
@@ -318,7 +318,7 @@ def test_cubes_of_a_method_that_is_not_computed_are_refused(trained_run):
     settings = dataclasses.replace(trained_run.explain, methods=("gradient_x_input",))
     config = dataclasses.replace(trained_run, explain=settings)
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    trained = read_run_model(config.folder, cohort, Model(0, 0), config)
+    trained = read_run_model(config.folder, cohort, ModelKey(0, 0), config)
     with pytest.raises(ConfigError, match=r"explain\.cubes names guided_grad_cam"):
         make_explainer(trained, config)
 

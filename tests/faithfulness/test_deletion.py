@@ -16,7 +16,7 @@ from tumorcam.faithfulness.deletion import (
 )
 from tumorcam.faithfulness.gene_sets import RANDOM_DRAWS, GeneSets
 from tumorcam.significance import resampling
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 
 SIZES = (1, 2, 5, 20)
 SETS = GeneSets(
@@ -28,7 +28,7 @@ N_COPIES = 2 + 3 * (len(SETS.names) + RANDOM_DRAWS) * len(SIZES)
 
 def test_falls_are_means_over_replicates_and_draws():
     rng = np.random.default_rng(0)
-    blocks = [Block(Model(r, f), np.arange(f, 6, 2)) for r in range(2) for f in range(2)]
+    blocks = [Block(ModelKey(r, f), np.arange(f, 6, 2)) for r in range(2) for f in range(2)]
     made = [
         Responses(*rng.normal(size=(2, 3, N_COPIES)), rng.random((3, N_COPIES)) < 0.5)
         for _ in blocks
@@ -63,7 +63,7 @@ def test_a_tumor_without_scores_has_no_falls():
     known = SETS.known.copy()
     known[[1, 3], 2] = False  # method b and its matched genes in tumor 2
     sets = dataclasses.replace(SETS, known=known)
-    falls = sample_falls([Block(Model(0, 0), np.arange(4))], [made], sets, np.array([0, 2, 1, 2]))
+    falls = sample_falls([Block(ModelKey(0, 0), np.arange(4))], [made], sets, np.array([0, 2, 1, 2]))
     for values in (falls.margin, falls.logit, falls.correct):
         unknown = np.isnan(values).all(axis=(0, 2))
         assert np.argwhere(unknown).tolist() == [[1, 1], [1, 3], [3, 1], [3, 3]]

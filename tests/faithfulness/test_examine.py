@@ -26,8 +26,8 @@ from tumorcam.faithfulness import deletion, perturbation, retraining
 from tumorcam.faithfulness.examine import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.ranking_checks import null_agreement, stability_of
 from tumorcam.significance import statistics
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE, Model, model_file
+from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE, ModelKey, model_file
 
 FILE = "faithfulness.h5"
 VIEWS, N_NULLS = ("own", "contrast"), 3
@@ -39,7 +39,7 @@ def toml(config: Config) -> str:
 
 
 def digest_of(config: Config) -> str:
-    hdf5.verify_file(config.folder / FILE)
+    integrity.verify_file(config.folder / FILE)
     return hdf5.stored_digest(config.folder / FILE, FAITHFULNESS_TYPE, remedy="")
 
 
@@ -67,7 +67,7 @@ def reduced(explained_run, tmp_path_factory) -> Config:
     assert reduce.main([toml(config)]) == 0
     write_nulls(folder / "significance.h5")
     with h5py.File(folder / "significance.h5") as file:
-        tumors, genes = (hdf5.read_strings(file[name]) for name in ("tumors", "genes"))
+        tumors, genes = (records.read_strings(file[name]) for name in ("tumors", "genes"))
     rows = [(tumors[t], genes[g]) for t, g in np.argwhere(DRIVES)]
     truth = pd.DataFrame(rows, columns=["tumor", "gene"]).assign(effect=3.0)
     hdf5.write_text(folder / "input" / "truth.csv", truth.to_csv(index=False))
@@ -105,7 +105,7 @@ def tables(examined):
 
 
 def test_the_schema(examined, found):
-    hdf5.verify_file(examined.folder / FILE)
+    integrity.verify_file(examined.folder / FILE)
     with h5py.File(examined.folder / FILE) as file:
         assert set(file) == {
             "tumors", "methods", "rankings", "changes", "controls", "samples", "deletion",
@@ -328,7 +328,7 @@ def test_what_is_missing_is_said_before_anything_is_computed(copied, spoil, word
         with h5py.File(copied.folder / "significance.h5", "a") as file:
             file.attrs["cohort_digest"] = "another"
     else:
-        model_file(copied.folder, Model(0, 1)).unlink()
+        model_file(copied.folder, ModelKey(0, 1)).unlink()
     assert job.main([toml(copied), *options]) == 1
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said and "retraining" not in said

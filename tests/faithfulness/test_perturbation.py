@@ -13,7 +13,7 @@ from tumorcam.faithfulness.deletion import Block, Responses, choose_samples, mak
 from tumorcam.faithfulness.gene_sets import RANDOM_DRAWS, GeneSets, random_genes, t_statistics
 from tumorcam.faithfulness.gene_sets import make_gene_sets as made_sets
 from tumorcam.faithfulness.perturbation import TracedModel
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.network import TrainedModel
 
 SMALL = GeneLayout(3, np.array([8, 0, 4, 5, 2], dtype=np.int32), np.array([2, 0], dtype=np.int32))
@@ -77,7 +77,7 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
     trained, sets = linear_model(cohort, weights), sets_of(cohort)
     rows = np.array([2, 3, 11, 30, 41])
     found = perturbation.respond_block(
-        cohort, Block(Model(0, 0), rows), TracedModel(trained), sets, tiny_run
+        cohort, Block(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
     )
     (donor_rows, pixel) = (perturbation.donor_samples(cohort, rows, tiny_run), gene_layout.pixel)
     expression = cohort.expression().astype(float)
@@ -144,7 +144,7 @@ def test_bits_do_not_depend_on_who_computes_which_blocks(trained_run, monkeypatc
     for number, response in (respond([7]) | respond([1, 9]) | respond([])).items():
         for one, other in zip(response, whole[number], strict=True):
             np.testing.assert_array_equal(one, other)
-    block, model = blocks[7], read_run_model(trained_run.folder, cohort, Model(0, 1), trained_run)
+    block, model = blocks[7], read_run_model(trained_run.folder, cohort, ModelKey(0, 1), trained_run)
     images = model.images(cohort.expression(block.rows))
     logits = model.network(images, training=False).numpy().astype(float)
     own = logits[np.arange(5), cohort.tumor[block.rows]]

@@ -10,7 +10,7 @@ import pytest
 from jobs import prepare
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import load_config
-from tumorcam.storage import hdf5
+from tumorcam.storage import integrity
 from tumorcam.storage.plan import read_plan
 
 
@@ -27,7 +27,7 @@ def test_it_writes_the_cohort_the_plan_and_the_config(tiny_run, tiny_cohort):
         covered[shard.fold] += shard.stop - shard.start
     assert [covered[f] for f in range(2)] == [2 * n for n in np.bincount(made.fold)]
     assert load_config(tiny_run.folder / "config.toml") == tiny_run
-    hdf5.verify_file(made.path)
+    integrity.verify_file(made.path)
 
 
 def test_the_log_has_a_summary(tiny_run):
@@ -51,10 +51,10 @@ def test_a_whole_cohort_is_kept_and_the_plan_written_again(tiny_run, tiny_toml):
 
 def test_it_is_the_same_bytes_again(tiny_run, tiny_toml):
     path = tiny_run.folder / "cohort.h5"
-    digest = hdf5.file_digest(path)
+    digest = integrity.file_digest(path)
     path.unlink()
     assert prepare.main([tiny_toml]) == 0
-    assert hdf5.file_digest(path) == digest
+    assert integrity.file_digest(path) == digest
 
 
 def test_changed_input_is_prepared_anew(tiny_run, tiny_toml, tiny_files, capsys):

@@ -12,7 +12,7 @@ from tumorcam.explain import views
 from tumorcam.explain.explain import explain_shards
 from tumorcam.explain.sample import ask, explain_sample, held_out_models, picks_table
 from tumorcam.settings import METHODS
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import SHARD_TYPE, model_file, read_plan, shard_file
 
 PNG = b"\x89PNG\r\n"
@@ -50,7 +50,7 @@ def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
     explain_shards(config.folder, cohort, [shard], config, shown=False)
     path = shard_file(config.folder, shard)
     with hdf5.open_file(path, SHARD_TYPE, remedy="") as file:
-        samples, target = hdf5.read_strings(file["sample"]), file["target"][...]
+        samples, target = records.read_strings(file["sample"]), file["target"][...]
         scale = file["cube_scale/guided_grad_cam"][...]
         cube = file["guided_grad_cam"][...] * scale[:, np.newaxis, np.newaxis]
         probability = file["probability"][...]

@@ -8,7 +8,7 @@ from stub_run import flip_bit, write_stubs
 from jobs import prepare, synthesize, verify
 from tumorcam.cluster import processes
 from tumorcam.config import Config, config_toml
-from tumorcam.storage import disk, hdf5
+from tumorcam.storage import disk, hdf5, integrity, records
 from tumorcam.storage.plan import BAND_TYPE
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_cohort_takes_nothing_with_it(finished, tiny_run, capsys):
 def test_a_damaged_cohort_and_plan_are_deleted_and_made_again(finished, tiny_run, capsys):
     config_file, _ = finished
     cohort, plan = tiny_run.folder / "cohort.h5", tiny_run.folder / "plan.json"
-    whole = hdf5.file_digest(cohort), plan.read_bytes()
+    whole = integrity.file_digest(cohort), plan.read_bytes()
     flip_bit(cohort)
     plan.write_bytes(whole[1][:-200])
     assert verify.main([config_file]) == 1
@@ -128,7 +128,7 @@ def test_a_damaged_cohort_and_plan_are_deleted_and_made_again(finished, tiny_run
     assert verify.main([config_file, "--delete"]) == 1
     assert not cohort.exists() and not plan.exists()
     assert prepare.main([config_file]) == 0
-    assert (hdf5.file_digest(cohort), plan.read_bytes()) == whole
+    assert (integrity.file_digest(cohort), plan.read_bytes()) == whole
     assert verify.main([config_file]) == 0, capsys.readouterr().out
 
 
@@ -136,7 +136,7 @@ def test_parts_of_unfinished_jobs_are_verified(finished, tiny_run, capsys):
     config_file, _ = finished
     band = tiny_run.folder / "bands" / "b0.h5"
     with hdf5.create_file(band, BAND_TYPE, {"config": '{"run": {}}'}) as file:
-        hdf5.write_dataset(file, "score", [1.0, 2.0])
+        records.write_dataset(file, "score", [1.0, 2.0])
     assert verify.main([config_file]) == 0
     flip_bit(band)
     assert verify.main([config_file, "--delete"]) == 1

@@ -226,9 +226,9 @@ def test_batch_size_changes_no_more_than_rounding(batch):
 
 OF_SELFTEST = """
 import sys, numpy
-from tumorcam import model
-model.use_threads(int(sys.argv[1]))
-from tumorcam.saliency import selftest
+from tumorcam.training import network
+network.use_threads(int(sys.argv[1]))
+from tumorcam.operations import selftest
 numpy.savez(sys.argv[2], **selftest._explained(*selftest._example()).methods)
 """
 

@@ -22,7 +22,7 @@ from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config, config_toml
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.significance import bands, reduce
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity, records
 from tumorcam.storage.plan import SALIENCY_TYPE, read_plan, shard_file
 
 SETTINGS = ["all samples", "correct_only"]
@@ -145,7 +145,7 @@ def test_the_schema_and_the_attributes(reduced):
             "nulls",
         }  # fmt: skip
         assert set(group.attrs) == {"smallest_q_decoy", "too_few_decoys", "zero_scale_samples"}
-        curve = hdf5.read_table(group["decoy_curve"])
+        curve = records.read_table(group["decoy_curve"])
         assert list(curve) == ["score", "genes", "decoys", "estimated_false", "q_decoy"]
         for name in COLUMNS[:-2]:
             assert group[name].shape == (3, 500) and group[name].dtype == np.float64, name
@@ -155,7 +155,7 @@ def test_the_schema_and_the_attributes(reduced):
             hdf5.stored_digest(shard_file(reduced.folder, shard), "tumorcam-shard", remedy="")
             for shard in shards_of(reduced)
         ]
-        assert file.attrs["shards_digest"] == hdf5.text_digest("".join(digests))
+        assert file.attrs["shards_digest"] == integrity.text_digest("".join(digests))
 
 
 def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):
@@ -220,7 +220,7 @@ def test_the_number_of_ranks_changes_no_bit(wide_copy):
     digests = []
     for n_ranks in (1, 2, 3, 7):
         assert reduce_on_ranks(wide_copy, n_ranks).returncode == 0
-        hdf5.verify_file(wide_copy.folder / "saliency.h5")
+        integrity.verify_file(wide_copy.folder / "saliency.h5")
         digests.append(tables_digest(wide_copy))
         (wide_copy.folder / "significance.h5").unlink()
     assert job.main([toml(wide_copy)]) == 0

@@ -16,7 +16,7 @@ from jobs import reduce as job
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.significance import bands
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import SIGNIFICANCE_TYPE, Model, model_file, read_plan, shard_file
+from tumorcam.storage.plan import SIGNIFICANCE_TYPE, ModelKey, model_file, read_plan, shard_file
 
 
 def set_attribute(path: Path, name: str, value: str) -> None:
@@ -72,7 +72,7 @@ def test_changed_settings_of_explain_are_seen(wide_copy, capsys):
 
 
 def test_a_missing_or_retrained_model_is_seen(wide_copy, capsys):
-    model = model_file(wide_copy.folder, Model(1, 0))
+    model = model_file(wide_copy.folder, ModelKey(1, 0))
     set_attribute(model, "digest", "retrained")
     assert job.main([toml(wide_copy)]) == 1
     assert "another model_digest" in capsys.readouterr().err

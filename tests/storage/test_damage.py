@@ -13,7 +13,7 @@ from jobs import prepare
 from tumorcam.config import config_from_tables, config_tables, config_toml
 from tumorcam.operations import audit
 from tumorcam.operations.audit import BROKEN, WHOLE
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity, records
 
 N_FLIPS = 200
 
@@ -21,13 +21,15 @@ N_FLIPS = 200
 def fill(file: h5py.File) -> None:
     """Datasets of every kind and packing that a run has."""
     rng = np.random.default_rng(0)
-    packings = hdf5.COMPRESSION if file.attrs["encoding-type"] == "tumorcam-shard" else ["none"]
+    packings = records.COMPRESSION if file.attrs["encoding-type"] == "tumorcam-shard" else ["none"]
     for packing in packings:
         values = rng.normal(size=(40, 24)).astype(np.float16)
-        hdf5.write_dataset(file, f"packed/{packing}", values, chunks=(16, 24), compression=packing)
-    hdf5.write_dataset(file, "number", 0.25)
-    hdf5.write_dataset(file, "nothing", np.empty((0, 3)))
-    hdf5.write_table(
+        records.write_dataset(
+            file, f"packed/{packing}", values, chunks=(16, 24), compression=packing
+        )
+    records.write_dataset(file, "number", 0.25)
+    records.write_dataset(file, "nothing", np.empty((0, 3)))
+    records.write_table(
         file.create_group("table"), pd.DataFrame({"gene": ["TP53", "Größe"], "n": [3, 4]})
     )
     compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -163,7 +165,7 @@ def test_checksums_and_digest_alone_find_what_the_seal_finds(run):
             at, bit = start + int(rng.integers(size)), int(rng.integers(8))
             file.path.write_bytes(flipped(sound, at, bit))
             with pytest.raises(hdf5.FileError, match="damaged"):
-                hdf5.check_content(file.path)
+                integrity.check_content(file.path)
     finally:
         file.path.write_bytes(sound)
 

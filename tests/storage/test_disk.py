@@ -12,7 +12,7 @@ from training_runs import loop_of
 from jobs import prepare
 from tumorcam.cluster import logs
 from tumorcam.errors import FileError
-from tumorcam.storage import disk, hdf5
+from tumorcam.storage import disk, hdf5, integrity, records
 
 SIZE = 2 * 2**20  # bytes of the small disk
 
@@ -21,7 +21,7 @@ import os, sys
 from pathlib import Path
 import h5py
 import numpy as np
-from tumorcam import store
+from tumorcam.storage import hdf5, records
 from tumorcam.errors import FileError
 
 folder, rng = Path(sys.argv[1]), np.random.default_rng(0)
@@ -30,10 +30,10 @@ for n_free in (0, 1, 2, 3, 5, 8, 12, 100):
     (folder / "filling").write_bytes(bytes(free - 4096 * n_free))
     for chunks in (None, (10, 200)):
         try:
-            with store.create_file(folder / "old.h5", "tumorcam-test", {}, needed=99) as file:
+            with hdf5.create_file(folder / "old.h5", "tumorcam-test", {}, needed=99) as file:
                 for i in range(9):
                     values = rng.normal(size=(80, 200))
-                    store.write_dataset(file, f"x{i}", values, chunks=chunks)
+                    records.write_dataset(file, f"x{i}", values, chunks=chunks)
         except FileError as error:
             print(n_free, error)
     (folder / "filling").unlink()
@@ -78,8 +78,8 @@ def test_hdf5_on_a_full_disk_is_one_error_and_no_crash(small_disk):
 def test_with_room_enough_the_file_is_there(small_disk):
     leave_free(small_disk, 100_000)
     with hdf5.create_file(small_disk / "a.h5", "tumorcam-test", {}) as file:
-        hdf5.write_dataset(file, "x", np.arange(10_000))
-    hdf5.verify_file(small_disk / "a.h5")
+        records.write_dataset(file, "x", np.arange(10_000))
+    integrity.verify_file(small_disk / "a.h5")
 
 
 @pytest.mark.parametrize("n_free", [0, 4096, 8192, 16384, 20480])
@@ -118,7 +118,7 @@ def test_a_log_that_cannot_be_opened_is_no_error(tmp_path, capsys):
 def test_the_first_error_is_raised_and_not_what_came_of_it(tmp_path):
     with (
         pytest.raises(KeyboardInterrupt),
-        disk.Output(tmp_path / "a.h5") as output,
+        disk.DeferredErrorFile(tmp_path / "a.h5") as output,
         h5py.File(output, "w") as file,
     ):
         output.error = KeyboardInterrupt()  # as if it had come while HDF5 wrote
@@ -128,7 +128,7 @@ def test_the_first_error_is_raised_and_not_what_came_of_it(tmp_path):
 
 
 def test_what_is_behind_the_end_reads_as_zeros(tmp_path):
-    with disk.Output(tmp_path / "a") as output:
+    with disk.DeferredErrorFile(tmp_path / "a") as output:
         output.write(b"abc")
         output.seek(1)
         buffer = bytearray(b"????")
@@ -163,8 +163,8 @@ def test_a_part_is_dead_when_its_process_is_gone_or_after_a_day(tmp_path):
 
 def test_a_killed_writer_leaves_a_part_that_is_dead(tmp_path):
     code = (
-        "import os, sys, pathlib; from tumorcam import store\n"
-        "with store.write_aside(pathlib.Path(sys.argv[1])) as aside:\n"
+        "import os, sys, pathlib; from tumorcam.storage import hdf5\n"
+        "with hdf5.write_aside(pathlib.Path(sys.argv[1])) as aside:\n"
         "    aside.write_bytes(b'half'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.h5")])

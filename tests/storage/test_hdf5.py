@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tumorcam.errors import FileError
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity, records
 
 KIND = "tumorcam-test"
 
 
 def make(path, values=None, **attributes):
     with hdf5.create_file(path, KIND, attributes) as file:
-        hdf5.write_dataset(
+        records.write_dataset(
             file, "maps", np.arange(24.0).reshape(6, 4) if values is None else values
         )
     return path
@@ -41,7 +41,7 @@ def test_a_file_appears_whole_and_sealed(tmp_path):
             "digest": "",
             "complete": True,
         }
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     assert [p.name for p in path.parent.iterdir()] == ["a.h5"], "nothing is left aside"
 
 
@@ -108,7 +108,7 @@ def test_a_foreign_or_unfinished_file_is_refused(tmp_path, name, value, words):
         file.attrs[name] = value
     with pytest.raises(FileError, match=words), open_again(path):
         pass
-    assert not hdf5.is_whole(path, KIND, {})
+    assert not hdf5.is_complete(path, KIND, {})
 
 
 def test_garbage_truncation_and_a_lost_dataset_are_file_errors(tmp_path):
@@ -119,7 +119,7 @@ def test_garbage_truncation_and_a_lost_dataset_are_file_errors(tmp_path):
         with pytest.raises(FileError, match="cannot be read"), open_again(path):
             pass
         with pytest.raises(FileError, match="damaged"):
-            hdf5.verify_file(path)
+            integrity.verify_file(path)
     path = make(tmp_path / "a.h5")
     with pytest.raises(FileError, match=r"cannot be read .*delete it"), open_again(path) as file:
         file["absent"]
@@ -127,21 +127,21 @@ def test_garbage_truncation_and_a_lost_dataset_are_file_errors(tmp_path):
 
 def test_is_whole_asks_for_the_attributes(tmp_path):
     path = make(tmp_path / "a.h5", cohort_digest="c0", n_samples=3)
-    assert hdf5.is_whole(path, KIND, {})
-    assert hdf5.is_whole(path, KIND, {"cohort_digest": "c0", "n_samples": 3})
-    assert not hdf5.is_whole(path, KIND, {"cohort_digest": "c1"})
-    assert not hdf5.is_whole(path, KIND, {"model_digest": "m"})
-    assert not hdf5.is_whole(path, "tumorcam-other", {})
-    assert not hdf5.is_whole(tmp_path / "absent.h5", KIND, {})
+    assert hdf5.is_complete(path, KIND, {})
+    assert hdf5.is_complete(path, KIND, {"cohort_digest": "c0", "n_samples": 3})
+    assert not hdf5.is_complete(path, KIND, {"cohort_digest": "c1"})
+    assert not hdf5.is_complete(path, KIND, {"model_digest": "m"})
+    assert not hdf5.is_complete(path, "tumorcam-other", {})
+    assert not hdf5.is_complete(tmp_path / "absent.h5", KIND, {})
 
 
-@pytest.mark.parametrize("compression", sorted(hdf5.COMPRESSION))
+@pytest.mark.parametrize("compression", sorted(records.COMPRESSION))
 def test_any_flipped_byte_of_the_data_is_found(tmp_path, compression):
     path = tmp_path / "a.h5"
     rng = np.random.default_rng(0)
     with hdf5.create_file(path, KIND, {}) as file:
         values = rng.normal(size=(64, 32)).astype(np.float16)
-        hdf5.write_dataset(file, "maps", values, chunks=(16, 32), compression=compression)
+        records.write_dataset(file, "maps", values, chunks=(16, 32), compression=compression)
     with h5py.File(path) as file:
         chunk = file["maps"].id.get_chunk_info(1)
         assert file["maps"][...].tolist() == values.tolist()
@@ -151,7 +151,7 @@ def test_any_flipped_byte_of_the_data_is_found(tmp_path, compression):
         flipped[offset] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
         with pytest.raises(FileError, match="damaged"):
-            hdf5.verify_file(path)
+            integrity.verify_file(path)
 
 
 def test_a_changed_value_attribute_or_name_changes_the_digest(tmp_path):
@@ -169,12 +169,12 @@ def test_a_changed_value_attribute_or_name_changes_the_digest(tmp_path):
         path = make(tmp_path / f"{i}.h5", cohort_digest="c0")
         with h5py.File(path, "a") as file:
             change(file)
-            digests.add(hdf5.content_digest(file))
+            digests.add(integrity.content_digest(file))
         if i:
             with pytest.raises(FileError, match="seal differs"):
-                hdf5.verify_file(path)
+                integrity.verify_file(path)
             with h5py.File(path) as file:
-                assert file.attrs["digest"] != hdf5.content_digest(file)
+                assert file.attrs["digest"] != integrity.content_digest(file)
     assert len(digests) == 6
 
 
@@ -184,11 +184,11 @@ def test_the_digest_does_not_depend_on_chunks_or_compression(tmp_path, monkeypat
     for chunks, compression in [(None, "none"), ((7, 2), "gzip"), ((50, 1), "bitshuffle-lz4")]:
         path = tmp_path / "a.h5"
         with hdf5.create_file(path, KIND, {}) as file:
-            hdf5.write_dataset(file, "maps", values, chunks=chunks, compression=compression)
+            records.write_dataset(file, "maps", values, chunks=chunks, compression=compression)
         for block_bytes in (64 * 2**20, 100):
             monkeypatch.setattr(hdf5, "BLOCK_BYTES", block_bytes)
             with h5py.File(path) as file:
-                found.add(hdf5.content_digest(file))
+                found.add(integrity.content_digest(file))
     assert len(found) == 1
 
 
@@ -225,7 +225,7 @@ def test_virtual_sources_within_the_folder_are_read(tmp_path):
         virtual = h5py.VirtualLayout((6, 4), "f8")
         virtual[...] = h5py.VirtualSource("shard.h5", "maps", (6, 4))
         file.create_virtual_dataset("maps", virtual)
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     with open_again(path) as file:
         assert file["maps"][5, 3] == 23.0
 
@@ -239,7 +239,7 @@ def test_virtual_sources_within_the_folder_are_read(tmp_path):
 )
 def test_arrays_come_back_bit_for_bit(tmp_path, values):
     path = make(tmp_path / "a.h5", values)
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     with open_again(path) as file:
         assert file["maps"].dtype == values.dtype
         assert file["maps"][...].tobytes() == values.tobytes()
@@ -250,18 +250,18 @@ def test_arrays_come_back_bit_for_bit(tmp_path, values):
 def test_strings_come_back(tmp_path, words):
     path = make(tmp_path / "a.h5", np.array(words, dtype=str))
     with open_again(path) as file:
-        assert hdf5.read_strings(file["maps"]).tolist() == words
+        assert records.read_strings(file["maps"]).tolist() == words
 
 
 def test_tables_come_back_in_order(tmp_path):
     table = pd.DataFrame({"tumor": ["COAD", "Größe"], "n": [3, 4], "score": [0.5, np.nan]})
     empty = table.iloc[:0]
     with hdf5.create_file(tmp_path / "a.h5", KIND, {}) as file:
-        hdf5.write_table(file.create_group("table"), table)
-        hdf5.write_table(file.create_group("empty"), empty)
+        records.write_table(file.create_group("table"), table)
+        records.write_table(file.create_group("empty"), empty)
     with open_again(tmp_path / "a.h5") as file:
-        pd.testing.assert_frame_equal(hdf5.read_table(file["table"]), table)
-        again = hdf5.read_table(file["empty"])
+        pd.testing.assert_frame_equal(records.read_table(file["table"]), table)
+        again = records.read_table(file["empty"])
         assert list(again.columns) == list(table.columns) and again.empty
 
 
@@ -270,7 +270,7 @@ def test_text_is_written_whole_and_digests_are_sha256(tmp_path):
     assert (tmp_path / "plan.json").read_bytes() == "é\n".encode()
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     (tmp_path / "abc").write_text("abc")
-    assert hdf5.text_digest("abc") == known == hdf5.file_digest(tmp_path / "abc")
+    assert integrity.text_digest("abc") == known == integrity.file_digest(tmp_path / "abc")
 
 
 def test_the_seal_is_what_sha256sum_says(tmp_path):
@@ -283,10 +283,10 @@ def test_a_file_from_before_the_seal_is_held_against_its_digest(tmp_path):
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["maps"] = np.arange(24.0)
-        file.attrs["digest"] = hdf5.content_digest(file)
+        file.attrs["digest"] = integrity.content_digest(file)
         file.attrs["complete"] = True
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     content = path.read_bytes()
     path.write_bytes(content.replace(np.float64(7).tobytes(), np.float64(8).tobytes()))
     with pytest.raises(FileError, match="digest differs"):
-        hdf5.verify_file(path)
+        integrity.verify_file(path)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tumorcam.errors import FileError
-from tumorcam.storage import hdf5, manifest
+from tumorcam.storage import integrity, manifest
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def test_a_list_comes_back(listed):
     found = manifest.read_manifest(listed)
     assert found.made_from == {"significance.h5": "d1"}
     assert list(found.files) == ["a.csv", "figures/b.svg"]
-    assert found.files["a.csv"] == (3, hdf5.text_digest("abc"))
-    assert found.files["figures/b.svg"] == (0, hdf5.text_digest(""))
+    assert found.files["a.csv"] == (3, integrity.text_digest("abc"))
+    assert found.files["figures/b.svg"] == (0, integrity.text_digest(""))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_name_that_leads_outside_is_refused(listed, name):
     content = json.loads(listed.read_text())
     content["files"][name] = content["files"].pop("a.csv")
     content.pop("digest")
-    content["digest"] = hdf5.text_digest(json.dumps(content, sort_keys=True))
+    content["digest"] = integrity.text_digest(json.dumps(content, sort_keys=True))
     listed.write_text(json.dumps(content))
     with pytest.raises(FileError, match="outside its folder"):
         manifest.read_manifest(listed)

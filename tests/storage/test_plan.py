@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tumorcam.cluster.launcher import Share
 from tumorcam.errors import FileError
 from tumorcam.storage.plan import (
-    Model,
-    Shard,
+    ModelKey,
+    ShardKey,
     make_plan,
     model_file,
     read_plan,
@@ -27,15 +27,15 @@ def plan_of(fold, replicates=2, block=3):
 
 def test_the_plan_of_seven_samples_in_two_folds():
     plan = plan_of([0, 1, 0, 0, 1, 0, 1], replicates=1)
-    assert plan.models == (Model(0, 0), Model(0, 1))
-    assert plan.shards == (Shard(0, 0, 0, 0, 3), Shard(0, 0, 1, 3, 4), Shard(0, 1, 0, 0, 3))
+    assert plan.models == (ModelKey(0, 0), ModelKey(0, 1))
+    assert plan.shards == (ShardKey(0, 0, 0, 0, 3), ShardKey(0, 0, 1, 3, 4), ShardKey(0, 1, 0, 0, 3))
     assert [shard.name for shard in plan.shards] == [
         "r00-f00-b0000",
         "r00-f00-b0001",
         "r00-f01-b0000",
     ]
     assert plan.train_tasks == ["r00-f00", "r00-f01", "baselines"]
-    assert plan.shards[2].model == Model(0, 1)
+    assert plan.shards[2].model == ModelKey(0, 1)
     assert (plan.n_samples, plan.n_genes, plan.n_decoys, plan.side) == (7, 10, 3, 4)
 
 
@@ -101,5 +101,5 @@ def test_a_missing_or_cut_plan_is_refused(tmp_path):
 
 
 def test_files_stand_where_the_design_says(tmp_path):
-    assert model_file(tmp_path, Model(0, 12)) == tmp_path / "models/r00-f12/model.h5"
-    assert shard_file(tmp_path, Shard(1, 2, 3, 0, 9)) == tmp_path / "shards/r01-f02-b0003.h5"
+    assert model_file(tmp_path, ModelKey(0, 12)) == tmp_path / "models/r00-f12/model.h5"
+    assert shard_file(tmp_path, ShardKey(1, 2, 3, 0, 9)) == tmp_path / "shards/r01-f02-b0003.h5"

@@ -9,7 +9,7 @@ from scipy import optimize, special
 from scipy.spatial.distance import cdist
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.storage import hdf5
+from tumorcam.storage import integrity
 from tumorcam.storage.plan import BASELINE_METHODS
 from tumorcam.training import baselines
 from tumorcam.training.baselines import held_out_probability, train_baselines
@@ -97,7 +97,7 @@ def test_logistic_regression_agrees_with_a_plain_minimiser():
 def test_baselines_of_a_cohort_hold_each_folds_held_out_probabilities(cohort, tmp_path):
     path = tmp_path / "baselines.h5"
     train_baselines(path, cohort, n_threads=1)
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
     expression = cohort.expression()
     with h5py.File(path) as file:
         assert set(file) == set(METHODS)

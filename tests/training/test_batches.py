@@ -13,7 +13,7 @@ from tumorcam.cohort.images import Scaler, fit_scaler
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.settings import ModelSettings, TrainingSettings
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.batches import (
     Batch,
     BatchMaker,
@@ -216,7 +216,7 @@ def test_permutation_breaks_every_link_of_a_decoy(seed):
 
 def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
     made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    task = training_task(made, Model(1, 0), tiny_run)
+    task = training_task(made, ModelKey(1, 0), tiny_run)
     assert task.name == "r01-f00"
     np.testing.assert_array_equal(task.role == splits.HELD_OUT, made.fold == 0)
     for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
@@ -231,7 +231,7 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
 
 def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
     made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    tasks = [training_task(made, Model(k, f, null=True), tiny_run) for k, f in PAIRS]
+    tasks = [training_task(made, ModelKey(k, f, null=True), tiny_run) for k, f in PAIRS]
     seen = []
     for (k, fold), task in zip(PAIRS, tasks, strict=True):
         assert task.name == f"n{k:02d}-f{fold:02d}"
@@ -276,7 +276,7 @@ def test_permutations_of_decoys_are_shared_or_a_networks_own(tiny_run):
     for kind in ("shared", "own"):
         training = dataclasses.replace(tiny_run.training, decoy_permutations=kind)
         config = dataclasses.replace(tiny_run, training=training)
-        first, second = (partners(made, config, Model(r, 0)) for r in (0, 1))
+        first, second = (partners(made, config, ModelKey(r, 0)) for r in (0, 1))
         both = (first >= 0) & (second >= 0)
         agree[kind] = (first == second)[both].mean()
         assert len(np.unique(first, axis=0)) == len(first), "each decoy has its own"
@@ -320,7 +320,7 @@ def test_no_patient_left_for_validation_is_refused(tiny_run):
     fold = np.where(np.arange(len(made.fold)) < 44, 0, 1)
     lonely = dataclasses.replace(made, tumor=np.arange(48) % 4, patient=made.sample, fold=fold)
     with pytest.raises(CohortError, match=r"r00-f00: .* none is left for validation; use more"):
-        training_task(lonely, Model(0, 0), tiny_run)
+        training_task(lonely, ModelKey(0, 0), tiny_run)
 
 
 def test_a_scaler_of_one_gene_by_hand():

@@ -142,7 +142,7 @@ def test_a_notice_stops_after_the_step_with_a_checkpoint(tiny_run, tmp_path, mon
             os.kill(os.getpid(), signal.SIGUSR1)
         return take(self, data, wishes)
 
-    with monkeypatch.context() as patched, preemption.heeded():
+    with monkeypatch.context() as patched, preemption.stop_on_signal():
         patched.setattr(TrainingLoop, "_take_step", take_noticed)
         with pytest.raises(PreemptedError, match="r00-f01 stopped after step 4"):
             train(tmp_path, config)

@@ -16,35 +16,35 @@ import pytest
 
 from jobs import train
 from tumorcam.config import config_toml
-from tumorcam.storage.plan import Model, model_file
+from tumorcam.storage.plan import ModelKey, model_file
 
 ROOT = Path(__file__).parents[2]
-MODEL = Model(0, 0)
+MODEL = ModelKey(0, 0)
 MIRRORED = """
 import sys
 from pathlib import Path
 import tensorflow as tf
-from tumorcam import model, training
+from tumorcam.training import loop, network
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import load_config
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.workers import Workers
 
-model.use_threads(1)
+network.use_threads(1)
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert strategy.num_replicas_in_sync == 2
 config = load_config(Path(sys.argv[1]))
 cohort = read_cohort(config.folder / "cohort.h5", config)
-training.train_model(Path(sys.argv[2]), cohort, Model(0, 0), config, Workers(strategy))
+loop.train_model(Path(sys.argv[2]), cohort, ModelKey(0, 0), config, Workers(strategy))
 """
 LONELY = """
 from pathlib import Path
 from tumorcam.cluster.watchdog import Watchdog
 
 with Watchdog(0, Path("lonely.log")) as watchdog:
-    from tumorcam import workers
+    from tumorcam.training import workers
 
     workers.PEERS_TIMEOUT = 12
     workers.join_workers(watchdog)
@@ -188,7 +188,7 @@ def test_sigterm_too_stops_workers_with_a_checkpoint(tiny_run, tiny_toml):
 def test_workers_that_found_other_checkpoints_are_refused(tiny_run, tiny_toml):
     """As where a shared file system shows one node an older folder."""
     program = (
-        "import sys; from tumorcam import checkpoints; from jobs import train;"
+        "import sys; from tumorcam.training import checkpoints; from jobs import train;"
         "restore = checkpoints.Checkpoints.restore;"
         "checkpoints.Checkpoints.restore = lambda self: False;"
         "sys.exit(train.main(sys.argv[1:]))"

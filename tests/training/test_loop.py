@@ -20,8 +20,8 @@ from tumorcam.cohort import splits
 from tumorcam.config import Config, load_config
 from tumorcam.errors import ConfigError, ModelError
 from tumorcam.settings import ModelSettings, TrainingSettings
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Model, model_file
+from tumorcam.storage import integrity, records
+from tumorcam.storage.plan import ModelKey, model_file
 from tumorcam.training import loop
 from tumorcam.training.loop import (
     HISTORY_COLUMNS,
@@ -81,13 +81,13 @@ def test_an_artifact_has_all_that_the_design_says(trained):
     trained = read_model(path, trained, cohort.digest, WANTED.name)
     for kept, stored in zip(trained.network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(kept, stored)
-    hdf5.verify_file(path)
+    integrity.verify_file(path)
 
 
 def test_history_csv_holds_the_same_as_the_artifact(trained):
     path = model_file(trained.folder, WANTED)
     with h5py.File(path) as file:
-        table = hdf5.read_table(file["history"])
+        table = records.read_table(file["history"])
         best_epoch = file.attrs["best_epoch"]
     csv = pd.read_csv(path.parent / "history.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(csv, table, check_exact=True)
@@ -99,7 +99,7 @@ def test_history_csv_holds_the_same_as_the_artifact(trained):
 def test_held_out_probabilities_are_of_patients_never_trained_on(trained):
     cohort = cohort_of(trained)
     for fold in range(2):
-        wanted = Model(1, fold)
+        wanted = ModelKey(1, fold)
         found = contents(model_file(trained.folder, wanted))
         held_out = found["held_out/sample"]
         np.testing.assert_array_equal(held_out, np.flatnonzero(cohort.fold == fold))

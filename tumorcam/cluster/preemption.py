@@ -1,59 +1,70 @@
-"""Notice that a job is to end soon: it stops in time, keeps what is done, and goes on later."""
+"""Signals that ask a job to stop early: it keeps what is done, and the same command goes on."""
 
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import current_launch
 from tumorcam.errors import PreemptedError
 
 EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run the same command again
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports Ctrl-C
 
 
-class _Notice:
+class _Preemption:
     """The signal that came, if one did, and whether the work at hand looks for it by itself."""
 
     received = ""
     is_deferred = False
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    _Notice.received = signal.Signals(number).name
-    if not _Notice.is_deferred:
-        raise PreemptedError(f"stopped by {_Notice.received}")
+def _receive(number: int, frame: FrameType | None) -> None:
+    _Preemption.received = signal.Signals(number).name
+    if not _Preemption.is_deferred:
+        raise PreemptedError(f"stopped by {_Preemption.received}", _Preemption.received)
 
 
-def listen() -> None:
-    """Take the notice signals; again after a library that took them over."""
-    for name in launcher.notice_signals():
-        signal.signal(signal.Signals[name], _note)
+def _signals() -> list[signal.Signals]:
+    """The site's signals, and Ctrl-C."""
+    return [signal.Signals[name] for name in (*current_launch().preemption_signals, "SIGINT")]
+
+
+def install_handlers() -> None:
+    """Take the preemption signals; again after a library that took them over."""
+    for number in _signals():
+        signal.signal(number, _receive)
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[None]:
-    """Let a notice end the block with PreemptedError at once, so that it drops what is half done.
+def stop_on_signal() -> Iterator[None]:
+    """Let a signal end the block with PreemptedError at once, so that it drops unfinished work.
 
     Use it in the main thread.
     """
-    kept = {name: signal.getsignal(signal.Signals[name]) for name in launcher.notice_signals()}
-    listen()
+    handlers = {number: signal.getsignal(number) for number in _signals()}
+    install_handlers()
     try:
         yield
     finally:
-        _Notice.received = ""
-        for name, handler in kept.items():
-            signal.signal(signal.Signals[name], handler)
+        _Preemption.received = ""
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Callable[[], str]]:
-    """Let the block finish what it is at: it asks by the yielded function which signal came.
+def deferred_stop() -> Iterator[Callable[[], str]]:
+    """Let the block finish a step before it stops: it asks the yielded function for a signal.
 
-    The function returns the signal's name, empty before one came.
+    The function returns the name of the signal that came, empty before one came.
     """
-    _Notice.is_deferred = True
+    _Preemption.is_deferred = True
     try:
-        yield lambda: _Notice.received
+        yield lambda: _Preemption.received
     finally:
-        _Notice.is_deferred = False
+        _Preemption.is_deferred = False
+
+
+def exit_code(signal_name: str) -> int:
+    """The exit code of a job that a signal stopped: 130 after Ctrl-C, else 75."""
+    return INTERRUPTED if signal_name == "SIGINT" else EXIT_CODE

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import Launch
 from tumorcam.errors import ClusterError
 
 try:
@@ -44,7 +44,7 @@ class Ranks:
         return value if self.comm is None else self.comm.bcast(value)
 
 
-def connect() -> Ranks:
+def connect(launch: Launch) -> Ranks:
     """This process's rank and size.
 
     Raises
@@ -53,7 +53,7 @@ def connect() -> Ranks:
         If the launcher started more processes than MPI sees: under a mismatched PMI every rank
         believes that it is 0 of 1, and all would do all the work into the same files.
     """
-    expected = launcher.launcher_size()
+    expected = launch.world_size
     size = 1 if MPI is None else MPI.COMM_WORLD.Get_size()
     if expected is not None and expected != size:
         reason = f" (mpi4py: {NO_MPI_REASON})" if NO_MPI_REASON else ""

@@ -12,8 +12,8 @@ from tumorcam.cohort import layout, splits
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.errors import FileError
 from tumorcam.readers import annotation
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Model, Plan, make_plan
+from tumorcam.storage import hdf5, records
+from tumorcam.storage.plan import ModelKey, Plan, make_plan
 
 COHORT_TYPE = "tumorcam-cohort"
 SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # a cohort depends on
@@ -68,7 +68,7 @@ class Cohort:
         """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
         return self.layouts[0].decoy_gene
 
-    def layout_of(self, model: Model) -> GeneLayout:
+    def layout_of(self, model: ModelKey) -> GeneLayout:
         """The layout of a model; null replicates take those of the others in turn."""
         return self.layouts[model.replicate % len(self.layouts)]
 
@@ -135,20 +135,20 @@ def write_cohort(
     ]
     attributes, needed = cohort_attributes(config, input_digest), selection.expression.nbytes
     with hdf5.create_file(path, COHORT_TYPE, attributes, needed=needed) as file:
-        hdf5.write_dataset(
+        records.write_dataset(
             file, "expression", selection.expression, chunks=(CHUNK_SAMPLES, CHUNK_GENES)
         )
-        hdf5.write_dataset(file, "tumors", tumors)
+        records.write_dataset(file, "tumors", tumors)
         samples = file.create_group("samples")
-        hdf5.write_table(samples, selection.samples)
-        hdf5.write_dataset(samples, "tumor_index", tumor.astype(np.int16))
-        hdf5.write_dataset(samples, "fold", fold)
-        hdf5.write_dataset(file, "genes/name", selection.genes)
-        hdf5.write_dataset(file, "genes/variance", selection.variance)
-        hdf5.write_dataset(file, "layouts/pixel", np.stack([one.pixel for one in layouts]))
-        hdf5.write_dataset(file, "layouts/decoy_gene", decoy_gene)
+        records.write_table(samples, selection.samples)
+        records.write_dataset(samples, "tumor_index", tumor.astype(np.int16))
+        records.write_dataset(samples, "fold", fold)
+        records.write_dataset(file, "genes/name", selection.genes)
+        records.write_dataset(file, "genes/variance", selection.variance)
+        records.write_dataset(file, "layouts/pixel", np.stack([one.pixel for one in layouts]))
+        records.write_dataset(file, "layouts/decoy_gene", decoy_gene)
         file["layouts"].attrs["side"] = layouts[0].side
-        hdf5.write_table(file.create_group("dropped"), selection.dropped)
+        records.write_table(file.create_group("dropped"), selection.dropped)
 
 
 def _row_order(config: settings.Config, selection: Selection) -> np.ndarray:
@@ -204,14 +204,14 @@ def _read(file: h5py.File, path: Path) -> Cohort:
     return Cohort(
         path=path,
         digest=str(file.attrs["digest"]),
-        tumors=hdf5.read_strings(file["tumors"]),
-        sample=hdf5.read_strings(samples["sample"]),
-        patient=hdf5.read_strings(samples["patient"]),
+        tumors=records.read_strings(file["tumors"]),
+        sample=records.read_strings(samples["sample"]),
+        patient=records.read_strings(samples["patient"]),
         tumor=samples["tumor_index"][...].astype(np.int64),
         fold=samples["fold"][...],
-        source=hdf5.read_strings(samples["source"]),
-        genes=hdf5.read_strings(file["genes/name"]),
+        source=records.read_strings(samples["source"]),
+        genes=records.read_strings(file["genes/name"]),
         variance=file["genes/variance"][...],
         layouts=tuple(GeneLayout(side, p, decoy_gene) for p in file["layouts/pixel"][...]),
-        dropped=hdf5.read_table(file["dropped"]),
+        dropped=records.read_table(file["dropped"]),
     )

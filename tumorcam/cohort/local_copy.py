@@ -9,7 +9,7 @@ from tumorcam.cluster.logs import logger
 from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import FileError
-from tumorcam.storage import disk, hdf5
+from tumorcam.storage import disk, hdf5, integrity
 
 PREFIX = "tumorcam-cohort-"
 DIGITS = 16  # of the cohort's digest, in the copy's name
@@ -67,7 +67,7 @@ def _is_sound(local: Path, cohort: Cohort) -> bool:
     try:
         if local.stat().st_size != cohort.path.stat().st_size:
             return False
-        hdf5.verify_file(local)
+        integrity.verify_file(local)
         return hdf5.stored_digest(local, COHORT_TYPE, remedy=REMEDY) == cohort.digest
     except OSError:  # FileError is one
         return False

@@ -19,12 +19,12 @@ from tumorcam.errors import ConfigError, ModelError, PreemptedError, ShardError
 from tumorcam.explain import devices
 from tumorcam.explain.views import VIEWS, gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import (
     MODEL_TYPE,
     SHARD_TYPE,
-    Model,
-    Shard,
+    ModelKey,
+    ShardKey,
     model_file,
     shard_attributes,
     shard_file,
@@ -66,7 +66,7 @@ def rival_tumors(sample: str, own: int, tumors: Sequence[str], n_rivals: int) ->
 def explain_shards(
     folder: Path,
     cohort: Cohort,
-    wanted: Sequence[Shard],
+    wanted: Sequence[ShardKey],
     config: Config,
     *,
     gpu: str = "",
@@ -87,16 +87,16 @@ def explain_shards(
     missing = [shard for shard in wanted if not _is_finished(folder, cohort, shard, config)]
     logger.info("%d of %d shards were there already", len(wanted) - len(missing), len(wanted))
     explainer: Explainer | None = None
-    models: dict[Model, TrainedModel] = {}  # the last one alone, of the reading thread
+    models: dict[ModelKey, TrainedModel] = {}  # the last one alone, of the reading thread
 
-    def read(shard: Shard) -> tuple[TrainedModel, Samples]:
+    def read(shard: ShardKey) -> tuple[TrainedModel, Samples]:
         if shard.model not in models:
             models.clear()
             models[shard.model] = read_run_model(folder, cohort, shard.model, config)
         return models[shard.model], read_samples(cohort, shard, config)
 
     explained = stopped = None  # the model whose weights the explainer has; why not all is done
-    with preemption.deferred() as noticed, Background() as reading, Background() as writing:
+    with preemption.deferred_stop() as noticed, Background() as reading, Background() as writing:
         ahead = [reading.add(read, shard) for shard in missing[:1]]
         for i, shard in enumerate(progress(missing, "explain", "shards", shown=shown)):
             trained, samples = ahead.pop().result()
@@ -125,13 +125,13 @@ def explain_shards(
     return len(missing)
 
 
-def _is_finished(folder: Path, cohort: Cohort, shard: Shard, config: Config) -> bool:
+def _is_finished(folder: Path, cohort: Cohort, shard: ShardKey, config: Config) -> bool:
     digest = hdf5.stored_digest(model_file(folder, shard.model), MODEL_TYPE, remedy=REMEDY)
     attributes = shard_attributes(config, cohort.digest, digest, shard)
-    return hdf5.is_whole(shard_file(folder, shard), SHARD_TYPE, attributes)
+    return hdf5.is_complete(shard_file(folder, shard), SHARD_TYPE, attributes)
 
 
-def read_run_model(folder: Path, cohort: Cohort, wanted: Model, config: Config) -> TrainedModel:
+def read_run_model(folder: Path, cohort: Cohort, wanted: ModelKey, config: Config) -> TrainedModel:
     """A model of this run and cohort.
 
     Raises
@@ -183,7 +183,7 @@ def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Expl
     )
 
 
-def read_samples(cohort: Cohort, shard: Shard, config: Config) -> Samples:
+def read_samples(cohort: Cohort, shard: ShardKey, config: Config) -> Samples:
     """A shard's samples with their targets."""
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
     tumors = cohort.tumors.tolist()
@@ -258,7 +258,7 @@ def write_shard(
                 chunks = (CUBE_CHUNK, *values.shape[1:])
             elif name.startswith(VIEWS):
                 chunks = (len(values), BAND)
-            hdf5.write_dataset(
+            records.write_dataset(
                 file,
                 name,
                 values,

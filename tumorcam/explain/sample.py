@@ -16,7 +16,7 @@ from tumorcam.errors import ConfigError
 from tumorcam.explain.explain import read_run_model, rival_tumors
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.saliency import Explainer
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import slugs
 
 N_CLOSE = 5  # similar samples named in an error
@@ -86,7 +86,7 @@ def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff:
     return Question(index, int(np.flatnonzero(cohort.tumors == target)[0]), method, cutoff)
 
 
-def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[Model]:
+def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKey]:
     """The models that never saw a sample's patient, one a replicate, the given replicate's first.
 
     Raises
@@ -99,7 +99,7 @@ def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[Model]:
         msg = f"the run has no replicate {replicate}; it has 0 to {n_replicates - 1}"
         raise ConfigError(msg)
     others = [other for other in range(n_replicates) if other != replicate]
-    return [Model(one, int(cohort.fold[sample])) for one in (replicate, *others)]
+    return [ModelKey(one, int(cohort.fold[sample])) for one in (replicate, *others)]
 
 
 def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
@@ -108,7 +108,7 @@ def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
     return slugs(np.array([f"{sample}-{target}-r{replicate:02d}"]))[0]
 
 
-def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: Model) -> SampleMap:
+def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: ModelKey) -> SampleMap:
     """The map that answers a question, computed anew from one of `held_out_models`.
 
     Raises

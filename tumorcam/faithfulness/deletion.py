@@ -11,7 +11,7 @@ from tumorcam.config import Config
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, RANDOM_DRAWS, T_TEST, GeneSets
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.exact_sums import known_mean
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 
 MEAN, DONOR, INSERTION = CHANGES = ("mean", "donor", "insertion")
 CONTROLS = (RANDOM, MATCHED, T_TEST)  # what a ranking is held against
@@ -22,7 +22,7 @@ SHOWN_SIZE = 20  # genes of the difference that is told in words
 class Block(NamedTuple):
     """Samples at `rows` (samples,) int of the cohort, held out by `model`."""
 
-    model: Model
+    model: ModelKey
     rows: np.ndarray
 
 
@@ -127,7 +127,7 @@ def make_blocks(fold: np.ndarray, chosen: np.ndarray, replicates: int) -> list[B
     fold, chosen : (samples,), (chosen samples,) int
     """
     return [
-        Block(Model(r, f), held_out[i : i + BLOCK])
+        Block(ModelKey(r, f), held_out[i : i + BLOCK])
         for r in range(replicates)
         for f in range(int(fold.max()) + 1)
         for held_out in [chosen[fold[chosen] == f]]

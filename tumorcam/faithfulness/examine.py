@@ -46,7 +46,7 @@ from tumorcam.faithfulness.ranking_checks import (
 from tumorcam.faithfulness.retraining import RetrainTask
 from tumorcam.readers import markers
 from tumorcam.significance import resampling, truth
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity, records
 from tumorcam.storage.plan import (
     FAITHFULNESS_TYPE,
     MODEL_TYPE,
@@ -119,7 +119,7 @@ def examine_run(
     """
     known = markers.read_markers(config.faithfulness, cohort.tumors, cohort.genes)
     path, attributes = folder / "faithfulness.h5", file_attributes(folder, cohort, config)
-    if world.broadcast(hdf5.is_whole(path, FAITHFULNESS_TYPE, attributes)):
+    if world.broadcast(hdf5.is_complete(path, FAITHFULNESS_TYPE, attributes)):
         logger.info("faithfulness.h5 is there already")
         return
     work = world.broadcast(plan_work(folder, cohort, config) if world.is_root else None)
@@ -128,7 +128,7 @@ def examine_run(
     missing = {
         i: block
         for i, block in list(enumerate(work.blocks))[mine]
-        if not hdf5.is_whole(files[i], RESPONSES_TYPE, attributes)
+        if not hdf5.is_complete(files[i], RESPONSES_TYPE, attributes)
     }
     for i, response in respond(folder, cohort, missing, work.sets, config, shown=world.is_root):
         _write_responses(files[i], attributes, response)
@@ -144,7 +144,7 @@ def examine_run(
     ):
         _write_deletion(file, cohort, work, [_read_responses(one) for one in files], config)
         table = retraining.retrained_table(ranks.in_order(gathered))
-        hdf5.write_table(file.create_group("retrained"), table)
+        records.write_table(file.create_group("retrained"), table)
         _write_agreement(file, tables, folder, cohort, config, work.t_statistic, known)
     shutil.rmtree(folder / "responses")
     logger.info("faithfulness.h5 written")
@@ -204,11 +204,11 @@ def file_attributes(folder: Path, cohort: Cohort, config: Config) -> dict[str, s
         "cohort_digest": cohort.digest,
         "significance_digest": digest,
         "missing_shards": missing,
-        "models_digest": hdf5.text_digest("".join(models)),
+        "models_digest": integrity.text_digest("".join(models)),
         "view": config.report.view,
         "config": config_json(config, SECTIONS),
     } | {
-        f"{name}_digest": hdf5.file_digest(file) if file.is_file() else ""
+        f"{name}_digest": integrity.file_digest(file) if file.is_file() else ""
         for name, file in files.items()
     }
 
@@ -221,7 +221,7 @@ def truth_file(folder: Path) -> Path:
 def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | None:
     """The checks of these tables; None where they are not there, damaged, or of other tables."""
     wanted = {"significance_digest": significance_digest}
-    if not hdf5.is_whole(path, FAITHFULNESS_TYPE, wanted):
+    if not hdf5.is_complete(path, FAITHFULNESS_TYPE, wanted):
         return None
     remedy = "run jobs.faithfulness"
     with hdf5.open_file(path, FAITHFULNESS_TYPE, remedy=remedy) as file:
@@ -230,12 +230,12 @@ def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | No
             for name, kind in PARTS.items()
         }
         return Faithfulness(
-            tumors=hdf5.read_strings(file["tumors"]),
-            methods=hdf5.read_strings(file["methods"]),
-            rankings=hdf5.read_strings(file["rankings"]),
+            tumors=records.read_strings(file["tumors"]),
+            methods=records.read_strings(file["methods"]),
+            rankings=records.read_strings(file["rankings"]),
             view=str(file.attrs["view"]),
             deletion=read_record(file["deletion"], Deletion),
-            retrained=hdf5.read_table(file["retrained"]),
+            retrained=records.read_table(file["retrained"]),
             stability=read_record(file["stability"], Stability),
             marker_file=Path(json.loads(file.attrs["config"])["faithfulness"]["markers"]).name,
             digest=str(file.attrs["digest"]),
@@ -246,7 +246,7 @@ def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | No
 def write_record(group: h5py.Group, record: Any) -> None:
     """Write each field of a dataclass of arrays as a dataset."""
     for field in dataclasses.fields(record):
-        hdf5.write_dataset(group, field.name, getattr(record, field.name))
+        records.write_dataset(group, field.name, getattr(record, field.name))
 
 
 def read_record(group: h5py.Group, kind: type[Record]) -> Record:
@@ -255,14 +255,14 @@ def read_record(group: h5py.Group, kind: type[Record]) -> Record:
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         dataset = group[field.name]
         strings = dataset.dtype.kind == "S"
-        arrays[field.name] = hdf5.read_strings(dataset) if strings else dataset[...]
+        arrays[field.name] = records.read_strings(dataset) if strings else dataset[...]
     return kind(**arrays)
 
 
 def _write_responses(path: Path, attributes: Mapping[str, str], response: Responses) -> None:
     with hdf5.create_file(path, RESPONSES_TYPE, attributes) as file:
         for name, values in response._asdict().items():
-            hdf5.write_dataset(file, name, values)
+            records.write_dataset(file, name, values)
 
 
 def _read_responses(path: Path) -> Responses:
@@ -280,7 +280,7 @@ def _write_deletion(
     falls = sample_falls(work.blocks, answers, work.sets, cohort.tumor)
     for name, values in vars(falls).items():
         kept = values if name == "sample" else values.astype(np.float32)
-        hdf5.write_dataset(file, f"samples/{name}", kept)
+        records.write_dataset(file, f"samples/{name}", kept)
     patients = resampling.group_patients(cohort, falls.sample, config)
     min_patients = config.significance.min_patients
     curves = deletion_curves(falls, work.sets, patients, min_patients=min_patients)
@@ -303,7 +303,7 @@ def _write_agreement(
         ("tumors", cohort.tumors), ("methods", methods), ("rankings", rankings),
         ("changes", CHANGES), ("controls", CONTROLS),
     ):  # fmt: skip
-        hdf5.write_dataset(file, name, values)
+        records.write_dataset(file, name, values)
     planted = truth.read_truth(truth_file(folder), cohort.tumors, cohort.genes)
     drives = planted.drives if planted is not None else None
     parts: dict[str, Any] = {

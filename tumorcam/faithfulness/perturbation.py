@@ -14,7 +14,7 @@ from tumorcam.config import Config
 from tumorcam.explain.explain import read_run_model
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, Block, Responses
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 from tumorcam.training.network import TrainedModel
 
 BATCH = 256  # images; always full, so that no bit depends on who computes which samples
@@ -46,7 +46,7 @@ def respond(
     FileError, ModelError
         If a model is missing, damaged, or belongs to another cohort.
     """
-    traced: dict[Model, TracedModel] = {}  # the last one alone
+    traced: dict[ModelKey, TracedModel] = {}  # the last one alone
     for number, block in progress(wanted.items(), "faithfulness", "blocks", shown=shown):
         if block.model not in traced:
             trained = read_run_model(folder, cohort, block.model, config)

@@ -12,7 +12,7 @@ import h5py
 from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
-from tumorcam.storage import disk, hdf5, manifest
+from tumorcam.storage import disk, hdf5, integrity, manifest
 from tumorcam.storage.plan import (
     BAND_TYPE,
     BASELINE_METHODS,
@@ -25,7 +25,7 @@ from tumorcam.storage.plan import (
     SALIENCY_TYPE,
     SHARD_TYPE,
     SIGNIFICANCE_TYPE,
-    Model,
+    ModelKey,
     Plan,
     model_file,
     plan_text,
@@ -200,7 +200,7 @@ def sound_plan(config: Config) -> Plan:
     """
     path = config.folder / "cohort.h5"
     try:
-        hdf5.check_seal(path)
+        integrity.check_seal(path)
         return plan_of(read_cohort(path, config), config)
     except FileError:
         return read_plan(config.folder / "plan.json", config.layout.nulls)
@@ -218,10 +218,10 @@ def read_whole(expected: ExpectedFile) -> Reading:
         return Reading("", "")
     try:
         if expected.kind not in NO_HDF5:
-            hdf5.verify_file(expected.path)
+            integrity.verify_file(expected.path)
             return Reading(_stored_digest(expected.path), "")
         wanted = expected.attributes.get("sha256")
-        if wanted and hdf5.file_digest(expected.path) != wanted:
+        if wanted and integrity.file_digest(expected.path) != wanted:
             return Reading("", f"{expected.path} is damaged: its SHA-256 differs; delete it, then "
                            f"{expected.remedy}")  # fmt: skip
     except OSError as error:
@@ -308,7 +308,7 @@ def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
     n_features = plan.n_genes + plan.n_decoys
     shapes = {"scaler/mean": (plan.n_genes,), "pixel": (n_features,), "role": (plan.n_samples,)}
 
-    def expected(model: Model) -> ExpectedFile:
+    def expected(model: ModelKey) -> ExpectedFile:
         path, name = model_file(folder, model), {"model": model.name}
         return ExpectedFile("models", path, MODEL_TYPE, of_cohort, name, shapes)
 
@@ -356,7 +356,7 @@ def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str])
             return
         yield from _source_faults(expected, file.attrs, digests)
         made_of = [digests[path] for path in expected.shards]
-        is_same = file.attrs.get("shards_digest") == hdf5.text_digest("".join(made_of))
+        is_same = file.attrs.get("shards_digest") == integrity.text_digest("".join(made_of))
         if made_of and all(made_of) and not is_same:
             folder = expected.shards[0].parent
             yield Fault(f"it was made from other shards than those in {folder}", stale=True)

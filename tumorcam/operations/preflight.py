@@ -40,7 +40,7 @@ CHECKS = (
 )
 BYTES_A_RANK = 2 * 2**30  # measured: reduce 1.2 GB, explain about 2
 MPI_SECONDS = 60.0  # in which MPI is to start, or it hangs
-MPI_PROGRAM = "from tumorcam import ranks; print(ranks.world_json())"
+MPI_PROGRAM = "from tumorcam.cluster import ranks; print(ranks.world_json())"
 HOSTS_SHOWN = 4
 TYPES = "export SLURM_MPI_TYPE in slurm/site.env, one of `srun --mpi=list`"
 RED, GREEN, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"

@@ -113,7 +113,7 @@ def array_parts(tasks: Iterable[int], site: Site) -> Iterator[list[str]]:
         first = task - task % site.max_array if site.max_array else 0
         parts.setdefault(first, []).append(task - first)
     for first, part in parts.items():
-        array = f"--array={launcher.array_text(part)}{site.throttle and f'%{site.throttle}'}"
+        array = f"--array={slurm.array_text(part)}{site.throttle and f'%{site.throttle}'}"
         yield [array, f"--export=ALL,TUMORCAM_ARRAY_FIRST={first}"] if first else [array]
 
 

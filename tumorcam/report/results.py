@@ -15,16 +15,16 @@ from tumorcam.cohort.images import Scaler, place_genes
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.significance.truth import PlantedTruth, read_truth
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import (
     BASELINE_METHODS,
     BASELINES_TYPE,
     MODEL_TYPE,
     SHARD_TYPE,
     SIGNIFICANCE_TYPE,
-    Model,
+    ModelKey,
     Plan,
-    Shard,
+    ShardKey,
     model_file,
     read_plan,
     shard_file,
@@ -112,7 +112,7 @@ class Results:
 class TrainedNetwork:
     """How one network was built and how it learned."""
 
-    model: Model
+    model: ModelKey
     digest: str
     layers: list[dict[str, Any]]
     best_epoch: int
@@ -202,8 +202,8 @@ def read_results(path: Path, cohort: Cohort) -> Results:
             digest=str(file.attrs["digest"]),
             methods=tuple(json.loads(file.attrs["methods"])),
             views=tuple(json.loads(file.attrs["views"])),
-            tumors=hdf5.read_strings(file["tumors"]),
-            genes=hdf5.read_strings(file["genes"]),
+            tumors=records.read_strings(file["tumors"]),
+            genes=records.read_strings(file["genes"]),
             decoy_gene=file["decoy_gene"][...],
             n=file["n"][...],
             expression_auroc=file["expression_auroc"][...],
@@ -214,7 +214,7 @@ def read_results(path: Path, cohort: Cohort) -> Results:
         )
 
 
-def read_network(folder: Path, model: Model, cohort: Cohort) -> TrainedNetwork:
+def read_network(folder: Path, model: ModelKey, cohort: Cohort) -> TrainedNetwork:
     """Layers and learning curve of a model; FileError where it is another cohort's."""
     path = model_file(folder, model)
     with hdf5.open_file(path, MODEL_TYPE, remedy="run jobs.train") as file:
@@ -224,7 +224,7 @@ def read_network(folder: Path, model: Model, cohort: Cohort) -> TrainedNetwork:
             digest=str(file.attrs["digest"]),
             layers=json.loads(file.attrs["layers"]),
             best_epoch=int(file.attrs["best_epoch"]),
-            history=hdf5.read_table(file["history"]),
+            history=records.read_table(file["history"]),
         )
 
 
@@ -238,7 +238,7 @@ def read_baselines(path: Path, cohort: Cohort) -> Baselines:
 
 
 def read_example(
-    folder: Path, shard: Shard, cohort: Cohort, cubes: tuple[str, ...]
+    folder: Path, shard: ShardKey, cohort: Cohort, cubes: tuple[str, ...]
 ) -> Example | None:
     """The shard's correctly classified sample of highest probability, or None.
 
@@ -297,10 +297,10 @@ def _read_ranking(group: h5py.Group, method: str, view: str) -> Ranking:
         method=method,
         view=view,
         statistics={name: group[name][...] for name in STATISTICS},
-        evidence=hdf5.read_strings(group["evidence"]),
+        evidence=records.read_strings(group["evidence"]),
         decoys={name: group[f"decoys/{name}"][...] for name in DECOY_STATISTICS},
         decoys_in_top_20=group["decoys_in_top_20"][...],
-        decoy_curve=hdf5.read_table(group["decoy_curve"]),
+        decoy_curve=records.read_table(group["decoy_curve"]),
         smallest_q_decoy=float(group.attrs["smallest_q_decoy"]),
         too_few_decoys=bool(group.attrs["too_few_decoys"]),
         zero_scale_samples=int(group.attrs["zero_scale_samples"]),

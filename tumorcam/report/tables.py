@@ -190,7 +190,7 @@ def write_ranking_h5ad(path: Path, results: Results, *, method: str, view: str) 
     )
     with (
         hdf5.write_aside(path) as aside,
-        disk.Output(aside) as output,
+        disk.DeferredErrorFile(aside) as output,
         h5py.File(output, "w") as file,
     ):
         anndata.io.write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})

@@ -14,8 +14,8 @@ from tumorcam.config import Config
 from tumorcam.significance import classification, resampling, statistics
 from tumorcam.significance.resampling import FlipRecords, Patients
 from tumorcam.significance.statistics import TumorStatistics
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import BAND_TYPE, SHARD_TYPE, Shard, shard_file
+from tumorcam.storage import hdf5, records
+from tumorcam.storage.plan import BAND_TYPE, SHARD_TYPE, ShardKey, shard_file
 
 VIEWS = ("own", "contrast")
 BAND = 256  # genes; fixed, so that no sum depends on the number of ranks
@@ -50,7 +50,7 @@ class Source:
     folder: Path
     cohort: Cohort
     config: Config
-    present: Sequence[Shard]
+    present: Sequence[ShardKey]
     samples: Samples
 
 
@@ -74,7 +74,7 @@ def ranking_names(config: Config) -> list[str]:
     return [f"{method}/{view}" for method in config.explain.methods for view in VIEWS]
 
 
-def read_source(folder: Path, cohort: Cohort, config: Config, present: Sequence[Shard]) -> Source:
+def read_source(folder: Path, cohort: Cohort, config: Config, present: Sequence[ShardKey]) -> Source:
     """The predictions of the shards that are present, and the grouping of samples into patients."""
     shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
     probability = np.full(shape, np.nan, dtype=np.float32)
@@ -121,7 +121,7 @@ def write_band(path: Path, attributes: Mapping[str, str], source: Source, band: 
         expression, n_tumors = cohort.gene_band(band), len(cohort.tumors)  # empty beyond the genes
         for statistic in (statistics.expression_auroc, statistics.log2_fold_change):
             column = statistic(expression, cohort.tumor, n_tumors=n_tumors)
-            hdf5.write_dataset(file, statistic.__name__, column)
+            records.write_dataset(file, statistic.__name__, column)
 
 
 def band_statistics(
@@ -174,13 +174,13 @@ def read_flips(files: Sequence[h5py.File], name: str) -> list[FlipRecords]:
     ]
 
 
-def open_shard(folder: Path, shard: Shard) -> "h5py.File":
+def open_shard(folder: Path, shard: ShardKey) -> "h5py.File":
     """A finished shard, for reading."""
     return hdf5.open_file(shard_file(folder, shard), SHARD_TYPE, remedy=REMEDY)
 
 
 def _read_replicate(
-    source: Source, of_replicate: Sequence[Shard], band: slice, names: Sequence[str]
+    source: Source, of_replicate: Sequence[ShardKey], band: slice, names: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(samples, band) float16 of each ranking, and which of the samples a shard has."""
     shape = (len(source.cohort.sample), band.stop - band.start)
@@ -255,7 +255,7 @@ def _resample(
 def _write_statistics(group: h5py.Group, statistics: BandStatistics) -> None:
     for name, values in statistics.columns.items():
         by_row = (1, *values.shape[1:]) if name == "bootstrap" else None
-        hdf5.write_dataset(group, name, values, chunks=by_row)
-    for tumor, records in enumerate(statistics.flips):
-        for name, values in records._asdict().items() if records else ():
-            hdf5.write_dataset(group, f"flips/{tumor}/{name}", values)
+        records.write_dataset(group, name, values, chunks=by_row)
+    for tumor, flips in enumerate(statistics.flips):
+        for name, values in flips._asdict().items() if flips else ():
+            records.write_dataset(group, f"flips/{tumor}/{name}", values)

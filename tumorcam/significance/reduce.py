@@ -23,7 +23,7 @@ from tumorcam.errors import FileError
 from tumorcam.significance import bands, resampling, statistics
 from tumorcam.significance.bands import STATISTICS, VIEWS, Samples, Source
 from tumorcam.significance.exact_sums import known_mean
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity, records
 from tumorcam.storage.plan import (
     BAND_TYPE,
     MODEL_TYPE,
@@ -31,7 +31,7 @@ from tumorcam.storage.plan import (
     SHARD_TYPE,
     SIGNIFICANCE_TYPE,
     Plan,
-    Shard,
+    ShardKey,
     model_file,
     shard_attributes,
     shard_file,
@@ -80,8 +80,8 @@ def reduce_run(
         "views": json.dumps(VIEWS),
     }
     path, virtual = folder / "significance.h5", folder / "saliency.h5"
-    is_done = hdf5.is_whole(path, SIGNIFICANCE_TYPE, attributes)
-    is_done = is_done and hdf5.is_whole(virtual, SALIENCY_TYPE, sources)
+    is_done = hdf5.is_complete(path, SIGNIFICANCE_TYPE, attributes)
+    is_done = is_done and hdf5.is_complete(virtual, SALIENCY_TYPE, sources)
     if world.broadcast(is_done):
         logger.info("the tables are there already")
         return
@@ -121,7 +121,7 @@ class Audit:
     """What is wrong with shards, by their names; the others, and one digest over them."""
 
     faults: dict[str, str]
-    present: list[Shard]
+    present: list[ShardKey]
     digest: str
 
 
@@ -148,14 +148,14 @@ def audit_shards(folder: Path, plan: Plan, config: Config) -> Audit:
         else:
             present.append(shard)
             digests.append(digest)
-    return Audit(faults, present, hdf5.text_digest("".join(digests)))
+    return Audit(faults, present, integrity.text_digest("".join(digests)))
 
 
 def write_virtual(
     path: Path,
     folder: Path,
     plan: Plan,
-    present: Sequence[Shard],
+    present: Sequence[ShardKey],
     config: Config,
     sources: Mapping[str, str],
 ) -> None:
@@ -188,7 +188,7 @@ def write_virtual(
             order[shard.replicate, rows] = file["sample_index"][...]
         filled[shard.replicate] += n
     with hdf5.create_file(path, SALIENCY_TYPE, sources) as file:
-        hdf5.write_dataset(file, "sample_index", order)
+        records.write_dataset(file, "sample_index", order)
         for dataset, layout in layouts.items():
             file.create_virtual_dataset(dataset, layout)
 
@@ -209,7 +209,7 @@ def _fault_message(faults: Mapping[str, str], plan: Plan, folder: Path) -> str:
     for shard in plan.explain_tasks:
         if shard.name in faults:
             blocks.setdefault(shard.model.name, []).append(shard.block)
-    lines += [f"blocks of {name}: {launcher.array_text(of)}" for name, of in blocks.items()]
+    lines += [f"blocks of {name}: {slurm.array_text(of)}" for name, of in blocks.items()]
     config = shlex.quote(str(folder / "config.toml"))
     lines += [
         f"make them with: python -m jobs.explain {config}, or sbatch slurm/explain.sh {config}",
@@ -226,7 +226,7 @@ def _write_bands(source: Source, attributes: Mapping[str, str], world: Ranks) ->
     mine = list(zip(files, starts, strict=True))[world.rank :: world.size]
     for path, start in progress(mine, "reduce", "bands", shown=world.is_root):
         band = slice(start, min(start + bands.BAND, n_features))
-        if not hdf5.is_whole(path, BAND_TYPE, attributes):
+        if not hdf5.is_complete(path, BAND_TYPE, attributes):
             bands.write_band(path, attributes, source, band)
     return files
 
@@ -323,21 +323,21 @@ def _over_folds(models: np.ndarray, n_patients: np.ndarray) -> np.ndarray:
 def _write_shared(file: h5py.File, files: Sequence[h5py.File], source: Source) -> None:
     """What does not depend on the method and view."""
     cohort, samples = source.cohort, source.samples
-    hdf5.write_dataset(file, "tumors", cohort.tumors)
-    hdf5.write_dataset(file, "genes", cohort.genes)
-    hdf5.write_dataset(file, "decoy_gene", cohort.decoy_gene)
-    hdf5.write_dataset(file, "n", samples.n_patients.sum(axis=0))
-    hdf5.write_dataset(file, "classification/probability", samples.probability)
-    hdf5.write_dataset(file, "classification/recall", samples.recall)
+    records.write_dataset(file, "tumors", cohort.tumors)
+    records.write_dataset(file, "genes", cohort.genes)
+    records.write_dataset(file, "decoy_gene", cohort.decoy_gene)
+    records.write_dataset(file, "n", samples.n_patients.sum(axis=0))
+    records.write_dataset(file, "classification/probability", samples.probability)
+    records.write_dataset(file, "classification/recall", samples.recall)
     for name in ("expression_auroc", "log2_fold_change"):
-        hdf5.write_dataset(file, name, bands.read_column(files, name))
+        records.write_dataset(file, name, bands.read_column(files, name))
 
 
 def _write_ranking(group: h5py.Group, ranking: Mapping[str, Any], samples: Samples) -> None:
     for name, values in ranking.items():
         if isinstance(values, np.ndarray):
-            hdf5.write_dataset(group, name, values)
-    hdf5.write_table(group.create_group("decoy_curve"), ranking["decoy_curve"])
+            records.write_dataset(group, name, values)
+    records.write_table(group.create_group("decoy_curve"), ranking["decoy_curve"])
     attributes = ranking["attributes"] | {
         "zero_scale_samples": samples.zero_scale[group.name.split("/")[1]]
     }

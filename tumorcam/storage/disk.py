@@ -4,18 +4,19 @@ import errno
 import io
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import current_launch
 from tumorcam.errors import FileError
 
-PART = ".part"  # ends the name of a file that is being written; cluster.process_tag is before it
+PART = ".part"  # ends the name of a file that is being written; Launch.tag stands before it
 SECONDS_UNTIL_DEAD = 86_400.0  # unchanged for so long, a .part file of another host is left over
 
 
-class Output(io.FileIO):
+class DeferredErrorFile(io.FileIO):
     """A new file to which writing never seems to fail: the first error is raised at the end.
 
     HDF5 cannot go on after a failed write: what it has cached is written again at each turn, by
@@ -99,7 +100,7 @@ def no_space(path: Path, *, written: int, needed: int = 0, quota: bool = False) 
 
 def part_name(path: Path) -> Path:
     """A name beside `path` that no other running process writes to."""
-    return path.with_name(f".{path.name}.{launcher.process_tag()}{PART}")
+    return path.with_name(f".{path.name}.{current_launch().tag}{PART}")
 
 
 def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
@@ -115,7 +116,7 @@ def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
             is_old = path.stat().st_mtime < oldest
         except FileNotFoundError:  # renamed just now
             continue
-        if is_old or launcher.is_gone(path.name.removesuffix(PART)):
+        if is_old or is_gone(path.name.removesuffix(PART)):
             found.append(path)
     return found
 
@@ -127,3 +128,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_gone(name: str) -> bool:
+    """Whether a name ends with the tag of a process that ran on this host and has ended."""
+    rest, _, process = name.rpartition("-")
+    if not rest.endswith(f"-{socket.gethostname()}") or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # it is another user's; it is no process number
+        pass
+    return False

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tumorcam.errors import FileError
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, integrity
 
 MANIFEST_TYPE, ENCODING_VERSION = "tumorcam-files", "1"
 FILE_NAME = "files.json"
@@ -39,7 +39,7 @@ def write_manifest(path: Path, names: Iterable[str], made_from: Mapping[str, str
     files = {}
     for name in names:
         file = path.parent / name
-        files[name] = Entry(file.stat().st_size, hdf5.file_digest(file))._asdict()
+        files[name] = Entry(file.stat().st_size, integrity.file_digest(file))._asdict()
     content = {
         "encoding-type": MANIFEST_TYPE,
         "encoding-version": ENCODING_VERSION,
@@ -76,7 +76,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return hdf5.text_digest(json.dumps(content, sort_keys=True))
+    return integrity.text_digest(json.dumps(content, sort_keys=True))
 
 
 def _leads_outside(name: str) -> bool:

@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelKey:
     """One network: a replicate and its held-out fold; `null`: it learned permuted labels."""
 
     replicate: int
@@ -42,7 +42,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Shard:
+class ShardKey:
     """Samples `start` to `stop` (in canonical order within the fold) explained by one model."""
 
     replicate: int
@@ -53,9 +53,9 @@ class Shard:
     null: bool = False
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ModelKey:
         """The model that never saw these samples' patients."""
-        return Model(self.replicate, self.fold, self.null)
+        return ModelKey(self.replicate, self.fold, self.null)
 
     @property
     def name(self) -> str:
@@ -75,18 +75,18 @@ class Plan:
     n_genes: int
     n_decoys: int
     side: int
-    models: tuple[Model, ...]
-    shards: tuple[Shard, ...]
+    models: tuple[ModelKey, ...]
+    shards: tuple[ShardKey, ...]
     nulls: int = 0
 
     @property
-    def null_models(self) -> tuple[Model, ...]:
+    def null_models(self) -> tuple[ModelKey, ...]:
         """The models whose training labels are permuted."""
         folds = [model.fold for model in self.models if model.replicate == 0]
-        return tuple(Model(k, fold, null=True) for k in range(self.nulls) for fold in folds)
+        return tuple(ModelKey(k, fold, null=True) for k in range(self.nulls) for fold in folds)
 
     @property
-    def null_shards(self) -> tuple[Shard, ...]:
+    def null_shards(self) -> tuple[ShardKey, ...]:
         """The null models' shards: of all samples, each by a model that held it out."""
         first = [shard for shard in self.shards if shard.replicate == 0]
         return tuple(
@@ -96,7 +96,7 @@ class Plan:
         )
 
     @property
-    def explain_tasks(self) -> list[Shard]:
+    def explain_tasks(self) -> list[ShardKey]:
         """All shards: the replicates', then the null replicates'."""
         return [*self.shards, *self.null_shards]
 
@@ -135,9 +135,9 @@ def make_plan(
         n_genes=n_genes,
         n_decoys=n_decoys,
         side=side,
-        models=tuple(Model(r, f) for r, f in pairs),
+        models=tuple(ModelKey(r, f) for r, f in pairs),
         shards=tuple(
-            Shard(r, f, index, start, min(start + block, int(sizes[f])))
+            ShardKey(r, f, index, start, min(start + block, int(sizes[f])))
             for r, f in pairs
             for index, start in enumerate(range(0, int(sizes[f]), block))
         ),
@@ -168,8 +168,8 @@ def read_plan(path: Path, nulls: int = 0) -> Plan:
         fields = json.loads(path.read_text(encoding="utf-8"))
         if fields.pop("encoding-type") != PLAN_TYPE:
             raise KeyError(PLAN_TYPE)
-        models = tuple(Model(**model) for model in fields.pop("models"))
-        shards = tuple(Shard(**shard) for shard in fields.pop("shards"))
+        models = tuple(ModelKey(**model) for model in fields.pop("models"))
+        shards = tuple(ShardKey(**shard) for shard in fields.pop("shards"))
         return Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path} is no readable plan ({error}); run jobs.prepare"
@@ -181,18 +181,18 @@ def share_of(items: Sequence[Item], share: Share) -> list[Item]:
     return list(items[share.index :: share.count])
 
 
-def model_file(folder: Path, model: Model) -> Path:
+def model_file(folder: Path, model: ModelKey) -> Path:
     """Path of a model's artifact in the run's folder."""
     return folder / "models" / model.name / "model.h5"
 
 
-def shard_file(folder: Path, shard: Shard) -> Path:
+def shard_file(folder: Path, shard: ShardKey) -> Path:
     """Path of a shard in the run's folder."""
     return folder / "shards" / f"{shard.name}.h5"
 
 
 def shard_attributes(
-    config: Config, cohort_digest: str, model_digest: str, shard: Shard
+    config: Config, cohort_digest: str, model_digest: str, shard: ShardKey
 ) -> dict[str, str | int]:
     """Root attributes by which a finished shard is known to be the wanted one."""
     return {

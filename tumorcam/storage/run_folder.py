@@ -1,10 +1,124 @@
-"""Names of the files of a run."""
+"""Names of the files of a run: the one place that knows them."""
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from tumorcam.config import Config
 from tumorcam.errors import CohortError
+from tumorcam.storage.plan import BASELINES, ModelKey, ShardKey
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run; every file in it is named by a property or method here."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, config: Config) -> "RunFolder":
+        """The folder that a config names."""
+        return cls(config.folder)
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings."""
+        return self.root / "config.toml"
+
+    @property
+    def cohort(self) -> Path:
+        """Expression, samples, genes, folds and layouts."""
+        return self.root / "cohort.h5"
+
+    @property
+    def plan(self) -> Path:
+        """Models and shards that the run is to have."""
+        return self.root / "plan.json"
+
+    @property
+    def input(self) -> Path:
+        """Folder of the synthetic cohort, if the run has one."""
+        return self.root / "input"
+
+    @property
+    def truth(self) -> Path:
+        """Table of the planted drivers of a synthetic cohort."""
+        return self.input / "truth.csv"
+
+    @property
+    def baselines(self) -> Path:
+        """Held-out probabilities of the baselines."""
+        return self.root / "models" / f"{BASELINES}.h5"
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the shards."""
+        return self.root / "shards"
+
+    @property
+    def saliency(self) -> Path:
+        """Virtual datasets over all shards."""
+        return self.root / "saliency.h5"
+
+    @property
+    def bands(self) -> Path:
+        """Folder of what reduce has finished while it works."""
+        return self.root / "bands"
+
+    @property
+    def significance(self) -> Path:
+        """The tables of all rankings."""
+        return self.root / "significance.h5"
+
+    @property
+    def responses(self) -> Path:
+        """Folder of what faithfulness has finished while it works."""
+        return self.root / "responses"
+
+    @property
+    def faithfulness(self) -> Path:
+        """Checks of the rankings."""
+        return self.root / "faithfulness.h5"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs and of Slurm's output."""
+        return self.root / "logs"
+
+    def model(self, key: ModelKey) -> Path:
+        """The artifact of a model."""
+        return self.root / "models" / key.name / "model.h5"
+
+    def history(self, key: ModelKey) -> Path:
+        """The learning curve of a model, which grows while it trains."""
+        return self.model(key).with_name("history.csv")
+
+    def checkpoints(self, key: ModelKey) -> Path:
+        """Folder of a model's checkpoints while it trains."""
+        return self.model(key).with_name("checkpoints")
+
+    def shard(self, key: ShardKey) -> Path:
+        """The saliency of a block of samples by one model."""
+        return self.shards / f"{key.name}.h5"
+
+    def band(self, index: int) -> Path:
+        """Statistics of the genes of one band, while reduce works."""
+        return self.bands / f"b{index:04d}.h5"
+
+    def ranking(self, index: int) -> Path:
+        """One finished ranking, while reduce works."""
+        return self.bands / f"ranking{index:02d}.h5"
+
+    def response(self, index: int) -> Path:
+        """Responses of one block of samples, while faithfulness works."""
+        return self.responses / f"b{index:04d}.h5"
 
 
 def slugs(labels: np.ndarray) -> list[str]:
@@ -13,15 +127,15 @@ def slugs(labels: np.ndarray) -> list[str]:
     Raises
     ------
     CohortError
-        If two labels give the same word but for upper and lower case, or one gives none.
+        If two labels give the same word apart from upper and lower case, or a label gives none.
     """
     words = [re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("._-") for label in labels.tolist()]
-    taken: dict[str, str] = {}
+    owner: dict[str, str] = {}
     for label, word in zip(labels.tolist(), words, strict=True):
-        clash = taken.setdefault(word.lower(), label)
-        if not word or clash != label:
+        first = owner.setdefault(word.lower(), label)
+        if not word or first != label:
             msg = (
-                f"tumors {clash!r} and {label!r} give the file name {word!r}; wanted letters or "
+                f"tumors {first!r} and {label!r} give the file name {word!r}; wanted letters or "
                 "digits that tell them apart; rename a tumor in the samples table"
             )
             raise CohortError(msg)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import BASELINE_METHODS, BASELINES_TYPE
 
 LR_ITERATIONS = 2_000  # at most; the default penalty (C = 1) converges well before
@@ -26,7 +26,7 @@ def baseline_attributes(cohort_digest: str) -> dict[str, str]:
 def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
     """Write held-out probabilities of both baselines for every sample of the cohort."""
     attributes = baseline_attributes(cohort.digest)
-    if hdf5.is_whole(path, BASELINES_TYPE, attributes):
+    if hdf5.is_complete(path, BASELINES_TYPE, attributes):
         logger.info("baselines are there already")
         return
     expression = cohort.expression()
@@ -43,7 +43,7 @@ def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
                 )
     with hdf5.create_file(path, BASELINES_TYPE, attributes) as file:
         for name in BASELINE_METHODS:
-            hdf5.write_dataset(file, name, probability[name])
+            records.write_dataset(file, name, probability[name])
     for name in BASELINE_METHODS:
         accuracy = (probability[name].argmax(axis=1) == cohort.tumor).mean()
         logger.info("%s: held-out accuracy %.3f", name, accuracy)

@@ -11,7 +11,7 @@ from tumorcam.cohort.images import Scaler, fit_scaler, place_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
-from tumorcam.storage.plan import Model
+from tumorcam.storage.plan import ModelKey
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Batch:
     masks: tuple[np.ndarray, ...]
 
 
-def training_task(cohort: Cohort, wanted: Model, config: Config) -> TrainingTask:
+def training_task(cohort: Cohort, wanted: ModelKey, config: Config) -> TrainingTask:
     """The samples of one model: roles, scaler of its training samples, permuted decoys.
 
     A null model learns from labels that are permuted over patients.

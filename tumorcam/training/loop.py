@@ -20,8 +20,8 @@ from tumorcam.cohort.images import place_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import MODEL_TYPE, Model, model_file
+from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage.plan import MODEL_TYPE, ModelKey, model_file
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
 from tumorcam.training.network import (
@@ -45,7 +45,7 @@ HISTORY_COLUMNS = (
 
 
 def train_model(
-    folder: Path, cohort: Cohort, wanted: Model, config: Config, workers: Workers
+    folder: Path, cohort: Cohort, wanted: ModelKey, config: Config, workers: Workers
 ) -> None:
     """Train one model of the run, or go on from its last checkpoint, and write its artifact.
 
@@ -66,7 +66,7 @@ def train_model(
     """
     path = model_file(folder, wanted)
     attributes = model_attributes(config, cohort.digest, wanted.name)
-    if hdf5.is_whole(path, MODEL_TYPE, attributes):
+    if hdf5.is_complete(path, MODEL_TYPE, attributes):
         logger.info("%s is there already", wanted.name)
         return
     task = training_task(cohort, wanted, config)
@@ -82,7 +82,7 @@ def train_model(
     sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
     fit_initial_weights(network, sample)
     checkpoints = path.parent / "checkpoints"
-    stamp = hdf5.text_digest(repr(sorted(attributes.items())))
+    stamp = integrity.text_digest(repr(sorted(attributes.items())))
     loop = TrainingLoop(config, task, network, workers, checkpoints / stamp[:12])
     history = loop.run(path.parent / "history.csv")
     if workers.is_chief:
@@ -145,7 +145,7 @@ class TrainingLoop:
             return self.learning_curve()
         data = iter(self.workers.strategy.distribute_datasets_from_function(self._dataset))
         started = time.monotonic()
-        with preemption.deferred() as noticed:
+        with preemption.deferred_stop() as noticed:
             for step in progress(
                 left, f"train {self.task.name}", "steps", shown=self.workers.is_chief
             ):
@@ -386,9 +386,9 @@ def _write_artifact(
             gene_layout=task.layout,
             scaler=task.scaler,
         )
-        hdf5.write_dataset(file, "role", task.role)
-        hdf5.write_dataset(file, "permutation/training", task.training.permutation)
-        hdf5.write_dataset(file, "permutation/validation", task.validation.permutation)
-        hdf5.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
-        hdf5.write_dataset(file, "held_out/probability", probability.astype(np.float32))
-        hdf5.write_table(file.create_group("history"), history)
+        records.write_dataset(file, "role", task.role)
+        records.write_dataset(file, "permutation/training", task.training.permutation)
+        records.write_dataset(file, "permutation/validation", task.validation.permutation)
+        records.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
+        records.write_dataset(file, "held_out/probability", probability.astype(np.float32))
+        records.write_table(file.create_group("history"), history)

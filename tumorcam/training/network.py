@@ -18,7 +18,7 @@ from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import ModelError
 from tumorcam.settings import ModelSettings
-from tumorcam.storage import hdf5
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import MODEL_TYPE
 
 SECTIONS = ("run", "model", "training")  # of the config that a model depends on
@@ -289,7 +289,7 @@ def write_network(
     file.attrs["layers"] = json.dumps(describe_layers(network))
     file.attrs["side"] = gene_layout.side
     for i, weights in enumerate(network.get_weights()):
-        hdf5.write_dataset(file, f"weights/{i:03d}", weights)
+        records.write_dataset(file, f"weights/{i:03d}", weights)
     columns: Mapping[str, np.ndarray] = {
         "tumors": tumors,
         "genes": genes,
@@ -299,7 +299,7 @@ def write_network(
         "scaler/sd": scaler.sd,
     }
     for name, values in columns.items():
-        hdf5.write_dataset(file, name, values)
+        records.write_dataset(file, name, values)
 
 
 def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> TrainedModel:
@@ -319,7 +319,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
     """
     with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
         _require_same(file, path, model_attributes(config, cohort_digest, name))
-        tumors = hdf5.read_strings(file["tumors"])
+        tumors = records.read_strings(file["tumors"])
         gene_layout = GeneLayout(
             int(file.attrs["side"]), file["pixel"][...], file["decoy_gene"][...]
         )
@@ -330,7 +330,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
         return TrainedModel(
             network=network,
             tumors=tumors,
-            genes=hdf5.read_strings(file["genes"]),
+            genes=records.read_strings(file["genes"]),
             layout=gene_layout,
             scaler=Scaler(file["scaler/mean"][...], file["scaler/sd"][...]),
             digest=str(file.attrs["digest"]),

@@ -95,7 +95,7 @@ def join_workers(watchdog: Watchdog | None) -> Workers:
     logger.info("waiting for the other workers of TF_CONFIG, at most %.0f s", PEERS_TIMEOUT)
     watchdog.expect(PEERS_TIMEOUT, "the start of all workers")
     strategy = _connect(has_gpus=bool(gpus))
-    preemption.listen()  # TensorFlow took SIGTERM for itself
+    preemption.install_handlers()  # TensorFlow took SIGTERM for itself
     return Workers(strategy, watchdog)
 
 
