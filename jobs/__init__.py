@@ -1,1 +1,1 @@
-"""The jobs: thin command lines over tumorcam, one a stage."""
+"""The jobs: thin command lines over tumorcam, one a stage. A wheel has them as tumorcam.jobs."""

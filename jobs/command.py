@@ -1,83 +1,136 @@
-"""What every job's command line shares: the config, overrides, dry runs, errors as one message."""
+"""What all jobs share: their command line, their config, and how they end.
+
+This module and the top of each job import nothing heavy, so that `--help` is instant.
+"""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tumorcam.cluster import preemption
-from tumorcam.cluster.logs import DONE, ERROR, STOPPED, end_logging, logger
-from tumorcam.config import Config, load_config
-from tumorcam.errors import PreemptedError, TumorcamError
+if TYPE_CHECKING:
+    from tumorcam.cluster.launcher import Launch
+    from tumorcam.config import Config
+    from tumorcam.storage.run_folder import RunFolder
 
 MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
+INTERRUPTED = 130  # exit code after Ctrl-C, as a shell reports it
 
 
-def parser(job: str, description: str, *examples: str) -> argparse.ArgumentParser:
-    """A parser with CONFIG, `--set` and `--dry-run`; `examples` are the words after the job."""
-    shown = "\n".join(f"  python -m jobs.{job} {example}" for example in examples)
-    made = argparse.ArgumentParser(
-        prog=f"python -m jobs.{job}",
-        description=description,
-        epilog=f"examples:\n{shown}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    made.add_argument("config", type=Path, metavar="CONFIG", help="TOML file with the settings")
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        dest="overrides",
-        help="override a setting; may be given several times",
-    )
-    made.add_argument(
-        "--null",
-        type=int,
-        metavar="N",
-        help="null replicates on permuted labels; as --set layout.nulls=N",
-    )
-    made.add_argument(
-        "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
-    )
-    return made
+@dataclass(frozen=True)
+class Job:
+    """What the body of a job works with: settings, options, the run's files and the launcher."""
+
+    config: "Config"
+    args: argparse.Namespace
+    run: "RunFolder"
+    launch: "Launch"
+
+    @property
+    def command_line(self) -> list[str]:
+        """The config and its overrides as another job's arguments."""
+        return [str(self.args.config), *(w for o in overrides(self.args) for w in ("--set", o))]
 
 
-def arguments(args: argparse.Namespace) -> list[str]:
-    """The config and overrides as another job's command line."""
-    return [str(args.config), *(word for text in _overrides(args) for word in ("--set", text))]
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Add nothing."""
 
 
-def run(args: argparse.Namespace, body: Callable[[Config], None]) -> int:
-    """Load the config and call `body`; the exit code: 0, or 1 after one clear message.
+@dataclass(frozen=True)
+class Command:
+    """A job: its name, what it does, its options, and its body, which returns the exit code."""
 
-    The job's log ends with `done` or with one line that begins with `error`. At a notice it ends
-    with `stopped` and the exit code is 75: the same command goes on.
+    name: str
+    description: str
+    body: Callable[[Job], int]
+    examples: tuple[str, ...]
+    add_options: Callable[[argparse.ArgumentParser], None] = no_options
+
+    def fill_parser(self, parser: argparse.ArgumentParser) -> None:
+        """Add what all jobs take, then this one's own options and examples."""
+        describe(parser, self.name, self.description, self.examples)
+        parser.add_argument(
+            "config", type=Path, metavar="CONFIG", help="TOML file with the settings"
+        )
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="SECTION.KEY=VALUE",
+            dest="overrides",
+            help="override a setting; may be given several times",
+        )
+        parser.add_argument(
+            "--null",
+            type=int,
+            metavar="N",
+            help="number of null replicates, trained on permuted labels; as --set layout.nulls=N",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
+        )
+        self.add_options(parser)
+
+
+def describe(
+    parser: argparse.ArgumentParser, name: str, description: str, examples: Sequence[str]
+) -> None:
+    """Give a parser its description, and examples of its use."""
+    lines = [f"  tumorcam {name} {example}" for example in examples]
+    parser.description = description
+    parser.epilog = "\n".join(["examples:", *lines])
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def run(command: Command, argv: Sequence[str] | None = None) -> int:
+    """Parse a command line and run the job; its exit code."""
+    parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
+    command.fill_parser(parser)
+    return run_body(command, parser.parse_args(argv))
+
+
+def run_body(command: Command, args: argparse.Namespace) -> int:
+    """Load the config and call the job's body.
+
+    The log ends with a record of how the job ended. A TumorcamError is one message and exit code
+    1. A signal that asks the job to stop gives exit code 75, Ctrl-C 130: the same command goes on.
     """
+    from tumorcam.cluster import preemption
+    from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
+    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, end_logging, logger
+    from tumorcam.config import load_config
+    from tumorcam.errors import PreemptedError, TumorcamError
+    from tumorcam.storage.run_folder import RunFolder
+
+    prepare_tensorflow()
     try:
         with preemption.stop_on_signal():
-            body(load_config(args.config, _overrides(args)))
+            config = load_config(args.config, overrides(args))
+            code = command.body(Job(config, args, RunFolder.of(config), current_launch()))
     except PreemptedError as stop:
-        message = f"{STOPPED}: {stop}; what is done is kept, the same command goes on"
+        message = f"{stop}; what is done is kept, the same command goes on"
         print(message, file=sys.stderr)
-        end_logging(message)
-        return preemption.EXIT_CODE
+        end_logging(STOPPED, message)
+        return preemption.exit_code(stop.signal)
     except TumorcamError as error:
-        message = "\n".join([f"{ERROR}: {error}", *getattr(error, "__notes__", [])])
+        message = "\n".join([str(error), *getattr(error, "__notes__", [])])
         if logger.handlers:
-            logger.error(message)
+            logger.error("error: %s", message)
         else:
-            print(message, file=sys.stderr)
-        end_logging()
+            print(f"error: {message}", file=sys.stderr)
+        end_logging(FAILED, message)
         return 1
     except BaseException as error:  # the traceback goes to standard error
         words = " ".join(str(error).split())[:MAX_CHARACTERS]
-        end_logging(f"{ERROR}: {type(error).__name__}: {words}")
+        end_logging(FAILED, f"{type(error).__name__}: {words}")
         raise
     end_logging(DONE)
-    return 0
+    return code
 
 
-def _overrides(args: argparse.Namespace) -> list[str]:
+def overrides(args: argparse.Namespace) -> list[str]:
+    """All `section.key=value` of a command line."""
     nulls = [] if args.null is None else [f"layout.nulls={args.null}"]
     return [*args.overrides, *nulls]

@@ -3,52 +3,71 @@
 The ranks need no communication, so no MPI is started: one that dies leaves the others at work.
 """
 
+import argparse
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from jobs import command
-from tumorcam.cluster import launcher
-from tumorcam.cluster.logs import logger, start_logging
-from tumorcam.config import Config
-from tumorcam.storage.plan import Plan, read_plan, share_of
+from . import command
+from .command import Command, Job
+
+if TYPE_CHECKING:
+    from tumorcam.storage.plan import ShardKey
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Explain; the exit code."""
-    parser = command.parser(
-        "explain", __doc__ or "", "configs/demo.toml", "configs/demo.toml --share 0/4"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --share."""
     parser.add_argument("--share", help="I/N: the I-th of N equal shares, instead of the array's")
-    args = parser.parse_args(argv)
-
-    def body(config: Config) -> None:
-        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
-        share = launcher.parse_share(args.share) if args.share else launcher.array_share()
-        if args.dry_run:
-            print(
-                f"would explain {len(share_of(plan.explain_tasks, share))} of "
-                f"{len(plan.explain_tasks)} shards, {plan.n_samples} samples a replicate"
-            )
-            return
-        _explain(config, plan, share)
-
-    return command.run(args, body)
 
 
-def _explain(config: Config, plan: Plan, share: launcher.Share) -> None:
+def explain(job: Job) -> int:
+    """Write the missing shards of this process's share."""
+    from tumorcam.explain.shards import unfinished_shards
+
+    from tumorcam.cluster.launcher import Share, parse_share
+    from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.storage.plan import read_plan, share_of
+
+    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    task = parse_share(job.args.share) if job.args.share else job.launch.array_share
+    if job.args.dry_run:
+        n_shards = len(share_of(plan.explain_tasks, task))
+        print(
+            f"would explain {n_shards} of {len(plan.explain_tasks)} shards, {plan.n_samples} "
+            "samples a replicate"
+        )
+        return 0
+    rank = job.launch.share
+    start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
+    share = Share(task.index * rank.count + rank.index, task.count * rank.count)
+    keys = share_of(plan.explain_tasks, share)
+    missing = unfinished_shards(job.run, plan, keys, job.config)
+    logger.info("%d of %d shards are there already", len(keys) - len(missing), len(keys))
+    if missing:
+        _explain(job, missing, is_first=rank.index == 0)
+    return 0
+
+
+def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
     from tumorcam.training.network import use_threads
 
-    rank = launcher.launcher_share()
-    start_logging(config.folder, f"explain-{share.index}", rank.index)
-    use_threads(config.run.threads_per_rank)
-    gpu = devices.take_gpu(launcher.local_rank())
-    cohort = local_cohort(config.folder / "cohort.h5", config)
-    share = launcher.Share(share.index * rank.count + rank.index, share.count * rank.count)
-    mine = share_of(plan.explain_tasks, share)
-    logger.info("%d of %d shards on %d ranks", len(mine), len(plan.explain_tasks), rank.count)
-    explain_shards(config.folder, cohort, mine, config, gpu=gpu, shown=rank.index == 0)
+    use_threads(job.config.run.threads_per_rank)
+    gpu = devices.take_gpu(job.launch)
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    explain_shards(job.run, cohort, keys, job.config, gpu=gpu, visible=is_first)
+
+
+COMMAND = Command(
+    "explain", __doc__, explain, ("configs/demo.toml", "configs/demo.toml --share 0/4"), add_options
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Explain; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

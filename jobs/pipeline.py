@@ -1,74 +1,90 @@
-"""All jobs of a run on this machine, in order; each does only what is missing."""
+"""All stages of a run on this machine, in order; each does only what is missing."""
 
+import argparse
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 
-from jobs import command
-from tumorcam.cluster import launcher, processes
-from tumorcam.config import Config
-from tumorcam.operations import job_endings
+from . import command
+from .command import Command, Job
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
-RANKS = {  # parallel over ranks; mpi4py ends all of them when one fails
-    "explain": [],
-    "reduce": ["-m", "mpi4py"],
-    "faithfulness": ["-m", "mpi4py"],
-}
+MPI = {"reduce", "faithfulness"}  # mpi4py ends all ranks when one fails
+RANKS = {"explain", *MPI}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stages; the exit code of the first that fails."""
-    parser = command.parser(
-        "pipeline", __doc__ or "", "configs/demo.toml", "configs/demo.toml --ranks 4"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --ranks and --until."""
     parser.add_argument(
-        "--ranks", type=int, help="processes of all that is parallel; default: CPUs / threads"
+        "--ranks", type=int, help="processes of each parallel stage; default: CPUs / threads"
     )
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
-    args = parser.parse_args(argv)
-    failed = 0
-
-    def body(config: Config) -> None:
-        nonlocal failed
-        n_ranks = max(1, args.ranks or launcher.n_cpus() // config.run.threads_per_rank)
-        environment = launcher.thread_environment(config.run.threads_per_rank)
-        costs: dict[str, processes.Cost] = {}
-        started = time.monotonic()
-        for stage in STAGES[: STAGES.index(args.until) + 1]:
-            if stage == "synthesize" and config.input.expression:
-                continue
-            commands = stage_commands(stage, command.arguments(args), n_ranks)
-            if args.dry_run:
-                print(*map(shlex.join, commands), sep="\n")
-                continue
-            print(f"pipeline: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
-            failed, costs[stage] = processes.run_together(commands, environment)
-            if failed:
-                for cause in job_endings.stage_causes(config.folder, stage)[:1]:
-                    print(f"pipeline: {cause}", file=sys.stderr)
-                again = shlex.join(["python", "-m", "jobs.pipeline", *(argv or sys.argv[1:])])
-                text = f"{stage} ended with exit code {failed}; what is done is kept, go on with:"
-                print(f"pipeline: {text} {again}", file=sys.stderr)
-                break
-        for stage, cost in costs.items():
-            print(
-                f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process"
-            )
-
-    return command.run(args, body) or failed
 
 
-def stage_commands(stage: str, arguments: list[str], n_ranks: int) -> list[list[str]]:
+def run_stages(job: Job) -> int:
+    """Run the stages that are not finished; the exit code of the first that fails."""
+    from tumorcam.operations.stages import unfinished_stages
+
+    from tumorcam.cluster.launcher import n_cpus
+    from tumorcam.cluster.processes import Cost, run_together
+
+    threads = job.config.run.threads_per_rank
+    n_ranks = max(1, job.args.ranks or n_cpus() // threads)
+    stages = STAGES[: STAGES.index(job.args.until) + 1]
+    if job.args.dry_run:
+        commands = [words for stage in stages for words in stage_commands(stage, job, n_ranks)]
+        print(*map(shlex.join, commands), sep="\n")
+        return 0
+    environment, started = job.launch.child_environment(threads), time.monotonic()
+    costs: dict[str, Cost] = {}
+    for stage in unfinished_stages(job.config, stages):
+        print(f"run: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
+        code, costs[stage] = run_together(stage_commands(stage, job, n_ranks), environment)
+        if code:
+            _print_failure(job, stage, code)
+            return code
+    for stage, cost in costs.items():
+        print(f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process")
+    print(f"all is there: {job.run.report / 'index.html'}" if stages == STAGES else "done")
+    return 0
+
+
+def stage_commands(stage: str, job: Job, n_ranks: int) -> list[list[str]]:
     """The commands of a stage, which run side by side."""
-    module = ["-m", f"jobs.{stage}", *arguments]
+    from tumorcam.cluster.processes import find_mpiexec
+
+    module = ["-m", __package__, stage, *job.command_line]
     if stage == "train":
         shares = [["--share", f"{i}/{n_ranks}"] for i in range(n_ranks)]
         return [[sys.executable, *module, *share] for share in shares]
     if stage in RANKS and n_ranks > 1:
-        launcher = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable]
-        return [[*launcher, *RANKS[stage], *module]]
+        launcher = [find_mpiexec(), "-n", str(n_ranks), sys.executable]
+        return [[*launcher, *(["-m", "mpi4py"] if stage in MPI else []), *module]]
     return [[sys.executable, *module]]
+
+
+def _print_failure(job: Job, stage: str, code: int) -> None:
+    """Print why a stage failed, by its logs, and the command that goes on."""
+    from tumorcam.operations.job_endings import stage_causes
+
+    for cause in stage_causes(job.run.root, stage)[:1]:
+        print(f"run: {cause}", file=sys.stderr)
+    words = ["tumorcam", "run", *job.command_line]
+    words += ["--ranks", str(job.args.ranks)] if job.args.ranks else []
+    words += ["--until", job.args.until] if job.args.until != STAGES[-1] else []
+    text = f"{stage} ended with exit code {code}; what is done is kept, go on with:"
+    print(f"run: {text} {shlex.join(words)}", file=sys.stderr)
+
+
+COMMAND = Command(
+    "run", __doc__, run_stages, ("configs/demo.toml", "configs/demo.toml --ranks 4"), add_options
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stages; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

@@ -2,41 +2,37 @@
 
 import socket
 import sys
+from collections.abc import Sequence
 
-from jobs import command
-from tumorcam.config import Config
+from . import command
+from .command import Command, Job
 
 
-def main(argv: list[str] | None = None) -> int:
+def preflight(job: Job) -> int:
     """Print a line a check, of ranks other than the first only the red ones; 1 if any is red."""
-    args = command.parser(
-        "preflight", __doc__ or "", "configs/demo.toml", "configs/demo.toml --dry-run"
-    ).parse_args(argv)
-    n_red = 0
+    from tumorcam.operations import preflight as site
 
-    def body(config: Config) -> None:
-        nonlocal n_red
-        n_red = _preflight(config, dry_run=args.dry_run)
-
-    return command.run(args, body) or int(n_red > 0)
-
-
-def _preflight(config: Config, *, dry_run: bool) -> int:
-    """Check, print, and count what is red."""
-    from tumorcam.cluster import launcher
-    from tumorcam.operations import preflight
-
-    share, coloured, found = launcher.launcher_share(), sys.stdout.isatty(), []
+    share, coloured, checks = job.launch.share, sys.stdout.isatty(), []
     who = f"rank {share.index} of {share.count} on {socket.gethostname()}:"
-    if dry_run:
-        print(f"{who} would check {preflight.CHECKS}")
+    if job.args.dry_run:
+        print(f"{who} would check {site.CHECKS}")
         return 0
-    for finding in preflight.inspect_site(config, share):
-        found.append(finding)
-        if share.index == 0 or finding.is_red:
-            print(who, preflight.line(finding, coloured=coloured), flush=True)
-    print(who, preflight.summary(found, coloured=coloured), flush=True)
-    return sum(finding.is_red for finding in found)
+    for check in site.inspect_site(job.config, job.launch):
+        checks.append(check)
+        if share.index == 0 or check.is_red:
+            print(who, site.line(check, coloured=coloured), flush=True)
+    print(who, site.summary(checks, coloured=coloured), flush=True)
+    return int(any(check.is_red for check in checks))
+
+
+COMMAND = Command(
+    "preflight", __doc__, preflight, ("configs/demo.toml", "configs/demo.toml --dry-run")
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the site; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

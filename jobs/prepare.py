@@ -2,79 +2,89 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from jobs import command
-from tumorcam.cluster.logs import logger, start_logging
-from tumorcam.cohort.cohort import (
-    COHORT_TYPE,
-    cohort_attributes,
-    plan_of,
-    read_cohort,
-    write_cohort,
-)
-from tumorcam.config import Config, config_toml
-from tumorcam.readers import annotation
-from tumorcam.storage import hdf5, integrity
-from tumorcam.storage.plan import write_plan
+from . import command
+from .command import Command, Job
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Prepare a run; 0 when cohort.h5, config.toml and plan.json are there and whole."""
-    args = command.parser(
-        "prepare",
-        __doc__ or "",
-        "configs/demo.toml --dry-run",
-        "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
-    ).parse_args(argv)
-    return command.run(args, _dry_run if args.dry_run else _prepare)
-
-
-def _prepare(config: Config) -> None:
-    from tumorcam import readers
+def prepare(job: Job) -> int:
+    """Write cohort.h5, config.toml and plan.json, unless they are there."""
+    from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cohort import selection
+    from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
+    from tumorcam.config import config_toml
+    from tumorcam.readers import annotation, inputs
+    from tumorcam.storage import hdf5, integrity
+    from tumorcam.storage.plan import write_plan
 
-    files = readers.input_files(readers.input_settings(config))
-    files += annotation.annotation_files(config.layout)
-    start_logging(config.folder, "prepare")
+    if job.args.dry_run:
+        return _print_cost(job)
+    files = inputs.input_files(inputs.input_settings(job.config))
+    files += annotation.annotation_files(job.config.layout)
+    start_logging(job.run.logs, "prepare", job.launch)
     digest = integrity.text_digest(" ".join(map(integrity.file_digest, files)))
-    path = config.folder / "cohort.h5"
-    if hdf5.is_complete(path, COHORT_TYPE, cohort_attributes(config, digest)):
-        logger.info("%s is there and whole", path)
+    path = job.run.cohort
+    if is_current(path, job.config, digest):
+        logger.info("%s is there and complete", path)
     else:
         if path.exists():
-            logger.info("%s is made anew: models and shards of the old one no longer fit", path)
-        _write_cohort(path, config, digest)
-    made = read_cohort(path, config)
-    hdf5.write_text(config.folder / "config.toml", config_toml(config))
-    write_plan(config.folder / "plan.json", plan_of(made, config))
-    for line in selection.summary(made):
+            logger.info("%s is written anew: models and shards of the old one no longer fit", path)
+        _write_cohort(path, job, digest)
+    cohort = read_cohort(path, job.config)
+    hdf5.write_text(job.run.config, config_toml(job.config))
+    write_plan(job.run.plan, plan_of(cohort, job.config))
+    for line in selection.summary(cohort):
         logger.info(line)
+    return 0
 
 
-def _dry_run(config: Config) -> None:
+def _print_cost(job: Job) -> int:
+    from tumorcam.cohort.cohort import plan_of, read_cohort
+
+    config = job.config
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "cohort.h5"
-        _write_cohort(path, config, "")
+        _write_cohort(path, job, "")
         plan = plan_of(read_cohort(path, config), config)
     views = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)
     values = config.layout.replicates * (len(config.explain.cubes) * plan.side**2 + views)
     n_bytes = plan.n_samples * (4 * plan.n_genes + 2 * values)  # float32; float16
     print(
-        f"would write {config.folder}: {plan.n_samples} samples, {plan.n_genes} genes and "
+        f"would write {job.run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.models)} models, "
         f"{len(plan.shards)} shards; cohort and shards take {n_bytes:.3g} bytes at most"
     )
+    return 0
 
 
-def _write_cohort(path: Path, config: Config, digest: str) -> None:
-    from tumorcam import readers
+def _write_cohort(path: Path, job: Job, digest: str) -> None:
+    from tumorcam.cluster.logs import logger
     from tumorcam.cohort import selection
+    from tumorcam.cohort.cohort import write_cohort
+    from tumorcam.readers import inputs
 
-    settings = readers.input_settings(config)
+    settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
-    kept = selection.select(config, *readers.open_inputs(settings))
-    write_cohort(path, kept, config, digest)
+    kept = selection.select(job.config, *inputs.open_inputs(settings))
+    write_cohort(path, kept, job.config, digest)
+
+
+COMMAND = Command(
+    "prepare",
+    __doc__,
+    prepare,
+    (
+        "configs/demo.toml --dry-run",
+        "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare a run; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

@@ -1,45 +1,50 @@
 """Check every shard, then compute the significance tables; MPI ranks divide the genes."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
-from jobs import command
-from tumorcam.cluster.logs import start_logging
-from tumorcam.config import Config
-from tumorcam.storage.plan import Plan, read_plan
+from . import command
+from .command import Command, Job
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Reduce; the exit code."""
-    parser = command.parser("reduce", __doc__ or "", "configs/demo.toml")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --allow-partial."""
     parser.add_argument(
         "--allow-partial",
         action="store_true",
         help="go on without missing shards; every table and the report then say so",
     )
-    args = parser.parse_args(argv)
-
-    def body(config: Config) -> None:
-        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
-        if args.dry_run:
-            print(
-                f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
-                f"replicate, {plan.n_genes} genes and {plan.n_decoys} decoys"
-            )
-            return
-        _reduce(config, plan, allow_partial=args.allow_partial)
-
-    return command.run(args, body)
 
 
-def _reduce(config: Config, plan: Plan, *, allow_partial: bool) -> None:
+def reduce(job: Job) -> int:
+    """Write saliency.h5 and significance.h5, unless they are there."""
     from tumorcam.cluster import ranks
+    from tumorcam.cluster.logs import start_logging
     from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.significance import reduce
+    from tumorcam.significance.reduce import reduce_run
+    from tumorcam.storage.plan import read_plan
 
-    world = ranks.connect()
-    start_logging(config.folder, "reduce", world.rank)
-    cohort = local_cohort(config.folder / "cohort.h5", config)
-    reduce.reduce_run(config.folder, cohort, plan, config, world, allow_partial=allow_partial)
+    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    if job.args.dry_run:
+        print(
+            f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
+            f"replicate, {plan.n_genes} genes and {plan.n_decoys} decoys"
+        )
+        return 0
+    world = ranks.connect(job.launch)
+    start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    reduce_run(job.run, cohort, plan, job.config, world, allow_partial=job.args.allow_partial)
+    return 0
+
+
+COMMAND = Command("reduce", __doc__, reduce, ("configs/demo.toml",), add_options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Reduce; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

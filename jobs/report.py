@@ -1,34 +1,45 @@
-"""Write the report of a finished run: tables, figures and one web page."""
+"""Write the report of a run that reduce has finished: tables, figures and one web page.
 
-from jobs import command
-from tumorcam.cluster.logs import logger, start_logging
-from tumorcam.config import Config
+It needs no TensorFlow.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from . import command
+from .command import Command, Job
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the job; its exit code."""
-    args = command.parser(
-        "report",
-        "Write report/ of a run that jobs.reduce has finished. Needs no TensorFlow.",
+def report(job: Job) -> int:
+    """Write all files of the report."""
+    from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.report import page, results
+
+    if job.args.dry_run:
+        names = page.report_files(results.read_run(job.config))
+        print(f"would write to {job.run.report}:", *names, sep="\n  ")
+        return 0
+    start_logging(job.run.logs, "report", job.launch)
+    page.write_report(results.read_run(job.config), job.run.report)
+    logger.info("see %s", job.run.report / "index.html")
+    return 0
+
+
+COMMAND = Command(
+    "report",
+    __doc__,
+    report,
+    (
         "configs/demo.toml",
         "configs/demo.toml --set report.method=guided_grad_cam --set report.top=50",
-    ).parse_args(argv)
+    ),
+)
 
-    def body(config: Config) -> None:
-        from tumorcam.report import page, results
 
-        if not args.dry_run:
-            start_logging(config.folder, "report")
-        run = results.read_run(config)
-        folder = config.folder / "report"
-        if args.dry_run:
-            print(f"would write to {folder}:", *page.report_files(run), sep="\n  ")
-            return
-        page.write_report(run, folder)
-        logger.info("see %s", folder / "index.html")
-
-    return command.run(args, body)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the report; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

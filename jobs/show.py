@@ -2,28 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-from jobs import command
-from tumorcam import settings
-from tumorcam.cluster.logs import progress
-from tumorcam.config import Config
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import model_file
+from tumorcam.settings import METHODS
 
-
-def main(argv: list[str] | None = None) -> int:
-    """Show one sample; the exit code."""
-    args = _parser().parse_args(argv)
-    return command.run(args, lambda config: _show(config, args))
+from . import command
+from .command import Command, Job
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser(
-        "show",
-        __doc__ or "",
-        "configs/demo.toml --sample TCGA-01-0001-01",
-        "configs/demo.toml --sample TCGA-01-0001-01 --target READ --cutoff 0.5",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the sample and what to show of it."""
     parser.add_argument("--sample", required=True, metavar="ID", help="sample to show")
     parser.add_argument("--target", metavar="TUMOR", help="tumor explained; default: its own")
     parser.add_argument(
@@ -31,53 +19,62 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--method",
-        choices=settings.METHODS,
-        default=settings.METHODS[0],
+        choices=METHODS,
+        default=METHODS[0],
         help="saliency method (default: %(default)s)",
     )
     parser.add_argument(
         "--replicate", type=int, default=0, help="layout replicate shown (default: 0)"
     )
-    return parser
 
 
-def _show(config: Config, args: argparse.Namespace) -> None:
+def show(job: Job) -> int:
+    """Print and draw the genes of one sample, computed anew from the models that held it out."""
+    from tumorcam.cluster.logs import progress
     from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.explain.sample import (
-        ask,
-        describe,
-        explain_sample,
-        file_name,
-        held_out_models,
-        picks_table,
-        table_text,
-    )
-    from tumorcam.report import figures
-    from tumorcam.report.sample_figure import picks_figure
+    from tumorcam.explain import sample
+    from tumorcam.report import sample_figure
     from tumorcam.training.network import use_threads
 
-    cohort = local_cohort(config.folder / "cohort.h5", config)
-    question = ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
-    models = held_out_models(cohort, question.sample, args.replicate)
-    models = models[:1] + [m for m in models[1:] if model_file(config.folder, m).exists()]
-    path = config.folder / "report" / "show" / file_name(cohort, question, args.replicate)
+    args = job.args
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    question = sample.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
+    keys = sample.held_out_models(cohort, question.sample, args.replicate)
+    keys = keys[:1] + [key for key in keys[1:] if job.run.model(key).exists()]
+    path = job.run.report / "show" / sample.file_name(cohort, question, args.replicate)
     if args.dry_run:
-        names = ", ".join(one.name for one in models)
+        names = ", ".join(key.name for key in keys)
         print(f"would explain {args.sample} by {names}, and write {path}.png and .svg")
-        return
-    use_threads(config.run.threads_per_rank)
+        return 0
+    use_threads(job.config.run.threads_per_rank)
     maps = [
-        explain_sample(cohort, config, question, one) for one in progress(models, "show", "models")
+        sample.explain_sample(job.run, cohort, job.config, question, key)
+        for key in progress(keys, "show", "models")
     ]
-    table = picks_table(maps, cohort.genes, cutoff=args.cutoff)
-    text = describe(cohort, question, maps[0], table)
-    print(text, table_text(table, n_replicates=len(maps)), sep="\n")
-    figure = picks_figure(maps[0], table, title=text, method=args.method)
-    with hdf5.write_aside(path.with_name(f"{path.name}.png")) as aside:
-        aside.write_bytes(figures.png_bytes(figure))
-    svg = figures.svg_text(figure, name="show", description=text)
-    hdf5.write_text(path.with_name(f"{path.name}.svg"), svg)
+    table = sample.picks_table(maps, cohort.genes, cutoff=args.cutoff)
+    text = sample.describe(cohort, question, maps[0], table)
+    print(text, sample.table_text(table, n_replicates=len(maps)), sep="\n")
+    figure = sample_figure.picks_figure(maps[0], table, title=text, method=args.method)
+    sample_figure.write_picture(path, figure, description=text)
     print(f"see {path}.png and .svg")
+    return 0
+
+
+COMMAND = Command(
+    "show",
+    __doc__,
+    show,
+    (
+        "configs/demo.toml --sample TCGA-01-0001-01",
+        "configs/demo.toml --sample TCGA-01-0001-01 --target READ --cutoff 0.5",
+    ),
+    add_options,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show one sample; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

@@ -1,78 +1,124 @@
-"""Train the models that are this process's share, and the baselines."""
+"""Train the models that are this process's share, and the baselines; one process a model."""
 
+import argparse
 import contextlib
-import json
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from jobs import command
-from tumorcam.cluster import launcher
-from tumorcam.cluster.logs import logger, start_logging
-from tumorcam.cluster.watchdog import Watchdog
-from tumorcam.config import Config
-from tumorcam.errors import ConfigError
-from tumorcam.storage.plan import BASELINES, Plan, read_plan, share_of
+from . import command
+from .command import Command, Job
+
+if TYPE_CHECKING:
+    from tumorcam.cluster.launcher import Launch
+    from tumorcam.cluster.watchdog import Watchdog
+    from tumorcam.storage.plan import Plan
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train; the exit code."""
-    parser = command.parser(
-        "train", __doc__ or "", "configs/demo.toml", "configs/demo.toml --model r00-f01"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --share."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--model", help="train this one alone, such as r00-f01 or baselines")
     choice.add_argument("--share", help="I/N: the I-th of N equal shares, from 0")
-    args = parser.parse_args(argv)
-
-    def body(config: Config) -> None:
-        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
-        tasks = _tasks(plan.train_tasks, args.model, args.share)
-        if args.dry_run:
-            print(f"would train {len(tasks)} of {len(plan.train_tasks)}: {', '.join(tasks)}")
-            return
-        tf_config = launcher.export_tf_config()
-        job = f"train-{tasks[0]}" if tasks else "train"
-        worker = json.loads(tf_config)["task"]["index"] if tf_config else 0
-        log = start_logging(config.folder, job, worker)
-        with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
-            _train(config, plan, tasks, watchdog)
-
-    return command.run(args, body)
 
 
-def _tasks(names: list[str], model: str | None, share: str | None) -> list[str]:
-    task = launcher.array_task()
-    if model is None and share is None and task is not None:
+def train(job: Job) -> int:
+    """Train what is missing of this process's share; of several models, each in a new process.
+
+    TensorFlow does not give back the memory of a finished network.
+    """
+    from tumorcam.training.artifact import untrained
+
+    from tumorcam.cluster.processes import run_together
+    from tumorcam.storage.plan import read_plan
+
+    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    names = _share(plan.train_tasks, job.args, job.launch)
+    if job.args.dry_run:
+        print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
+        return 0
+    if job.args.model or len(names) == 1:
+        return _train(job, plan, names[0])
+    for name in untrained(job.run, plan, names, job.config):
+        module = [sys.executable, "-m", __package__, "train", *job.command_line]
+        number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
+        child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
+        if child.exit_code:
+            return child.exit_code
+    return 0
+
+
+def _share(names: list[str], args: argparse.Namespace, launch: "Launch") -> list[str]:
+    """The models of this process, by its options or its array task."""
+    from tumorcam.cluster.launcher import parse_share
+    from tumorcam.errors import ConfigError
+    from tumorcam.storage.plan import share_of
+
+    task = launch.array_task
+    if args.model is None and args.share is None and task is not None:
         if task >= len(names):
             msg = f"array task {task} has no model; submit --array=0-{len(names) - 1}"
             raise ConfigError(msg)
         return [names[task]]
-    if model is None:
-        return share_of(names, launcher.parse_share(share or "0/1"))
-    if model not in names:
-        msg = f"--model {model} is not in the plan; known: {', '.join(names)}"
+    if args.model is None:
+        return share_of(names, parse_share(args.share or "0/1"))
+    if args.model not in names:
+        msg = f"--model {args.model} is not in the plan, which has: {', '.join(names)}"
         raise ConfigError(msg)
-    return [model]
+    return [args.model]
 
 
-def _train(config: Config, plan: Plan, tasks: list[str], watchdog: Watchdog | None) -> None:
+def _train(job: Job, plan: "Plan", name: str) -> int:
+    """Train one model in this process, with a watchdog where it is one worker of several."""
+    from tumorcam.training.artifact import untrained
+
+    from tumorcam.cluster.launcher import set_variables
+    from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.cluster.watchdog import Watchdog
+
+    tf_config, worker = job.launch.tf_config, job.launch.worker
+    log = start_logging(job.run.logs, f"train-{name}", job.launch, rank=worker)
+    if not untrained(job.run, plan, [name], job.config):
+        logger.info("%s is there already", name)
+        return 0
+    if tf_config:
+        set_variables({"TF_CONFIG": tf_config})
+    with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
+        _train_here(job, plan, name, watchdog)
+    return 0
+
+
+def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") -> None:
+    from tumorcam.cluster.logs import logger
     from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.storage.plan import BASELINES
     from tumorcam.training.baselines import train_baselines
     from tumorcam.training.loop import train_model
     from tumorcam.training.network import use_threads
     from tumorcam.training.workers import join_workers
 
-    use_threads(config.run.threads_per_rank)
-    cohort = local_cohort(config.folder / "cohort.h5", config)
-    models = {one.name: one for one in (*plan.models, *plan.null_models)}
-    joined = join_workers(watchdog)
-    joined.require_divisible(config.training.batch_size, config.training.micro_batch)
-    logger.info("devices: %d", joined.n_devices)
-    for name in (one for one in tasks if one in models):
-        train_model(config.folder, cohort, models[name], config, joined)
-    if BASELINES in tasks and joined.is_chief:
-        joined.expect(float("inf"), "the baselines")
-        path = config.folder / "models" / f"{BASELINES}.h5"
-        train_baselines(path, cohort, n_threads=config.run.threads_per_rank)
+    threads = job.config.run.threads_per_rank
+    use_threads(threads)
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    if name == BASELINES:
+        if job.launch.worker == 0:
+            train_baselines(job.run.baselines, cohort, n_threads=threads)
+        return
+    workers = join_workers(watchdog)
+    workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
+    logger.info("devices: %d", workers.n_devices)
+    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
+    train_model(job.run, cohort, keys[name], job.config, workers)
+
+
+COMMAND = Command(
+    "train", __doc__, train, ("configs/demo.toml", "configs/demo.toml --model r00-f01"), add_options
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,101 @@
 """Read every byte of every file of a run; check digests, sizes and what was made from what."""
 
+import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from jobs import command
-from tumorcam.cluster import launcher, ranks
-from tumorcam.cluster.logs import progress, start_logging
-from tumorcam.config import Config
-from tumorcam.errors import FileError
-from tumorcam.operations import audit
-from tumorcam.storage import disk
-from tumorcam.storage.plan import read_plan, share_of
+from . import command
+from .command import Command, Job
+
+if TYPE_CHECKING:
+    from tumorcam.operations.audit import ExpectedFile, FileState
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print each fault with its file and remedy; 0 if there is none, else 1."""
-    parser = command.parser(
-        "verify", __doc__ or "", "configs/demo.toml", "configs/demo.toml --delete"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --delete."""
     parser.add_argument(
         "--delete",
         action="store_true",
         help="delete damaged files, so that their jobs make them anew, and the .part files of "
         "killed processes; run it while no job of the run works",
     )
-    args = parser.parse_args(argv)
+
+
+def verify(job: Job) -> int:
+    """Print each fault with its file and remedy; 0 if there is none, else 1."""
+    from tumorcam.cluster import ranks
+    from tumorcam.cluster.launcher import Share
+    from tumorcam.cluster.logs import progress, start_logging
+    from tumorcam.operations import audit
+    from tumorcam.storage.plan import share_of
+
+    peers = ranks.connect(job.launch)
+    if job.args.dry_run:
+        return _print_size(job) if peers.is_root else 0
+    start_logging(job.run.logs, "verify", job.launch, rank=peers.rank)
+    files = peers.broadcast(_files(job) if peers.is_root else [])
+    own = share_of(files, Share(peers.rank, peers.size))
+    visited = progress(own, "verify", "files", visible=peers.is_root)
+    gathered = peers.gather({file.path: audit.read_whole(file) for file in visited})
     n_faults = 0
-
-    def body(config: Config) -> None:
-        nonlocal n_faults
-        peers = ranks.connect()
-        if args.dry_run:
-            if peers.is_root:
-                _print_size(config)
-            return
-        start_logging(config.folder, "verify", peers.rank)
-        files = peers.broadcast(_files(config) if peers.is_root else [])
-        mine = share_of(files, launcher.Share(peers.rank, peers.size))
-        shown = progress(mine, "verify", "files", shown=peers.is_root)
-        gathered = peers.gather({file.path: audit.read_whole(file) for file in shown})
-        if gathered is not None:
-            readings = {path: reading for part in gathered for path, reading in part.items()}
-            found = audit.inspect_files(files, config, readings)
-            n_faults = _print_faults(config, found, delete=args.delete)
-        n_faults = peers.broadcast(n_faults)
-
-    return command.run(args, body) or int(n_faults > 0)
+    if gathered is not None:
+        readings = {path: reading for part in gathered for path, reading in part.items()}
+        n_faults = _print_faults(job, audit.inspect_files(files, job.config, readings))
+    return int(peers.broadcast(n_faults) > 0)
 
 
-def _files(config: Config) -> list[audit.ExpectedFile]:
+def _files(job: Job) -> "list[ExpectedFile]":
+    """The files that the run is to have; without cohort and plan, those two alone."""
+    from tumorcam.errors import FileError
+    from tumorcam.operations import audit
+
     try:
-        planned = audit.expected_files(config, audit.sound_plan(config))
+        planned = audit.expected_files(job.config, audit.sound_plan(job.config))
     except FileError:
-        planned = audit.files_without_plan(config)
+        planned = audit.files_without_plan(job.config)
         if not any(file.path.exists() for file in planned):
             raise
-    return [*planned, *audit.further_files(config)]
+    return [*planned, *audit.further_files(job.config)]
 
 
-def _print_size(config: Config) -> None:
-    plan = read_plan(config.folder / "plan.json", config.layout.nulls)
-    files = [*audit.expected_files(config, plan), *audit.further_files(config)]
-    there = [file.path.stat().st_size for file in files if file.path.exists()]
-    print(f"would read {len(there)} of {len(files)} files, {sum(there) / 2**20:.1f} MB")
+def _print_size(job: Job) -> int:
+    from tumorcam.operations import audit
+    from tumorcam.storage.plan import read_plan
+
+    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    files = [*audit.expected_files(job.config, plan), *audit.further_files(job.config)]
+    sizes = [file.path.stat().st_size for file in files if file.path.exists()]
+    print(f"would read {len(sizes)} of {len(files)} files, {sum(sizes) / 2**20:.1f} MB")
+    return 0
 
 
-def _print_faults(config: Config, found: Sequence[audit.Finding], *, delete: bool) -> int:
-    faults = [finding.fault for finding in found if finding.fault]
+def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
+    """Print the faults, and delete damaged files on request; the number of faults."""
+    from tumorcam.operations import audit
+    from tumorcam.storage import disk
+
+    faults = [state.fault for state in states if state.fault]
     print(*faults, sep="\n", end="\n" * bool(faults))
-    if delete:
-        for path in audit.delete_faulty(config, found):
+    if job.args.delete:
+        for path in audit.delete_faulty(job.config, states):
             print(f"deleted {path}")
-    elif left := disk.dead_parts(config.folder):
+    elif left := disk.dead_parts(job.run.root):
         n_bytes = sum(path.stat().st_size for path in left)
         print(f"killed processes left {len(left)} files, {n_bytes:,} bytes, as {left[0]}; --delete")
-    print(f"{len(found)} files, {len(faults)} faults")
+    print(f"{len(states)} files, {len(faults)} faults")
     sys.stdout.flush()  # before another rank's exit code ends this one
     return len(faults)
+
+
+COMMAND = Command(
+    "verify", __doc__, verify, ("configs/demo.toml", "configs/demo.toml --delete"), add_options
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verify a run; the exit code."""
+    return command.run(COMMAND, argv)
 
 
 if __name__ == "__main__":

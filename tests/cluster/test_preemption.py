@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from jobs import command
-from tumorcam.cluster import launcher, preemption, processes
+from jobs.command import Command
+from tumorcam.cluster import preemption, processes
 from tumorcam.errors import PreemptedError
 
 
@@ -15,60 +16,65 @@ def send(number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
-def test_a_notice_ends_the_work_at_once(number):
-    with pytest.raises(PreemptedError, match=f"stopped by {number.name}"), preemption.stop_on_signal():
+def test_a_signal_ends_the_work_at_once(number):
+    with (
+        pytest.raises(PreemptedError, match=f"stopped by {number.name}"),
+        preemption.stop_on_signal(),
+    ):
         send(number)
         raise AssertionError("not reached")
 
 
 def test_work_that_looks_for_it_goes_on():
-    done = []
-    with preemption.stop_on_signal(), preemption.deferred_stop() as noticed:
+    steps = []
+    with preemption.stop_on_signal(), preemption.deferred_stop() as stop_signal:
         for step in range(5):
             if step == 2:
                 send(signal.SIGUSR1)
-            done.append(step)
-            if noticed():
+            steps.append(step)
+            if stop_signal():
                 break
-        assert noticed() == "SIGUSR1"
-    assert done == [0, 1, 2]
+        assert stop_signal() == "SIGUSR1"
+    assert steps == [0, 1, 2]
 
 
-def test_after_such_work_a_notice_ends_at_once_again():
+def test_after_such_work_a_signal_ends_at_once_again():
     with preemption.stop_on_signal():
         with preemption.deferred_stop():
             send(signal.SIGUSR1)
-        with preemption.deferred_stop() as noticed:
-            assert noticed() == "SIGUSR1", "the next work stops at once, too"
+        with preemption.deferred_stop() as stop_signal:
+            assert stop_signal() == "SIGUSR1", "the next work stops at once, too"
         with pytest.raises(PreemptedError):
             send(signal.SIGTERM)
 
 
-def test_handlers_and_the_notice_are_gone_afterwards():
+def test_handlers_and_the_signal_are_gone_afterwards():
     before = signal.getsignal(signal.SIGUSR1)
     with preemption.stop_on_signal(), preemption.deferred_stop():
         send(signal.SIGUSR1)
     assert signal.getsignal(signal.SIGUSR1) is before
-    with preemption.deferred_stop() as noticed:
-        assert noticed() == ""
+    with preemption.deferred_stop() as stop_signal:
+        assert stop_signal() == ""
 
 
 def test_the_site_chooses_the_signal(monkeypatch):
-    assert launcher.notice_signals({}) == ("SIGUSR1", "SIGTERM")
-    assert launcher.notice_signals({"TUMORCAM_NOTICE": "USR2@300"}) == ("SIGUSR2", "SIGTERM")
-    monkeypatch.setattr(launcher, "notice_signals", lambda: ("SIGUSR2",))
+    monkeypatch.setenv("TUMORCAM_NOTICE", "USR2@300")
     with pytest.raises(PreemptedError), preemption.stop_on_signal():
         send(signal.SIGUSR2)
 
 
-def test_a_job_ends_with_75_and_a_word(tiny_toml, capsys):
-    args = command.parser("stage", "").parse_args([tiny_toml])
-    assert command.run(args, lambda config: send(signal.SIGTERM)) == 75
-    said = capsys.readouterr().err
-    assert said == "stopped: stopped by SIGTERM; what is done is kept, the same command goes on\n"
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_job_that_is_stopped_ends_with_a_line_and_a_code(tiny_toml, capsys, number, code):
+    def body(job):
+        send(number)
+        raise AssertionError("not reached")
+
+    assert command.run(Command("stage", "", body, ()), [tiny_toml]) == code
+    line = f"stopped by {number.name}; what is done is kept, the same command goes on\n"
+    assert capsys.readouterr().err == line
 
 
-def test_a_notice_reaches_the_processes_side_by_side(tmp_path):
+def test_a_signal_reaches_the_processes_side_by_side(tmp_path):
     """They end before their parent does."""
     child = (
         "import signal, sys, time; from pathlib import Path;"

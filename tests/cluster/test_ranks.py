@@ -6,17 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.cluster import processes, ranks
+from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.errors import ClusterError
 
 PROGRAM = """
 from tumorcam.cluster import ranks
-peers = ranks.connect()
+from tumorcam.cluster.launcher import current_launch
+
+peers = ranks.connect(current_launch())
 gathered = peers.gather({i: i * i for i in range(peers.rank, 7, peers.size)})
 merged = ranks.in_order(gathered) if gathered is not None else None
-said = peers.gather(f"{peers.rank} {peers.size} {peers.is_root} {peers.broadcast(merged)}")
-if said:  # rank 0 alone prints: mpiexec may mix the lines of several
-    print(*said, sep="\\n", flush=True)
+lines = peers.gather(f"{peers.rank} {peers.size} {peers.is_root} {peers.broadcast(merged)}")
+if lines:  # rank 0 alone prints: mpiexec may mix the lines of several
+    print(*lines, sep="\\n", flush=True)
 """
 
 
@@ -28,20 +31,18 @@ def test_one_rank_is_root_and_talks_to_itself():
 
 
 def test_without_a_launcher_there_is_one_rank(monkeypatch):
-    monkeypatch.setattr(ranks.cluster, "launcher_size", lambda: None)
-    assert ranks.connect() == Ranks()
+    assert ranks.connect(Launch({})) == Ranks()
     monkeypatch.setattr(ranks, "MPI", None)
-    assert ranks.connect() == Ranks()
+    assert ranks.connect(Launch({})) == Ranks()
 
 
 @pytest.mark.parametrize("library", ["as it is", None])
 def test_a_launcher_that_mpi_does_not_see_is_refused(monkeypatch, library):
-    monkeypatch.setattr(ranks.cluster, "launcher_size", lambda: 4)
     if library is None:
         monkeypatch.setattr(ranks, "MPI", None)
         monkeypatch.setattr(ranks, "NO_MPI_REASON", "cannot load libmpi")
     with pytest.raises(ClusterError, match=r"started 4 ranks but MPI sees 1.*--mpi=pmi2") as caught:
-        ranks.connect()
+        ranks.connect(Launch({"PMI_SIZE": "4"}))
     assert ("cannot load libmpi" in str(caught.value)) == (library is None)
 
 

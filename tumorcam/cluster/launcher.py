@@ -201,7 +201,7 @@ class Launch:
         """TensorFlow's TF_CONFIG for this worker; None where there is a single one.
 
         Built from Slurm's own variables, since `SlurmClusterResolver` needs GPUs
-        (tensorflow#56894).
+        (tensorflow#56894). TUMORCAM_TASK is the number of the model, where a job trains several.
         """
         if "TF_CONFIG" in self.variables:
             return self.variables["TF_CONFIG"]
@@ -210,8 +210,12 @@ class Launch:
         hosts = self.step_hosts()
         tasks = slurm.tasks_per_node(self.variables["SLURM_STEP_TASKS_PER_NODE"])
         ranked = [host for host, n in zip(hosts, tasks, strict=True) for _ in range(n)]
-        restart = int(self.variables.get("SLURM_RESTART_COUNT", "0"))  # its port may linger
-        base = FIRST_PORT + (int(self.variables["SLURM_JOB_ID"]) * 97 + restart * 31) % N_PORTS
+        # a port of an earlier attempt or model may linger
+        restart, model = (
+            int(self.variables.get(name, "0")) for name in ("SLURM_RESTART_COUNT", "TUMORCAM_TASK")
+        )
+        job = int(self.variables["SLURM_JOB_ID"])
+        base = FIRST_PORT + (job * 97 + restart * 31 + model * len(ranked)) % N_PORTS
         workers = [f"{host}:{base + rank}" for rank, host in enumerate(ranked)]
         task = {"type": "worker", "index": int(self.variables["SLURM_PROCID"])}
         return json.dumps({"cluster": {"worker": workers}, "task": task})

@@ -13,7 +13,7 @@ from tumorcam.storage import disk
 from tumorcam.storage.integrity import SEAL_BYTES, content_digest, refuse_links, seal
 from tumorcam.storage.records import reading
 
-ENCODING_VERSION = "1"
+ENCODING_VERSION = "2"
 
 
 @contextlib.contextmanager
