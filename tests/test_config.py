@@ -1,5 +1,5 @@
-import dataclasses
 import json
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tumorcam import config as settings
-from tumorcam.config import Config, config_from_tables, load_config
+from tumorcam.config import (
+    Config,
+    changed_settings,
+    config_from_tables,
+    config_json,
+    config_sections,
+    config_toml,
+    load_config,
+    rng_for,
+)
 from tumorcam.errors import ConfigError
+from tumorcam.settings.schema import Setting, section_settings
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 
@@ -44,17 +53,96 @@ def test_values_and_overrides_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "override",
+    ("text", "name"),
     [
-        'layout.decoys="0.3"',
-        "cohort.tumors=['BRCA', 'COAD']",
-        "run.name=two words",
-        "run.name='=x'",
+        ("two words", "two words"),
+        ("2024-01-02", "2024-01-02"),
+        ("07:32:00", "07:32:00"),
+        ("1e3", "1e3"),
+        ("007", "007"),
+        ("1_000", "1_000"),
+        ("0x1F", "0x1F"),
+        ("inf", "inf"),
+        ("12#3", "12#3"),
+        ("12 # 3", "12 # 3"),
+        ("true", "true"),
+        ("[1]", "[1]"),
+        ("{a = 1}", "{a = 1}"),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("''", ""),
+        (" x ", "x"),
+        ("' x '", " x "),
+        ("'=x'", "=x"),
+        ('"a b"', "a b"),
+        (r'"a\tb"', "a\tb"),
+        (r"'a\tb'", r"a\tb"),
+        ("'''it's'''", "it's"),
+        ("it's", "it's"),
+        ("'half", "'half"),
+        ('say "a"', 'say "a"'),
+        ("'a' # 'b'", "'a' # 'b'"),
+        ("'a', 'b'", "'a', 'b'"),
+        ("'a'] #'", "'a'] #'"),
+        (r'"C:\new"', "C:\new"),
+        (r'"C:\dir"', r'"C:\dir"'),
+        ("größe α", "größe α"),
     ],
 )
-def test_overrides_take_toml_or_a_bare_word(tmp_path, override):
+def test_text_is_taken_as_it_stands_without_its_quotes(tmp_path, text, name):
+    config = load_config(write(tmp_path / "c.toml", ""), [f"run.name={text}"])
+    assert config.run.name == name
+
+
+@given(st.text())
+def test_any_text_can_be_given_in_quotes(text):
+    tables = config_from_tables({"run": {"name": text}}, source="")
+    quoted = config_toml(tables).partition("name = ")[2].partition("\nfolder = ")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        config = load_config(write(Path(folder) / "c.toml", ""), [f"run.name={quoted}"])
+    assert config.run.name == text
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("layout.decoys=0.3", "layout", "decoys", "0.3"),
+        ("layout.decoys=.30", "layout", "decoys", ".30"),
+        ('layout.decoys="0.3"', "layout", "decoys", "0.3"),
+        ("input.gene_column=1", "input", "gene_column", "1"),
+        ("layout.kind = variance", "layout", "kind", "variance"),
+        ("run.seed=7", "run", "seed", 7),
+        ("training.learning_rate=1e-4", "training", "learning_rate", 1e-4),
+        ("training.class_weights=true", "training", "class_weights", True),
+        ("cohort.tumors=['BRCA', 'COAD']", "cohort", "tumors", ("BRCA", "COAD")),
+        ("cohort.sample_types=[1, '03']", "cohort", "sample_types", ("1", "03")),
+        ("cohort.tumors=[]", "cohort", "tumors", ()),
+        ("model.filters=[8, 16]", "model", "filters", (8, 16)),
+    ],
+)
+def test_an_override_is_read_by_the_type_of_its_key(tmp_path, override, section, key, value):
     config = load_config(write(tmp_path / "c.toml", ""), [override])
-    assert config != Config()
+    assert getattr(getattr(config, section), key) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("cohort.tumors=BRCA", ["cohort.tumors = 'BRCA'", "wanted a list of str"]),
+        ("cohort.tumors=[2024-01-02]", ["is date", "wanted str"]),
+        ("training.epochs=many", ["training.epochs = 'many' is str", "wanted int"]),
+        ("training.epochs=1e3", ["training.epochs = 1000.0 is float", "wanted int"]),
+        ("training.epochs=3\nseed = 4", ["is str", "wanted int"]),
+        ("layout.kind=1e3", ["layout.kind = '1e3'", "wanted one of random, variance"]),
+        ("run.nam=2024-01-02", ["key run.nam is unknown", "did you mean name?"]),
+        ("rnu.name=12#3", ["table [rnu] is unknown", "did you mean run?"]),
+        ("run.name.first=a", ["key run.name.first is unknown"]),
+    ],
+)
+def test_a_wrong_override_is_one_clear_message(tmp_path, override, words):
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path / "c.toml", ""), [override])
+    assert all(word in str(error.value) for word in words), error.value
 
 
 @pytest.mark.parametrize(
@@ -79,9 +167,9 @@ def test_overrides_take_toml_or_a_bare_word(tmp_path, override):
 )
 def test_a_wrong_config_is_one_clear_message(tmp_path, text, words):
     path = write(tmp_path / "c.toml", text)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as error:
         load_config(path)
-    assert all(word in str(caught.value) for word in [str(path), *words]), caught.value
+    assert all(word in str(error.value) for word in [str(path), *words]), error.value
 
 
 @pytest.mark.parametrize("override", ["training.epochs", "epochs=3", "=3", "training.=3"])
@@ -98,55 +186,56 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path):
         load_config(tmp_path / "bytes.toml")
 
 
-def numbers(kind: type, low: float | None, high: float | None) -> st.SearchStrategy:
-    if kind is int:
-        return st.integers(int(low or 0), int(low or 0) + 1000)
-    return st.floats(low or 0, high if high is not None else 1e6)
+def values(setting: Setting) -> st.SearchStrategy:
+    """Values that a setting which is no list may have."""
+    low, high = setting.at_least or 0, setting.at_most
+    if setting.choices:
+        return st.sampled_from(setting.choices)
+    if setting.kind is int:
+        return st.integers(int(low), int(low) + 1000)
+    if setting.kind is float:
+        return st.floats(low, 1e6 if high is None else high)
+    return st.booleans() if setting.kind is bool else st.text(max_size=5)
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
-    """Any valid config: every numeric setting drawn from its range, text from its choices."""
-    tables: dict = {}
-    for stage in dataclasses.fields(Config):
-        tables[stage.name] = {}
-        for f in dataclasses.fields(stage.type):
-            choices, low, high = (f.metadata[key] for key in ("choices", "low", "high"))
-            if choices and isinstance(f.default, str):
-                tables[stage.name][f.name] = draw(st.sampled_from(choices))
-            elif type(f.default) in (int, float):
-                tables[stage.name][f.name] = draw(numbers(type(f.default), low, high))
-            elif isinstance(f.default, str):
-                tables[stage.name][f.name] = draw(st.text(max_size=5))
+    """Any valid config: each number comes from its range, each text from its choices."""
+    tables = {
+        name: {
+            setting.name: draw(values(setting))
+            for setting in section_settings(section).values()
+            if not setting.is_list
+        }
+        for name, section in config_sections().items()
+    }
     return config_from_tables(tables, source="drawn")
 
 
 @given(configs())
 def test_toml_text_reads_back_to_the_same_config(config):
-    tables = tomllib.loads(settings.config_toml(config))
+    tables = tomllib.loads(config_toml(config))
     assert config_from_tables(tables, source="again") == config
 
 
 @given(configs(), configs())
-def test_json_texts_differ_exactly_where_settings_do(one, other):
+def test_json_texts_differ_exactly_where_settings_do(first, second):
     sections = ["run", "training", "layout"]
-    old, new = settings.config_json(one, sections), settings.config_json(other, sections)
-    assert (old == new) == (settings.changed_settings(old, new) == [])
+    old, new = config_json(first, sections), config_json(second, sections)
+    assert (old == new) == (changed_settings(old, new) == [])
     assert set(json.loads(old)["run"]) == {"seed"}, "name, folder and threads may change"
 
 
 def test_changed_settings_name_old_and_new():
-    old = settings.config_json(Config(), ["layout"])
-    new = settings.config_json(
-        config_from_tables({"layout": {"replicates": 3}}, source=""), ["layout"]
-    )
-    assert settings.changed_settings(old, new) == ["layout.replicates: 8 -> 3"]
-    assert settings.changed_settings("{}", '{"a": {"b": 1}}') == ["a.b: None -> 1"]
+    old = config_json(Config(), ["layout"])
+    new = config_json(config_from_tables({"layout": {"replicates": 3}}, source=""), ["layout"])
+    assert changed_settings(old, new) == ["layout.replicates: 8 -> 3"]
+    assert changed_settings("{}", '{"a": {"b": 1}}') == ["a.b: None -> 1"]
 
 
 def test_random_numbers_depend_on_seed_and_purpose_alone():
     def draw(seed, *purpose):
-        return settings.rng_for(seed, *purpose).integers(2**32, size=4).tolist()
+        return rng_for(seed, *purpose).integers(2**32, size=4).tolist()
 
     assert draw(1, "layout", 0) == draw(1, "layout", 0)
     others = [draw(2, "layout", 0), draw(1, "layout", 1), draw(1, "folds"), draw(1, "layout", "0")]

@@ -28,11 +28,12 @@ from tumorcam.settings import (
     SynthesizeSettings,
     TrainingSettings,
 )
+from tumorcam.settings.schema import Setting, section_settings
 
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a run, resolved and checked."""
+    """All settings of a run, complete and checked."""
 
     run: RunSettings = field(default_factory=RunSettings)
     input: InputSettings = field(default_factory=InputSettings)
@@ -49,7 +50,7 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run."""
+        """The folder of the run."""
         return Path(self.run.folder or Path("runs") / self.run.name)
 
     def rng(self, *purpose: str | int) -> np.random.Generator:
@@ -58,21 +59,29 @@ class Config:
 
 
 def rng_for(seed: int, *purpose: str | int) -> np.random.Generator:
-    """A generator that is independent for every purpose, such as ("layout", 3).
+    """A random generator that is independent for every purpose, such as ("layout", 3).
 
     Parameters
     ----------
     seed : int
         The run's seed, at least 0.
     purpose : str or int
-        Names what the numbers are for; equal purposes give equal numbers on any machine.
+        What the numbers are for; equal purposes give equal numbers on any machine.
     """
     text = json.dumps([seed, *purpose]).encode()
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:16], "little"))
 
 
+def config_sections() -> dict[str, type]:
+    """The dataclass of each section, by the name of its TOML table, in their order."""
+    return {f.name: typing.cast(type, f.type) for f in dataclasses.fields(Config)}
+
+
 def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
-    """The resolved config of a TOML file and `--set section.key=value` overrides.
+    """The complete config from a TOML file and `--set section.key=value` overrides.
+
+    An override whose key holds text takes the value as it stands, so that `run.name=1e3` is the
+    name "1e3"; quotes around the whole value are taken off. Any other value is TOML.
 
     Raises
     ------
@@ -93,21 +102,34 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
 
 
 def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
-    """The config of nested tables, every key and value checked; `source` names them in errors."""
-    known = {f.name: f.type for f in dataclasses.fields(Config)}
-    stages: dict[str, Any] = {}
+    """The config from nested tables; every key and value is checked.
+
+    Parameters
+    ----------
+    tables : dict
+        A table for each section; defaults stand in for what is missing.
+    source : str
+        Where the tables come from, for error messages.
+
+    Raises
+    ------
+    ConfigError
+        If a section or key is unknown, or a value has a wrong type or range.
+    """
+    sections = config_sections()
+    values: dict[str, Any] = {}
     for name, table in tables.items():
-        if name not in known:
-            raise ConfigError(_unknown(f"{source}: table [{name}]", name, known))
+        if name not in sections:
+            raise ConfigError(_unknown(f"{source}: table [{name}]", name, sections))
         if not isinstance(table, dict):
             msg = f"{source}: {name} = {table!r} stands outside any table; wanted a table [{name}]"
             raise ConfigError(msg)
-        stages[name] = _stage(typing.cast(type, known[name]), name, table, source)
-    return Config(**stages)
+        values[name] = _section(sections[name], name, table, source)
+    return Config(**values)
 
 
 def config_tables(config: Config) -> dict[str, dict[str, Any]]:
-    """The config as nested plain tables, every key present."""
+    """The config as nested plain tables with every key."""
     tables = dataclasses.asdict(config)
     return {
         name: {key: list(v) if isinstance(v, tuple) else v for key, v in table.items()}
@@ -116,15 +138,15 @@ def config_tables(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def config_toml(config: Config) -> str:
-    """The resolved config as TOML text that `load_config` reads back."""
+    """The complete config as TOML text that `load_config` reads back."""
     return tomli_w.dumps(config_tables(config))
 
 
 def config_json(config: Config, sections: typing.Sequence[str]) -> str:
-    """The named sections as canonical JSON, which files carry to tell what made them.
+    """The named sections as canonical JSON, which each file carries to say how it was computed.
 
-    Of `run` only the seed counts: name, folder and threads may change within a run. Nor does
-    `layout.nulls`: null replicates may be added to a run and change nothing else.
+    Of `run` only the seed counts, since name, folder and threads may change within a run.
+    `layout.nulls` does not count, since null replicates may be added and change nothing else.
     """
     tables = config_tables(config) | {"run": {"seed": config.run.seed}}
     del tables["layout"]["nulls"]
@@ -143,43 +165,48 @@ def changed_settings(old_json: str, new_json: str) -> list[str]:
 
 
 def settings_table() -> str:
-    """Every setting with default, unit and documentation, as a Markdown table."""
+    """A Markdown table of every setting with its default, unit and description."""
     lines = ["| key | default | unit | meaning |", "| --- | --- | --- | --- |"]
-    for stage in dataclasses.fields(Config):
-        for f in dataclasses.fields(typing.cast(type, stage.type)):
-            default = list(f.default) if isinstance(f.default, tuple) else f.default
-            shown = json.dumps(default)
-            doc = f.metadata["doc"]
-            if f.metadata["choices"]:
-                doc += " (" + ", ".join(f"`{c}`" for c in f.metadata["choices"]) + ")"
-            lines.append(f"| `{stage.name}.{f.name}` | `{shown}` | {f.metadata['unit']} | {doc} |")
+    for name, section in config_sections().items():
+        for setting in section_settings(section).values():
+            default = json.dumps(setting.default)
+            meaning = setting.doc + _choices_text(setting)
+            lines.append(f"| `{name}.{setting.name}` | `{default}` | {setting.unit} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
-def _stage(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+def _choices_text(setting: Setting) -> str:
+    choices = ", ".join(f"`{choice}`" for choice in setting.choices)
+    return f" {'Any' if setting.is_list else 'One'} of {choices}." if choices else ""
+
+
+def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
+    settings = section_settings(kind)
     values = {}
     for key, value in table.items():
-        if key not in fields:
-            raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, fields))
-        values[key] = _checked(fields[key], f"{source}: {name}.{key}", value)
+        if key not in settings:
+            raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, settings))
+        values[key] = _checked(settings[key], f"{source}: {name}.{key}", value)
     return kind(**values)
 
 
-def _checked(spec: "dataclasses.Field[Any]", where: str, value: Any) -> Any:
-    is_list = typing.get_origin(spec.type) is tuple
-    kind: Any = typing.get_args(spec.type)[0] if is_list else spec.type
-    if is_list and not isinstance(value, list):
-        msg = f"{where} = {value!r}; wanted a list of {kind.__name__}"
+def _checked(setting: Setting, where: str, value: Any) -> Any:
+    """The value in the setting's type, lists as tuples; ConfigError if it is not allowed."""
+    if not setting.is_list:
+        return _checked_item(setting, where, value)
+    if not isinstance(value, list):
+        msg = f"{where} = {value!r}; wanted a list of {setting.kind.__name__}"
         raise ConfigError(msg)
-    items = [_item(spec, kind, where, item) for item in (value if is_list else [value])]
-    if is_list and len(set(items)) != len(items) and kind is str:
+    items = tuple(_checked_item(setting, where, item) for item in value)
+    if len(set(items)) != len(items) and setting.kind is str:
         msg = f"{where} = {value!r} names something twice; name it once"
         raise ConfigError(msg)
-    return tuple(items) if is_list else items[0]
+    return items
 
 
-def _item(spec: "dataclasses.Field[Any]", kind: Any, where: str, item: Any) -> Any:
+def _checked_item(setting: Setting, where: str, item: Any) -> Any:
+    kind: Any = setting.kind
+    low, high = setting.at_least, setting.at_most
     if kind is float and type(item) is int:
         item = float(item)
     if kind is str and type(item) in (int, float):  # layout.decoys = 0.3, sample_types = [1]
@@ -187,33 +214,48 @@ def _item(spec: "dataclasses.Field[Any]", kind: Any, where: str, item: Any) -> A
     if type(item) is not kind:
         msg = f"{where} = {item!r} is {type(item).__name__}; wanted {kind.__name__}"
         raise ConfigError(msg)
-    choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
-    if choices and item not in choices:
-        msg = f"{where} = {item!r}; wanted one of {', '.join(choices)}"
+    if setting.choices and item not in setting.choices:
+        msg = f"{where} = {item!r}; wanted one of {', '.join(setting.choices)}"
         raise ConfigError(msg)
-    too_low = low is not None and not item >= low  # `not >=` also refuses NaN
-    if too_low or (high is not None and not item <= high):
-        span = f"at least {low}" + (f" and at most {high}" if high is not None else "")
-        msg = f"{where} = {item!r}; wanted {span}"
+    is_low = low is not None and not item >= low  # `not >=` also refuses NaN
+    if is_low or (high is not None and not item <= high):
+        limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
+        msg = f"{where} = {item!r}; wanted {limits}"
         raise ConfigError(msg)
     return item
 
 
-def _unknown(what: str, name: str, known: typing.Iterable[str]) -> str:
-    near = "".join(f"did you mean {k}? " for k in difflib.get_close_matches(name, [*known], n=1))
-    return f"{what} is unknown; {near}known: {', '.join(known)}"
+def _unknown(what: str, name: str, names: typing.Iterable[str]) -> str:
+    near = "".join(f"did you mean {k}? " for k in difflib.get_close_matches(name, [*names], n=1))
+    return f"{what} is unknown; {near}known: {', '.join(names)}"
 
 
 def _apply_override(tables: dict[str, Any], override: str) -> None:
+    """Put a `section.key=value` override into the tables, which are checked later."""
     path, equals, text = override.partition("=")
     section, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
         msg = f"--set {override!r} is not understood; wanted section.key=value"
         raise ConfigError(msg)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string: no quotes inside quotes in a shell
+    kind = config_sections().get(section)
+    setting = section_settings(kind).get(key) if kind else None
+    is_text = setting is not None and setting.kind is str and not setting.is_list
     table = tables.setdefault(section, {})
     if isinstance(table, dict):
-        table[key] = value
+        table[key] = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
+
+
+def _unquoted(text: str) -> str:
+    """The text without its quotes if all of it is one TOML string, else the text as it is."""
+    value = _toml_value(text)
+    is_string = isinstance(value, str) and _toml_value(f"[{text}]") == [value]
+    return value if is_string else text
+
+
+def _toml_value(text: str) -> Any:
+    """The value of a TOML expression; a bare word, which is no TOML, stays text."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if table.keys() == {"value"} else text
