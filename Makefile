@@ -19,7 +19,7 @@ help:
 
 demo: .venv/project.stamp
 	@echo "demo: running the pipeline of configs/demo.toml"
-	@$(BIN)/python -m jobs.pipeline configs/demo.toml
+	@$(BIN)/tumorcam run configs/demo.toml
 	@echo "demo: done; open runs/demo/report/index.html"
 
 test: .venv/dev.stamp

@@ -15,16 +15,14 @@ def prepare(job: Job) -> int:
     from tumorcam.cohort import selection
     from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
     from tumorcam.config import config_toml
-    from tumorcam.readers import annotation, inputs
-    from tumorcam.storage import hdf5, integrity
+    from tumorcam.operations.stages import input_digest
+    from tumorcam.storage import hdf5
     from tumorcam.storage.plan import write_plan
 
     if job.args.dry_run:
         return _print_cost(job)
-    files = inputs.input_files(inputs.input_settings(job.config))
-    files += annotation.annotation_files(job.config.layout)
+    digest = input_digest(job.config)
     start_logging(job.run.logs, "prepare", job.launch)
-    digest = integrity.text_digest(" ".join(map(integrity.file_digest, files)))
     path = job.run.cohort
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)

@@ -6,30 +6,26 @@ from collections.abc import Sequence
 from . import command
 from .command import Command, Job
 
-FILES = ("expression.tsv.gz", "samples.tsv", "truth.csv")
-
 
 def synthesize(job: Job) -> int:
     """Write the run's input, unless it is there and made with these settings."""
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cohort import synthetic
-    from tumorcam.config import config_json
+    from tumorcam.operations import stages
     from tumorcam.storage import hdf5, manifest
 
     if job.args.dry_run:
         return _print_cost(job)
-    folder, mark = job.run.input, job.run.input / "settings.json"
-    settings = config_json(job.config, ["run", "synthesize"])
+    folder, mark = job.run.input, job.run.input / stages.SETTINGS_FILE
     start_logging(job.run.logs, "synthesize", job.launch)
-    is_current = mark.exists() and mark.read_text(encoding="utf-8") == settings
-    if is_current and all((folder / name).exists() for name in (*FILES, manifest.FILE_NAME)):
+    if stages.has_synthetic_input(job.config):
         logger.info("%s is there and made with these settings", folder)
         return 0
     mark.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
     synthetic.write_cohort(cohort, folder)
-    hdf5.write_text(mark, settings)
-    manifest.write_manifest(folder / manifest.FILE_NAME, [*FILES, mark.name], {})
+    hdf5.write_text(mark, stages.synthetic_settings(job.config))
+    manifest.write_manifest(folder / manifest.FILE_NAME, [*stages.SYNTHETIC_FILES, mark.name], {})
     logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, folder)
     return 0
 

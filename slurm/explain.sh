@@ -11,4 +11,4 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-run_step --kill-on-bad-exit=0 --wait=0 "$TUMORCAM_PYTHON" -m jobs.explain "$@"
+run_step --kill-on-bad-exit=0 --wait=0 "$TUMORCAM_PYTHON" -m tumorcam.jobs explain "$@"

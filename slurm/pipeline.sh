@@ -5,7 +5,7 @@ set -euo pipefail
 SLURM_SUBMIT_DIR=$PWD
 source slurm/start.sh
 
-todo=$("$TUMORCAM_PYTHON" -m jobs.status "$@" --submissions)
+todo=$("$TUMORCAM_PYTHON" -m tumorcam.jobs status "$@" --submissions)
 if [ -z "$todo" ]; then
     echo "all is there"
     exit
@@ -27,7 +27,7 @@ while IFS=$'\t' read -ra words; do
 done < <(tail -n +2 <<<"$todo")
 
 echo "If a job fails, those behind it are cancelled. Why, and what is missing:"
-printf '    %s -m jobs.status' "$TUMORCAM_PYTHON"
+printf '    %s -m tumorcam.jobs status' "$TUMORCAM_PYTHON"
 printf ' %q' "$@"
 printf '\nTo go on, with all that is done kept:\n    slurm/pipeline.sh'
 printf ' %q' "$@"

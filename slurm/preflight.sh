@@ -11,4 +11,4 @@ source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
 echo "nodes:     $SLURM_JOB_NODELIST"
 echo "MPI types: $(srun --mpi=list 2>&1 | tr -s '\n\t ' ' ')"
 # No rank ends the others: each is to say all that it finds.
-exec srun --kill-on-bad-exit=0 --wait=0 "$TUMORCAM_PYTHON" -m jobs.preflight "$@"
+exec srun --kill-on-bad-exit=0 --wait=0 "$TUMORCAM_PYTHON" -m tumorcam.jobs preflight "$@"

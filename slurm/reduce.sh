@@ -10,4 +10,4 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m jobs.reduce "$@"
+run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m mpi4py -m tumorcam.jobs reduce "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains one network: element i of the array trains the i-th of the plan, the last one the baselines.
-# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (what is missing: jobs.status CONFIG)
+# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (what is missing: tumorcam status CONFIG)
 # With --nodes=N one network is trained by N workers; without --array all are trained in turn.
 #SBATCH --job-name=tumorcam-train
 #SBATCH --nodes=1
@@ -12,4 +12,4 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 source "${SLURM_SUBMIT_DIR:-.}/slurm/start.sh"
-run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m jobs.train "$@"
+run_step --kill-on-bad-exit=1 "$TUMORCAM_PYTHON" -m tumorcam.jobs train "$@"

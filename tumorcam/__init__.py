@@ -6,9 +6,6 @@ from typing import Any
 
 # Lustre and NFS often lack locks; HDF5 reads this once, when h5py is first imported.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "BEST_EFFORT")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# TensorFlow's default off where the CPU lacks AVX-512; a training step takes 0.6 of the time.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 

@@ -1,0 +1,68 @@
+"""Which stages of a run still have work to do."""
+
+from collections.abc import Sequence
+
+from tumorcam.cohort.cohort import is_current
+from tumorcam.config import Config, config_json
+from tumorcam.errors import TumorcamError
+from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
+from tumorcam.readers import annotation, inputs
+from tumorcam.storage import integrity, manifest
+from tumorcam.storage.run_folder import RunFolder
+
+SYNTHETIC_FILES = ("expression.tsv.gz", "samples.tsv", "truth.csv")
+SETTINGS_FILE = "settings.json"  # of the synthetic input: what it was made with
+
+
+def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
+    """The stages from the first one with work to do.
+
+    Parameters
+    ----------
+    stages : sequence of str
+        Jobs in their order, such as ("synthesize", "prepare", "train"). `synthesize` is left out
+        where the config names the user's own files.
+    """
+    ordered = [name for name in stages if name != "synthesize" or not config.input.expression]
+    lacking = {JOB_OF_STAGE[stage] for stage in incomplete_stages(audit_run(config))}
+    if not has_synthetic_input(config):
+        lacking.add("synthesize")
+    if not has_current_cohort(config):
+        lacking.add("prepare")
+    first = next((i for i, name in enumerate(ordered) if name in lacking), len(ordered))
+    return ordered[first:]
+
+
+def has_synthetic_input(config: Config) -> bool:
+    """Whether the run's synthetic input is there and was made with the present settings."""
+    folder = RunFolder.of(config).input
+    settings = folder / SETTINGS_FILE
+    if not all((folder / name).exists() for name in (*SYNTHETIC_FILES, manifest.FILE_NAME)):
+        return False
+    return settings.exists() and settings.read_text(encoding="utf-8") == synthetic_settings(config)
+
+
+def synthetic_settings(config: Config) -> str:
+    """What `synthesize` depends on, as JSON."""
+    return config_json(config, ["run", "synthesize"])
+
+
+def has_current_cohort(config: Config) -> bool:
+    """Whether cohort.h5 was made from the present input files with the present settings."""
+    try:
+        return is_current(RunFolder.of(config).cohort, config, input_digest(config))
+    except TumorcamError:  # prepare says what is wrong with the input
+        return False
+
+
+def input_digest(config: Config) -> str:
+    """SHA-256 over all files that `prepare` reads.
+
+    Raises
+    ------
+    InputError
+        If one of them is missing.
+    """
+    files = inputs.input_files(inputs.input_settings(config))
+    files += annotation.annotation_files(config.layout)
+    return integrity.text_digest(" ".join(map(integrity.file_digest, files)))
