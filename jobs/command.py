@@ -105,13 +105,15 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
     from tumorcam.storage.run_folder import RunFolder
 
     prepare_tensorflow()
+    launch = current_launch()
     try:
         with preemption.stop_on_signal():
             config = load_config(args.config, overrides(args))
-            code = command.body(Job(config, args, RunFolder.of(config), current_launch()))
+            code = command.body(Job(config, args, RunFolder.of(config), launch))
     except PreemptedError as stop:
         message = f"{stop}; what is done is kept, the same command goes on"
-        print(message, file=sys.stderr)
+        if not launch.is_child:  # else its parent says so
+            print(message, file=sys.stderr)
         end_logging(STOPPED, message)
         return preemption.exit_code(stop.signal)
     except TumorcamError as error:

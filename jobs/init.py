@@ -1,4 +1,4 @@
-"""Write a config for your own files, or lay out the Slurm scripts, example configs and documents."""
+"""Write a config for your own files, or lay out Slurm scripts, example configs and documents."""
 
 import argparse
 import shutil

@@ -1,10 +1,16 @@
+import argparse
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from jobs import pipeline
-from tumorcam.cluster import processes
+from jobs.command import Job
+from tumorcam.cluster import launcher, processes
+from tumorcam.cluster.launcher import Launch
+from tumorcam.config import Config
+from tumorcam.storage.run_folder import RunFolder
 
 PYTHON = sys.executable
 
@@ -27,8 +33,7 @@ def started(monkeypatch):
 
     def run_together(commands, environment):
         calls.append((commands, environment))
-        stage = next(word for word in commands[0] if word.startswith("jobs."))
-        exit_code = 7 if stage == f"jobs.{calls.fail}" else 0
+        exit_code = 7 if stage_of(commands[0]) == calls.fail else 0
         return processes.Ended(exit_code, processes.Cost(1.5, 100 * 2**20))
 
     monkeypatch.setattr(processes, "run_together", run_together)
@@ -36,20 +41,31 @@ def started(monkeypatch):
     return calls
 
 
+def stage_of(words):
+    return words[words.index("jobs") + 1]
+
+
 def stages(calls):
-    return [next(w for w in commands[0] if w.startswith("jobs."))[5:] for commands, _ in calls]
+    return [stage_of(commands[0]) for commands, _ in calls]
+
+
+def job_of(*words):
+    """A job of the pipeline for its command line."""
+    parser = argparse.ArgumentParser()
+    pipeline.COMMAND.fill_parser(parser)
+    return Job(Config(), parser.parse_args(words), RunFolder(Path("run")), Launch({}))
 
 
 def test_all_stages_run_in_order_with_the_same_config(config_file, started, capsys):
     assert pipeline.main([config_file, "--set", "run.seed=2", "--ranks", "1"]) == 0
     assert stages(started) == list(pipeline.STAGES)
     for commands, environment in started:
-        assert [config_file, "--set", "run.seed=2"] == commands[0][3:6]
+        assert [config_file, "--set", "run.seed=2"] == commands[0][4:7]
         assert environment["OMP_NUM_THREADS"] == "3"
         assert environment["PATH"] == os.environ["PATH"]
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split()[-1] for line in said[:7]] == list(pipeline.STAGES)
-    assert said[7].split() == ["synthesize", "1.5", "s", "100", "MB", "in", "one", "process"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:7]] == list(pipeline.STAGES)
+    assert lines[7].split() == ["synthesize", "1.5", "s", "100", "MB", "in", "one", "process"]
 
 
 def test_own_input_needs_no_synthesis(config_file, started):
@@ -67,28 +83,27 @@ def test_the_first_failure_stops_all_and_says_how_to_go_on(config_file, started,
     words = [config_file, "--set", "run.name=a b"]
     assert pipeline.main(words) == 7
     assert stages(started)[-1] == "train"
-    said = capsys.readouterr().err
-    assert "train ended with exit code 7" in said
-    assert f"python -m jobs.pipeline {config_file} --set 'run.name=a b'" in said
+    error = capsys.readouterr().err
+    assert "train ended with exit code 7" in error
+    assert f"tumorcam run {config_file} --set 'run.name=a b'" in error
 
 
 def test_ranks_share_training_by_processes_and_the_rest_by_mpi(started):
-    assert pipeline.stage_commands("train", ["c.toml"], 2) == [
-        [PYTHON, "-m", "jobs.train", "c.toml", "--share", "0/2"],
-        [PYTHON, "-m", "jobs.train", "c.toml", "--share", "1/2"],
+    job = job_of("c.toml")
+    assert pipeline.stage_commands("train", job, 2) == [
+        [PYTHON, "-m", "jobs", "train", "c.toml", "--share", "0/2"],
+        [PYTHON, "-m", "jobs", "train", "c.toml", "--share", "1/2"],
     ]
-    assert pipeline.stage_commands("reduce", ["c.toml"], 2) == [
-        ["mpiexec", "-n", "2", PYTHON, "-m", "mpi4py", "-m", "jobs.reduce", "c.toml"]
+    assert pipeline.stage_commands("reduce", job, 2) == [
+        ["mpiexec", "-n", "2", PYTHON, "-m", "mpi4py", "-m", "jobs", "reduce", "c.toml"]
     ]
     for stage in ("explain", "report"):
-        assert pipeline.stage_commands(stage, ["c.toml"], 1) == [
-            [PYTHON, "-m", f"jobs.{stage}", "c.toml"]
-        ]
+        assert pipeline.stage_commands(stage, job, 1) == [[PYTHON, "-m", "jobs", stage, "c.toml"]]
 
 
 @pytest.mark.parametrize(("n_cpus", "n_ranks"), [(8, 2), (3, 1), (2, 1)])
 def test_ranks_default_to_cpus_over_threads(config_file, started, monkeypatch, n_cpus, n_ranks):
-    monkeypatch.setattr(pipeline.cluster, "n_cpus", lambda: n_cpus)
+    monkeypatch.setattr(launcher, "n_cpus", lambda: n_cpus)
     assert pipeline.main([config_file]) == 0
     assert len(started[2][0]) == n_ranks
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jobs import train
-from tumorcam.cluster import launcher
+from tumorcam.cluster import processes
 from tumorcam.storage.plan import ModelKey, make_plan, model_file, write_plan
 from tumorcam.training import baselines, loop
 
@@ -12,13 +12,19 @@ NAMES = ["r00-f00", "r00-f01", "r01-f00", "r01-f01", "baselines"]
 
 @pytest.fixture
 def trained_names(monkeypatch):
-    """What would be trained, in order."""
+    """Names of what would be trained, in order, whether here or in a process of its own."""
     names = []
-    monkeypatch.setattr(
-        loop, "train_model", lambda folder, cohort, wanted, *_: names.append(wanted.name)
-    )
+
+    def run_together(commands, environment):
+        assert environment["TUMORCAM_TASK"].isdigit()
+        assert commands[0][1:4] == ["-m", "jobs", "train"]
+        names.append(commands[0][-1])
+        return processes.Ended(0, processes.Cost(1.0, 1))
+
+    monkeypatch.setattr(processes, "run_together", run_together)
+    monkeypatch.setattr(loop, "train_model", lambda run, cohort, key, *_: names.append(key.name))
     monkeypatch.setattr(baselines, "train_baselines", lambda *_, **__: names.append("baselines"))
-    monkeypatch.setattr(launcher, "array_task", lambda: None)
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
     return names
 
 
@@ -42,7 +48,7 @@ def test_null_models_come_after_the_others_and_baselines_last(
     nulls = ["n00-f00", "n00-f01", "n01-f00", "n01-f01"]
     assert trained_names == [*NAMES[:-1], *nulls, NAMES[-1]]
     trained_names.clear()
-    monkeypatch.setattr(launcher, "array_task", lambda: 8)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "8")
     assert train.main([tiny_toml, "--set", "layout.nulls=2"]) == 0
     assert trained_names == ["n01-f01"]
 
@@ -62,7 +68,7 @@ def test_shares_train_every_model_once(tiny_run, tiny_toml, trained_names, count
 
 @pytest.mark.parametrize("task", range(5))
 def test_an_array_task_trains_its_element(tiny_run, tiny_toml, trained_names, monkeypatch, task):
-    monkeypatch.setattr(launcher, "array_task", lambda: task)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
     assert train.main([tiny_toml]) == 0
     assert trained_names == [NAMES[task]]
 
@@ -71,7 +77,7 @@ def test_an_array_task_trains_its_element(tiny_run, tiny_toml, trained_names, mo
 def test_a_choice_goes_before_the_array_task(
     tiny_run, tiny_toml, trained_names, monkeypatch, choice
 ):
-    monkeypatch.setattr(launcher, "array_task", lambda: 3)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     assert train.main([tiny_toml, *choice]) == 0
     assert trained_names == ["r00-f01"]
 
@@ -79,7 +85,11 @@ def test_a_choice_goes_before_the_array_task(
 @pytest.mark.parametrize(
     ("choice", "task", "message"),
     [
-        (["--model", "r09-f00"], None, f"r09-f00 is not in the plan; known: {', '.join(NAMES)}"),
+        (
+            ["--model", "r09-f00"],
+            None,
+            f"r09-f00 is not in the plan, which has: {', '.join(NAMES)}",
+        ),
         (["--share", "2/2"], None, "share '2/2' is not understood; wanted I/N"),
         ([], 5, "array task 5 has no model; submit --array=0-4"),
         (["--set", "training.batch_size=0"], None, "training.batch_size"),
@@ -88,7 +98,8 @@ def test_a_choice_goes_before_the_array_task(
 def test_a_wrong_choice_is_one_message(
     planned, tiny_toml, trained_names, monkeypatch, capsys, choice, task, message
 ):
-    monkeypatch.setattr(launcher, "array_task", lambda: task)
+    if task is not None:
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
     assert train.main([tiny_toml, *choice]) == 1
     error = capsys.readouterr().err
     assert message in error
@@ -120,14 +131,41 @@ def test_a_share_without_work_is_no_error(tiny_run, tiny_toml, trained_names, ca
     assert trained_names == []
 
 
-def test_a_finished_run_is_left_as_it_is(trained_copy, capsys):
+def test_a_finished_run_is_left_as_it_is(trained_copy, trained_names, capsys):
     config_file = str(trained_copy.folder / "config.toml")
     files = sorted(trained_copy.folder.glob("models/**/*.*"))
     before = [path.stat().st_mtime_ns for path in files]
     assert len(files) == 9  # model.h5 and history.csv of four models, and the baselines
-    assert train.main([config_file, "--set", f"run.folder={trained_copy.folder}"]) == 0
+    assert train.main([config_file]) == 0
+    assert train.main([config_file, "--model", "r01-f00"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == before
-    assert capsys.readouterr().err.count("there already") == 5
+    assert trained_names == []
+    assert capsys.readouterr().err.count("there already") == 1
+
+
+def test_what_is_missing_of_a_share_is_trained(trained_copy, trained_names):
+    (trained_copy.folder / "models" / "r01-f00" / "model.h5").unlink()
+    assert train.main([str(trained_copy.folder / "config.toml")]) == 0
+    assert trained_names == ["r01-f00"]
+
+
+def test_a_failing_process_ends_the_share_with_its_code(tiny_run, tiny_toml, monkeypatch):
+    started = []
+
+    def run_together(commands, environment):
+        started.append(commands)
+        return processes.Ended(75, processes.Cost(1.0, 1))
+
+    monkeypatch.setattr(processes, "run_together", run_together)
+    assert train.main([tiny_toml]) == 75 and len(started) == 1
+
+
+def test_models_are_trained_in_processes_of_their_own(tiny_run, tiny_toml):
+    assert train.main([tiny_toml, "--share", "3/4"]) == 0  # r01-f01 alone
+    assert train.main([tiny_toml, "--share", "0/2"]) == 0  # r00-f00, r01-f00 and the baselines
+    names = sorted(path.parent.name for path in tiny_run.folder.glob("models/*/model.h5"))
+    assert names == ["r00-f00", "r01-f00", "r01-f01"]
+    assert (tiny_run.folder / "models" / "baselines.h5").exists()
 
 
 def test_the_job_writes_the_model_and_its_log(tiny_run, tiny_toml):

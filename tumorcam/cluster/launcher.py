@@ -31,6 +31,7 @@ TENSORFLOW_VARIABLES = {
     # off by default where the CPU lacks AVX-512; a training step takes 0.6 of the time with it
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
+CHILD_VARIABLE = "TUMORCAM_CHILD"  # set for processes that a job starts
 PREEMPTION_SIGNAL = "USR1@120"  # a signal, and how many seconds before the end of the job
 FIRST_PORT, N_PORTS = 20_000, 12_000  # TensorFlow's workers listen there, below Linux's own ports
 
@@ -108,6 +109,11 @@ class Launch:
     def is_step(self) -> bool:
         """Whether srun started this process; sbatch alone starts no step."""
         return "SLURM_STEP_ID" in self.variables
+
+    @property
+    def is_child(self) -> bool:
+        """Whether another job started this process (`processes.run_together`)."""
+        return CHILD_VARIABLE in self.variables
 
     @property
     def share(self) -> Share:

@@ -1,4 +1,4 @@
-"""Work side by side: processes with their time and peak memory, and a thread in the background."""
+"""Work side by side: child processes with their time and peak memory, and a background thread."""
 
 import contextlib
 import os
@@ -13,9 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from tumorcam.cluster.launcher import CHILD_VARIABLE
 from tumorcam.errors import ClusterError, PreemptedError
 
-LAST_WORDS = 4_000  # characters of a failed process
+MAX_CHARACTERS = 4_000  # characters of a failed process
 MAX_WAITING = 2  # calls of a Background
 
 Arguments = ParamSpec("Arguments")
@@ -23,9 +24,9 @@ Result = TypeVar("Result")
 
 
 class Cost(NamedTuple):
-    """What processes took: seconds, and peak memory of the largest of them in bytes.
+    """Seconds that processes took, and the peak memory of the largest of them in bytes.
 
-    Linux counts the starting process's own peak too, so start them from a small one.
+    Linux also counts the peak of the process that starts them, so it should be a small one.
     """
 
     seconds: float
@@ -40,10 +41,10 @@ class Ended(NamedTuple):
 
 
 class Background:
-    """A thread that makes calls in their order; use it as a context, which ends when it is idle.
+    """A thread that makes calls in their order; as a context it ends when all calls are made.
 
-    Few calls wait, so that a slow thread slows its caller down instead of filling memory. What a
-    call raises is raised by a later `add`, or at the end.
+    Few calls wait, so that a slow thread slows its caller down instead of filling memory. An error
+    of a call is raised by a later `add`, or at the end.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Background:
         *args: Arguments.args,
         **options: Arguments.kwargs,
     ) -> "Future[Result]":
-        """Call a function later."""
+        """Make a call after those that wait."""
         while len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft().result()
         call = self._thread.submit(function, *args, **options)
@@ -76,30 +77,31 @@ class Background:
 def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Ended:
     """Run commands side by side until all have ended.
 
-    Only the first draws on the terminal; of the others, the last words are shown on failure.
+    The first one alone writes to the terminal. Of any other that fails, the end of its standard
+    error is printed.
     """
-    started, failed, peak = time.monotonic(), 0, 0
+    started, exit_code, peak = time.monotonic(), 0, 0
     with contextlib.ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
         children = [
-            subprocess.Popen(words, env=environment, stderr=stderr)
+            subprocess.Popen(words, env={**environment, CHILD_VARIABLE: "1"}, stderr=stderr)
             for words, stderr in zip(commands, [None, *errors], strict=True)
         ]
         stack.enter_context(_ended_with_us(children))
         for child, stderr in zip(children, [None, *errors], strict=True):
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
-            failed = failed or child.returncode
+            exit_code = exit_code or child.returncode
             peak = max(peak, usage.ru_maxrss * 1024)
             if child.returncode and stderr:
                 stderr.seek(0)
-                print(stderr.read().decode(errors="replace")[-LAST_WORDS:], file=sys.stderr)
-    return Ended(failed, Cost(time.monotonic() - started, peak))
+                print(stderr.read().decode(errors="replace")[-MAX_CHARACTERS:], file=sys.stderr)
+    return Ended(exit_code, Cost(time.monotonic() - started, peak))
 
 
 @contextlib.contextmanager
 def _ended_with_us(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Hand a notice, which ends the block, on to the children, and wait for them."""
+    """Hand a signal that ends the block on to the children, and wait for them."""
     try:
         yield
     except PreemptedError:
@@ -111,7 +113,7 @@ def _ended_with_us(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None
 
 
 def find_mpiexec() -> str:
-    """The mpiexec beside Python, which belongs to its MPI wheel, else the one on PATH.
+    """Path of mpiexec: the one beside Python, which belongs to its MPI wheel, else that on PATH.
 
     Raises
     ------
@@ -119,8 +121,8 @@ def find_mpiexec() -> str:
         If there is none.
     """
     beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if not found:
+    program = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if not program:
         msg = "mpiexec is not beside Python and not on PATH; pip install mpich, or use --ranks 1"
         raise ClusterError(msg)
-    return found
+    return program
