@@ -11,6 +11,7 @@ from training_runs import loop_of
 
 from jobs import prepare
 from tumorcam.cluster import logs
+from tumorcam.cluster.launcher import current_launch
 from tumorcam.errors import FileError
 from tumorcam.storage import disk, hdf5, integrity, records
 
@@ -95,22 +96,22 @@ def test_a_job_on_a_full_disk_ends_with_1_and_one_message(tiny_toml, small_disk,
 
 
 def test_a_log_on_a_full_disk_says_so_once_and_goes_on(small_disk, capsys):
-    logs.start_logging(small_disk, "explain")
+    logs.start_logging(small_disk, "explain", current_launch())
     leave_free(small_disk, 0)
     for i in range(500):
         logs.logger.info("line %d %s", i, "x" * 100)
     said = capsys.readouterr().err
     assert said.count("explain-0.log cannot be written") == 1 and "Traceback" not in said
     assert said.count("explain: line") == 500, "standard error has them all"
-    logs.end_logging("done")
+    logs.end_logging(logs.DONE)
     assert capsys.readouterr().err.count("cannot be written") == 0
 
 
 def test_a_log_that_cannot_be_opened_is_no_error(tmp_path, capsys):
     (tmp_path / "logs").write_text("no folder")
-    logs.start_logging(tmp_path, "explain")
+    logs.start_logging(tmp_path / "logs", "explain", current_launch())
     logs.logger.info("word")
-    logs.end_logging("done")
+    logs.end_logging(logs.DONE)
     said = capsys.readouterr().err
     assert said.count("cannot be written") == 1 and "explain: word" in said
 

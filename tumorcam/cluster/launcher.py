@@ -195,10 +195,14 @@ class Launch:
         return f"{job}-{rank}-{socket.gethostname()}-{os.getpid()}"
 
     @property
+    def restart(self) -> int:
+        """How often Slurm has restarted this job; 0 without Slurm."""
+        return int(self.variables.get("SLURM_RESTART_COUNT", "0"))
+
+    @property
     def description(self) -> str:
         """This process for a log, such as `job 12_3, restart 1, host node7, process 4711`."""
-        restart = self.variables.get("SLURM_RESTART_COUNT", "0").lstrip("0")
-        facts = {"job": self.job, "restart": restart, "host": socket.gethostname()}
+        facts = {"job": self.job, "restart": self.restart, "host": socket.gethostname()}
         words = [f"{name} {value}" for name, value in facts.items() if value]
         return ", ".join([*words, f"process {os.getpid()}"])
 

@@ -1,28 +1,70 @@
 """Log files and progress: a bar on a terminal, a line a minute in a batch log."""
 
 import contextlib
+import dataclasses
+import json
 import logging
+import os
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import Launch
 
-SECONDS_BETWEEN_LINES = 60.0  # of progress in a log that is no terminal
-STARTS, DONE, ERROR, STOPPED = "starts", "done", "error", "stopped"  # a log's first and last words
+SECONDS_BETWEEN_LINES = 60.0  # of progress where standard error is no terminal
+STARTED, DONE, FAILED, STOPPED = "started", "done", "failed", "stopped"  # states of a LogRecord
 
 Item = TypeVar("Item")
 logger = logging.getLogger("tumorcam")
 
 
-class _LogFile(logging.FileHandler):
-    """A log file whose disk may be full: lines are late or lost then, but the job goes on."""
+@dataclass(frozen=True)
+class LogRecord:
+    """A line of JSON in a log, which says that a process starts or how it ended.
 
-    failed = False
+    `state` is STARTED, DONE, FAILED or STOPPED, and `date` a local time such as
+    2026-01-02 12:34:56. At the start `job` is the number of the Slurm job, such as 12_3 (empty
+    without Slurm), `restart` how often Slurm has restarted it, `host` the machine and `process`
+    the process's number there. At the end `error` says why the work is not done.
+    """
+
+    state: str
+    date: str = ""
+    job: str = ""
+    restart: int = 0
+    host: str = ""
+    process: int = 0
+    error: str = ""
+
+    def to_line(self) -> str:
+        """The record as JSON without line breaks; fields that are empty or 0 are left out."""
+        fields = {name: value for name, value in dataclasses.asdict(self).items() if value}
+        text = json.dumps(fields, ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    @classmethod
+    def from_line(cls, line: str) -> "LogRecord | None":
+        """The record of a line of a log; None for any other line."""
+        if not line.startswith('{"state": '):
+            return None
+        try:
+            fields = json.loads(line)
+        except ValueError:  # the line was cut off
+            return None
+        names = [field.name for field in dataclasses.fields(cls)]  # another version may have more
+        return cls(**{name: fields[name] for name in names if name in fields})
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that survives a full disk: lines come late or are lost, but the job goes on."""
+
+    has_failed = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, if that is possible."""
@@ -31,56 +73,99 @@ class _LogFile(logging.FileHandler):
         except OSError:  # it cannot be opened
             self.handleError(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """A line with time and job, or a LogRecord as it is, which begins after a blank line."""
+        if not isinstance(record.msg, LogRecord):
+            return super().format(record)
+        is_next_start = record.msg.state == STARTED and self.stream and self.stream.tell() > 0
+        return ("\n" if is_next_start else "") + record.msg.to_line()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say the first time that lines are not written."""
+        """Print the first time that a line cannot be written."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-        elif not self.failed:
-            self.failed = True
+        elif not self.has_failed:
+            self.has_failed = True
             print(f"{self.baseFilename} cannot be written: {error}; going on", file=sys.stderr)
 
     def close(self) -> None:
-        """Close the file, whatever becomes of lines that could not be written before."""
+        """Close the file, also where earlier lines could not be written."""
         with contextlib.suppress(OSError):
             super().close()
 
 
-def start_logging(folder: Path, job: str, rank: int = 0) -> Path:
-    """Log to `folder/logs/JOB-RANK.log`, which is returned; standard error gets rank 0's lines too.
+def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Path:
+    """Begin the log file JOB-RANK.log, whose path is returned.
 
-    The first line says who starts, since the next process appends to the same file. Standard
-    error gets it too where it is no terminal: Slurm's output of a requeued job is appended to.
+    Rank 0 writes its lines to standard error too, other ranks only errors. The file begins with a
+    LogRecord; where standard error is no terminal it gets a readable line instead, since Slurm
+    appends the output of a restarted job to that of the earlier start.
+
+    Parameters
+    ----------
+    logs : Path
+        The run's folder of logs; it is created where it is missing.
+    job : str
+        The name of the job, such as explain-0, which begins every line.
+    launch : Launch
+        The launcher's view of this process, for the first line.
     """
-    with contextlib.suppress(OSError):  # the log file says so
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # the log file prints the error
+        logs.mkdir(parents=True, exist_ok=True)
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.INFO if rank == 0 else logging.ERROR)
-    log_file = _LogFile(folder / "logs" / f"{job}-{rank}.log", encoding="utf-8", delay=True)
+    log_file = _LogFile(
+        logs / f"{job}-{rank}.log", encoding="utf-8", errors="backslashreplace", delay=True
+    )
     _close_handlers()
     for handler in (console, log_file):
         handler.setFormatter(logging.Formatter(f"%(asctime)s {job}: %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    line = f"{STARTS}: {time.strftime('%Y-%m-%d')}, {launcher.process_text()}"
-    _write(line, logger.handlers if not sys.stderr.isatty() else [log_file])
+    date = _now()
+    _write(log_file, _start_record(launch, date))
+    if rank == 0 and not sys.stderr.isatty():
+        _write(console, f"starts: {date.partition(' ')[0]}, {launch.description}")
     return Path(log_file.baseFilename)
 
 
-def end_logging(last: str = "") -> None:
-    """Write the last line, `last`, into the log file alone, if there is one, and close it."""
-    if last:
-        _write(last, [one for one in logger.handlers if isinstance(one, logging.FileHandler)])
+def end_logging(state: str, error: str = "") -> None:
+    """End the log file, if there is one, with a LogRecord, and close it.
+
+    Parameters
+    ----------
+    state : str
+        DONE, FAILED or STOPPED.
+    error : str
+        Why the work is not done.
+    """
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            _write(handler, LogRecord(state, date=_now(), error=error))
     _close_handlers()
     logger.propagate = True
 
 
-def _write(line: str, handlers: Iterable[logging.Handler]) -> None:
-    record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, line, (), None)
-    for handler in handlers:
-        if record.levelno >= handler.level:
-            handler.handle(record)
+def _start_record(launch: Launch, date: str) -> LogRecord:
+    return LogRecord(
+        STARTED,
+        date=date,
+        job=launch.job,
+        restart=launch.restart,
+        host=socket.gethostname(),
+        process=os.getpid(),
+    )
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _write(handler: logging.Handler, message: str | LogRecord) -> None:
+    """Write a message by one handler alone."""
+    handler.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, message, (), None))
 
 
 def _close_handlers() -> None:
@@ -89,27 +174,30 @@ def _close_handlers() -> None:
         handler.close()
 
 
-def progress(items: Iterable[Item], what: str, unit: str, *, shown: bool = True) -> Iterator[Item]:
-    """The items, while progress, throughput and the remaining time are shown.
+def progress(
+    items: Iterable[Item], title: str, unit: str, *, visible: bool = True
+) -> Iterator[Item]:
+    """The items, while progress, speed and the remaining time are shown.
 
     Parameters
     ----------
     items : iterable
-        With a length, where the remaining time is to be known.
-    what, unit : str
-        Title of the bar and what one item is, such as "explain" and "batches".
-    shown : bool
+        The remaining time needs their number: give something that has a length.
+    title, unit : str
+        The title of the bar and what one item is, such as "explain" and "batches".
+    visible : bool
         False on all ranks but 0.
     """
-    if not shown:
+    if not visible:
         yield from items
     elif sys.stderr.isatty():
-        yield from tqdm(items, desc=what, unit=f" {unit}", leave=False)
+        yield from tqdm(items, desc=title, unit=f" {unit}", leave=False)
     else:
-        yield from _logged(items, what, unit)
+        yield from _logged(items, title, unit)
 
 
-def _logged(items: Iterable[Item], what: str, unit: str) -> Iterator[Item]:
+def _logged(items: Iterable[Item], title: str, unit: str) -> Iterator[Item]:
+    """The items, with a line of progress a minute."""
     total = len(items) if isinstance(items, Sized) else 0
     start = last = time.monotonic()
     for n_done, item in enumerate(items, start=1):
@@ -119,4 +207,4 @@ def _logged(items: Iterable[Item], what: str, unit: str) -> Iterator[Item]:
             last = now
             speed = n_done / (now - start)
             rest = f" of {total}, {(total - n_done) / speed:.0f} s left" if total else ""
-            logger.info("%s: %d%s, %.3g %s/s", what, n_done, rest, speed, unit)
+            logger.info("%s: %d%s, %.3g %s/s", title, n_done, rest, speed, unit)

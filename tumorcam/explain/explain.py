@@ -98,7 +98,7 @@ def explain_shards(
     explained = stopped = None  # the model whose weights the explainer has; why not all is done
     with preemption.deferred_stop() as noticed, Background() as reading, Background() as writing:
         ahead = [reading.add(read, shard) for shard in missing[:1]]
-        for i, shard in enumerate(progress(missing, "explain", "shards", shown=shown)):
+        for i, shard in enumerate(progress(missing, "explain", "shards", visible=shown)):
             trained, samples = ahead.pop().result()
             ahead = [reading.add(read, one) for one in missing[i + 1 : i + 2]]
             if explainer is None:

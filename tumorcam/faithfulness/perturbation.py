@@ -47,7 +47,7 @@ def respond(
         If a model is missing, damaged, or belongs to another cohort.
     """
     traced: dict[ModelKey, TracedModel] = {}  # the last one alone
-    for number, block in progress(wanted.items(), "faithfulness", "blocks", shown=shown):
+    for number, block in progress(wanted.items(), "faithfulness", "blocks", visible=shown):
         if block.model not in traced:
             trained = read_run_model(folder, cohort, block.model, config)
             traced = {block.model: TracedModel(trained)}

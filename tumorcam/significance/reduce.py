@@ -96,7 +96,7 @@ def reduce_run(
         parts = [folder / "bands" / f"{name.replace('/', '-')}.h5" for name in names]
         mine = list(zip(names, parts, strict=True))[world.rank :: world.size]
         with _open_all(files) as opened:
-            for name, part in progress(mine, "reduce", "rankings", shown=world.is_root):
+            for name, part in progress(mine, "reduce", "rankings", visible=world.is_root):
                 ranking = _ranking(opened, name, source)
                 with hdf5.create_file(part, BAND_TYPE, attributes) as file:
                     _write_ranking(file.create_group(name), ranking, source.samples)
@@ -224,7 +224,7 @@ def _write_bands(source: Source, attributes: Mapping[str, str], world: Ranks) ->
     starts = range(0, n_features, bands.BAND)
     files = [source.folder / "bands" / f"b{i:04d}.h5" for i in range(len(starts))]
     mine = list(zip(files, starts, strict=True))[world.rank :: world.size]
-    for path, start in progress(mine, "reduce", "bands", shown=world.is_root):
+    for path, start in progress(mine, "reduce", "bands", visible=world.is_root):
         band = slice(start, min(start + bands.BAND, n_features))
         if not hdf5.is_complete(path, BAND_TYPE, attributes):
             bands.write_band(path, attributes, source, band)

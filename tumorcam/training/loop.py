@@ -147,7 +147,7 @@ class TrainingLoop:
         started = time.monotonic()
         with preemption.deferred_stop() as noticed:
             for step in progress(
-                left, f"train {self.task.name}", "steps", shown=self.workers.is_chief
+                left, f"train {self.task.name}", "steps", visible=self.workers.is_chief
             ):
                 is_due = (step + 1) % training.checkpoint_steps == 0
                 wishes = bool(noticed()), is_due and self.checkpoints.is_affordable()
