@@ -1,0 +1,29 @@
+from pathlib import Path
+
+from tumorcam.config import Config
+from tumorcam.storage.plan import ModelKey, ShardKey
+from tumorcam.storage.run_folder import RunFolder
+
+
+def names_of(run: RunFolder) -> list[Path]:
+    """Every path that the class names."""
+    properties = [n for n, v in vars(RunFolder).items() if isinstance(v, property)]
+    key = ModelKey(1, 2)
+    shards = [run.shard(ShardKey(1, 2, 3, 0, 9)), run.shard(ShardKey(1, 2, 3, 0, 9, null=True))]
+    files = [run.model(key), run.history(key), run.checkpoints(key), run.band(0), run.ranking(0)]
+    return [*(getattr(run, name) for name in properties), *shards, *files, run.response(0)]
+
+
+def test_every_name_is_below_the_root_and_used_once():
+    names = names_of(RunFolder(Path("runs/x")))
+    assert len(set(names)) == len(names)
+    assert all(path.is_relative_to("runs/x") and path != Path("runs/x") for path in names)
+
+
+def test_names_by_hand():
+    run = RunFolder.of(Config())
+    assert run.root == Path("runs/run")
+    assert run.model(ModelKey(0, 1)) == Path("runs/run/models/r00-f01/model.h5")
+    assert run.model(ModelKey(0, 1, null=True)) == Path("runs/run/models/n00-f01/model.h5")
+    assert run.shard(ShardKey(2, 0, 13, 0, 9)) == Path("runs/run/shards/r02-f00-b0013.h5")
+    assert run.truth == Path("runs/run/input/truth.csv")
