@@ -24,10 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
-    from tumorcam.operations.stages import unfinished_stages
-
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
+    from tumorcam.operations.stages import unfinished_stages
 
     threads = job.config.run.threads_per_rank
     n_ranks = max(1, job.args.ranks or n_cpus() // threads)
@@ -68,7 +67,7 @@ def _print_failure(job: Job, stage: str, code: int) -> None:
     """Print why a stage failed, by its logs, and the command that goes on."""
     from tumorcam.operations.job_endings import stage_causes
 
-    for cause in stage_causes(job.run.root, stage)[:1]:
+    for cause in stage_causes(job.run.logs, stage)[:1]:
         print(f"run: {cause}", file=sys.stderr)
     words = ["tumorcam", "run", *job.command_line]
     words += ["--ranks", str(job.args.ranks)] if job.args.ranks else []

@@ -10,18 +10,18 @@ from .command import Command, Job
 
 def preflight(job: Job) -> int:
     """Print a line a check, of ranks other than the first only the red ones; 1 if any is red."""
-    from tumorcam.operations import preflight as site
+    from tumorcam.operations.preflight import CHECKS, inspect_site, line, summary
 
     share, coloured, checks = job.launch.share, sys.stdout.isatty(), []
     who = f"rank {share.index} of {share.count} on {socket.gethostname()}:"
     if job.args.dry_run:
-        print(f"{who} would check {site.CHECKS}")
+        print(f"{who} would check {CHECKS}")
         return 0
-    for check in site.inspect_site(job.config, job.launch):
+    for check in inspect_site(job.config, job.launch):
         checks.append(check)
         if share.index == 0 or check.is_red:
-            print(who, site.line(check, coloured=coloured), flush=True)
-    print(who, site.summary(checks, coloured=coloured), flush=True)
+            print(who, line(check, coloured=coloured), flush=True)
+    print(who, summary(checks, coloured=coloured), flush=True)
     return int(any(check.is_red for check in checks))
 
 

@@ -78,7 +78,7 @@ def _print_states(job: Job, states: Sequence["FileState"], queued: Sequence["Que
         print(f"in the queue: {line}")
     numbers = [entry.number for entry in queued]
     for stage in audit.incomplete_stages(states):
-        for cause in job_endings.stage_causes(job.run.root, audit.JOB_OF_STAGE[stage], numbers):
+        for cause in job_endings.stage_causes(job.run.logs, audit.JOB_OF_STAGE[stage], numbers):
             print(f"cause: {cause}")
 
 

@@ -10,7 +10,6 @@ from . import command
 from .command import Command, Job
 
 if TYPE_CHECKING:
-    from tumorcam.cluster.launcher import Launch
     from tumorcam.cluster.watchdog import Watchdog
     from tumorcam.storage.plan import Plan
 
@@ -27,13 +26,13 @@ def train(job: Job) -> int:
 
     TensorFlow does not give back the memory of a finished network.
     """
-    from tumorcam.training.artifact import untrained
+    from tumorcam.training.tasks import untrained
 
     from tumorcam.cluster.processes import run_together
     from tumorcam.storage.plan import read_plan
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)
-    names = _share(plan.train_tasks, job.args, job.launch)
+    names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
     if job.args.dry_run:
         print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
         return 0
@@ -48,29 +47,9 @@ def train(job: Job) -> int:
     return 0
 
 
-def _share(names: list[str], args: argparse.Namespace, launch: "Launch") -> list[str]:
-    """The models of this process, by its options or its array task."""
-    from tumorcam.cluster.launcher import parse_share
-    from tumorcam.errors import ConfigError
-    from tumorcam.storage.plan import share_of
-
-    task = launch.array_task
-    if args.model is None and args.share is None and task is not None:
-        if task >= len(names):
-            msg = f"array task {task} has no model; submit --array=0-{len(names) - 1}"
-            raise ConfigError(msg)
-        return [names[task]]
-    if args.model is None:
-        return share_of(names, parse_share(args.share or "0/1"))
-    if args.model not in names:
-        msg = f"--model {args.model} is not in the plan, which has: {', '.join(names)}"
-        raise ConfigError(msg)
-    return [args.model]
-
-
 def _train(job: Job, plan: "Plan", name: str) -> int:
     """Train one model in this process, with a watchdog where it is one worker of several."""
-    from tumorcam.training.artifact import untrained
+    from tumorcam.training.tasks import untrained
 
     from tumorcam.cluster.launcher import set_variables
     from tumorcam.cluster.logs import logger, start_logging

@@ -1,4 +1,4 @@
-"""What a disk can do to a file: run full while it is written, or keep what a killed job left."""
+"""Full disks, and the unfinished files that killed processes leave behind."""
 
 import errno
 import io
@@ -17,12 +17,12 @@ SECONDS_UNTIL_DEAD = 86_400.0  # unchanged for so long, a .part file of another 
 
 
 class DeferredErrorFile(io.FileIO):
-    """A new file to which writing never seems to fail: the first error is raised at the end.
+    """A new file that keeps the first write error and raises it when it is closed.
 
-    HDF5 cannot go on after a failed write: what it has cached is written again at each turn, by
-    finalizers that can only print, until the process ends with a segmentation fault (seen with
-    HDF5 1.14.6). So it is told that all went well; what it writes from then on is dropped. Use it
-    as a context, around that of the `h5py.File`.
+    HDF5 cannot go on after a failed write: it writes its cached data again and again, from
+    finalizers that can only print, until the process ends with a segmentation fault (observed with
+    HDF5 1.14.6). So each write reports success to HDF5, and data after the first error is dropped.
+    Use the file as a context around that of the `h5py.File`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,7 @@ class DeferredErrorFile(io.FileIO):
         self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
-        """Write all bytes, or keep the error and claim it."""
+        """Write all bytes; on an error keep it, and report success."""
         view = memoryview(data).cast("B")
         done = 0
         try:
@@ -41,7 +41,7 @@ class DeferredErrorFile(io.FileIO):
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the size, or keep the error and claim it."""
+        """Set the size; on an error keep it, and report success."""
         try:
             if self.error is None:
                 super().truncate(size)
@@ -50,7 +50,7 @@ class DeferredErrorFile(io.FileIO):
         return size or 0
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, with zeros behind the end; how many bytes are from the file."""
+        """Fill the buffer, with zeros beyond the end of the file; the number of bytes read."""
         view = memoryview(buffer).cast("B")
         done = 0
         while n := super().readinto(view[done:]):
@@ -59,7 +59,7 @@ class DeferredErrorFile(io.FileIO):
         return done
 
     def check(self) -> None:
-        """Raise the first error, if there was one."""
+        """Raise the first error, if there is one."""
         if self.error is not None:
             raise self.error
 
@@ -73,19 +73,19 @@ class DeferredErrorFile(io.FileIO):
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether this is the error of a full disk or of a quota that is used up."""
+    """Whether an error says that a disk is full or a quota used up."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def no_space(path: Path, *, written: int, needed: int = 0, quota: bool = False) -> FileError:
-    """The one error that a job ends with when it cannot write `path`, for the caller to raise.
+    """The error of a job that has no space left to write `path`; the caller raises it.
 
     Parameters
     ----------
     written, needed : int
-        Bytes of the file that were written before, and that it takes at most; 0 if not known.
+        Bytes already written, and the size of the whole file at most; 0 if unknown.
     quota : bool
-        Whether a quota is used up, and not the disk.
+        Whether a quota is used up, rather than the disk.
     """
     at_most = f" of at most {needed:,}" if needed else ""
     free = shutil.disk_usage(path.parent).free
@@ -104,21 +104,21 @@ def part_name(path: Path) -> Path:
 
 
 def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
-    """What killed processes left in a folder and those below it: files that nobody finishes.
+    """Unfinished files of killed processes, in a folder and those below it.
 
-    A `.part` file is dead when its process is gone, which only this host can tell of its own, or
-    when it has not changed for a day.
+    A `.part` file counts when its process ran on this host and has ended, or when the file has not
+    changed for a day.
     """
     oldest = time.time() - SECONDS_UNTIL_DEAD
-    found = []
+    dead = []
     for path in sorted(folder.glob(pattern)):
         try:
             is_old = path.stat().st_mtime < oldest
         except FileNotFoundError:  # renamed just now
             continue
         if is_old or is_gone(path.name.removesuffix(PART)):
-            found.append(path)
-    return found
+            dead.append(path)
+    return dead
 
 
 def sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Digests and seals, by which damage of a file is found."""
+"""Digests and seals: SHA-256 sums by which damage of a file is detected."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ BLOCK_BYTES = 64 * 2**20  # read at once while digesting
 
 
 def verify_file(path: Path) -> None:
-    """Read every byte of a file and compare with its seal, then its datasets with its digest.
+    """Check every byte of a file against its seal, then all datasets against its digest.
 
     Raises
     ------
@@ -29,30 +29,30 @@ def verify_file(path: Path) -> None:
 
 
 def check_content(path: Path) -> None:
-    """Read all datasets of a file and compare with its digest; FileError as in `verify_file`."""
+    """Check all datasets of a file against its digest; FileError as in `verify_file`."""
     try:
         with h5py.File(path, "r") as file:
             refuse_links(file, path)
-            found, wanted = content_digest(file), file.attrs.get("digest")
-            complete = file.attrs.get("complete", False)
+            is_sound = content_digest(file) == file.attrs.get("digest")
+            is_complete = file.attrs.get("complete", False)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
         msg = f"{path} is damaged ({error}); delete it and rerun the job that writes it"
         raise FileError(msg) from error
-    if found != wanted or not complete:
+    if not is_sound or not is_complete:
         msg = f"{path} is damaged: its digest differs; delete it and rerun the job that writes it"
         raise FileError(msg)
 
 
 def check_seal(path: Path) -> None:
-    """Read every byte of a file and compare with its seal, without HDF5.
+    """Check every byte of a file against its seal, without HDF5.
 
-    HDF5 trusts what describes the data: one wrong bit there can end the process or make it loop.
-    Files of versions before the seal pass.
+    HDF5 trusts the metadata of a file: one wrong bit in it can crash the process or make it loop.
+    A file that begins with HDF5's own signature has no seal, and passes.
 
     Raises
     ------
     FileError
-        If a byte is not the one that was written, or the file cannot be read.
+        If a byte has changed since the file was written, or the file cannot be read.
     """
     try:
         with path.open("rb") as stream:
@@ -69,8 +69,8 @@ def check_seal(path: Path) -> None:
 def content_digest(file: h5py.File) -> str:
     """SHA-256 over every dataset (name, type, shape, bytes) and attribute of a file.
 
-    `digest` and `complete` at the root are left out: they are written after it. A virtual
-    dataset counts by its sources, which have digests of their own.
+    The root attributes `digest` and `complete` are left out, since they are written later. Of a
+    virtual dataset only the names of its sources count: those files have digests of their own.
     """
     hasher = hashlib.sha256()
     names: list[str] = []

@@ -1,0 +1,86 @@
+"""What a new user starts from: a config for their own files, and a site's batch scripts."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import tomli_w
+
+from tumorcam.config import load_config
+from tumorcam.errors import ConfigError
+from tumorcam.storage.hdf5 import write_aside
+
+TEMPLATE = """\
+# A run of tumorcam. Next: tumorcam prepare {config} --dry-run, then tumorcam run {config}
+# docs/settings.md lists every setting; what is not named here has its default.
+
+[run]
+name = {name}               # the run's files stand in runs/{stem}
+
+[input]
+expression = {expression}   # TSV, CSV (plain or .gz) or .h5ad; genes in rows or in columns
+samples = {samples}         # table that gives each sample its tumor; empty for .h5ad: its obs
+scale = {scale}             # of the values: log2 (of x + 1), counts, tpm, fpkm, rsem or as_is
+# sample_column, tumor_column, patient_column = "..."   where the names are not recognised
+
+[cohort]
+sample_types = []           # such as ["01"], primary tumors of TCGA; empty: all samples
+# tumors = ["BRCA", "LUAD"] # empty or left out: all
+
+[splits]
+folds = 5                   # each sample is explained by networks that never saw its patient
+
+[layout]
+replicates = 8              # networks a fold; more make the ranking steadier
+
+[training]
+epochs = 30
+"""
+
+
+def write_config(path: Path, expression: str, samples: str, scale: str) -> None:
+    """Write a config that names a user's files; the run is named after the config.
+
+    Parameters
+    ----------
+    expression, samples : str
+        Paths of the matrix and of the samples table; empty where the user adds them later.
+    scale : str
+        As in `input.scale`.
+
+    Raises
+    ------
+    ConfigError
+        If the config exists, a file does not, or the scale is unknown.
+    """
+    if path.exists():
+        msg = f"{path} is there already; name another file, or edit that one"
+        raise ConfigError(msg)
+    for name in filter(None, (expression, samples)):
+        if not Path(name).is_file():
+            msg = f"{name} is no file; check --expression and --samples"
+            raise ConfigError(msg)
+    values = {"name": path.stem, "expression": expression, "samples": samples, "scale": scale}
+    texts = {
+        name: tomli_w.dumps({"value": value}).partition(" = ")[2].strip()
+        for name, value in values.items()
+    }
+    with write_aside(path) as aside:
+        aside.write_text(TEMPLATE.format(config=path, stem=path.stem, **texts), encoding="utf-8")
+        load_config(aside)  # refuses an unknown scale
+
+
+def copy_folders(sources: Sequence[Path], target: Path) -> list[Path]:
+    """Copy the files of some folders into folders of the same names; the files written.
+
+    Files that exist stay as they are, so that a site's own settings are never overwritten.
+    """
+    written = []
+    for source in sources:
+        for file in sorted(source.iterdir()):
+            copy = target / source.name / file.name
+            if file.is_file() and not copy.exists():
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(file, copy)
+                written.append(copy)
+    return written

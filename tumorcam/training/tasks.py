@@ -1,0 +1,59 @@
+"""Which models are this process's to train, and which of them are still to do."""
+
+from collections.abc import Sequence
+
+from tumorcam.cluster.launcher import Launch, parse_share
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import BASELINES, Plan, share_of
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import MODEL_TYPE, model_attributes
+from tumorcam.training.baselines import BASELINES_TYPE, baseline_attributes
+
+
+def chosen_tasks(
+    names: list[str], model: str | None, share: str | None, launch: Launch
+) -> list[str]:
+    """The names that a process trains: one by name, a share, its array task, or all.
+
+    Parameters
+    ----------
+    names : list of str
+        `Plan.train_tasks`.
+    model, share : str or None
+        The options --model and --share; either goes before the array task.
+
+    Raises
+    ------
+    ConfigError
+        If the plan has no such model or array task.
+    ClusterError
+        If the share is not I/N.
+    """
+    task = launch.array_task
+    if model is None and share is None and task is not None:
+        if task >= len(names):
+            msg = f"array task {task} has no model; submit --array=0-{len(names) - 1}"
+            raise ConfigError(msg)
+        return [names[task]]
+    if model is None:
+        return share_of(names, parse_share(share or "0/1"))
+    if model not in names:
+        msg = f"--model {model} is not in the plan, which has: {', '.join(names)}"
+        raise ConfigError(msg)
+    return [model]
+
+
+def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) -> list[str]:
+    """Those of the names whose file is missing, damaged or made with other settings."""
+    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
+
+    def is_trained(name: str) -> bool:
+        if name == BASELINES:
+            attributes = baseline_attributes(plan.cohort_digest)
+            return hdf5.is_complete(run.baselines, BASELINES_TYPE, attributes)
+        attributes = model_attributes(config, plan.cohort_digest, name)
+        return hdf5.is_complete(run.model(keys[name]), MODEL_TYPE, attributes)
+
+    return [name for name in names if not is_trained(name)]
