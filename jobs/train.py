@@ -26,10 +26,9 @@ def train(job: Job) -> int:
 
     TensorFlow does not give back the memory of a finished network.
     """
-    from tumorcam.training.tasks import untrained
-
     from tumorcam.cluster.processes import run_together
     from tumorcam.storage.plan import read_plan
+    from tumorcam.training.tasks import chosen_tasks, untrained
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)
     names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
@@ -49,11 +48,10 @@ def train(job: Job) -> int:
 
 def _train(job: Job, plan: "Plan", name: str) -> int:
     """Train one model in this process, with a watchdog where it is one worker of several."""
-    from tumorcam.training.tasks import untrained
-
     from tumorcam.cluster.launcher import set_variables
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cluster.watchdog import Watchdog
+    from tumorcam.training.tasks import untrained
 
     tf_config, worker = job.launch.tf_config, job.launch.worker
     log = start_logging(job.run.logs, f"train-{name}", job.launch, rank=worker)
