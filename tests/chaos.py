@@ -195,7 +195,7 @@ class Chaos:
     def _notice(self, stage: str) -> None:
         job = self._start(stage)
         self._wait_for_work(job)
-        job.notice()
+        job.preempt()
         job.wait(PATIENCE)
 
     def _fill(self, stage: str) -> None:
@@ -322,7 +322,7 @@ def _write_config(path: Path, folder: Path) -> Path:
 
 
 def _job(name: str, config_file: Path, *options: str) -> None:
-    words = [sys.executable, "-m", f"jobs.{name}", str(config_file), *options]
+    words = [sys.executable, "-m", "jobs", name, str(config_file), *options]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 

@@ -1,5 +1,6 @@
 """Jobs of the chaos test: processes of this machine, or the batch scripts under Slurm."""
 
+import argparse
 import json
 import os
 import signal
@@ -11,6 +12,10 @@ from pathlib import Path
 from slurm_jobs import TESTBED, submit
 
 from jobs import pipeline
+from jobs.command import Job
+from tumorcam.cluster.launcher import Launch
+from tumorcam.config import Config
+from tumorcam.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 N_RANKS = 2
@@ -18,18 +23,25 @@ TRAIN, PAUSE = "train", 0.05
 SHAPES = {"explain": ["--array=0-1", "--ntasks=2"], "reduce": ["--ntasks=2"]}
 
 
+def stage_commands(stage: str, config_file: Path, n_ranks: int) -> list[list[str]]:
+    """The commands by which `tumorcam run` starts a stage of a run."""
+    args = argparse.Namespace(config=config_file, overrides=[], null=None)
+    job = Job(Config(), args, RunFolder(config_file.parent), Launch({}))
+    return pipeline.stage_commands(stage, job, n_ranks)
+
+
 def processes_of(stage: str, config_file: Path) -> list[int]:
     """The Python processes that work at a stage of a run, by their number."""
-    found = []
+    numbers = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_text(encoding="utf-8").split("\0")
         except OSError:  # it has just ended
             continue
-        wanted = {f"jobs.{stage}", str(config_file)}
-        if Path(words[0]).name.startswith("python") and wanted <= set(words):
-            found.append(int(path.name))
-    return sorted(found)
+        is_python = Path(words[0]).name.startswith("python")
+        if is_python and {stage, str(config_file)} <= set(words):
+            numbers.append(int(path.name))
+    return sorted(numbers)
 
 
 class LocalJob:
@@ -38,10 +50,10 @@ class LocalJob:
     def __init__(self, stage: str, config_file: Path, model: str, n_workers: int) -> None:
         self.stage, self.config_file = stage, config_file
         n_ranks = 1 if stage == TRAIN else N_RANKS
-        commands = pipeline.stage_commands(stage, [str(config_file)], n_ranks)
+        commands = stage_commands(stage, config_file, n_ranks)
         environments: list[dict[str, str]] = [{}] * len(commands)
         if stage == TRAIN and n_workers > 1:
-            commands = [[*commands[0][:4], "--model", model]] * n_workers
+            commands = [[*commands[0][:5], "--model", model]] * n_workers
             environments = [{"TF_CONFIG": text} for text in _tf_configs(n_workers)]
         self._children = [
             subprocess.Popen(
@@ -70,7 +82,7 @@ class LocalJob:
             time.sleep(PAUSE)
         return all(child.returncode == 0 for child in self._children)
 
-    def notice(self) -> None:
+    def preempt(self) -> None:
         """Send USR1 to every process."""
         for pid in processes_of(self.stage, self.config_file):
             os.kill(pid, signal.SIGUSR1)
@@ -88,9 +100,9 @@ class SlurmJob:
             words += ["--model", model]
         output = config_file.parent / "slurm" / "%x-%A-%a.out"
         output.parent.mkdir(exist_ok=True)
-        said = submit(dict(os.environ), "sbatch", "--parsable", f"--output={output}", *shape,
+        answer = submit(dict(os.environ), "sbatch", "--parsable", f"--output={output}", *shape,
                       f"slurm/{stage}.sh", *words)  # fmt: skip
-        self.number = said.strip().split(";")[0]
+        self.number = answer.strip().split(";")[0]
 
     def is_running(self) -> bool:
         """Whether the job, or an element of it, is in the queue; one that waits is hurried."""
@@ -107,10 +119,10 @@ class SlurmJob:
                 _slurm("scancel", self.number)
                 raise AssertionError(f"job {self.number} did not end within {seconds:.0f} s")
             time.sleep(PAUSE * 10)
-        shown = _slurm("scontrol", "--oneliner", "show", "job", self.number) or ""
-        return all("JobState=COMPLETED" in line for line in shown.splitlines())
+        state = _slurm("scontrol", "--oneliner", "show", "job", self.number) or ""
+        return all("JobState=COMPLETED" in line for line in state.splitlines())
 
-    def notice(self) -> None:
+    def preempt(self) -> None:
         """What `--signal=B:USR1@120` does, now."""
         self.tell("scancel", "--batch", "--signal=USR1")
 
@@ -120,8 +132,8 @@ class SlurmJob:
 
     def nodes(self) -> list[str]:
         """Names of the nodes that it runs on."""
-        shown = _slurm("squeue", "--noheader", f"--jobs={self.number}", "--format=%B")
-        return (shown or "").split()
+        nodes = _slurm("squeue", "--noheader", f"--jobs={self.number}", "--format=%B")
+        return (nodes or "").split()
 
 
 def _slurm(*words: str) -> str | None:

@@ -130,13 +130,14 @@ def wait_for(what, seconds: float = 120):
     return found
 
 
-def process_of(job: str, module: str, rank: int = 0) -> int:
-    """The process that runs a module as a rank of a job; 0 if there is none yet."""
-    wanted = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}", "SLURM_STEP_ID=0"}
+def process_of(job: str, stage: str, rank: int = 0) -> int:
+    """The process that runs a stage as a rank of a job; 0 if there is none yet."""
+    variables = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}", "SLURM_STEP_ID=0"}
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (path / "cmdline").read_text().split("\0")
-            given = set((path / "environ").read_text().split("\0"))
-            if module in words and "python" in words[0] and wanted <= given:
+            environment = set((path / "environ").read_text().split("\0"))
+            is_stage = ["tumorcam.jobs", stage] in [words[i : i + 2] for i in range(len(words))]
+            if is_stage and "python" in words[0] and variables <= environment:
                 return int(path.name)
     return 0

@@ -1,7 +1,9 @@
 import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,31 @@ def test_what_a_background_call_raises_is_raised_and_the_rest_is_dropped():
     with pytest.raises(KeyError, match="the caller's"), Background() as background:
         background.add(lambda: 1 / 0)
         raise KeyError("the caller's")
+
+
+def test_children_end_with_a_parent_that_is_killed(tmp_path):
+    ready = str(tmp_path / "ready")
+    child = f"import time, pathlib; pathlib.Path({ready!r}).touch(); time.sleep(60)"
+    tag = f"orphan-{tmp_path.name}"
+    parent = (
+        "import os, sys; from tumorcam.cluster.processes import run_together;"
+        f"run_together([[sys.executable, '-S', '-c', {child!r}, {tag!r}]], os.environ)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+
+    def orphans() -> list[Path]:
+        lines = {path: path / "cmdline" for path in Path("/proc").glob("[0-9]*")}
+        return [
+            path
+            for path, line in lines.items()
+            if line.exists() and tag.encode() in line.read_bytes()
+        ]
+
+    deadline = time.monotonic() + 10
+    while orphans():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

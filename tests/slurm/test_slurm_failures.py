@@ -173,7 +173,7 @@ def test_a_worker_that_dies_stops_or_never_starts_ends_the_job(slurm, run, lazy_
         shutil.rmtree(MODELS / "r00-f00", ignore_errors=True)
         job = sbatch(slurm, *shape, "r00-f00")
         wait_for_training(time.time())
-        os.kill(process_of(job, "jobs.train", rank=1), number)
+        os.kill(process_of(job, "train", rank=1), number)
         began[job] = time.monotonic()
         jobs[kind] = job
         while state(slurm, job) == "RUNNING":
@@ -205,7 +205,7 @@ def test_a_killed_rank_costs_its_own_shards_only(slurm, run):
         .strip().removesuffix(" RUNNING").isdigit()
         and submit(slurm, "squeue", "--noheader", f"--jobs={job}_2", "--format=%A").strip()
     )  # fmt: skip
-    os.kill(wait_for(lambda: process_of(task, "jobs.explain", rank=1)), signal.SIGKILL)
+    os.kill(wait_for(lambda: process_of(task, "explain", rank=1)), signal.SIGKILL)
     wait_until_done(slurm, job)
     mine = {one.name for one in plan.explain_tasks[5::8]}  # task 2, rank 1 of 4 x 2
     there = {path.stem: path.stat().st_mtime_ns for path in Path("runs/tiny/shards").glob("*.h5")}

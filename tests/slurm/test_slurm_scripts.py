@@ -25,7 +25,7 @@ exit 0
 
 
 def todo(*jobs: str) -> str:
-    """What jobs.status says is to be submitted."""
+    """What status says is to be submitted."""
     rows = [f"{job}\t--output=my runs/a/logs/{job}\t--comment=two words" for job in jobs]
     return "\n".join(["my runs/a/logs", *rows, ""])
 
@@ -88,20 +88,21 @@ def test_sbatch_lines_hold_shape_alone(path):
 def test_a_stage_is_one_srun_with_every_word_kept(project, stage):
     run(f"slurm/{stage}.sh", "my configs/a.toml", "--set", "run.name=two words")
     (call,) = calls(project)
-    job = "pipeline" if stage == "prepare" else stage
+    job = "run" if stage == "prepare" else stage
     mpi = ["-m", "mpi4py"] if stage in ("reduce", "faithfulness") else []
     ends_all = ["--kill-on-bad-exit=1"]
     assert call[: call.index("python")] == [
         "srun", *(["--kill-on-bad-exit=0", "--wait=0"] if stage == "explain" else ends_all)
     ]  # fmt: skip
     assert call[call.index("python") :] == [
-        "python", *mpi, "-m", f"jobs.{job}", "my configs/a.toml", "--set", "run.name=two words",
+        "python", *mpi, "-m", "tumorcam.jobs", job,
+        "my configs/a.toml", "--set", "run.name=two words",
         *(["--until", "prepare"] if stage == "prepare" else []),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("words", "variable", "wanted"),
+    ("words", "variable", "arguments"),
     [
         ([], None, ["configs/demo.toml"]),
         ([], "my.toml", ["my.toml"]),
@@ -110,12 +111,12 @@ def test_a_stage_is_one_srun_with_every_word_kept(project, stage):
     ],
 )
 def test_the_config_defaults_to_the_variable_then_the_demo(
-    project, monkeypatch, words, variable, wanted
+    project, monkeypatch, words, variable, arguments
 ):
     if variable:
         monkeypatch.setenv("TUMORCAM_CONFIG", variable)
     run("slurm/train.sh", *words)
-    assert calls(project)[0][5:] == wanted
+    assert calls(project)[0][6:] == arguments
 
 
 def test_scripts_run_from_slurms_spool(project, monkeypatch, tmp_path_factory):
@@ -126,13 +127,13 @@ def test_scripts_run_from_slurms_spool(project, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("SLURM_SUBMIT_DIR", str(project))
     monkeypatch.chdir(spool)
     run(str(script), "a.toml")
-    assert calls(project)[0][3:] == ["-m", "jobs.train", "a.toml"]
+    assert calls(project)[0][3:] == ["-m", "tumorcam.jobs", "train", "a.toml"]
 
 
 def test_srun_gets_the_cpus_that_sbatch_got(project, monkeypatch):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "6")
-    said = run("-c", "source slurm/start.sh; echo $SRUN_CPUS_PER_TASK").stdout
-    assert said == "6\n"
+    output = run("-c", "source slurm/start.sh; echo $SRUN_CPUS_PER_TASK").stdout
+    assert output == "6\n"
 
 
 def dependency(call: list[str]) -> str | None:
@@ -140,7 +141,7 @@ def dependency(call: list[str]) -> str | None:
 
 
 def test_the_pipeline_chains_its_stages(project):
-    said = run("slurm/pipeline.sh", "my configs/a.toml", "--set", "run.seed=2").stdout
+    output = run("slurm/pipeline.sh", "my configs/a.toml", "--set", "run.seed=2").stdout
     submitted = calls(project)
     assert [call[-4] for call in submitted] == [f"slurm/{stage}.sh" for stage in STAGES]
     assert all(call[-3:] == ["my configs/a.toml", "--set", "run.seed=2"] for call in submitted)
@@ -150,9 +151,9 @@ def test_the_pipeline_chains_its_stages(project):
         [f"--output=my runs/a/logs/{stage}", "--comment=two words"] for stage in STAGES
     ]
     assert (project / "my runs" / "a" / "logs").is_dir(), "else Slurm's output is lost"
-    assert said.startswith("prepare: job 1\ntrain: job 2\n")
-    assert r"python -m jobs.status my\ configs/a.toml --set run.seed=2" in said
-    assert said.endswith("slurm/pipeline.sh my\\ configs/a.toml --set run.seed=2\n")
+    assert output.startswith("prepare: job 1\ntrain: job 2\n")
+    assert r"python -m tumorcam.jobs status my\ configs/a.toml --set run.seed=2" in output
+    assert output.endswith("slurm/pipeline.sh my\\ configs/a.toml --set run.seed=2\n")
 
 
 def test_what_comes_next_waits_for_all_parts_of_an_array(project, monkeypatch):
@@ -166,7 +167,8 @@ def test_the_pipeline_asks_once_what_is_to_do(project):
     run("slurm/pipeline.sh", "my configs/a.toml", "--set", "run.seed=2")
     asked = (project / "asked").read_text(encoding="utf-8").splitlines()
     assert asked == [
-        "-m", "jobs.status", "my configs/a.toml", "--set", "run.seed=2", "--submissions"
+        "-m", "tumorcam.jobs", "status",
+        "my configs/a.toml", "--set", "run.seed=2", "--submissions",
     ]  # fmt: skip
 
 

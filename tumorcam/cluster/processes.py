@@ -1,8 +1,10 @@
 """Work side by side: child processes with their time and peak memory, and a background thread."""
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from tumorcam.errors import ClusterError, PreemptedError
 
 MAX_CHARACTERS = 4_000  # characters of a failed process
 MAX_WAITING = 2  # calls of a Background
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -78,13 +81,18 @@ def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, st
     """Run commands side by side until all have ended.
 
     The first one alone writes to the terminal. Of any other that fails, the end of its standard
-    error is printed.
+    error is printed. They end when this process does, whatever ends it.
     """
     started, exit_code, peak = time.monotonic(), 0, 0
     with contextlib.ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
         children = [
-            subprocess.Popen(words, env={**environment, CHILD_VARIABLE: "1"}, stderr=stderr)
+            subprocess.Popen(
+                words,
+                env={**environment, CHILD_VARIABLE: "1"},
+                stderr=stderr,
+                preexec_fn=_end_with_parent,
+            )
             for words, stderr in zip(commands, [None, *errors], strict=True)
         ]
         stack.enter_context(_ended_with_us(children))
@@ -97,6 +105,11 @@ def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, st
                 stderr.seek(0)
                 print(stderr.read().decode(errors="replace")[-MAX_CHARACTERS:], file=sys.stderr)
     return Ended(exit_code, Cost(time.monotonic() - started, peak))
+
+
+def _end_with_parent() -> None:
+    """Let Linux send SIGTERM to this new process when its parent dies, even if that was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
