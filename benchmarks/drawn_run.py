@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tumorcam.cohort.cohort import Cohort, Selection, read_cohort, write_cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort, write_cohort
+from tumorcam.cohort.preparation import prepare_cohort
+from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config, config_toml
 from tumorcam.storage.plan import Plan, make_plan, write_plan
 
@@ -23,7 +25,7 @@ def prepare_drawn(
     variance = expression[:200].var(axis=0).astype(np.float64)
     selection = Selection(expression, samples, genes, variance, dropped)
     folder.mkdir(parents=True)
-    write_cohort(folder / "cohort.h5", selection, config, "drawn")
+    write_cohort(folder / "cohort.h5", prepare_cohort(selection, config), config, "drawn")
     cohort = read_cohort(folder / "cohort.h5", config)
     plan = make_plan(
         cohort.digest,

@@ -12,8 +12,8 @@ from .command import Command, Job
 def prepare(job: Job) -> int:
     """Write cohort.h5, config.toml and plan.json, unless they are there."""
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.cohort import selection
     from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
+    from tumorcam.cohort.summary import cohort_summary
     from tumorcam.config import config_toml
     from tumorcam.operations.stages import input_digest
     from tumorcam.storage import hdf5
@@ -33,7 +33,7 @@ def prepare(job: Job) -> int:
     cohort = read_cohort(path, job.config)
     hdf5.write_text(job.run.config, config_toml(job.config))
     write_plan(job.run.plan, plan_of(cohort, job.config))
-    for line in selection.summary(cohort):
+    for line in cohort_summary(cohort):
         logger.info(line)
     return 0
 
@@ -59,14 +59,15 @@ def _print_cost(job: Job) -> int:
 
 def _write_cohort(path: Path, job: Job, digest: str) -> None:
     from tumorcam.cluster.logs import logger
-    from tumorcam.cohort import selection
     from tumorcam.cohort.cohort import write_cohort
+    from tumorcam.cohort.preparation import prepare_cohort
+    from tumorcam.cohort.selection import select
     from tumorcam.readers import inputs
 
     settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
-    kept = selection.select(job.config, *inputs.open_inputs(settings))
-    write_cohort(path, kept, job.config, digest)
+    selection = select(job.config, *inputs.open_inputs(settings))
+    write_cohort(path, prepare_cohort(selection, job.config), job.config, digest)
 
 
 COMMAND = Command(

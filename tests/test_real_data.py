@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tumorcam import readers
 from tumorcam.cohort import selection
+from tumorcam.cohort.summary import confounded_tumors
 from tumorcam.config import config_from_tables
 from tumorcam.readers import markers, samples
 from tumorcam.readers.h5ad import H5adExpression
+from tumorcam.readers.inputs import open_inputs
 from tumorcam.readers.table import TableExpression
 from tumorcam.settings import FaithfulnessSettings, InputSettings
 
@@ -25,7 +26,7 @@ pytestmark = [
 def select(n_genes, cohort=(), **inputs):
     tables = {"input": inputs, "cohort": {"genes": n_genes} | dict(cohort)}
     config = config_from_tables(tables, source="test")
-    return selection.select(config, *readers.open_inputs(config.input))
+    return selection.select(config, *open_inputs(config.input))
 
 
 def first_values(expression) -> np.ndarray:
@@ -44,7 +45,7 @@ def test_19_types_as_xena_ships_them():
     assert set(found.samples["sample_type"]) == {"01"}
     assert len(found.dropped) == 0
     tumors, sources = (found.samples[name].to_numpy(str) for name in ("tumor", "source"))
-    assert len(selection.single_source_tumors(tumors, sources)) == 12
+    assert len(confounded_tumors(tumors, sources)) == 12
     albumin = found.expression[:, found.genes == "ALB"]
     assert albumin[tumors == "LIHC"].mean() > albumin[tumors != "LIHC"].mean() + 5
 

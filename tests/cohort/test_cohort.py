@@ -1,6 +1,7 @@
-"""The cohort file: what is written is read back, and misfits are refused."""
+"""The cohort file: it is read as it was written, and a file that does not fit is refused."""
 
 import dataclasses
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -8,17 +9,13 @@ import pandas as pd
 import pytest
 
 from tumorcam.cohort import cohort, splits
-from tumorcam.cohort.cohort import (
-    COHORT_TYPE,
-    Cohort,
-    Selection,
-    cohort_attributes,
-    read_cohort,
-    write_cohort,
-)
+from tumorcam.cohort.cohort import Cohort, is_current, read_cohort, write_cohort
 from tumorcam.cohort.layout import spread_out
-from tumorcam.errors import CohortError, FileError
-from tumorcam.storage import hdf5
+from tumorcam.cohort.preparation import prepare_cohort
+from tumorcam.cohort.selection import Selection
+from tumorcam.config import Config
+from tumorcam.errors import FileError
+from tumorcam.storage import integrity, records
 
 
 @pytest.fixture
@@ -32,108 +29,146 @@ def selection(tiny_cohort) -> Selection:
     )
 
 
+def write_and_read(path: Path, selection: Selection, config: Config) -> Cohort:
+    write_cohort(path, prepare_cohort(selection, config), config, "digest of the input")
+    return read_cohort(path, config)
+
+
 @pytest.fixture
-def made(selection, tiny_config, tmp_path) -> Cohort:
-    path = tmp_path / "cohort.h5"
-    write_cohort(path, selection, tiny_config, "digest of the input")
-    return read_cohort(path, tiny_config)
+def written(selection, tiny_config, tmp_path) -> Cohort:
+    return write_and_read(tmp_path / "cohort.h5", selection, tiny_config)
 
 
-def test_round_trip(made, selection, tiny_cohort):
+def test_round_trip(written, selection, tiny_cohort):
     samples = tiny_cohort.samples
-    assert made.tumors.tolist() == ["ACC", "BRCA", "COAD", "READ"]
-    assert made.tumors[made.tumor].tolist() == samples["tumor"].tolist()
+    assert written.tumors.tolist() == ["ACC", "BRCA", "COAD", "READ"]
+    assert written.tumors[written.tumor].tolist() == samples["tumor"].tolist()
     for column in ("sample", "patient", "source"):
-        assert getattr(made, column).tolist() == samples[column].tolist()
-    assert made.genes.tolist() == selection.genes.tolist()
-    np.testing.assert_array_equal(made.variance, selection.variance)
-    np.testing.assert_array_equal(made.expression(), selection.expression)
-    assert made.dropped.equals(selection.dropped)
-    assert made.dropped["name"].tolist() == ["Ä|1"]
+        assert getattr(written, column).tolist() == samples[column].tolist()
+    assert written.genes.tolist() == selection.genes.tolist()
+    np.testing.assert_array_equal(written.variance, selection.variance)
+    np.testing.assert_array_equal(written.expression(), selection.expression)
+    assert written.dropped.equals(selection.dropped)
+    assert written.dropped["name"].tolist() == ["Ä|1"]
+    integrity.verify_file(written.path)
 
 
-def test_parts_of_the_expression(made, selection, monkeypatch):
-    assert made.expression().dtype == np.float32
-    np.testing.assert_array_equal(made.expression(slice(3, 9)), selection.expression[3:9])
+def test_the_datasets_are_those_of_the_documentation(written, selection):
+    """Readers in other languages rely on these names."""
+    names = []
+    with h5py.File(written.path) as file:
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        assert file["expression"].chunks == (48, 36), "at most 256 x 256"
+        assert (
+            file["samples/tumor"][...].astype(str).tolist() == selection.samples["tumor"].tolist()
+        )
+        assert set(file["samples/sample_type"][...]) == {b"01"}
+        assert file["layouts"].attrs["side"] == 8
+        assert file["layouts/pixel"].shape == (2, 36 + 18)
+    assert sorted(names) == sorted(
+        "expression tumors samples/sample samples/patient samples/tumor samples/sample_type "
+        "samples/source samples/tumor_index samples/fold genes/name genes/variance layouts/pixel "
+        "layouts/decoy_gene dropped/kind dropped/name dropped/reason".split()
+    )
+
+
+def test_reading_a_cohort_leaves_the_expression_unread(written, tiny_config, monkeypatch):
+    read_array, names = records.read_array, []
+
+    def record_name(group, name, *selection):
+        names.append(name)
+        return read_array(group, name, *selection)
+
+    monkeypatch.setattr(records, "read_array", record_name)
+    cohort = read_cohort(written.path, tiny_config)
+    assert "fold" in names and "expression" not in names
+    assert not [v for v in vars(cohort).values() if np.shape(v) == (48, 36)]
+
+
+def test_parts_of_the_expression(written, selection, monkeypatch):
+    assert written.expression().dtype == np.float32
+    np.testing.assert_array_equal(written.expression(slice(3, 9)), selection.expression[3:9])
     rows = np.array([0, 5, 47])
-    np.testing.assert_array_equal(made.expression(rows), selection.expression[rows])
-    np.testing.assert_array_equal(made.gene_band(slice(4, 6)), selection.expression[:, 4:6])
+    np.testing.assert_array_equal(written.expression(rows), selection.expression[rows])
+    np.testing.assert_array_equal(written.gene_band(slice(4, 6)), selection.expression[:, 4:6])
     monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
     for rows in (np.array([0, 5, 12, 29, 30, 47]), np.arange(48), np.array([], int)):
-        np.testing.assert_array_equal(made.expression(rows), selection.expression[rows])
+        np.testing.assert_array_equal(written.expression(rows), selection.expression[rows])
+    monkeypatch.setattr(cohort, "CHUNK_GENES", 10)
+    for genes in (np.array([0, 5, 9, 10, 29, 30]), np.arange(36), np.array([35])):
+        np.testing.assert_array_equal(written.some_genes(genes), selection.expression[:, genes])
 
 
-def test_folds_hold_whole_patients_and_every_tumor(made, tiny_config):
-    assert made.n_folds == tiny_config.splits.folds == 2
-    for patient in set(made.patient):
-        assert len(set(made.fold[made.patient == patient])) == 1
-    for fold in range(made.n_folds):
-        assert set(made.tumor[made.fold == fold]) == {0, 1, 2, 3}
+def test_folds_hold_whole_patients_and_every_tumor(written, tiny_config):
+    assert written.n_folds == tiny_config.splits.folds == 2
+    for patient in set(written.patient):
+        assert len(set(written.fold[written.patient == patient])) == 1
+    for fold in range(written.n_folds):
+        assert set(written.tumor[written.fold == fold]) == {0, 1, 2, 3}
 
 
-def test_folds_are_those_of_the_seed(made, tiny_config):
-    again = splits.patient_folds(made.patient, made.tumor, n_folds=2, rng=tiny_config.rng("folds"))
-    np.testing.assert_array_equal(made.fold, again)
+def test_folds_are_those_of_the_seed(written, tiny_config):
+    again = splits.patient_folds(
+        written.patient, written.tumor, n_folds=2, rng=tiny_config.rng("folds")
+    )
+    np.testing.assert_array_equal(written.fold, again)
 
 
-def test_layouts_place_the_same_decoys_on_new_pixels(made):
-    first, second = made.layouts
+def test_layouts_place_the_same_decoys_on_new_pixels(written):
+    first, second = written.layouts
     assert first.side == second.side == 8
     np.testing.assert_array_equal(first.decoy_gene, second.decoy_gene)
-    assert len(made.decoy_gene) == 18  # 36 genes x 2 / 4 tumors
-    for one in made.layouts:
-        assert len(set(one.pixel)) == 36 + 18
-        assert 0 <= one.pixel.min() <= one.pixel.max() < 64
+    assert len(written.decoy_gene) == 18  # 36 genes x 2 / 4 tumors
+    for layout in written.layouts:
+        assert len(set(layout.pixel)) == 36 + 18
+        assert 0 <= layout.pixel.min() <= layout.pixel.max() < 64
     assert (first.pixel != second.pixel).any()
 
 
-def test_spacing_spreads_the_same_layouts_out(made, selection, tiny_config, tmp_path):
+def test_spacing_spreads_the_same_layouts_out(written, selection, tiny_config, tmp_path):
     config = dataclasses.replace(
         tiny_config, layout=dataclasses.replace(tiny_config.layout, spacing=2)
     )
-    write_cohort(tmp_path / "wide.h5", selection, config, "digest of the input")
-    for wide, dense in zip(
-        read_cohort(tmp_path / "wide.h5", config).layouts, made.layouts, strict=True
-    ):
+    spread = write_and_read(tmp_path / "wide.h5", selection, config)
+    for wide, dense in zip(spread.layouts, written.layouts, strict=True):
         assert wide.side == 16
         np.testing.assert_array_equal(wide.pixel, spread_out(dense, 2).pixel)
 
 
 def test_equal_input_gives_equal_digests_and_another_seed_does_not(
-    made, selection, tiny_config, tmp_path
+    written, selection, tiny_config, tmp_path
 ):
-    write_cohort(tmp_path / "again.h5", selection, tiny_config, "digest of the input")
-    assert read_cohort(tmp_path / "again.h5", tiny_config).digest == made.digest
-    other = dataclasses.replace(tiny_config, run=dataclasses.replace(tiny_config.run, seed=2))
-    write_cohort(tmp_path / "other.h5", selection, other, "digest of the input")
-    assert read_cohort(tmp_path / "other.h5", other).digest != made.digest
+    again = write_and_read(tmp_path / "again.h5", selection, tiny_config)
+    assert again.digest == written.digest
+    seed_2 = dataclasses.replace(tiny_config, run=dataclasses.replace(tiny_config.run, seed=2))
+    assert write_and_read(tmp_path / "seed.h5", selection, seed_2).digest != written.digest
 
 
-def test_the_file_is_whole_for_its_settings_and_input_alone(made, tiny_config):
-    def is_complete(config, digest):
-        attributes = cohort_attributes(config, digest)
-        return hdf5.is_complete(made.path, COHORT_TYPE, attributes)
-
-    assert is_complete(tiny_config, "digest of the input")
-    assert not is_complete(tiny_config, "another")
+def test_the_file_is_current_for_its_settings_and_input_alone(written, tiny_config):
+    path = written.path
+    assert is_current(path, tiny_config, "digest of the input")
+    assert not is_current(path, tiny_config, "another")
+    assert not is_current(path.with_name("none.h5"), tiny_config, "digest of the input")
     folds = dataclasses.replace(
         tiny_config, splits=dataclasses.replace(tiny_config.splits, folds=3)
     )
-    assert not is_complete(folds, "digest of the input")
+    assert not is_current(path, folds, "digest of the input")
     epochs = dataclasses.replace(tiny_config.training, epochs=9)
-    assert is_complete(dataclasses.replace(tiny_config, training=epochs), "digest of the input")
+    config = dataclasses.replace(tiny_config, training=epochs)
+    assert is_current(path, config, "digest of the input")
 
 
-def test_other_settings_are_refused_by_name(made, tiny_config):
-    other = dataclasses.replace(
+def test_other_settings_are_refused_by_name(written, tiny_config):
+    by_variance = dataclasses.replace(
         tiny_config, layout=dataclasses.replace(tiny_config.layout, kind="variance")
     )
-    with pytest.raises(FileError, match=r"layout\.kind: 'random' -> 'variance'.*run jobs\.prepare"):
-        read_cohort(made.path, other)
+    message = r"layout\.kind: 'random' -> 'variance'.*run `tumorcam prepare`"
+    with pytest.raises(FileError, match=message):
+        read_cohort(written.path, by_variance)
 
 
 def test_a_missing_or_foreign_file_is_refused(tiny_config, tmp_path):
-    with pytest.raises(FileError, match=r"none\.h5 does not exist; run jobs\.prepare"):
+    with pytest.raises(FileError, match=r"none\.h5 does not exist; run `tumorcam prepare`"):
         read_cohort(tmp_path / "none.h5", tiny_config)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
@@ -141,17 +176,9 @@ def test_a_missing_or_foreign_file_is_refused(tiny_config, tmp_path):
         read_cohort(tmp_path / "other.h5", tiny_config)
 
 
-def test_an_unknown_decoy_gene_is_refused_and_nothing_is_written(selection, tiny_config, tmp_path):
-    named = dataclasses.replace(tiny_config.layout, decoy_genes=("GENE01", "TP53"))
-    path = tmp_path / "cohort.h5"
-    with pytest.raises(CohortError, match=r"1 genes that the cohort did not keep \(first: TP53\)"):
-        write_cohort(path, selection, dataclasses.replace(tiny_config, layout=named), "")
-    assert not path.exists()
-
-
-def test_too_many_folds_are_refused(selection, tiny_config, tmp_path):
-    many = dataclasses.replace(
-        tiny_config, splits=dataclasses.replace(tiny_config.splits, folds=13)
-    )
-    with pytest.raises(CohortError, match="fewer than the 13 folds"):
-        write_cohort(tmp_path / "cohort.h5", selection, many, "")
+@pytest.mark.parametrize("name", ["samples/fold", "genes", "layouts/pixel"])
+def test_a_file_without_one_of_its_datasets_is_refused(written, tiny_config, name):
+    with h5py.File(written.path, "r+") as file:
+        del file[name]
+    with pytest.raises(FileError, match="delete it, then run `tumorcam prepare`"):
+        read_cohort(written.path, tiny_config)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from tumorcam.cohort.images import Scaler, fit_scaler, pick_genes, place_genes
-from tumorcam.cohort.layout import GeneLayout, make_layout
+from tumorcam.cohort.layout import GeneLayout, random_layout
 
 
 def rng(seed=0):
@@ -23,7 +23,7 @@ def test_three_genes_and_a_decoy_on_a_4_by_4_image():
 @given(st.integers(1, 60), st.integers(0, 20), st.integers(1, 5), st.integers(0, 99))
 def test_picking_undoes_placing(n_genes, n_decoys, n_samples, seed):
     decoy_gene = rng(seed).integers(0, n_genes, n_decoys).astype(np.int32)
-    layout = make_layout("random", np.ones(n_genes), decoy_gene, rng(seed))
+    layout = random_layout(n_genes, decoy_gene, rng(seed))
     features = rng(seed).normal(size=(n_samples, n_genes + n_decoys)).astype(np.float32)
     images = place_genes(features, layout)
     assert np.array_equal(pick_genes(images, layout), features)

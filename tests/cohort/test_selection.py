@@ -1,6 +1,5 @@
 """Which samples and genes are kept, and what every kind of bad input does."""
 
-import dataclasses
 import logging
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tumorcam.cohort import selection
-from tumorcam.cohort.cohort import Selection, read_cohort
+from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config, config_from_tables
 from tumorcam.errors import CohortError, InputError
 
@@ -46,13 +45,13 @@ def drops(selection: Selection) -> list[tuple[str, str]]:
 
 def test_all_of_a_clean_input_is_kept():
     expression, table = inputs()
-    found = selection.select(config(), expression, table)
-    np.testing.assert_array_equal(found.expression, expression.matrix.astype(np.float32))
-    assert found.samples.equals(table)
-    assert found.genes.tolist() == expression.genes
-    np.testing.assert_allclose(found.variance, expression.matrix.var(axis=0), rtol=1e-5)
-    assert list(found.dropped.columns) == ["kind", "name", "reason"]
-    assert len(found.dropped) == 0
+    kept = selection.select(config(), expression, table)
+    np.testing.assert_array_equal(kept.expression, expression.matrix.astype(np.float32))
+    assert kept.samples.equals(table)
+    assert kept.genes.tolist() == expression.genes
+    np.testing.assert_allclose(kept.variance, expression.matrix.var(axis=0), rtol=1e-5)
+    assert list(kept.dropped.columns) == ["kind", "name", "reason"]
+    assert len(kept.dropped) == 0
 
 
 @settings(deadline=None)
@@ -68,20 +67,22 @@ def test_the_order_of_the_file_changes_no_value(seed, scale):
         samples=[expression.samples[i] for i in rows],
         genes=[expression.genes[i] for i in columns],
     )
-    found = selection.select(config(scale, genes=9), shuffled, table.sample(frac=1, random_state=1))
-    wanted = selection.select(config(scale, genes=9), expression, table)
-    np.testing.assert_array_equal(found.expression, wanted.expression)
-    np.testing.assert_array_equal(found.variance, wanted.variance)
-    assert found.genes.tolist() == wanted.genes.tolist()
-    assert found.samples.equals(wanted.samples)
+    of_shuffled = selection.select(
+        config(scale, genes=9), shuffled, table.sample(frac=1, random_state=1)
+    )
+    expected = selection.select(config(scale, genes=9), expression, table)
+    np.testing.assert_array_equal(of_shuffled.expression, expected.expression)
+    np.testing.assert_array_equal(of_shuffled.variance, expected.variance)
+    assert of_shuffled.genes.tolist() == expected.genes.tolist()
+    assert of_shuffled.samples.equals(expected.samples)
 
 
 def test_counts_become_log2_of_counts_per_million():
     expression, table = inputs()
     expression.matrix = np.floor(expression.matrix * 100)
-    found = selection.select(config("counts"), expression, table)
+    kept = selection.select(config("counts"), expression, table)
     per_million = expression.matrix / expression.matrix.sum(axis=1, keepdims=True) * 1e6
-    np.testing.assert_allclose(found.expression, np.log2(per_million + 1), rtol=1e-6)
+    np.testing.assert_allclose(kept.expression, np.log2(per_million + 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -91,24 +92,23 @@ def test_counts_become_log2_of_counts_per_million():
 def test_the_most_variable_genes_are_chosen_and_ties_go_by_name(n_wanted, chosen):
     names = np.array(list("fedcbag"))
     variance = np.array([2, 2, 2, 1, 3, 0, 9.0])  # f e d c b a g
-    usable = names != "g"
-    found = selection.choose_genes(names, variance, usable, n_wanted=n_wanted)
-    assert names[found].tolist() == chosen.split()
+    genes = selection.choose_genes(names, variance, names != "g", n_wanted=n_wanted)
+    assert names[genes].tolist() == chosen.split()
 
 
 def test_a_tie_is_cut_by_name():
     names = np.array(list("fedcba"))
-    found = selection.choose_genes(names, np.ones(6), np.ones(6, dtype=bool), n_wanted=0)
-    assert names[found].tolist() == list("abcd")
+    genes = selection.choose_genes(names, np.ones(6), np.ones(6, dtype=bool), n_wanted=0)
+    assert names[genes].tolist() == list("abcd")
 
 
 @pytest.mark.parametrize("n_genes", [4, 15, 16, 107**2, 107**2 + 5000])
 def test_without_a_number_the_largest_square_is_taken(n_genes):
     names = np.array([f"g{i:05d}" for i in range(n_genes)])
     variance = np.arange(1.0, n_genes + 1)
-    found = selection.choose_genes(names, variance, np.ones(n_genes, dtype=bool), n_wanted=0)
-    side = round(len(found) ** 0.5)
-    assert side**2 == len(found) <= n_genes
+    genes = selection.choose_genes(names, variance, np.ones(n_genes, dtype=bool), n_wanted=0)
+    side = round(len(genes) ** 0.5)
+    assert side**2 == len(genes) <= n_genes
     assert side == 107 or (side + 1) ** 2 > n_genes
 
 
@@ -126,17 +126,17 @@ def test_filters_by_type_source_and_tumor_are_counted_not_listed(caplog):
     table.loc[0, "sample_type"] = "11"
     table["source"] = ["west"] * 10 + ["east"] * 2
     caplog.set_level(logging.INFO, "tumorcam")
-    chosen = config(tumors=["ACC", "BRCA"], sources=["west"])
-    found = selection.select(chosen, expression, table)
-    assert found.samples["sample"].tolist() == ["s1", "s2", "s3", "s4", "s5"]
-    assert len(found.dropped) == 0
+    filters = config(tumors=["ACC", "BRCA"], sources=["west"])
+    kept = selection.select(filters, expression, table)
+    assert kept.samples["sample"].tolist() == ["s1", "s2", "s3", "s4", "s5"]
+    assert len(kept.dropped) == 0
     assert "sample types: 01 (11), 11 (1); kept 11 samples of 01" in caplog.text
     assert "warning: no sample of" not in caplog.text
     assert "cohort.sources keeps 9 of 11 samples" in caplog.text
     assert "cohort.tumors keeps 5 of 9 samples" in caplog.text
 
 
-def test_a_tumor_that_the_sample_types_take_out_is_said(caplog):
+def test_a_tumor_that_the_sample_types_take_out_is_logged(caplog):
     expression, table = inputs()
     table.loc[table["tumor"] == "UVM", "sample_type"] = "03"
     caplog.set_level(logging.INFO, "tumorcam")
@@ -220,20 +220,20 @@ def test_a_fault_stops_or_is_dropped_and_listed(spoil, policy, dropped, message)
     with pytest.raises((InputError, CohortError), match=message) as error:
         selection.select(config(), expression, table)
     assert f'cohort.{policy} = "drop"' in str(error.value)
-    found = selection.select(config(**{policy: "drop"}), expression, table)
-    assert drops(found) == dropped
+    kept = selection.select(config(**{policy: "drop"}), expression, table)
+    assert drops(kept) == dropped
     for kind, name in dropped:
         if name not in ("g0", "s7") or spoil is with_rare_tumor:
-            assert name not in found.genes.tolist() + found.samples["sample"].tolist(), kind
+            assert name not in kept.genes.tolist() + kept.samples["sample"].tolist(), kind
 
 
 def test_the_first_of_repeated_genes_and_samples_is_kept():
     expression, table = inputs(n_genes=10)
     expression.genes[3] = "g0"
     expression.samples[8] = "s7"
-    found = selection.select(config(duplicates="drop"), expression, table)
-    column, row = found.genes.tolist().index("g0"), found.samples["sample"].tolist().index("s7")
-    assert found.expression[row, column] == np.float32(expression.matrix[7, 0])
+    kept = selection.select(config(duplicates="drop"), expression, table)
+    column, row = kept.genes.tolist().index("g0"), kept.samples["sample"].tolist().index("s7")
+    assert kept.expression[row, column] == np.float32(expression.matrix[7, 0])
 
 
 def test_bad_values_of_samples_that_are_filtered_out_do_not_matter():
@@ -272,6 +272,22 @@ def test_no_known_sample_type_is_refused():
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [("ER+", "ER-"), ("a/b", "a b"), ("Luad", "LUAD"), ("x.", "x")],
+)
+def test_tumors_with_the_same_file_name_are_refused(first, second):
+    expression, table = inputs()
+    table["tumor"] = table["tumor"].replace({"ACC": first, "BRCA": second})
+    with pytest.raises(CohortError) as error:
+        selection.select(config(), expression, table)
+    message = str(error.value)
+    assert repr(first) in message and repr(second) in message
+    assert "rename a tumor in the samples table" in message
+    kept = selection.select(config(tumors=[first, "UVM"]), expression, table)
+    assert sorted(set(kept.samples["tumor"])) == sorted([first, "UVM"]), "the other is left out"
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"sample_types": ["06"]}, r"no sample is of .*\['06'\]; there are: 01 \(9\)"),
@@ -292,20 +308,3 @@ def test_a_patient_of_two_tumors_counts_for_the_first_sample():
     table.loc[[3, 4], "patient"] = "p0"  # BRCA keeps one patient of its own
     with pytest.raises(CohortError, match="tumor BRCA has 1 patients"):
         selection.select(config(), expression, table)
-
-
-def test_tumors_of_one_source():
-    tumors, sources = np.array(list("aabbc")), np.array(list("xyyxx"))
-    assert selection.single_source_tumors(tumors, sources) == ["c"]
-    assert selection.single_source_tumors(tumors, np.array([""] * 5)) == []
-
-
-def test_summary_of_a_cohort(tiny_run):
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    lines = selection.summary(made)
-    assert lines[1].split()[:3] == ["ACC", "12", "11"]
-    assert sum(map(int, lines[1].split()[3:])) == 12
-    assert "48 samples of 4 tumors, 36 genes and 18 decoys on images of 8 x 8" in lines[5]
-    assert len(lines) == 6
-    one_source = dataclasses.replace(made, source=np.where(made.tumor == 1, "west", made.source))
-    assert "all samples of BRCA come from one source each" in selection.summary(one_source)[-1]

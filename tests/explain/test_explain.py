@@ -344,7 +344,7 @@ def test_a_dry_run_says_what_it_would_do(trained_copy, capsys):
 
 def test_without_a_plan_there_is_one_message(tiny_toml, capsys):
     assert job.main([tiny_toml]) == 1
-    assert "run jobs.prepare" in capsys.readouterr().err
+    assert "run `tumorcam prepare`" in capsys.readouterr().err
 
 
 def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):

@@ -42,7 +42,7 @@ def test_without_a_plan_there_is_one_message(tiny_config, tmp_path, capsys):
     path = tmp_path / "tiny.toml"
     path.write_text(config_toml(tiny_config), encoding="utf-8")
     assert verify.main([str(path)]) == 1
-    assert "run jobs.prepare" in capsys.readouterr().err
+    assert "run `tumorcam prepare`" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_how_much_would_be_read(finished, capsys):

@@ -66,7 +66,7 @@ def test_a_prepared_run_lacks_all_but_the_cohort(tiny_run):
 
 def test_without_a_plan_the_cohort_is_missing(tiny_config):
     (finding,) = audit.audit_run(tiny_config)
-    assert finding.state == MISSING and "run jobs.prepare" in finding.fault
+    assert finding.state == MISSING and "run `tumorcam prepare`" in finding.fault
     assert audit.incomplete_stages([finding])[0] == "cohort"
 
 

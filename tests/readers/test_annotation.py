@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.layout import beside_own_gene
+from tumorcam.config import load_config
 from tumorcam.errors import InputError
 from tumorcam.readers import annotation
 from tumorcam.settings import LayoutSettings
+from tumorcam.storage.run_folder import RunFolder
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 GRCH38 = REAL / "gene_annotation_ensembl_grch38.tsv.gz"
@@ -65,7 +67,7 @@ def test_chromosomes_in_natural_order_and_starts_as_numbers(table):
 
 
 @pytest.mark.parametrize("column", [0, 1, 2])
-def test_the_column_that_matches_is_found(table, column):
+def test_the_column_that_matches_is_read(table, column):
     assert ordered(table, ids_of(column)) == ids_of(column)
 
 
@@ -200,10 +202,16 @@ def test_an_unreadable_table_is_one_clear_message(tmp_path, name):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("symbol\tband\tstart", r"t\.tsv has no column .* the chromosome; there are: 'symbol', 'b"),
-        ("symbol\tchr\tend", "the start; there are: 'symbol', 'chr', 'end'; rename one to 'start'"),
+        (
+            "symbol\tband\tstart",
+            r"t\.tsv has no column .* the chromosome; its columns are 'symb",
+        ),
+        (
+            "symbol\tchr\tend",
+            "the start; its columns are .*'end'; rename one to 'start', or set",
+        ),
         ("probe\tchr\tstart", "the gene ID; .* set layout.annotation to another table"),
-        ("symbol chr start", "has no column .* there are: 'symbol chr start'"),
+        ("symbol chr start", "has no column .* its columns are 'symbol chr start'"),
     ],
 )
 def test_a_missing_column_is_named(tmp_path, header, message):
@@ -224,8 +232,8 @@ def test_fewer_than_half_of_the_genes_are_refused(table, tmp_path):
 
 def test_which_file_a_layout_needs(table):
     assert annotation.annotation_files(LayoutSettings(annotation=str(table))) == []
-    wanted = LayoutSettings(kind="chromosome", annotation=str(table))
-    assert annotation.annotation_files(wanted) == [table]
+    by_chromosome = LayoutSettings(kind="chromosome", annotation=str(table))
+    assert annotation.annotation_files(by_chromosome) == [table]
 
 
 @pytest.fixture
@@ -239,31 +247,31 @@ def chromosome_toml(tiny_config, tiny_cohort, tmp_path) -> str:
 
 
 def read(toml: str) -> Cohort:
-    config = prepare.command.load_config(Path(toml))
-    return read_cohort(config.folder / "cohort.h5", config)
+    config = load_config(Path(toml))
+    return read_cohort(RunFolder.of(config).cohort, config)
 
 
 def test_prepare_lays_a_cohort_out_by_chromosome(chromosome_toml, capsys):
     assert prepare.main([chromosome_toml, "--dry-run"]) == 0
     assert prepare.main([chromosome_toml]) == 0
     assert "has 30 of 36 genes; 6 without a place come last" in capsys.readouterr().err
-    one, other = read(chromosome_toml).layouts
-    for layout in (one, other):
+    first, second = read(chromosome_toml).layouts
+    for layout in (first, second):
         assert np.argsort(layout.pixel[:36]).tolist() == [*range(29, -1, -1), *range(30, 36)]
         assert np.array_equal(np.sort(layout.pixel), np.arange(36 + 18)), "row by row, no gaps"
         assert not beside_own_gene(layout).any()
-    assert (one.pixel != other.pixel).any(), "decoys stand elsewhere in each replicate"
+    assert (first.pixel != second.pixel).any(), "decoys stand elsewhere in each replicate"
 
 
 def test_another_annotation_is_prepared_anew(chromosome_toml, tmp_path, capsys):
     assert prepare.main([chromosome_toml]) == 0
     before = read(chromosome_toml)
     assert prepare.main([chromosome_toml]) == 0
-    assert "cohort.h5 is there and whole" in capsys.readouterr().err
+    assert "cohort.h5 is there and complete" in capsys.readouterr().err
     table = tmp_path / "genes.tsv"
     table.write_text(table.read_text().replace("GENE07\t\t\tchr3", "GENE07\t\t\tchr2"))
     assert prepare.main([chromosome_toml]) == 0
-    assert "is made anew" in capsys.readouterr().err
+    assert "is written anew" in capsys.readouterr().err
     after = read(chromosome_toml)
     assert after.digest != before.digest
     assert after.layouts[0].pixel[:36].argmin() == 7
@@ -282,8 +290,8 @@ def test_prepare_without_the_table_is_one_clear_message(
     chromosome_toml, capsys, override, message, dry
 ):
     assert prepare.main([chromosome_toml, "--set", override, *dry]) == 1
-    told = capsys.readouterr().err
-    assert message in told and "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert message in printed and "Traceback" not in printed
 
 
 @pytest.mark.real_data

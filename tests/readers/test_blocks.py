@@ -1,5 +1,7 @@
 """Passes over blocks: sums that no block size changes, variances, extraction."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from arrays import ArrayExpression
@@ -8,29 +10,29 @@ from hypothesis import strategies as st
 
 from tumorcam.errors import InputError
 from tumorcam.readers import blocks
-from tumorcam.readers.blocks import View
+from tumorcam.readers.blocks import SelectedExpression
 
 
-def view(matrix, scale="log2", samples=None, genes=None, **options):
+def select(matrix, scale="log2", samples=None, genes=None, **options):
     expression = ArrayExpression(np.asarray(matrix), **options)
     n_samples, n_genes = expression.matrix.shape
     samples = np.ones(n_samples, dtype=bool) if samples is None else np.array(samples)
     genes = np.ones(n_genes, dtype=bool) if genes is None else np.array(genes)
-    return View(expression, samples, genes, scale)
+    return SelectedExpression(expression, samples, genes, scale)
 
 
 def prepared(matrix, scale, samples, **options):
     """Library sizes, variances and the whole matrix of one way to read it."""
-    part = view(matrix, scale, samples, **options)
+    part = select(matrix, scale, samples, **options)
     library = blocks.library_sizes(part) if scale == "counts" else None
     statistics = blocks.gene_statistics(part, library)
-    n_kept, n_genes = part.samples.sum(), len(part.genes)
+    n_kept, n_genes = part.sample_mask.sum(), len(part.gene_mask)
     extracted = blocks.extract(part, library, rows=np.arange(n_kept), genes=np.arange(n_genes))
     return library, statistics.variance, extracted
 
 
 def test_counts_per_million_by_hand():
-    part = view([[1, 3], [0, 5], [6, 2]], "counts", samples=[True, False, True])
+    part = select([[1, 3], [0, 5], [6, 2]], "counts", samples=[True, False, True])
     library = blocks.library_sizes(part)
     np.testing.assert_array_equal(library, [4, 8])
     log2 = blocks.extract(part, library, rows=np.array([1, 0]), genes=np.array([1]))
@@ -38,13 +40,11 @@ def test_counts_per_million_by_hand():
 
 
 def test_repeated_genes_and_bad_values_do_not_count_in_libraries():
-    part = view([[1, 3, 100], [np.nan, -5, 100], [2, 2, 0]], "counts", genes=[True, True, False])
+    part = select([[1, 3, 100], [np.nan, -5, 100], [2, 2, 0]], "counts", genes=[True, True, False])
     with pytest.raises(InputError, match=r"1 samples have no counts \(first: s1\)"):
         blocks.library_sizes(part)
     np.testing.assert_array_equal(
-        blocks.library_sizes(
-            View(part.expression, np.array([True, False, True]), part.genes, "counts")
-        ),
+        blocks.library_sizes(dataclasses.replace(part, sample_mask=np.array([True, False, True]))),
         [4, 4],
     )
 
@@ -55,7 +55,7 @@ def test_linear_scales_get_log2(scale):
 
 
 def test_as_is_keeps_negative_values():
-    part = view([[-1.0, 2], [1, -2]], "as_is")
+    part = select([[-1.0, 2], [1, -2]], "as_is")
     assert (blocks.gene_statistics(part, None).bad_sample == -1).all()
 
 
@@ -74,8 +74,8 @@ def test_blocks_change_no_bit(seed, shape, block, genes_first, scale):
     kept[0] = True
     whole = prepared(matrix, scale, kept)
     parts = prepared(matrix, scale, kept, block=block, genes_first=genes_first)
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for from_whole, from_parts in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(from_whole, from_parts)
 
 
 @given(seed=st.integers(0, 99), shape=st.tuples(st.integers(1, 40), st.integers(1, 6)))
@@ -88,27 +88,27 @@ def test_variances_agree_with_numpy(seed, shape):
 
 
 def test_a_constant_gene_has_no_variance_at_all():
-    statistics = blocks.gene_statistics(view(np.full((1000, 2), 7.123)), None)
+    statistics = blocks.gene_statistics(select(np.full((1000, 2), 7.123)), None)
     assert statistics.variance.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("block", [(1, 1), (2, 2), (9, 9)])
-def test_the_first_bad_value_of_each_gene_is_known(block):
+def test_the_first_bad_value_of_each_gene(block):
     matrix = [[1, 2, np.nan, 4], [9, -3, np.inf, 5], [1, -4, 1, 6], [0, 0, 0, -np.inf]]
     samples = [True, True, True, False]
-    found = blocks.gene_statistics(view(matrix, samples=samples, block=block), None)
-    assert found.bad_sample.tolist() == [-1, 1, 0, -1]
-    assert found.bad_value[1] == -3
-    assert np.isnan(found.bad_value[2])
-    assert found.largest == 9
+    statistics = blocks.gene_statistics(select(matrix, samples=samples, block=block), None)
+    assert statistics.bad_sample.tolist() == [-1, 1, 0, -1]
+    assert statistics.bad_value[1] == -3
+    assert np.isnan(statistics.bad_value[2])
+    assert statistics.largest == 9
 
 
 def test_extraction_puts_samples_and_genes_where_they_belong():
     matrix = np.arange(12.0).reshape(4, 3)
-    part = view(matrix, samples=[True, False, True, True], block=(2, 1))
-    found = blocks.extract(part, None, rows=np.array([2, 0, 1]), genes=np.array([2, 0]))
-    np.testing.assert_array_equal(found, matrix[[2, 3, 0]][:, [2, 0]])
-    assert found.dtype == np.float32
+    part = select(matrix, samples=[True, False, True, True], block=(2, 1))
+    extracted = blocks.extract(part, None, rows=np.array([2, 0, 1]), genes=np.array([2, 0]))
+    np.testing.assert_array_equal(extracted, matrix[[2, 3, 0]][:, [2, 0]])
+    assert extracted.dtype == np.float32
 
 
 def test_variance_of_an_array_in_steps(monkeypatch):

@@ -1,3 +1,5 @@
+"""Lists of marker genes: files, columns, spellings of tumors and genes, and what is refused."""
+
 import dataclasses
 import gzip
 
@@ -19,18 +21,18 @@ def pairs(text, tmp_path, name="markers.tsv", **settings):
         path.write_bytes(gzip.compress(text.encode()))
     else:
         path.write_text(text, encoding="utf-8")
-    found = read_markers(FaithfulnessSettings(markers=str(path), **settings), TUMORS, GENES)
-    assert found.shape == (4, 5) and found.dtype == bool
-    return [(str(TUMORS[t]), str(GENES[g])) for t, g in np.argwhere(found)]
+    is_marker = read_markers(FaithfulnessSettings(markers=str(path), **settings), TUMORS, GENES)
+    assert is_marker.shape == (4, 5) and is_marker.dtype == bool
+    return [(str(TUMORS[t]), str(GENES[g])) for t, g in np.argwhere(is_marker)]
 
 
-WANTED = [("BRCA", "A1BG|1"), ("BRCA", "KRT5"), ("COAD", "TP53|7157")]
+GMT_PAIRS = [("BRCA", "A1BG|1"), ("BRCA", "KRT5"), ("COAD", "TP53|7157")]
 GMT = "BRCA\tof HPA\tKRT5\tA1BG\nTCGA-coad\t\tTP53\tNONE\nOV\t\tKRT5\n"
 
 
 @pytest.mark.parametrize("name", ["list.gmt", "list.gmt.gz"])
 def test_a_gmt_file_names_its_tumor(tmp_path, name):
-    assert pairs(GMT, tmp_path, name) == WANTED
+    assert pairs(GMT, tmp_path, name) == GMT_PAIRS
 
 
 def test_a_table_like_the_human_protein_atlas(tmp_path):
@@ -41,17 +43,16 @@ def test_a_table_like_the_human_protein_atlas(tmp_path):
         "Testis\tTGCT\tEnriched\tKRT5\tENSG00000186081\n"
         "Bone.Marrow\t\tEnriched\tA1BG\tENSG00000121410\n"
     )
-    wanted = [("BRCA", "KRT5"), ("COAD", "TP53|7157"), ("READ", "TP53|7157")]
-    assert pairs(text, tmp_path) == wanted
-    assert pairs(text.replace("\t", ";").replace(",", "|").replace(";", ","), tmp_path) == wanted
-    chosen = {"marker_gene_column": "symbol", "marker_tumor_column": "tcga_hint"}
-    assert pairs(text, tmp_path, "table.tsv.gz", **chosen) == wanted
+    expected = [("BRCA", "KRT5"), ("COAD", "TP53|7157"), ("READ", "TP53|7157")]
+    assert pairs(text, tmp_path) == expected
+    assert pairs(text.replace("\t", ";").replace(",", "|").replace(";", ","), tmp_path) == expected
+    columns = {"marker_gene_column": "symbol", "marker_tumor_column": "tcga_hint"}
+    assert pairs(text, tmp_path, "table.tsv.gz", **columns) == expected
 
 
 def test_ids_are_spelled_in_many_ways(tmp_path):
     rows = ["1\tBRCA", "ENSG00000000003\tBRCA", "TP53|7157\tGBM/LGG", "KRT5\tbrca; READ"]
-    found = pairs("gene\tcancer\n" + "\n".join(rows), tmp_path)
-    assert found == [
+    assert pairs("gene\tcancer\n" + "\n".join(rows), tmp_path) == [
         ("BRCA", "A1BG|1"), ("BRCA", "KRT5"), ("BRCA", "ENSG00000000003.15"),
         ("GBM/LGG", "TP53|7157"), ("READ", "KRT5"),
     ]  # fmt: skip
@@ -72,18 +73,18 @@ def test_no_list_is_no_markers():
         ("list.gmt", "", {}, r"no GMT file: it is empty"),
         ("t.csv", "", {}, r"cannot be read as a table of markers"),
         ("t.csv", "gene,tumor\nKRT5,OV\n", {}, r"names no tumor .*marker_tumor_column"),
-        ("t.csv", "gene\nKRT5\n", {}, r"no column 'auto' for faithfulness.marker_tumor_column"),
+        ("t.csv", "gene\nKRT5\n", {}, r"the column 'gene' alone; wanted a column of genes and"),
         ("t.csv", "gene,tumor\nKRT5,BRCA\n", {"marker_gene_column": "symbol"},
-         r"no column 'symbol' for faithfulness.marker_gene_column; there are: 'gene', 'tumor'"),
+         r"no column 'symbol' as faithfulness.marker_gene_column says; its columns are 'gene'"),
         ("t.csv", "gene,tumor\nKRT5,BRCA\n", {"marker_tumor_column": "type"}, r"no column 'type'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_said(tmp_path, name, text, settings, words):
+def test_a_list_that_cannot_be_used_is_refused(tmp_path, name, text, settings, words):
     path = tmp_path / name
     if text is not None:
         path.write_text(text, encoding="utf-8")
     elif name.startswith("broken"):
         path.write_bytes(b"no gzip")
-    chosen = dataclasses.replace(FaithfulnessSettings(markers=str(path)), **settings)
+    faithfulness = dataclasses.replace(FaithfulnessSettings(markers=str(path)), **settings)
     with pytest.raises(InputError, match=words):
-        read_markers(chosen, TUMORS, GENES)
+        read_markers(faithfulness, TUMORS, GENES)

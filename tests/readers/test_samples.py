@@ -1,4 +1,4 @@
-"""The samples table: which columns are found, and what TCGA barcodes add."""
+"""The samples table: which columns are read, and what TCGA barcodes add."""
 
 from pathlib import Path
 
@@ -20,24 +20,24 @@ def table(**columns: list[str]) -> pd.DataFrame:
 def tidied(
     columns: dict[str, list[str]], settings: InputSettings = AUTO, matrix: str = "a b c"
 ) -> dict[str, list[str]]:
-    found = samples.tidy(table(**columns), matrix.split(), settings, PATH)
-    assert list(found.columns) == ["sample", "patient", "tumor", "sample_type", "source"]
-    return found.to_dict("list")
+    tidy = samples.tidy(table(**columns), matrix.split(), settings, PATH)
+    assert list(tidy.columns) == ["sample", "patient", "tumor", "sample_type", "source"]
+    return tidy.to_dict("list")
 
 
 def test_tcga_barcodes_give_patient_and_sample_type():
     barcodes = ["TCGA-A7-A0CE-01A-11R-A00Z-07", "TCGA-A7-A0CE-11", "GTEX-1"]
-    found = tidied(
+    tidy = tidied(
         {"sample": barcodes, "tumor": ["BRCA", "BRCA", "none"]}, matrix=" ".join(barcodes)
     )
-    assert found["patient"] == ["TCGA-A7-A0CE", "TCGA-A7-A0CE", "GTEX-1"]
-    assert found["sample_type"] == ["01", "11", ""]
-    assert found["source"] == ["", "", ""]
+    assert tidy["patient"] == ["TCGA-A7-A0CE", "TCGA-A7-A0CE", "GTEX-1"]
+    assert tidy["sample_type"] == ["01", "11", ""]
+    assert tidy["source"] == ["", "", ""]
 
 
 def test_columns_come_before_barcodes_and_barcodes_fill_gaps():
     barcodes = ["TCGA-A7-A0CE-01", "TCGA-A7-A0CF-01"]
-    found = tidied(
+    tidy = tidied(
         {
             "sampleID": barcodes,
             "cancer type": ["x", "x"],
@@ -46,8 +46,8 @@ def test_columns_come_before_barcodes_and_barcodes_fill_gaps():
         },
         matrix=" ".join(barcodes),
     )
-    assert found["patient"] == ["p1", "TCGA-A7-A0CF"]
-    assert found["sample_type"] == ["06", "01"]
+    assert tidy["patient"] == ["p1", "TCGA-A7-A0CF"]
+    assert tidy["sample_type"] == ["06", "01"]
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_columns_come_before_barcodes_and_barcodes_fill_gaps():
     ],
 )
 def test_sample_types_become_codes(given, code):
-    found = tidied({"sample": ["a"], "tumor": ["x"], "Sample Type": [given]})
-    assert found["sample_type"] == [code]
+    tidy = tidied({"sample": ["a"], "tumor": ["x"], "Sample Type": [given]})
+    assert tidy["sample_type"] == [code]
 
 
 @pytest.mark.parametrize("name", ["tumor_type", "Tumor", "cancer_type", "DISEASE", "Project ID"])
-def test_the_tumor_column_is_found_by_well_known_names(name):
+def test_the_tumor_column_is_recognised_by_its_usual_names(name):
     assert tidied({"id": ["a"], "age": ["7"], name: ["BRCA"]})["tumor"] == ["BRCA"]
 
 
-def test_better_known_names_come_first():
-    found = tidied({"sample": ["a"], "study": ["s"], "tumor_type": ["t"], "batch": ["B1"]})
-    assert (found["tumor"], found["source"]) == (["t"], ["B1"])
+def test_more_usual_names_come_first():
+    tidy = tidied({"sample": ["a"], "study": ["s"], "tumor_type": ["t"], "batch": ["B1"]})
+    assert (tidy["tumor"], tidy["source"]) == (["t"], ["B1"])
 
 
 def test_the_sample_column_has_most_ids_in_common():
@@ -89,16 +89,16 @@ def test_the_sample_column_has_most_ids_in_common():
 def test_named_columns_are_used_and_must_exist():
     columns = {"who": ["a"], "what": ["BRCA"], "sample": ["z"], "tumor": ["?"]}
     named = InputSettings(sample_column="who", tumor_column="what", patient_column="sample")
-    found = tidied(columns, named)
-    assert (found["sample"], found["tumor"], found["patient"]) == (["a"], ["BRCA"], ["z"])
+    tidy = tidied(columns, named)
+    assert (tidy["sample"], tidy["tumor"], tidy["patient"]) == (["a"], ["BRCA"], ["z"])
     for key in ("sample", "tumor", "patient", "sample_type", "source"):
         with pytest.raises(InputError, match=f"no column 'q' as input.{key}_column says"):
             tidied(columns, InputSettings(**{"sample_column": "who", f"{key}_column": "q"}))
 
 
 def test_missing_labels_are_empty_and_equal_rows_are_one():
-    found = tidied({"sample": ["a", "b", "a", ""], "tumor": [" x ", "NA", "x", "y"]})
-    assert (found["sample"], found["tumor"]) == (["a", "b"], ["x", ""])
+    tidy = tidied({"sample": ["a", "b", "a", ""], "tumor": [" x ", "NA", "x", "y"]})
+    assert (tidy["sample"], tidy["tumor"]) == (["a", "b"], ["x", ""])
 
 
 def test_a_table_without_tumor_is_refused():

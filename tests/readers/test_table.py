@@ -96,14 +96,57 @@ def test_annotation_columns_come_before_the_first_sample(tmp_path):
     by_entrez = TableExpression(path, SAMPLES, "Entrez_Gene_Id")
     assert by_entrez.genes == ["7", "100130426"]
     np.testing.assert_array_equal(whole(by_entrez), [[1, 4], [2, 5], [3, 6]])
-    with pytest.raises(InputError, match=r"no gene column 'symbol'.* Hugo_Symbol, Entrez_Gene_Id"):
+    with pytest.raises(InputError, match=r"'symbol'.* there are: Hugo_Symbol, Entrez_Gene_Id; set"):
         TableExpression(path, SAMPLES, "symbol")
 
 
-def test_a_header_without_its_corner_as_r_writes_it(tmp_path):
-    expression = TableExpression(write(tmp_path, GENES_IN_ROWS.removeprefix("gene\t")), SAMPLES)
+@pytest.mark.parametrize(
+    "text", [GENES_IN_ROWS.removeprefix("gene\t"), SAMPLES_IN_ROWS.removeprefix("sample\t")]
+)
+@pytest.mark.parametrize("separator", ["\t", ","])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_header_without_its_corner_as_r_writes_it(tmp_path, text, separator, quote):
+    """`write.table(x, sep=...)` and `write.table(t(x), sep=...)`: line 1 has one cell less."""
+    text = re.sub(r"[A-Z]\w*", rf"{quote}\g<0>{quote}", text).replace("\t", separator)
+    expression = TableExpression(write(tmp_path, text), SAMPLES)
+    assert expression.samples == ["S1", "S2", "S3"]
     assert expression.genes == ["A", "B"]
     np.testing.assert_array_equal(whole(expression), MATRIX)
+
+
+def test_samples_in_rows_without_corner_whose_first_sample_has_no_label(tmp_path):
+    text = SAMPLES_IN_ROWS.removeprefix("sample\t").replace("S1", "X1")
+    expression = TableExpression(write(tmp_path, text), SAMPLES)
+    assert (expression.samples, expression.genes) == (["X1", "S2", "S3"], ["A", "B"])
+    np.testing.assert_array_equal(whole(expression), MATRIX)
+
+
+def test_a_row_cut_off_below_a_header_without_corner_is_refused(tmp_path):
+    text = SAMPLES_IN_ROWS.removeprefix("sample\t").removesuffix("\t6\n")
+    expression = TableExpression(write(tmp_path, text), SAMPLES)
+    with pytest.raises(InputError, match=r"line 4 has 1 values; wanted 2 .* may be cut off"):
+        list(expression.blocks())
+
+
+@pytest.mark.parametrize("corner", ["sample", "Sample ID", "", "tumour_no"])
+def test_a_separator_at_the_end_of_the_rows_shifts_no_value(tmp_path, corner):
+    text = SAMPLES_IN_ROWS.replace("sample\t", f"{corner}\t")
+    header, rows = text.split("\n", 1)
+    path = write(tmp_path, header + "\n" + rows.replace("\n", "\t\n"))
+    expression = TableExpression(path, SAMPLES)
+    assert expression.genes == ["A", "B"]
+    with pytest.raises(InputError, match=r"line 2 has 3 values; wanted 2 .* is damaged"):
+        list(expression.blocks())
+
+
+@pytest.mark.parametrize("corner", ["sample", "Sample ID", "barcode", ""])
+def test_a_usual_corner_is_no_gene(tmp_path, corner):
+    """Rows with one value too many must not move each value to the gene on its left."""
+    path = write(tmp_path, f"{corner}\tA\tB\nS1\t1\t2\t3\n")
+    expression = TableExpression(path, SAMPLES)
+    assert expression.genes == ["A", "B"]
+    with pytest.raises(InputError, match="line 2 has 3 values; wanted 2"):
+        list(expression.blocks())
 
 
 def test_rows_longer_than_the_header_are_not_shifted(tmp_path):
@@ -199,5 +242,5 @@ def test_a_row_without_its_leading_cells_is_refused(tmp_path):
 
 
 def test_a_gene_column_needs_genes_in_rows(tmp_path):
-    with pytest.raises(InputError, match="genes in columns"):
+    with pytest.raises(InputError, match=r'genes in columns.*set input\.gene_column = "auto"'):
         TableExpression(write(tmp_path, SAMPLES_IN_ROWS), SAMPLES, "symbol")

@@ -180,11 +180,3 @@ def test_one_source_scores_as_all_samples():
     whole = classification.score_classifier(probability, tumor)
     wanted = [whole.accuracy, whole.balanced_accuracy, whole.macro_f1]
     assert found[["accuracy", "balanced", "macro_f1"]].to_numpy()[0].tolist() == wanted
-
-
-def test_confounded_tumors_have_one_source_where_the_cohort_has_more():
-    tumor = np.array([2, 2, 0, 0, 1, 1])
-    source = np.array(["east", "east", "east", "west", "west", "west"])
-    assert classification.confounded_tumors(tumor, source).tolist() == [1, 2]
-    assert classification.confounded_tumors(TUMORS[tumor], source).tolist() == ["COAD", "LUAD"]
-    assert classification.confounded_tumors(tumor, np.full(6, "")).size == 0

@@ -41,7 +41,7 @@ def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
     features = rng.normal(size=(n_samples, 20)).astype(np.float32)
     features[:, 0] = np.arange(n_samples)
     decoy_gene = np.array([1, 5, 9, 13], np.int32)
-    gene_layout = layout.make_layout("random", np.ones(16), decoy_gene, rng)
+    gene_layout = layout.random_layout(16, decoy_gene, rng)
     data = LearningSet(features, np.arange(n_samples) % N_TUMORS, np.zeros((4, n_samples), int))
     return BatchMaker(config, name, data, gene_layout, N_TUMORS)
 

@@ -41,7 +41,7 @@ def rng(seed=0):
 
 def small_layout():
     decoy_gene = np.arange(0, 50, 5, dtype=np.int32)
-    return layout.make_layout("random", np.ones(50), decoy_gene, rng())
+    return layout.random_layout(50, decoy_gene, rng())
 
 
 def network_of(settings, side=8, seed=0):

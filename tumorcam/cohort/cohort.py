@@ -3,46 +3,127 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from tumorcam import config as settings
-from tumorcam.cohort import layout, splits
 from tumorcam.cohort.layout import GeneLayout
+from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
-from tumorcam.readers import annotation
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, make_plan
 
 COHORT_TYPE = "tumorcam-cohort"
-SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # a cohort depends on
+SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # settings of a cohort
 CHUNK_SAMPLES, CHUNK_GENES = 256, 256  # of expression: explain reads rows, reduce reads columns
-REMEDY = "run jobs.prepare"
+REMEDY = "run `tumorcam prepare`"
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What the readers and filters kept, in canonical order.
+class CohortSamples:
+    """The samples of a cohort file, sorted by ID.
 
-    `expression` (samples, genes) float32 in log2(x + 1); `samples` has one row a sample, sorted by
-    ID, with the columns sample, patient, tumor, sample_type and source (str); `genes` (genes,) str
-    sorted; `variance` (genes,) float64; `dropped` has the columns kind, name and reason.
+    Attributes
+    ----------
+    sample, patient : (samples,) str
+        IDs.
+    tumor : (samples,) str
+        Tumor type, such as "BRCA".
+    sample_type : (samples,) str
+        TCGA code, such as "01"; empty if unknown.
+    source : (samples,) str
+        Data set or batch; empty if unknown.
+    tumor_index : (samples,) int16
+        Index of the tumor type in the sorted tumors.
+    fold : (samples,) int16
+        The fold that holds the sample out, from 0.
     """
 
-    expression: np.ndarray
-    samples: pd.DataFrame
-    genes: np.ndarray
+    sample: np.ndarray
+    patient: np.ndarray
+    tumor: np.ndarray
+    sample_type: np.ndarray
+    source: np.ndarray
+    tumor_index: np.ndarray
+    fold: np.ndarray
+
+
+@dataclass(frozen=True)
+class CohortGenes:
+    """The genes of a cohort file: `name` (genes,) str, sorted; `variance` (genes,) float64."""
+
+    name: np.ndarray
     variance: np.ndarray
+
+
+@dataclass(frozen=True)
+class CohortLayouts:
+    """The layouts of a cohort file.
+
+    Attributes
+    ----------
+    side : int
+        Rows and columns of an image, pixels.
+    pixel : (replicates, genes + decoys) int32
+        Row-major pixel of each gene and, after the genes, of each decoy.
+    decoy_gene : (decoys,) int32
+        The gene that each decoy copies.
+    """
+
+    side: int
+    pixel: np.ndarray
+    decoy_gene: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortFile:
+    """The content of a cohort file; each field is a dataset or a group of the same name.
+
+    Attributes
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1).
+    tumors : (tumors,) str
+        Tumor types, sorted.
+    samples, genes, layouts
+        As their classes say.
+    dropped : DataFrame
+        Genes, samples and rows of the input that were left out: kind, name and reason.
+    """
+
+    expression: np.ndarray = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
+    tumors: np.ndarray
+    samples: CohortSamples
+    genes: CohortGenes
+    layouts: CohortLayouts
     dropped: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """A cohort file's content but for the expression, which is read on demand.
+    """A cohort as all stages after `prepare` use it; its expression is read on demand.
 
-    `tumors` (tumors,) sorted TCGA study codes; `tumor` (samples,) index into it; `fold` (samples,);
-    `layouts` one a replicate.
+    Attributes
+    ----------
+    path : Path
+        The cohort file.
+    digest : str
+        SHA-256 of the content of the file.
+    tumors : (tumors,) str
+        Tumor types, sorted.
+    sample, patient, source : (samples,) str
+        As in `CohortSamples`.
+    tumor : (samples,) int64
+        Index of each sample's tumor type in `tumors`.
+    fold : (samples,) int16
+        The fold that holds the sample out, from 0.
+    genes : (genes,) str
+        Names of the genes, sorted.
+    variance : (genes,) float64
+        Variance of log2(x + 1) over all samples.
+    layouts : tuple of GeneLayout
+        One a replicate.
+    dropped : DataFrame
+        As in `CohortFile`.
     """
 
     path: Path
@@ -69,103 +150,99 @@ class Cohort:
         return self.layouts[0].decoy_gene
 
     def layout_of(self, model: ModelKey) -> GeneLayout:
-        """The layout of a model; null replicates take those of the others in turn."""
+        """The layout of a model; null replicates take the layouts of the others in turn."""
         return self.layouts[model.replicate % len(self.layouts)]
 
     def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """(samples, genes) float32 of the given samples (a slice or ascending indices)."""
+        """(given samples, genes) float32: log2(x + 1) of the given samples and all genes.
+
+        Parameters
+        ----------
+        samples : slice or (given samples,) int
+            Indices must ascend.
+        """
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
             if isinstance(samples, slice) or len(samples) == 0:
-                return file["expression"][samples]
-            groups = np.split(samples, 1 + np.flatnonzero(np.diff(samples // CHUNK_SAMPLES)))
-            return np.concatenate(  # slices of a chunk's rows: a third of the time of index lists
-                [file["expression"][rows[0] : rows[-1] + 1][rows - rows[0]] for rows in groups]
-            )
+                return records.read_array(file, "expression", samples)
+            parts = [  # slices of a chunk's rows: a third of the time of index lists
+                records.read_array(file, "expression", slice(rows[0], rows[-1] + 1))[rows - rows[0]]
+                for rows in _by_chunk(samples, CHUNK_SAMPLES)
+            ]
+        return np.concatenate(parts)
 
     def some_genes(self, genes: np.ndarray) -> np.ndarray:
-        """(samples, some genes) float32 of all samples; ascending indices."""
+        """(samples, given genes) float32: log2(x + 1) of all samples and the given genes.
+
+        Parameters
+        ----------
+        genes : (given genes,) int
+            Indices, which must ascend.
+        """
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
             parts = [
-                file["expression"][:, i : i + CHUNK_GENES][:, band - i]
-                for i in range(0, len(self.genes), CHUNK_GENES)
-                for band in [genes[(genes >= i) & (genes < i + CHUNK_GENES)]]
-                if len(band)
+                records.read_array(file, "expression", np.s_[:, band[0] : band[-1] + 1])[
+                    :, band - band[0]
+                ]
+                for band in _by_chunk(genes, CHUNK_GENES)
             ]
         return np.concatenate(parts, axis=1)
 
     def gene_band(self, genes: slice) -> np.ndarray:
-        """(samples, band) float32 of all samples and some neighbouring genes."""
+        """(samples, band) float32: log2(x + 1) of all samples and of neighbouring genes."""
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            return file["expression"][:, genes]
+            return records.read_array(file, "expression", np.s_[:, genes])
 
 
-def write_cohort(
-    path: Path, selection: Selection, config: settings.Config, input_digest: str
-) -> None:
-    """Split, lay out and write a selection.
+def write_cohort(path: Path, content: CohortFile, config: Config, input_digest: str) -> None:
+    """Write a cohort file.
+
+    Parameters
+    ----------
+    config : Config
+        The settings that the content was made with.
+    input_digest : str
+        Digest of the input files that the content was made from.
 
     Raises
     ------
-    CohortError
-        If a tumor has fewer patients than folds or a named decoy gene was not kept.
-    InputError
-        If the layout needs a gene annotation table and there is none that fits.
+    FileError
+        If the disk or a quota is full.
     """
-    tumors, tumor = np.unique(selection.samples["tumor"].to_numpy(str), return_inverse=True)
-    patient = selection.samples["patient"].to_numpy(str)
-    fold = splits.patient_folds(
-        patient, tumor, n_folds=config.splits.folds, rng=config.rng("folds")
-    )
-    decoy_gene = layout.choose_decoys(
-        selection.genes,
-        decoys=config.layout.decoys,
-        decoy_genes=config.layout.decoy_genes,
-        n_tumors=len(tumors),
-        rng=config.rng("decoys"),
-    )
-    kind, spacing = config.layout.kind, config.layout.spacing
-    order = _row_order(config, selection)
-    tree = layout.coexpression_tree(selection.expression) if kind == "coexpression" else None
-    layouts = [
-        layout.spread_out(
-            layout.make_layout(kind, order, decoy_gene, config.rng("layout", r), tree),
-            spacing,
-        )
-        for r in range(config.layout.replicates)
-    ]
-    attributes, needed = cohort_attributes(config, input_digest), selection.expression.nbytes
+    attributes, needed = _attributes(config, input_digest), content.expression.nbytes
     with hdf5.create_file(path, COHORT_TYPE, attributes, needed=needed) as file:
-        records.write_dataset(
-            file, "expression", selection.expression, chunks=(CHUNK_SAMPLES, CHUNK_GENES)
-        )
-        records.write_dataset(file, "tumors", tumors)
-        samples = file.create_group("samples")
-        records.write_table(samples, selection.samples)
-        records.write_dataset(samples, "tumor_index", tumor.astype(np.int16))
-        records.write_dataset(samples, "fold", fold)
-        records.write_dataset(file, "genes/name", selection.genes)
-        records.write_dataset(file, "genes/variance", selection.variance)
-        records.write_dataset(file, "layouts/pixel", np.stack([one.pixel for one in layouts]))
-        records.write_dataset(file, "layouts/decoy_gene", decoy_gene)
-        file["layouts"].attrs["side"] = layouts[0].side
-        records.write_table(file.create_group("dropped"), selection.dropped)
+        records.write_record(file, content)
 
 
-def _row_order(config: settings.Config, selection: Selection) -> np.ndarray:
-    """(genes,) int: genes in the order in which a layout of rows places them."""
-    if config.layout.kind == "chromosome":
-        path = annotation.annotation_files(config.layout)[0]
-        return annotation.chromosome_order(path, selection.genes)
-    return layout.variance_order(selection.variance)
+def is_current(path: Path, config: Config, input_digest: str) -> bool:
+    """Whether a cohort file is complete and was made with these settings from this input."""
+    return hdf5.is_complete(path, COHORT_TYPE, _attributes(config, input_digest))
 
 
-def cohort_attributes(config: settings.Config, input_digest: str) -> dict[str, str]:
-    """Root attributes by which a finished cohort file is known to be the wanted one."""
-    return {"config": settings.config_json(config, SECTIONS), "input_digest": input_digest}
+def read_cohort(path: Path, config: Config) -> Cohort:
+    """The cohort of a run.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or was prepared with other settings.
+    """
+    with hdf5.open_file(path, COHORT_TYPE, remedy=REMEDY) as file:
+        with records.reading(file):
+            settings, digest = str(file.attrs["config"]), str(file.attrs["digest"])
+        present = config_json(config, SECTIONS)
+        if settings != present:
+            changes = "; ".join(changed_settings(settings, present))
+            msg = (
+                f"{path} was prepared with other settings ({changes}); "
+                f"{REMEDY} or use another run.folder"
+            )
+            raise FileError(msg)
+        content = records.read_record(file, CohortFile, without=("expression",))
+    return _cohort(path, digest, content)
 
 
-def plan_of(cohort: Cohort, config: settings.Config) -> Plan:
-    """The models and shards of a run of this cohort."""
+def plan_of(cohort: Cohort, config: Config) -> Plan:
+    """The models and shards of a run with this cohort."""
     return make_plan(
         cohort.digest,
         cohort.fold,
@@ -178,40 +255,32 @@ def plan_of(cohort: Cohort, config: settings.Config) -> Plan:
     )
 
 
-def read_cohort(path: Path, config: settings.Config) -> Cohort:
-    """The cohort of a run.
-
-    Raises
-    ------
-    FileError
-        If it is missing, damaged, or was prepared with other settings.
-    """
-    with hdf5.open_file(path, COHORT_TYPE, remedy=REMEDY) as file:
-        wanted = settings.config_json(config, SECTIONS)
-        if file.attrs["config"] != wanted:
-            changes = "; ".join(settings.changed_settings(str(file.attrs["config"]), wanted))
-            msg = (
-                f"{path} was prepared with other settings ({changes}); "
-                f"{REMEDY} or use another run.folder"
-            )
-            raise FileError(msg)
-        return _read(file, path)
+def _attributes(config: Config, input_digest: str) -> dict[str, str]:
+    """Root attributes of a cohort file: what it was made with and from."""
+    return {"config": config_json(config, SECTIONS), "input_digest": input_digest}
 
 
-def _read(file: h5py.File, path: Path) -> Cohort:
-    samples = file["samples"]
-    side, decoy_gene = int(file["layouts"].attrs["side"]), file["layouts/decoy_gene"][...]
+def _by_chunk(indices: np.ndarray, chunk: int) -> list[np.ndarray]:
+    """Ascending indices, split so that those of one chunk stay together."""
+    return np.split(indices, 1 + np.flatnonzero(np.diff(indices // chunk)))
+
+
+def _cohort(path: Path, digest: str, content: CohortFile) -> Cohort:
+    """The cohort of a file whose expression was not read."""
+    samples, layouts = content.samples, content.layouts
     return Cohort(
         path=path,
-        digest=str(file.attrs["digest"]),
-        tumors=records.read_strings(file["tumors"]),
-        sample=records.read_strings(samples["sample"]),
-        patient=records.read_strings(samples["patient"]),
-        tumor=samples["tumor_index"][...].astype(np.int64),
-        fold=samples["fold"][...],
-        source=records.read_strings(samples["source"]),
-        genes=records.read_strings(file["genes/name"]),
-        variance=file["genes/variance"][...],
-        layouts=tuple(GeneLayout(side, p, decoy_gene) for p in file["layouts/pixel"][...]),
-        dropped=records.read_table(file["dropped"]),
+        digest=digest,
+        tumors=content.tumors,
+        sample=samples.sample,
+        patient=samples.patient,
+        tumor=samples.tumor_index.astype(np.int64),
+        fold=samples.fold,
+        source=samples.source,
+        genes=content.genes.name,
+        variance=content.genes.variance,
+        layouts=tuple(
+            GeneLayout(layouts.side, pixel, layouts.decoy_gene) for pixel in layouts.pixel
+        ),
+        dropped=content.dropped,
     )

@@ -1,4 +1,4 @@
-"""Standardised expression as square images, and images back as genes."""
+"""Standardised expression as square images, and the genes' values back from images."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,26 @@ from tumorcam.cohort.layout import GeneLayout
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and SD of each gene over training samples: `mean`, `sd` (genes,) float32."""
+    """Mean and standard deviation of each gene over the training samples of a model.
+
+    Attributes
+    ----------
+    mean, sd : (genes,) float32
+        In log2(x + 1).
+    """
 
     mean: np.ndarray
     sd: np.ndarray
 
     def standardise(self, expression: np.ndarray) -> np.ndarray:
-        """(samples, genes) float32 in units of the training SD."""
+        """(samples, genes) float32: deviation from the training mean, in training SDs."""
         return ((expression - self.mean) / self.sd).astype(np.float32, copy=False)
 
 
 def fit_scaler(expression: np.ndarray) -> Scaler:
-    """The scaler of training samples; a constant gene gets SD 1 and so the value 0.
+    """The scaler of some training samples.
+
+    The SD of a constant gene is set to 1, so that its standardised value is 0.
 
     Parameters
     ----------
@@ -29,12 +37,12 @@ def fit_scaler(expression: np.ndarray) -> Scaler:
     """
     mean = expression.mean(axis=0, dtype=np.float64)
     sd = expression.std(axis=0, dtype=np.float64)
-    constant = sd <= 1e-6 * np.maximum(1.0, np.abs(mean))  # float32 rounding of equal values
-    return Scaler(mean.astype(np.float32), np.where(constant, 1.0, sd).astype(np.float32))
+    is_constant = sd <= 1e-6 * np.maximum(1.0, np.abs(mean))  # float32 rounding of equal values
+    return Scaler(mean.astype(np.float32), np.where(is_constant, 1.0, sd).astype(np.float32))
 
 
 def place_genes(features: np.ndarray, layout: GeneLayout) -> np.ndarray:
-    """Images of genes and decoys; left-over pixels are 0.
+    """Images with the value of each gene and decoy on its pixel; all other pixels are 0.
 
     Parameters
     ----------
@@ -51,5 +59,10 @@ def place_genes(features: np.ndarray, layout: GeneLayout) -> np.ndarray:
 
 
 def pick_genes(images: np.ndarray, layout: GeneLayout) -> np.ndarray:
-    """The inverse of `place_genes`: (samples, genes + decoys) of (samples, rows, columns[, 1])."""
+    """(samples, genes + decoys): the pixels of genes and decoys; the inverse of `place_genes`.
+
+    Parameters
+    ----------
+    images : (samples, rows, columns) or (samples, rows, columns, 1) float
+    """
     return images.reshape(len(images), -1)[:, layout.pixel]

@@ -1,4 +1,4 @@
-"""The map from genes and decoys to the pixels of a square image."""
+"""Layouts: the pixels of the genes and decoys on a square image."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,23 @@ from scipy.spatial.distance import squareform
 
 from tumorcam.errors import CohortError, ConfigError, ModelError
 
-MIN_DECOY_SHARE = 0.1  # SCIENCE: D = G * min(1, max(0.1, 2 / tumors))
+MIN_DECOY_SHARE = 0.1  # docs/method.md: decoys = genes * min(1, max(0.1, 2 / tumors))
 DECOYS_PER_TUMOR = 2.0
-MAX_REDRAWS = 1000  # of the decoys beside their own gene: about 8 * decoys / genes at first
+MAX_REDRAWS = 1000  # of decoys beside the gene that they copy: at first 8 * decoys / genes
 
 
 @dataclass(frozen=True)
 class GeneLayout:
-    """Where genes and decoys stand: `pixel` (genes + decoys,) int32, row-major, decoys last.
+    """The pixels of the genes and decoys on a square image.
 
-    `decoy_gene` (decoys,) int32 is the gene that each decoy copies.
+    Attributes
+    ----------
+    side : int
+        Rows and columns of the image, pixels.
+    pixel : (genes + decoys,) int32
+        Row-major pixel of each gene and, after the genes, of each decoy.
+    decoy_gene : (decoys,) int32
+        The gene that each decoy copies.
     """
 
     side: int
@@ -32,12 +39,12 @@ class GeneLayout:
 
     @property
     def source_gene(self) -> np.ndarray:
-        """(genes + decoys,) int: the gene whose value each placed feature carries."""
+        """(genes + decoys,) int: the gene whose expression stands on each pixel of `pixel`."""
         return np.concatenate([np.arange(self.n_genes), self.decoy_gene])
 
 
 def image_side(n_features: int) -> int:
-    """Side of the smallest square that holds so many genes and decoys, in pixels."""
+    """Side, in pixels, of the smallest square that holds so many genes and decoys."""
     return math.isqrt(max(n_features - 1, 0)) + 1
 
 
@@ -49,29 +56,30 @@ def choose_decoys(
     n_tumors: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Indices, ascending, of the genes that are placed a second time as decoys.
+    """(decoys,) int32: ascending indices of the genes that are placed a second time as decoys.
 
     Parameters
     ----------
     genes : (genes,) str
+        Names of the genes.
     decoys : str
-        "auto", "none" or a share of the genes such as "0.3".
+        "auto", "none" or a share of the genes, such as "0.3".
     decoy_genes : tuple of str
-        Named genes; they replace the draw.
+        Names of the genes that get a decoy. If there are any, none is drawn at random.
 
     Raises
     ------
     ConfigError
-        If the share is no number from 0 to 1.
+        If `decoys` is neither "auto" nor "none" nor a number from 0 to 1.
     CohortError
-        If a named gene is not among the genes.
+        If one of `decoy_genes` is not among the genes.
     """
     if decoy_genes:
         missing = sorted(set(decoy_genes) - set(genes.tolist()))
         if missing:
             msg = (
                 f"layout.decoy_genes names {len(missing)} genes that the cohort did not keep "
-                f"(first: {missing[0]}); keep more genes or leave them out"
+                f"(first: {missing[0]}); raise cohort.genes or take them out of the list"
             )
             raise CohortError(msg)
         return np.flatnonzero(np.isin(genes, decoy_genes)).astype(np.int32)
@@ -80,10 +88,11 @@ def choose_decoys(
 
 
 def coexpression_tree(expression: np.ndarray) -> np.ndarray:
-    """Average-linkage tree of the genes by 1 - Pearson correlation over all samples.
+    """Average-linkage tree of the genes by their correlation.
 
-    It is made once for all replicates. Time and memory grow with the square of the genes: 0.5 s
-    for 2,000 genes; 20 s and 1.8 GB for 11,449 (two cores, 5,000 samples).
+    The distance of two genes is 1 - Pearson correlation over all samples. All replicates use the
+    same tree. Time and memory grow with the square of the number of genes: 0.5 s for 2,000 genes,
+    20 s and 1.8 GB for 11,449 genes (two cores, 5,000 samples).
 
     Parameters
     ----------
@@ -106,65 +115,102 @@ def coexpression_tree(expression: np.ndarray) -> np.ndarray:
     return hierarchy.linkage(np.clip(1.0 - correlation, 0, 2), "average")
 
 
-def variance_order(variance: np.ndarray) -> np.ndarray:
-    """(genes,) int: genes from the most variable down, ties in their own order.
+def random_layout(n_genes: int, decoy_gene: np.ndarray, rng: np.random.Generator) -> GeneLayout:
+    """A layout in which every gene and decoy stands on a pixel of its own, drawn at random.
 
     Parameters
     ----------
-    variance : (genes,) float
-        Over all samples; no labels are used.
-    """
-    return np.argsort(-variance, kind="stable")
-
-
-def make_layout(
-    kind: str,
-    order: np.ndarray,
-    decoy_gene: np.ndarray,
-    rng: np.random.Generator,
-    tree: np.ndarray | None = None,
-) -> GeneLayout:
-    """One replicate's layout, without gaps between genes.
-
-    Parameters
-    ----------
-    kind : str
-        "random": every gene and decoy on a pixel of its own at random; "variance" and
-        "chromosome": genes row by row in the given order; "coexpression": genes as the tree's
-        leaves, each of its forks flipped at random, along a Hilbert curve. In all but "random"
-        each decoy follows a randomly drawn gene, but never beside its own.
-    order : (genes,) int
-        Indices of the genes, from `variance_order` or `annotation.chromosome_order`; of the other
-        kinds only its length counts.
     decoy_gene : (decoys,) int32
-    tree : (genes - 1, 4) float64, optional
-        From `coexpression_tree`; needed by "coexpression" alone.
+        The gene that each decoy copies.
+    """
+    n_features = n_genes + len(decoy_gene)
+    side = image_side(n_features)
+    pixel = rng.permutation(side * side)[:n_features]
+    return GeneLayout(side, pixel.astype(np.int32), decoy_gene)
+
+
+def variance_layout(
+    variance: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+) -> GeneLayout:
+    """A layout of rows in which the genes run from the most to the least variable one.
+
+    Genes of equal variance keep their order. Each decoy follows a gene drawn at random, but never
+    stands beside the gene that it copies.
+
+    Parameters
+    ----------
+    variance : (genes,) float64
+        Over all samples; no labels are used.
+    decoy_gene : (decoys,) int32
+        The gene that each decoy copies.
 
     Raises
     ------
     CohortError
-        If the image is too small for decoys to stand apart from their gene.
+        If the image is too small for the decoys to stand apart from the genes that they copy.
     """
-    n_features = len(order) + len(decoy_gene)
-    side = image_side(n_features)
-    if kind == "random":
-        pixel = rng.permutation(side * side)[:n_features]
-        return GeneLayout(side, pixel.astype(np.int32), decoy_gene)
-    if kind in ("variance", "chromosome"):
-        return _along_curve(order, np.arange(side * side), decoy_gene, rng)
-    assert tree is not None, "write_cohort makes the tree"
-    return _along_curve(flipped_leaves(tree, rng), hilbert_curve(side), decoy_gene, rng)
+    return _row_layout(np.argsort(-variance, kind="stable"), decoy_gene, rng)
+
+
+def chromosome_layout(
+    order: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+) -> GeneLayout:
+    """A layout of rows in which the genes run in the order of the chromosomes.
+
+    Each decoy follows a gene drawn at random, but never stands beside the gene that it copies.
+
+    Parameters
+    ----------
+    order : (genes,) int
+        Indices of the genes, from `annotation.chromosome_order`.
+    decoy_gene : (decoys,) int32
+        The gene that each decoy copies.
+
+    Raises
+    ------
+    CohortError
+        If the image is too small for the decoys to stand apart from the genes that they copy.
+
+    References
+    ----------
+    Lyu & Haque 2018, doi:10.1145/3233547.3233588.
+    """
+    return _row_layout(order, decoy_gene, rng)
+
+
+def coexpression_layout(
+    tree: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+) -> GeneLayout:
+    """A layout along a Hilbert curve in which genes of similar expression stand close together.
+
+    The genes come in the order of the leaves of a tree whose forks are each flipped by a fair coin.
+    Each decoy follows a gene drawn at random, but never stands beside the gene that it copies.
+
+    Parameters
+    ----------
+    tree : (genes - 1, 4) float64
+        From `coexpression_tree`.
+    decoy_gene : (decoys,) int32
+        The gene that each decoy copies.
+
+    Raises
+    ------
+    CohortError
+        If the image is too small for the decoys to stand apart from the genes that they copy.
+    """
+    side = image_side(len(tree) + 1 + len(decoy_gene))
+    return _curve_layout(flipped_leaves(tree, rng), hilbert_curve(side), decoy_gene, rng)
 
 
 def spread_out(layout: GeneLayout, spacing: int) -> GeneLayout:
-    """The layout on an image `spacing` times as wide, empty pixels between its genes."""
+    """The layout on an image `spacing` times as wide and high, with empty pixels between genes."""
     rows, columns = np.divmod(layout.pixel, layout.side)
     side = layout.side * spacing
     return GeneLayout(side, (rows * side + columns) * np.int32(spacing), layout.decoy_gene)
 
 
 def flipped_leaves(tree: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(leaves,) int: a tree's leaves from left to right, each fork flipped by a fair coin.
+    """(leaves,) int: the leaves of a tree from left to right; a fair coin flips each of its forks.
 
     Parameters
     ----------
@@ -186,7 +232,8 @@ def flipped_leaves(tree: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def hilbert_curve(side: int) -> np.ndarray:
     """(side * side,) int: row-major pixels of a square in the order of a Hilbert curve.
 
-    The curve fills the next power of two and is cut to the square, so that some steps jump.
+    The curve fills the square whose side is the next power of two. What lies outside the
+    image is left out, so that some steps of the curve jump.
 
     References
     ----------
@@ -200,10 +247,24 @@ def hilbert_curve(side: int) -> np.ndarray:
     return np.argsort(visit[:side, :side], axis=None)
 
 
-def _along_curve(
+def _row_layout(order: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator) -> GeneLayout:
+    """The genes in the given order along the rows, the decoys after genes drawn at random."""
+    side = image_side(len(order) + len(decoy_gene))
+    return _curve_layout(order, np.arange(side * side), decoy_gene, rng)
+
+
+def _curve_layout(
     order: np.ndarray, curve: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
 ) -> GeneLayout:
-    """Genes in their order along a curve of pixels, decoys inserted after random genes."""
+    """The genes in the given order along a curve, the decoys after genes drawn at random.
+
+    Parameters
+    ----------
+    order : (genes,) int
+        Indices of the genes.
+    curve : (side * side,) int
+        Row-major pixels of the image in the order of the curve.
+    """
     n_genes, side = len(order), math.isqrt(len(curve))
     rank = np.argsort(order, kind="stable").astype(float)
     host = rng.integers(0, n_genes, len(decoy_gene))
@@ -211,16 +272,19 @@ def _along_curve(
         position = np.concatenate([rank, host + 0.5])
         pixel = curve[np.argsort(np.argsort(position, kind="stable"), kind="stable")]
         layout = GeneLayout(side, pixel.astype(np.int32), decoy_gene)
-        beside = beside_own_gene(layout)
-        if not beside.any():
+        is_beside = beside_own_gene(layout)
+        if not is_beside.any():
             return layout
-        host[beside] = rng.integers(0, n_genes, beside.sum())  # only these: others moved little
-    msg = f"{len(decoy_gene)} decoys of {n_genes} genes cannot all stand apart from their own gene"
+        host[is_beside] = rng.integers(0, n_genes, is_beside.sum())  # the others moved little
+    msg = (
+        f"{len(decoy_gene)} decoys of {n_genes} genes cannot all stand apart from the genes that "
+        "they copy; lower layout.decoys, keep more genes, or set layout.kind to random"
+    )
     raise CohortError(msg)
 
 
 def beside_own_gene(layout: GeneLayout) -> np.ndarray:
-    """(decoys,) bool: decoys on one of the eight pixels around the gene that they copy."""
+    """(decoys,) bool: True for a decoy on one of the eight pixels around its own gene."""
     own = np.stack(np.divmod(layout.pixel[layout.decoy_gene], layout.side))
     decoy = np.stack(np.divmod(layout.pixel[layout.n_genes :], layout.side))
     return np.abs(own - decoy).max(axis=0) <= 1
@@ -232,25 +296,27 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
     Parameters
     ----------
     reachable : (rows, columns) bool
-        From `model.reachable_pixels`.
+        From `network.reachable_pixels`.
     names : (genes,) str
+        Names of the genes.
 
     Raises
     ------
     ModelError
-        If the network cannot see a gene.
+        If the network cannot see a gene or decoy.
     """
-    blind = ~reachable.ravel()[layout.pixel]
-    if blind.any():
-        example = names[layout.source_gene[blind][0]]
+    is_blind = ~reachable.ravel()[layout.pixel]
+    if is_blind.any():
+        example = names[layout.source_gene[is_blind][0]]
         msg = (
-            f"the network cannot see {blind.sum()} of {len(blind)} genes and decoys, such as "
+            f"the network cannot see {is_blind.sum()} of {len(is_blind)} genes and decoys, such as "
             f'{example}; set model.padding = "same" or use fewer poolings'
         )
         raise ModelError(msg)
 
 
 def _decoy_share(decoys: str, n_tumors: int) -> float:
+    """The share of the genes that get a decoy, from 0 to 1."""
     if decoys == "none":
         return 0.0
     if decoys == "auto":

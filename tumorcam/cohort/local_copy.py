@@ -1,10 +1,9 @@
-"""A node's own copy of the cohort file, on the fast disk that the site names."""
+"""A node's own copy of the cohort file, in a scratch folder on a fast disk."""
 
 import dataclasses
 import shutil
 from pathlib import Path
 
-from tumorcam.cluster import launcher
 from tumorcam.cluster.logs import logger
 from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
 from tumorcam.config import Config
@@ -12,30 +11,38 @@ from tumorcam.errors import FileError
 from tumorcam.storage import disk, hdf5, integrity
 
 PREFIX = "tumorcam-cohort-"
-DIGITS = 16  # of the cohort's digest, in the copy's name
+DIGITS = 16  # of the cohort's digest that the name of the copy has
 
 
-def local_cohort(path: Path, config: Config) -> Cohort:
-    """The cohort of a run, its expression read from a copy on the node where the site has a place.
+def local_cohort(path: Path, config: Config, scratch: Path | None) -> Cohort:
+    """The cohort of a run, whose expression is read from a copy in the node's scratch folder.
 
-    Ranks of a node and later jobs share the copy: its name carries the cohort's digest, and it
-    gets that name only when it is whole. Where there is no room or copying fails, one warning says
-    so and the original is read.
+    The ranks of a node and later jobs share the copy: the digest of the cohort is part of its name,
+    and the copy gets that name only when it is complete. If there is no room or copying fails, one
+    warning says so and the original is read.
+
+    Parameters
+    ----------
+    path : Path
+        The cohort file of the run.
+    scratch : Path or None
+        A folder on a fast disk of this node, such as `Launch.scratch_folder`. It is made if it is
+        missing. None: the original is read.
 
     Raises
     ------
     FileError
         If the original is missing, damaged, or was prepared with other settings.
     """
-    cohort, folder = read_cohort(path, config), launcher.scratch_folder()
-    if folder is None:
+    cohort = read_cohort(path, config)
+    if scratch is None:
         return cohort
-    local = folder / f"{PREFIX}{cohort.digest[:DIGITS]}.h5"
+    local = scratch / f"{PREFIX}{cohort.digest[:DIGITS]}.h5"
     try:
         if not _is_sound(local, cohort):
             _copy(cohort, local)
     except OSError as error:
-        if not _is_sound(local, cohort):  # nor has another rank made it meanwhile
+        if not _is_sound(local, cohort):  # another rank may have copied it in the meantime
             n_bytes, reason = cohort.path.stat().st_size, error.strerror or error
             logger.warning(
                 "%s (%d bytes) is read in place: no copy %s (%s)", path, n_bytes, local, reason
@@ -45,7 +52,10 @@ def local_cohort(path: Path, config: Config) -> Cohort:
 
 
 def _copy(cohort: Cohort, local: Path) -> None:
-    """Copy aside, check, rename: whoever is last replaces a file by an equal one."""
+    """Copy the cohort file under a temporary name, check the copy, and give it its name.
+
+    If several ranks copy at the same time, the last one replaces a file by an equal file.
+    """
     local.parent.mkdir(parents=True, exist_ok=True)
     for part in disk.dead_parts(local.parent, f".{PREFIX}*{disk.PART}"):
         part.unlink(missing_ok=True)
@@ -57,13 +67,13 @@ def _copy(cohort: Cohort, local: Path) -> None:
             raise FileError(msg)
         shutil.copyfile(cohort.path, aside)
         if not _is_sound(aside, cohort):
-            msg = f"the copy differs; run jobs.verify to see whether {cohort.path} is damaged"
+            msg = f"the copy differs; run `tumorcam verify` to see whether {cohort.path} is damaged"
             raise FileError(msg)
     logger.info("%s is copied to %s (%d bytes)", cohort.path, local, size)
 
 
 def _is_sound(local: Path, cohort: Cohort) -> bool:
-    """Whether a file is the cohort's, byte by byte: a damaged copy must not be worse than none."""
+    """Whether a copy is undamaged and of the same digest as the cohort; every byte is read."""
     try:
         if local.stat().st_size != cohort.path.stat().st_size:
             return False

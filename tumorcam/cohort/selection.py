@@ -1,68 +1,98 @@
-"""Which samples and genes a cohort keeps; whatever is wrong stops, or is dropped and listed."""
+"""The samples and genes that a cohort keeps.
+
+A fault of the input stops the job, or its sample or gene is dropped and listed, as the config says.
+"""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tumorcam.cluster.logs import logger
-from tumorcam.cohort.cohort import Cohort, Selection
 from tumorcam.config import Config
 from tumorcam.errors import CohortError, InputError, TumorcamError
 from tumorcam.readers import blocks
-from tumorcam.readers.blocks import Drop, Expression, GeneStatistics, View
+from tumorcam.readers.blocks import Drop, Expression, GeneStatistics, SelectedExpression
 from tumorcam.settings import CohortSettings
+from tumorcam.storage.run_folder import slugs
 
-MAX_GENES = 107**2  # chosen without cohort.genes: images of 107 x 107 pixels, decoys not counted
+MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted
 MIN_GENES = 4  # an image of 2 x 2 pixels
 MIN_TUMORS = 2
-MAX_LOG2 = 40.0  # log2(x + 1): nothing is counted 10^12 times
+MAX_LOG2 = 40.0  # log2(x + 1): no gene is counted 10^12 times
 N_SHOWN = 3  # names in a message
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The samples and genes of the input that a cohort keeps, in canonical order.
+
+    Attributes
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1).
+    samples : DataFrame
+        One row a sample, sorted by ID: sample, patient, tumor, sample_type and source (str).
+    genes : (genes,) str
+        Names, sorted.
+    variance : (genes,) float64
+        Variance of log2(x + 1) over all samples.
+    dropped : DataFrame
+        Genes, samples and rows that were left out because of a fault: kind, name and reason (str).
+    """
+
+    expression: np.ndarray
+    samples: pd.DataFrame
+    genes: np.ndarray
+    variance: np.ndarray
+    dropped: pd.DataFrame
 
 
 def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Selection:
     """The samples and the most variable genes that the config asks for, in canonical order.
 
-    The file is read once for the variances and once for the chosen genes, and before that once
-    for library sizes where `input.scale` is counts. A gene's variance is that of log2(x + 1) over
-    the kept samples; no labels are used.
+    The file is read once for the variances and once for the chosen genes. If `input.scale` is
+    counts, it is read once more before that, for the library sizes. The variance of a gene is that
+    of log2(x + 1) over the kept samples; no labels are used.
 
     Parameters
     ----------
     config : Config
         Its sections input, cohort and splits.
     expression : Expression
-        From `readers.open_inputs`.
+        From `inputs.open_inputs`.
     samples : DataFrame
-        Columns sample, patient, tumor, sample_type and source (str), one row a sample.
+        One row a sample: sample, patient, tumor, sample_type and source (str).
 
     Returns
     -------
     Selection
-        `dropped` lists all that something was wrong with; samples that the filters took out on
+        `dropped` lists what was left out because of a fault. Samples that a filter left out on
         purpose are only counted in the log.
 
     Raises
     ------
     InputError
-        If something is wrong with samples, genes or values that the config does not drop.
+        If samples, genes or values have a fault for which the config does not say "drop".
     CohortError
-        If too few samples, tumors or genes are left, or a wanted tumor or source is not there.
+        If too few samples, tumors or genes are left, if no sample has a tumor or source that the
+        config names, or if two tumors would give the same file name.
     """
     kept, sample_drops = choose_samples(config, expression, samples)
     position = kept.pop("position").to_numpy()
     is_kept = np.zeros(len(expression.samples), dtype=bool)
     is_kept[position] = True
     is_first, repeats = _distinct_genes(config, expression)
-    view = View(expression, is_kept, is_first, config.input.scale)
-    library = blocks.library_sizes(view) if config.input.scale == "counts" else None
-    statistics = blocks.gene_statistics(view, library)
-    is_usable, bad = _usable_genes(config, view, statistics)
+    selected = SelectedExpression(expression, is_kept, is_first, config.input.scale)
+    library = blocks.library_sizes(selected) if config.input.scale == "counts" else None
+    statistics = blocks.gene_statistics(selected, library)
+    is_usable, bad_genes = _usable_genes(config, selected, statistics)
     names = np.array(expression.genes)
     genes = choose_genes(names, statistics.variance, is_usable, n_wanted=config.cohort.genes)
-    matrix = blocks.extract(view, library, rows=np.argsort(position), genes=genes)
-    drops = [*expression.dropped, *sample_drops, *repeats, *bad]
+    matrix = blocks.extract(selected, library, rows=np.argsort(position), genes=genes)
+    drops = [*expression.dropped, *sample_drops, *repeats, *bad_genes]
     _log_drops(drops)
     return Selection(
         expression=matrix,
@@ -76,26 +106,26 @@ def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Sel
 def choose_samples(
     config: Config, expression: Expression, samples: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Drop]]:
-    """The samples to keep, sorted by ID, and those that were dropped for a fault.
+    """The samples to keep, sorted by ID, and the samples that were dropped because of a fault.
 
-    The table returned has one more column, `position` (int): where the sample is in the file.
+    The returned table has one more column, `position` (int): the index of the sample in the file.
 
     Raises
     ------
     InputError, CohortError
-        As `select` does.
+        For the same reasons as in `select`.
     """
     labelled, drops = _labelled_samples(config.cohort, expression, samples)
     kept = _of_sample_types(labelled, config.cohort.sample_types)
     kept = _only(kept, "source", config.cohort.sources)
-    no_tumor = kept["tumor"] == ""
+    is_unlabelled = kept["tumor"] == ""
     drops += _stop_or_drop(
         config.cohort.unlabelled,
-        [Drop("sample", name, "has no tumor type") for name in kept.loc[no_tumor, "sample"]],
+        [Drop("sample", name, "has no tumor type") for name in kept.loc[is_unlabelled, "sample"]],
         f"{expression.path}: samples without tumor type",
         'label them or set cohort.unlabelled = "drop"',
     )
-    kept = _only(kept[~no_tumor], "tumor", config.cohort.tumors)
+    kept = _only(kept[~is_unlabelled], "tumor", config.cohort.tumors)
     kept, rare = _without_rare_tumors(config, kept.sort_values("sample"))
     n_tumors = kept["tumor"].nunique()
     if n_tumors < MIN_TUMORS:
@@ -104,94 +134,64 @@ def choose_samples(
             f"left; wanted at least {MIN_TUMORS} tumors; widen the filters in [cohort]"
         )
         raise CohortError(msg)
+    slugs(np.unique(kept["tumor"].to_numpy(str)))  # refuses tumors that give the same file name
     return kept.reset_index(drop=True), drops + rare
 
 
 def choose_genes(
-    names: np.ndarray, variance: np.ndarray, usable: np.ndarray, *, n_wanted: int
+    names: np.ndarray, variance: np.ndarray, is_usable: np.ndarray, *, n_wanted: int
 ) -> np.ndarray:
-    """Indices of the most variable usable genes, sorted by name.
+    """(chosen genes,) int: indices of the most variable usable genes, sorted by name.
 
-    Equal variances go by name; a constant gene is taken only where `n_wanted` leaves no choice.
+    Of genes with equal variance the first by name is chosen. A constant gene is chosen only if
+    `n_wanted` leaves no choice.
 
     Parameters
     ----------
     names : (genes,) str
     variance : (genes,) float64
-    usable : (genes,) bool
+    is_usable : (genes,) bool
     n_wanted : int
-        0: as many of the genes that vary as fill the largest square, at most 107 x 107.
+        How many genes to choose. 0 stands for the largest square number of genes that vary, at most
+        107 x 107.
 
     Raises
     ------
     CohortError
-        If there are not so many usable genes, or fewer than 4.
+        If there are fewer usable genes, or if fewer than 4 would be chosen.
     """
-    n_usable, n_varying = int(usable.sum()), int((usable & (variance > 0)).sum())
+    n_usable, n_varying = int(is_usable.sum()), int((is_usable & (variance > 0)).sum())
     n_genes = n_wanted or math.isqrt(min(n_varying, MAX_GENES)) ** 2
     if n_genes > n_usable or n_genes < MIN_GENES:
-        wanted = n_wanted or f"a square of at least {MIN_GENES}"
+        size = n_wanted or f"a square of at least {MIN_GENES}"
         msg = (
-            f"the matrix has {n_usable} usable genes, {n_varying} of which vary; wanted {wanted}; "
+            f"the matrix has {n_usable} usable genes, {n_varying} of which vary; wanted {size}; "
             "set cohort.genes = 0 or give a matrix with more genes"
         )
         raise CohortError(msg)
-    candidates = np.flatnonzero(usable)
+    candidates = np.flatnonzero(is_usable)
     order = np.lexsort((names[candidates], -variance[candidates]))
     chosen = candidates[order[:n_genes]]
     return chosen[np.argsort(names[chosen])]
 
 
-def single_source_tumors(tumors: np.ndarray, sources: np.ndarray) -> list[str]:
-    """Tumors whose samples all come from one source, where there are several sources.
-
-    For such a tumor source and tumor type cannot be told apart.
-
-    Parameters
-    ----------
-    tumors, sources : (samples,) str
-    """
-    if len(set(sources)) < 2:
-        return []
-    return [t for t in sorted(set(tumors)) if len(set(sources[tumors == t])) == 1]
-
-
-def summary(made: Cohort) -> list[str]:
-    """What a cohort holds, in lines for a log: tumors, sizes, drops and tumors of one source."""
-    lines = [f"{'tumor':12} samples patients  samples in each fold"]
-    for index, name in enumerate(made.tumors):
-        own = made.tumor == index
-        folds = " ".join(map(str, np.bincount(made.fold[own], minlength=made.n_folds)))
-        lines.append(f"{name:12} {own.sum():7} {len(set(made.patient[own])):8}  {folds}")
-    side = made.layouts[0].side
-    lines.append(
-        f"{len(made.sample)} samples of {len(made.tumors)} tumors, {len(made.genes)} genes and "
-        f"{len(made.decoy_gene)} decoys on images of {side} x {side} pixels, {made.n_folds} folds, "
-        f"{len(made.layouts)} layouts; {len(made.dropped)} drops"
-    )
-    single = single_source_tumors(made.tumors[made.tumor], made.source)
-    if single:
-        lines.append(
-            f"warning: all samples of {', '.join(single)} come from one source each: source and "
-            "tumor type cannot be told apart"
-        )
-    return lines
-
-
 def _labelled_samples(
     cohort: CohortSettings, expression: Expression, samples: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Drop]]:
-    """Samples that are in the matrix and in the table, each once, with their `position`."""
-    twice = samples["sample"].duplicated()
+    """The samples that are both in the matrix and in the table, once, with their `position`."""
+    is_row_repeated = samples["sample"].duplicated()
     matrix = pd.Index(expression.samples)
-    again, known = matrix.duplicated(), matrix.isin(samples["sample"])
+    is_repeated, has_label = matrix.duplicated(), matrix.isin(samples["sample"])
     repeats = [
         Drop("sample", name, "repeated in the samples table")
-        for name in samples.loc[twice, "sample"]
+        for name in samples.loc[is_row_repeated, "sample"]
     ]
-    repeats += [Drop("sample", name, "repeated in the expression matrix") for name in matrix[again]]
+    repeats += [
+        Drop("sample", name, "repeated in the expression matrix") for name in matrix[is_repeated]
+    ]
     strangers = [
-        Drop("sample", name, "not in the samples table") for name in matrix[~known & ~again]
+        Drop("sample", name, "not in the samples table")
+        for name in matrix[~has_label & ~is_repeated]
     ]
     drops = _stop_or_drop(
         cohort.duplicates,
@@ -205,8 +205,8 @@ def _labelled_samples(
         f"{expression.path}: unknown samples",
         'add them, leave them out, or set cohort.unlabelled = "drop"',
     )
-    position = np.flatnonzero(known & ~again)
-    table = samples[~twice].set_index("sample", drop=False)
+    position = np.flatnonzero(has_label & ~is_repeated)
+    table = samples[~is_row_repeated].set_index("sample", drop=False)
     logger.info(
         "%d samples of the table are in the matrix, %d are not",
         len(position),
@@ -215,49 +215,57 @@ def _labelled_samples(
     return table.loc[matrix[position]].assign(position=position), drops
 
 
-def _of_sample_types(samples: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
-    if not wanted:
+def _of_sample_types(samples: pd.DataFrame, sample_types: tuple[str, ...]) -> pd.DataFrame:
+    """The samples of the given types, or all if none is given."""
+    if not sample_types:
         return samples
     if (samples["sample_type"] == "").all():
         msg = (
-            f"cohort.sample_types = {list(wanted)} but no sample type is known: there is neither "
-            "such a column nor a TCGA barcode; set input.sample_type_column or "
+            f"cohort.sample_types = {list(sample_types)} but no sample type is known: there is "
+            "neither such a column nor a TCGA barcode; set input.sample_type_column or "
             "cohort.sample_types = []"
         )
         raise InputError(msg)
-    kept = samples[samples["sample_type"].isin(wanted)]
+    kept = samples[samples["sample_type"].isin(sample_types)]
     counts = samples["sample_type"].value_counts().sort_index()
-    shown = ", ".join(f"{name or 'unknown'} ({n})" for name, n in counts.items())
+    types = ", ".join(f"{name or 'unknown'} ({n})" for name, n in counts.items())
     if kept.empty:
-        msg = f"no sample is of cohort.sample_types = {list(wanted)}; there are: {shown}"
+        msg = (
+            f"no sample is of cohort.sample_types = {list(sample_types)}; there are: {types}; set "
+            "cohort.sample_types to some of these, or to [] for all"
+        )
         raise CohortError(msg)
-    logger.info("sample types: %s; kept %d samples of %s", shown, len(kept), ", ".join(wanted))
+    logger.info(
+        "sample types: %s; kept %d samples of %s", types, len(kept), ", ".join(sample_types)
+    )
     lost = sorted(set(samples["tumor"]) - set(kept["tumor"]) - {""})
     if lost:
         logger.info("warning: no sample of %s is of these sample types", ", ".join(lost))
     return kept
 
 
-def _only(samples: pd.DataFrame, column: str, wanted: tuple[str, ...]) -> pd.DataFrame:
-    """The samples whose tumor or source is one of the wanted, where any are named."""
+def _only(samples: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """The samples whose tumor or source is one of the names, or all if there are no names."""
     existing = set(samples[column]) - {""}
-    absent = sorted(set(wanted) - existing)
+    absent = sorted(set(names) - existing)
     if absent:
         msg = (
             f"cohort.{column}s names {', '.join(absent)}, which no sample has (of those that "
-            f"other filters keep); there are: {', '.join(sorted(existing)) or 'none'}"
+            f"other filters keep); there are: {', '.join(sorted(existing)) or 'none'}; correct "
+            f"cohort.{column}s"
         )
         raise CohortError(msg)
-    kept = samples[samples[column].isin(wanted)] if wanted else samples
-    if wanted:
+    kept = samples[samples[column].isin(names)] if names else samples
+    if names:
         logger.info("cohort.%ss keeps %d of %d samples", column, len(kept), len(samples))
     return kept
 
 
 def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-    """Without tumors of fewer patients than folds; a patient counts for the first sample's tumor.
+    """The samples of tumors that have at least as many patients as there are folds, and the others.
 
-    `samples` are sorted by ID, as `splits.patient_folds` gets them.
+    A patient with several tumors counts for the tumor of the first sample, as in
+    `splits.patient_folds`; therefore `samples` must be sorted by ID.
     """
     first = samples.drop_duplicates("patient")["tumor"].value_counts()
     n_patients = {tumor: int(first.get(tumor, 0)) for tumor in sorted(set(samples["tumor"]))}
@@ -277,38 +285,39 @@ def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> tuple[pd.Data
 
 
 def _distinct_genes(config: Config, expression: Expression) -> tuple[np.ndarray, list[Drop]]:
-    """(genes,) bool: True for the first gene of each name; and the others."""
+    """(genes,) bool, True for the first gene of each name, and the genes that repeat a name."""
     names = pd.Index(expression.genes)
-    repeated = names.duplicated()
-    return ~repeated, _stop_or_drop(
+    is_repeated = names.duplicated()
+    return ~is_repeated, _stop_or_drop(
         config.cohort.duplicates,
-        [Drop("gene", name, "repeated: the first is kept") for name in names[repeated]],
+        [Drop("gene", name, "repeated: the first is kept") for name in names[is_repeated]],
         f"{expression.path}: repeated genes",
         'make IDs unique, set input.gene_column, or set cohort.duplicates = "drop"',
     )
 
 
 def _usable_genes(
-    config: Config, view: View, statistics: GeneStatistics
+    config: Config, selected: SelectedExpression, statistics: GeneStatistics
 ) -> tuple[np.ndarray, list[Drop]]:
-    """(genes,) bool: distinct and without bad values; and the genes with bad values."""
-    path, samples = view.expression.path, np.array(view.expression.samples)[view.samples]
+    """(genes,) bool, True for selected genes without bad values, and the genes with bad values."""
+    path = selected.expression.path
+    samples = np.array(selected.expression.samples)[selected.sample_mask]
     if config.input.scale == "log2" and statistics.largest > MAX_LOG2:
         msg = (
             f"{path} has the value {statistics.largest:g}, too large for log2(x + 1) as "
             "input.scale says; set input.scale to counts, tpm, fpkm, rsem or as_is"
         )
         raise InputError(msg)
-    is_bad = view.genes & (statistics.bad_sample >= 0)
+    is_bad = selected.gene_mask & (statistics.bad_sample >= 0)
     drops = [
         Drop(
             "gene",
-            view.expression.genes[i],
+            selected.expression.genes[i],
             f"is {statistics.bad_value[i]:g} in sample {samples[statistics.bad_sample[i]]}",
         )
         for i in np.flatnonzero(is_bad)
     ]
-    return view.genes & ~is_bad, _stop_or_drop(
+    return selected.gene_mask & ~is_bad, _stop_or_drop(
         config.cohort.bad_values,
         drops,
         f"{path}: genes with missing, infinite or negative values",
@@ -320,21 +329,29 @@ def _usable_genes(
 def _stop_or_drop(
     policy: str,
     drops: list[Drop],
-    what: str,
+    fault: str,
     remedy: str,
     *,
     error: type[TumorcamError] = InputError,
 ) -> list[Drop]:
-    """The drops, if the config says so; else an error that says what, how many and which first."""
+    """The drops, unless the policy is "error".
+
+    Raises
+    ------
+    TumorcamError
+        If there are drops and the policy is "error". The message has the fault, the number of drops
+        and the first of them, and the remedy.
+    """
     if drops and policy == "error":
-        shown = ", ".join(f"{drop.name} ({drop.reason})" for drop in drops[:N_SHOWN])
+        examples = ", ".join(f"{drop.name} ({drop.reason})" for drop in drops[:N_SHOWN])
         more = ", ..." if len(drops) > N_SHOWN else ""
-        msg = f"{what}: {len(drops)}, {shown}{more}; {remedy}"
+        msg = f"{fault}: {len(drops)}, {examples}{more}; {remedy}"
         raise error(msg)
     return drops
 
 
 def _log_drops(drops: Iterable[Drop]) -> None:
+    """Log how many genes, samples and rows were dropped."""
     kinds = pd.Series([drop.kind for drop in drops], dtype=str).value_counts()
     for kind, n in kinds.items():
         logger.info("dropped %d %ss, listed in cohort.h5", n, kind)

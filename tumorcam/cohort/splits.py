@@ -1,4 +1,4 @@
-"""Which patients a model is tested on and which choose its epoch: by patient, within tumor."""
+"""Splits by patient within each tumor: held-out folds, and the validation set of a model."""
 
 import numpy as np
 
@@ -10,22 +10,24 @@ HELD_OUT, TRAINING, VALIDATION = 0, 1, 2  # roles of a sample for one model
 def patient_folds(
     patients: np.ndarray, tumors: np.ndarray, *, n_folds: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The held-out fold of each sample: patients whole, every tumor in every fold.
+    """The fold that holds each sample out.
 
-    A tumor's patients are shuffled and dealt out in turn; the next tumor goes on where the last
-    stopped, so that folds of all tumors together differ by one patient at most.
+    All samples of a patient are in the same fold, and every fold has patients of every tumor. The
+    patients of a tumor are shuffled and dealt to the folds in turn. The next tumor goes on with the
+    fold where the last one stopped, so that the folds differ by at most one patient in all.
 
     Parameters
     ----------
     patients : (samples,) str
+        ID of each sample's patient.
     tumors : (samples,) int
-        Class of each sample. A patient with several tumors is dealt with the first of them.
+        Tumor of each sample. A patient with several tumors is dealt with the first of them.
     n_folds : int
         At least 2.
 
     Returns
     -------
-    (samples,) int8
+    (samples,) int16
         From 0 to n_folds - 1.
 
     Raises
@@ -34,7 +36,7 @@ def patient_folds(
         If a tumor has fewer patients than folds.
     """
     names, first, patient = np.unique(patients, return_index=True, return_inverse=True)
-    fold = np.empty(len(names), dtype=np.int8)
+    fold = np.empty(len(names), dtype=np.int16)
     n_dealt = 0
     for tumor in np.unique(tumors):
         members = np.flatnonzero(tumors[first] == tumor)
@@ -57,16 +59,20 @@ def roles(
     validation: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """What each sample is to one model: HELD_OUT, TRAINING or VALIDATION.
+    """The role of each sample for one model: HELD_OUT, TRAINING or VALIDATION.
+
+    The validation patients are drawn at random from the patients of each tumor that are not held
+    out.
 
     Parameters
     ----------
     patients, tumors : (samples,)
         As in `patient_folds`.
     held_out : (samples,) bool
-        The model's held-out fold.
+        True for the samples of the model's held-out fold.
     validation : float
-        Share of each tumor's remaining patients, rounded to at least one where two or more remain.
+        Share of the remaining patients of each tumor that become validation patients. Their number
+        is rounded; it is at least 1 if two or more patients remain, else 0.
 
     Returns
     -------

@@ -11,31 +11,34 @@ import pandas as pd
 
 from tumorcam.errors import InputError
 from tumorcam.readers.annotation import plain_ids
+from tumorcam.readers.column_names import AUTO, require_column
 from tumorcam.settings import FaithfulnessSettings
 
-AUTO = "auto"
 N_SHOWN = 5  # names in a message
 
 
 def read_markers(
     settings: FaithfulnessSettings, tumors: np.ndarray, genes: np.ndarray
 ) -> np.ndarray | None:
-    """The known markers among a run's genes, or None where no list is configured.
+    """The known markers among a run's genes, or None if the user has set no list.
 
-    Names of tumors are compared without case and without a leading "TCGA-"; of a table's cell with
-    several, as "COAD,READ", each counts. Genes are compared as in `annotation`: symbols, Ensembl
-    IDs with or without version, Entrez IDs, or two of them as SYMBOL|ENTREZ.
+    Names of tumors are compared without regard to case and to a leading "TCGA-". A cell of a table
+    may name several tumors, such as "COAD,READ". Genes are compared as in `annotation`: by symbol,
+    by Ensembl ID with or without version, by Entrez ID, or by two of them as SYMBOL|ENTREZ.
 
     Parameters
     ----------
     settings : FaithfulnessSettings
         Names a .gmt file or a TSV or CSV table, plain or .gz.
-    tumors, genes : (tumors,), (genes,) str
-        Of the run.
+    tumors : (tumors,) str
+        Tumors of the run.
+    genes : (genes,) str
+        Genes of the run.
 
     Returns
     -------
     (tumors, genes) bool, or None
+        True where the gene is a marker of the tumor.
 
     Raises
     ------
@@ -46,26 +49,26 @@ def read_markers(
         return None
     path = Path(settings.markers)
     pairs = _gmt_pairs(path) if ".gmt" in path.suffixes else _table_pairs(settings, tumors, genes)
-    tumor = _tumor_places(pairs["tumor"], tumors)
-    if not (tumor >= 0).any():
-        raise InputError(_nothing_known(path, "tumor", "label or TCGA code", pairs, tumors))
-    place = _gene_places(pairs["gene"], genes)
-    if not (place >= 0).any():
-        raise InputError(_nothing_known(path, "gene", "ID", pairs, genes))
+    tumor_index = _tumor_indices(pairs["tumor"], tumors)
+    if not (tumor_index >= 0).any():
+        raise InputError(_none_in_run(path, "tumor", "label or TCGA code", pairs, tumors))
+    gene_index = _gene_indices(pairs["gene"], genes)
+    if not (gene_index >= 0).any():
+        raise InputError(_none_in_run(path, "gene", "ID", pairs, genes))
     is_marker = np.zeros((len(tumors), len(genes)), dtype=bool)
-    known = (tumor >= 0) & (place >= 0)
-    is_marker[tumor[known], place[known]] = True
+    in_run = (tumor_index >= 0) & (gene_index >= 0)
+    is_marker[tumor_index[in_run], gene_index[in_run]] = True
     return is_marker
 
 
 def _gmt_pairs(path: Path) -> pd.DataFrame:
-    """A row a set and gene of a GMT file: set name, description and genes, by tabs."""
+    """One row for each set and gene of a GMT file: the set's name as `tumor`, and `gene`."""
     rows = [line.split("\t") for line in _text(path).splitlines() if line.strip()]
     short = [i for i, row in enumerate(rows, start=1) if len(row) < 3]
     if short or not rows:
-        what = f"line {short[0]} has fewer than three" if short else "it is empty"
+        fault = f"line {short[0]} has fewer than three" if short else "it is empty"
         msg = (
-            f"{path} is no GMT file: {what}; wanted lines of set name, description and genes, "
+            f"{path} is no GMT file: {fault}; wanted lines of set name, description and genes, "
             "separated by tabs; check faithfulness.markers"
         )
         raise InputError(msg)
@@ -76,11 +79,29 @@ def _gmt_pairs(path: Path) -> pd.DataFrame:
 def _table_pairs(
     settings: FaithfulnessSettings, tumors: np.ndarray, genes: np.ndarray
 ) -> pd.DataFrame:
-    """A row a gene and tumor of a table; of the columns left to choose, those that name most."""
+    """One row for each tumor and gene of a table.
+
+    A column that the settings do not name is the one with most genes, or tumors, of the run.
+    """
     path = Path(settings.markers)
-    first = next(iter(_text(path).splitlines()), "")
+    table = _read_table(path)
+    gene = _choose_column(
+        table, "marker_gene_column", settings.marker_gene_column, path,
+        lambda column: (_gene_indices(column, genes) >= 0).sum(),
+    )  # fmt: skip
+    names = {column: _single_tumors(table[column], tumors) for column in table.columns}
+    tumor = _choose_column(
+        table.drop(columns=gene), "marker_tumor_column", settings.marker_tumor_column, path,
+        lambda column: (_tumor_indices(names[str(column.name)], tumors) >= 0).sum(),
+    )  # fmt: skip
+    return pd.DataFrame({"tumor": names[tumor], "gene": table[gene].reindex(names[tumor].index)})
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A table of two or more columns whose cells are texts; a missing one is empty."""
+    header = next(iter(_text(path).splitlines()), "")
     try:
-        table = pd.read_csv(path, sep="\t" if "\t" in first else ",", dtype=str)
+        table = pd.read_csv(path, sep="\t" if "\t" in header else ",", dtype=str)
     except ValueError as error:
         msg = (
             f"{path} cannot be read as a table of markers ({str(error).strip()}); wanted TSV or "
@@ -88,83 +109,79 @@ def _table_pairs(
             "faithfulness.markers"
         )
         raise InputError(msg) from error
-    table = table.fillna("")
-    gene = _column(
-        path, table, "marker_gene_column", settings.marker_gene_column,
-        lambda column: (_gene_places(column, genes) >= 0).sum(),
-    )  # fmt: skip
-    split = {name: _single_tumors(table[name], tumors) for name in table.columns}
-    tumor = _column(
-        path, table.drop(columns=gene), "marker_tumor_column", settings.marker_tumor_column,
-        lambda column: (_tumor_places(split[str(column.name)], tumors) >= 0).sum(),
-    )  # fmt: skip
-    return pd.DataFrame({"tumor": split[tumor], "gene": table[gene].reindex(split[tumor].index)})
+    if len(table.columns) < 2:
+        msg = (
+            f"{path} has the column {table.columns[0]!r} alone; wanted a column of genes and one "
+            "of tumors, separated by tabs or commas; check faithfulness.markers"
+        )
+        raise InputError(msg)
+    return table.fillna("")
 
 
-def _column(
-    path: Path,
+def _choose_column(
     table: pd.DataFrame,
     key: str,
-    wanted: str,
-    matches: Callable[[pd.Series], int],
+    column: str,
+    path: Path,
+    count_matches: Callable[[pd.Series], int],
 ) -> str:
-    """The wanted column, or the one with most matches.
+    """The configured column, or on "auto" the one with most matches.
 
     Raises
     ------
     InputError
-        If it is not there.
+        If the table lacks the configured column.
     """
-    if wanted == AUTO and len(table.columns):
-        return str(max(table.columns, key=lambda name: matches(table.loc[:, name])))
-    if wanted not in table:
-        msg = (
-            f"{path} has no column {wanted!r} for faithfulness.{key}; there are: "
-            f"{', '.join(map(repr, table.columns))}; set faithfulness.{key} to one of them"
-        )
-        raise InputError(msg)
-    return wanted
+    if column == AUTO:
+        return str(max(table.columns, key=lambda name: count_matches(table.loc[:, name])))
+    require_column(table, column, f"faithfulness.{key}", path)
+    return column
 
 
 def _single_tumors(column: pd.Series, tumors: np.ndarray) -> pd.Series:
-    """One name a row, with the index of the row that it comes from.
+    """The names of tumors in a column, one a row, with the index of the row that each comes from.
 
-    A cell that names a tumor as a whole, as "GBM/LGG", is not split.
+    A cell such as "GBM/LGG" is not split if the run has a tumor of that name.
     """
-    whole = pd.Series(_tumor_places(column, tumors) >= 0, index=column.index)
-    lists = column.str.split(r"[,;|/]").where(~whole, column.map(lambda cell: [cell]))
-    return lists.explode()
+    is_name = pd.Series(_tumor_indices(column, tumors) >= 0, index=column.index)
+    names = column.str.split(r"[,;|/]").where(~is_name, column.map(lambda cell: [cell]))
+    return names.explode()
 
 
-def _tumor_places(names: pd.Series, tumors: np.ndarray) -> np.ndarray:
-    """(names,) int: each name's place among the tumors, -1 if it is none of them."""
+def _tumor_indices(names: pd.Series, tumors: np.ndarray) -> np.ndarray:
+    """(names,) int: index of each name among the tumors, or -1 if it is none of them."""
     return pd.Index(_plain_tumors(pd.Series(tumors))).get_indexer(_plain_tumors(names))
 
 
 def _plain_tumors(names: pd.Series) -> pd.Series:
+    """Names of tumors in capitals and without a leading "TCGA-"."""
     return names.str.strip().str.upper().str.replace(r"^TCGA[-_ ]", "", regex=True)
 
 
-def _gene_places(names: pd.Series, genes: np.ndarray) -> np.ndarray:
-    """(names,) int: each name's place among the genes, -1 if it is none of them."""
-    spelled = pd.Series(genes)
-    parts = spelled.str.split("|")  # one where there is no bar
-    place = np.full(len(names), -1)
-    for known in (parts.str[-1], parts.str[0], spelled):  # the later the better
-        index = pd.Index(plain_ids(known))
-        index_of = pd.Series(np.arange(len(genes)), index)[~index.duplicated()]
-        found = index_of.reindex(plain_ids(names)).to_numpy()
-        place = np.where(np.isnan(found), place, found)
-    return place.astype(int)
+def _gene_indices(names: pd.Series, genes: np.ndarray) -> np.ndarray:
+    """(names,) int: index of each name among the genes, or -1 if it is none of them.
+
+    A name that equals a whole ID counts before one that equals the part left of the bar, and that
+    before one that equals the part right of it.
+    """
+    whole = pd.Series(genes)
+    parts = whole.str.split("|")  # one part where there is no bar
+    gene_index = np.full(len(names), -1)
+    for ids in (parts.str[-1], parts.str[0], whole):  # a later match replaces an earlier one
+        plain = pd.Index(plain_ids(ids))
+        index_of = pd.Series(np.arange(len(genes)), plain)[~plain.duplicated()]
+        match = index_of.reindex(plain_ids(names)).to_numpy()
+        gene_index = np.where(np.isnan(match), gene_index, match)
+    return gene_index.astype(int)
 
 
 def _text(path: Path) -> str:
-    """The file's text.
+    """The text of a file, plain or .gz.
 
     Raises
     ------
     InputError
-        If it is missing or no text.
+        If the file is missing, damaged or no text.
     """
     try:
         if path.suffix == ".gz":
@@ -179,12 +196,13 @@ def _text(path: Path) -> str:
         raise InputError(msg) from error
 
 
-def _nothing_known(
-    path: Path, what: str, wanted: str, pairs: pd.DataFrame, of_run: np.ndarray
+def _none_in_run(
+    path: Path, kind: str, form: str, pairs: pd.DataFrame, names_of_run: np.ndarray
 ) -> str:
-    seen = [re.sub(r"\s+", " ", name) for name in pairs[what].unique() if name][:N_SHOWN]
+    """The message for a list that has no tumor, or no gene, of the run."""
+    names = [re.sub(r"\s+", " ", name) for name in pairs[kind].unique() if name][:N_SHOWN]
     return (
-        f"{path} names no {what} of this run: it has {', '.join(seen) or 'none'} ...; wanted a "
-        f"{what} {wanted} such as {', '.join(of_run[:N_SHOWN])}; check faithfulness.markers and "
-        f"faithfulness.marker_{what}_column"
+        f"{path} names no {kind} of this run: it has {', '.join(names) or 'none'} ...; wanted a "
+        f"{kind} {form} such as {', '.join(names_of_run[:N_SHOWN])}; check faithfulness.markers "
+        f"and faithfulness.marker_{kind}_column"
     )

@@ -8,8 +8,9 @@ import numpy as np
 
 from tumorcam.cluster.logs import logger
 from tumorcam.errors import InputError
-from tumorcam.readers import blocks
+from tumorcam.readers import blocks, column_names
 from tumorcam.readers.blocks import Block, Drop
+from tumorcam.readers.column_names import AUTO, plain_spelling
 from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 
 TCGA_BARCODE = re.compile(r"TCGA-\w{2}-\w{4}")
@@ -17,10 +18,12 @@ N_SHOWN = 3  # IDs in a message
 
 
 class TableExpression:
-    """A text matrix; the axis whose names are sample IDs is the samples'.
+    """An expression matrix in a text file, with the samples in its columns or in its rows.
 
-    In a genes x samples file, columns before the first sample are annotation of the genes; a line 2
-    without a single number, as cBioPortal exports have it, is dropped and listed.
+    The samples are on the axis that has the sample IDs. If they are in the columns, the columns
+    before the first sample are annotation of the genes. If line 2 has no number at all, as in
+    exports of cBioPortal, it is dropped and listed. The header may lack its first cell, as R's
+    `write.table` writes it.
 
     Parameters
     ----------
@@ -29,15 +32,16 @@ class TableExpression:
     sample_ids : set of str
         IDs of the samples table.
     gene_column : str
-        Which annotation column has the gene IDs; "auto": the first.
+        Name of the annotation column with the gene IDs. On "auto" it is the first one.
 
     Raises
     ------
     InputError
-        If the file cannot be read, no sample ID is on either axis, or the column does not exist.
+        If the file cannot be read, if no sample ID is in the header or in the first column, or if
+        the gene column does not exist.
     """
 
-    def __init__(self, path: Path, sample_ids: Set[str], gene_column: str = "auto") -> None:
+    def __init__(self, path: Path, sample_ids: Set[str], gene_column: str = AUTO) -> None:
         self.path = path
         self.dropped: list[Drop] = []
         header = self._read_header(sample_ids)
@@ -52,8 +56,11 @@ class TableExpression:
             self.samples = header[self._n_lead :]
             self.genes = self._gene_names(header, lead, gene_column)
             return
-        if gene_column != "auto":
-            msg = f"{path} has genes in columns; wanted input.gene_column = auto, not {gene_column}"
+        if gene_column != AUTO:
+            msg = (
+                f"{path} has its genes in columns, but input.gene_column is {gene_column!r}; set "
+                'input.gene_column = "auto"'
+            )
             raise InputError(msg)
         self._n_lead = 1
         self.samples = [cells[0].strip() for _, cells in lead]
@@ -61,7 +68,7 @@ class TableExpression:
         self.genes = blocks.gene_names(header[1:], columns)
 
     def blocks(self) -> Iterator[Block]:
-        """All values of the file, some whole rows at a time.
+        """The values of the file in blocks of whole rows.
 
         Raises
         ------
@@ -82,6 +89,7 @@ class TableExpression:
             yield self._block(n_read, rows, columns)
 
     def _read_header(self, sample_ids: Set[str]) -> list[str]:
+        """The cells of line 1; sets the separator and how many lines come before the values."""
         lines = read_lines(self.path)
         _, first = next(lines)
         self._separator = separator(first, self.path)
@@ -91,8 +99,9 @@ class TableExpression:
             raise InputError(msg)
         cells = split_cells(second[1], self._separator)
         header = [name.strip() for name in split_cells(first, self._separator)]
-        if len(cells) == len(header) + 1 and _is_sample(header[0], sample_ids):
-            header = ["", *header]  # R's write.table leaves the corner out
+        if _lacks_corner(header, cells, sample_ids):
+            logger.info("%s: line 1 lacks the cell above the first column", self.path.name)
+            header = ["", *header]
         self._n_skipped = 1
         values = [cell.strip() for cell in cells[1:]]
         if values and not any(_is_number(cell) for cell in values):
@@ -102,7 +111,7 @@ class TableExpression:
         return header
 
     def _rows(self) -> Iterator[tuple[int, list[str], str]]:
-        """Line number, leading cells and the text of the values, for each row."""
+        """The line number, the leading cells and the text of the values of each row."""
         lines = read_lines(self.path)
         for _ in range(self._n_skipped):
             next(lines)
@@ -115,10 +124,14 @@ class TableExpression:
             yield number, lead, values
 
     def _read_lead(self) -> list[tuple[int, list[str]]]:
+        """The line number and the leading cells of each row."""
         lead = []
         for number, cells, values in self._rows():
             if len(cells) < self._n_lead:
-                msg = f"{self.path} line {number} ends after {values!r}; wanted values after it"
+                msg = (
+                    f"{self.path} line {number} ends after {values!r}; wanted values after it; the "
+                    "file may be cut off: download or write it again"
+                )
                 raise InputError(msg)
             lead.append((number, cells))
         return lead
@@ -126,25 +139,28 @@ class TableExpression:
     def _gene_names(
         self, header: list[str], lead: list[tuple[int, list[str]]], gene_column: str
     ) -> list[str]:
+        """The gene IDs of the rows, from the chosen annotation column."""
         annotation = header[: self._n_lead]
-        if gene_column != "auto" and gene_column not in annotation:
+        if gene_column != AUTO and gene_column not in annotation:
             msg = (
-                f"{self.path} has no gene column {gene_column!r}; before the first sample "
-                f"{self.samples[0]} there are: {', '.join(annotation)}"
+                f"{self.path} has no gene column {gene_column!r} as input.gene_column says; before "
+                f"the first sample {self.samples[0]} there are: {', '.join(annotation)}; set "
+                "input.gene_column to one of them"
             )
             raise InputError(msg)
-        chosen = 0 if gene_column == "auto" else annotation.index(gene_column)
+        column = 0 if gene_column == AUTO else annotation.index(gene_column)
         if len(annotation) > 1:
             logger.info("%s: annotation columns: %s", self.path.name, ", ".join(annotation))
         fallbacks = [
             next((cell.strip() for cell in cells if cell.strip() not in MISSING), f"line {number}")
             for number, cells in lead
         ]
-        return blocks.gene_names((cells[chosen] for _, cells in lead), fallbacks)
+        return blocks.gene_names((cells[column] for _, cells in lead), fallbacks)
 
     def _no_samples(
         self, header: list[str], lead: list[tuple[int, list[str]]], sample_ids: Set[str]
     ) -> str:
+        """The message for a file in which no ID of the samples table is found."""
         first_column = [cells[0] for _, cells in lead]
         return (
             f"{self.path}: neither the header ({', '.join(header[1 : N_SHOWN + 1])} ...) nor the "
@@ -154,6 +170,7 @@ class TableExpression:
         )
 
     def _block(self, start: int, rows: list[tuple[int, str]], columns: list[str]) -> Block:
+        """The block of some rows; `start` is the index of the first."""
         texts = [text for _, text in rows]
         try:
             values = np.loadtxt(texts, delimiter=self._separator, comments=None, ndmin=2)
@@ -167,12 +184,20 @@ class TableExpression:
         return Block(row_slice, column_slice, values)
 
     def _read_row(self, number: int, text: str, columns: list[str]) -> list[float]:
-        """The slow way: missing values become NaN, and what is wrong is known by place."""
+        """The values of one row, cell by cell; a missing value becomes NaN.
+
+        Raises
+        ------
+        InputError
+            If the row has too few or too many cells, or a cell is no number.
+        """
         cells = text.split(self._separator)
         if len(cells) != len(columns):
+            is_short = len(cells) < len(columns)
             msg = (
                 f"{self.path} line {number} has {len(cells)} values; wanted {len(columns)} as in "
-                "the header; the file may be cut off: download or write it again"
+                f"the header; the file {'may be cut off' if is_short else 'is damaged'}: download "
+                "or write it again"
             )
             raise InputError(msg)
         values = []
@@ -188,17 +213,38 @@ class TableExpression:
 
 
 def _is_sample(name: str, sample_ids: Set[str]) -> bool:
-    """Whether a column is a sample's; an unlabelled TCGA sample is one, and no annotation."""
+    """Whether a name is a sample's: an ID of the samples table, or a TCGA barcode without label."""
     return name in sample_ids or TCGA_BARCODE.match(name) is not None
 
 
+def _lacks_corner(header: list[str], cells: list[str], sample_ids: Set[str]) -> bool:
+    """Whether the header lacks its first cell, as R's `write.table` writes it.
+
+    Such a header has one cell less than the rows, and its first cell is the name of a sample or of
+    a gene: it is not a usual name of the column with the sample IDs.
+
+    Parameters
+    ----------
+    header, cells : list of str
+        Cells of line 1 and of line 2.
+    """
+    if len(cells) != len(header) + 1:
+        return False
+    if not sample_ids.isdisjoint(header):  # genes x samples
+        return _is_sample(header[0], sample_ids)
+    is_ragged = not cells[-1].strip()  # a separator ends the row; R writes a missing value as NA
+    return not is_ragged and plain_spelling(header[0]) not in ("", *column_names.SAMPLE)
+
+
 def _first_sample(header: list[str], sample_ids: Set[str]) -> int:
+    """Index of the first column that is a sample's; column 0 never is."""
     return max(1, next(i for i, name in enumerate(header) if _is_sample(name, sample_ids)))
 
 
 def _is_number(cell: str) -> bool:
+    """Whether a cell is a number or a missing value."""
     try:
         float(cell)
     except ValueError:
         return cell in MISSING
-    return "_" not in cell  # Python alone reads 1_000
+    return "_" not in cell  # Python reads 1_000 as a number

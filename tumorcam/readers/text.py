@@ -1,4 +1,4 @@
-"""Text files of others, line by line: plain or gzip, tab or comma, any line end."""
+"""Text files of other people: lines of plain or gzip files, and cells between tabs or commas."""
 
 import csv
 import gzip
@@ -11,18 +11,19 @@ from tumorcam.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 BUFFER_BYTES = 2**20
-MISSING = frozenset(  # spellings of "no value", in numbers, labels and gene IDs
+MISSING = frozenset(  # texts that stand for a missing number, label or gene ID
     ("", "NA", "N/A", "nan", "NaN", "NAN", "None", "null", "NULL", "<NA>", "[Not Available]")
 )
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1 and lines without their ends; blank lines are left out.
+    """The number, from 1, and the text of each line; blank lines are left out.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, no UTF-8 text, or a gzip file that is cut off or damaged.
+        If the file is missing, empty or no UTF-8 text, or if it is a gzip file that is cut off or
+        damaged.
     """
     number, is_blank = 0, True
     try:
@@ -53,12 +54,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def separator(header: str, path: Path) -> str:
-    """Tab or comma, whichever the header has; tab where it has both.
+    """The character between the cells: a tab if the header has one, else a comma.
 
     Raises
     ------
     InputError
-        If it has neither.
+        If the header has neither.
     """
     for character in ("\t", ","):
         if character in header:
@@ -68,7 +69,7 @@ def separator(header: str, path: Path) -> str:
 
 
 def split_cells(line: str, separator: str) -> list[str]:
-    """The cells of a line, quotes undone."""
+    """The cells of a line, without the quotes around them."""
     if '"' not in line:
         return line.split(separator)
     return next(csv.reader([line], delimiter=separator))

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tumorcam.cohort.summary import confounded_tumors
 from tumorcam.report.results import Run
 from tumorcam.significance.classification import (
     ClassifierScores,
     accuracy_by_source,
-    confounded_tumors,
     confused_pairs,
     ensemble_probability,
     merged_confusion,

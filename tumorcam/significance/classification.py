@@ -201,21 +201,6 @@ def accuracy_by_source(
     return pd.DataFrame(rows)
 
 
-def confounded_tumors(tumor: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Tumors, sorted, whose samples all come from one source: the two cannot be told apart.
-
-    None where the whole cohort has one source, for then it distinguishes nothing.
-
-    Parameters
-    ----------
-    tumor : (samples,) int or str
-    source : (samples,) str
-    """
-    names = np.unique(tumor)
-    n_sources = np.array([len(np.unique(source[tumor == name])) for name in names])
-    return names[(n_sources == 1) & (len(np.unique(source)) > 1)]
-
-
 def confused_pairs(confusion: np.ndarray, tumors: np.ndarray, *, top: int) -> pd.DataFrame:
     """The tumors most often taken for another, at most `top`, most samples first.
 
