@@ -23,7 +23,7 @@ def synthesize(job: Job) -> int:
         return 0
     mark.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
-    synthetic.write_cohort(cohort, folder)
+    synthetic.write_synthetic_cohort(cohort, folder)
     hdf5.write_text(mark, stages.synthetic_settings(job.config))
     manifest.write_manifest(folder / manifest.FILE_NAME, [*stages.SYNTHETIC_FILES, mark.name], {})
     logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, folder)

@@ -1,4 +1,4 @@
-"""An expression matrix in memory, for tests of what reads one from a file."""
+"""An expression matrix in memory, for tests of code that reads one from a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,11 @@ from tumorcam.readers.blocks import Block, Drop
 
 @dataclass
 class ArrayExpression:
-    """An array in blocks of so many samples and genes, genes first or samples first."""
+    """An array whose blocks have so many samples and genes, in the order of either axis.
+
+    `matrix` (samples, genes); `block`: samples and genes of a block at most; `genes_first`: whether
+    the blocks of the first genes come first.
+    """
 
     matrix: np.ndarray
     block: tuple[int, int] = (10**6, 10**6)
@@ -30,6 +34,6 @@ class ArrayExpression:
             [slice(i, min(i + step, n)) for i in range(0, n, step)]
             for n, step in zip(self.matrix.shape, self.block, strict=True)
         )
-        pairs = [(s, g) for s in samples for g in genes]
-        for s, g in sorted(pairs, key=lambda p: p[1].start) if self.genes_first else pairs:
+        parts = [(s, g) for s in samples for g in genes]
+        for s, g in sorted(parts, key=lambda part: part[1].start) if self.genes_first else parts:
             yield Block(s, g, self.matrix[s, g])

@@ -34,51 +34,51 @@ def first_values(expression) -> np.ndarray:
 
 
 def test_19_types_as_xena_ships_them():
-    found = select(
+    kept = select(
         100,
         expression=str(DATA / "tcga_19types_log2rsem.tsv.gz"),
         samples=str(DATA / "tcga_19types_samples.tsv"),
     )
-    assert found.expression.shape == (1059, 100)
-    assert found.samples["tumor"].value_counts()["BRCA"] == 133
-    assert found.samples["tumor"].nunique() == 19
-    assert set(found.samples["sample_type"]) == {"01"}
-    assert len(found.dropped) == 0
-    tumors, sources = (found.samples[name].to_numpy(str) for name in ("tumor", "source"))
+    assert kept.expression.shape == (1059, 100)
+    assert kept.samples["tumor"].value_counts()["BRCA"] == 133
+    assert kept.samples["tumor"].nunique() == 19
+    assert set(kept.samples["sample_type"]) == {"01"}
+    assert len(kept.dropped) == 0
+    tumors, sources = (kept.samples[name].to_numpy(str) for name in ("tumor", "source"))
     assert len(confounded_tumors(tumors, sources)) == 12
-    albumin = found.expression[:, found.genes == "ALB"]
+    albumin = kept.expression[:, kept.genes == "ALB"]
     assert albumin[tumors == "LIHC"].mean() > albumin[tumors != "LIHC"].mean() + 5
 
 
 def test_15_types_by_symbol_with_repeats():
     path = str(DATA / "tcga_15types_fullgenes_log2rsem.h5ad")
-    found = select(
+    kept = select(
         64, {"duplicates": "drop", "sample_types": []}, expression=path, gene_column="symbol"
     )
-    assert found.expression.shape == (497, 64)
-    assert found.samples["tumor"].nunique() == 15
-    assert found.dropped["kind"].tolist() == ["gene"] * 16
+    assert kept.expression.shape == (497, 64)
+    assert kept.samples["tumor"].nunique() == 15
+    assert kept.dropped["kind"].tolist() == ["gene"] * 16
     names = H5adExpression(Path(path)).genes
     assert len(set(names)) == 20531
     assert names[:3] == ["1", "2", "9"]
 
 
 def test_6_types_of_raw_counts():
-    found = select(64, expression=str(DATA / "tcga_6types_raw_counts.h5ad"), scale="counts")
-    assert found.expression.shape == (364, 64)
-    assert found.samples["tumor"].nunique() == 6
-    assert all(gene.startswith("ENSG") for gene in found.genes)
-    assert 0 <= found.expression.min() < found.expression.max() < np.log2(1e6 + 1)
+    kept = select(64, expression=str(DATA / "tcga_6types_raw_counts.h5ad"), scale="counts")
+    assert kept.expression.shape == (364, 64)
+    assert kept.samples["tumor"].nunique() == 6
+    assert all(gene.startswith("ENSG") for gene in kept.genes)
+    assert 0 <= kept.expression.min() < kept.expression.max() < np.log2(1e6 + 1)
 
 
 def test_labels_of_the_pan_cancer_atlas():
     path = DATA / "tcga_pancanatlas_sample_labels.tsv.gz"
     table = samples.read_table(path)
-    found = samples.tidy(table, table["sample_id"].tolist(), InputSettings(), path)
-    assert len(found) == 11060
-    assert found["tumor"].nunique() == 33
-    assert found["patient"][0] == "TCGA-02-0047"
-    assert (found["sample_type"] == found["sample"].str[13:15]).all()
+    tidy = samples.tidy(table, table["sample_id"].tolist(), InputSettings(), path)
+    assert len(tidy) == 11060
+    assert tidy["tumor"].nunique() == 33
+    assert tidy["patient"][0] == "TCGA-02-0047"
+    assert (tidy["sample_type"] == tidy["sample"].str[13:15]).all()
 
 
 def test_cbioportal_table_with_a_label_row():
@@ -111,8 +111,8 @@ def test_xena_phenotypes():
     path = FORMATS / "xena_KIRC_clinicalMatrix.gz"
     table = samples.read_table(path)
     named = InputSettings(tumor_column="_primary_disease")
-    found = samples.tidy(table, ["TCGA-3Z-A93Z-01"], named, path)
-    assert found.iloc[0].tolist() == [
+    tidy = samples.tidy(table, ["TCGA-3Z-A93Z-01"], named, path)
+    assert tidy.iloc[0].tolist() == [
         "TCGA-3Z-A93Z-01", "TCGA-3Z-A93Z", "kidney clear cell carcinoma", "01", "",
     ]  # fmt: skip
 
@@ -122,9 +122,9 @@ def test_tissue_specific_genes_of_the_human_protein_atlas():
     tumors = np.array(["BLCA", "COAD", "LIHC", "READ", "UVM"])
     genes = np.array(["ALB", "APOA1|335", "CDH17", "UPK2", "ENSG00000163347.6", "ACTB"])
     path = DATA / "markers" / "hpa_tissue_specific_genes.tsv"
-    found = markers.read_markers(FaithfulnessSettings(markers=str(path)), tumors, genes)
-    assert {(str(tumors[t]), str(genes[g])) for t, g in np.argwhere(found)} >= {
+    is_marker = markers.read_markers(FaithfulnessSettings(markers=str(path)), tumors, genes)
+    assert {(str(tumors[t]), str(genes[g])) for t, g in np.argwhere(is_marker)} >= {
         ("LIHC", "ALB"), ("LIHC", "APOA1|335"), ("COAD", "CDH17"), ("READ", "CDH17"),
         ("BLCA", "UPK2"),
     }  # fmt: skip
-    assert not found[4].any() and not found[:, 5].any()
+    assert not is_marker[4].any() and not is_marker[:, 5].any()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jobs import prepare
 from tumorcam.cohort.cohort import read_cohort, write_cohort
 from tumorcam.cohort.layout import (
     chromosome_layout,
@@ -19,6 +20,7 @@ from tumorcam.cohort.preparation import make_layouts, prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.splits import patient_folds
 from tumorcam.errors import CohortError, InputError
+from tumorcam.storage.run_folder import RunFolder
 
 NO_DROPS = pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str)
 
@@ -107,3 +109,18 @@ def test_200_folds_are_stored_and_read_as_they_are(tiny_config, tmp_path):
     cohort = read_cohort(path, config)
     assert cohort.n_folds == 200
     assert np.bincount(cohort.fold).tolist() == [2] * 200
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_prepare_refuses_tumors_with_the_same_file_name(
+    tiny_config, tiny_files, tiny_toml, capsys, dry
+):
+    _, samples = tiny_files
+    labels = samples.read_text().replace("\tACC\t", "\tER+\t").replace("\tBRCA\t", "\tER-\t")
+    samples.write_text(labels)
+    assert prepare.main([tiny_toml, *dry]) == 1
+    printed = capsys.readouterr().err
+    assert "tumors 'ER+' and 'ER-' give the file name 'ER'" in printed
+    assert "rename a tumor in the samples table" in printed
+    run = RunFolder.of(tiny_config)
+    assert not run.cohort.exists() and not run.plan.exists() and not run.config.exists()

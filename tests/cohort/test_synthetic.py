@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: MIT
+"""The synthetic cohort: its distributions, its planted drivers, and its files."""
+
 import dataclasses
 import functools
 import gzip
@@ -16,7 +18,7 @@ from tumorcam.cohort.synthetic import (
     CONFUSABLE_PAIRS,
     SyntheticCohort,
     synthesize_cohort,
-    write_cohort,
+    write_synthetic_cohort,
 )
 from tumorcam.config import rng_for
 from tumorcam.errors import ConfigError
@@ -242,18 +244,18 @@ def test_t_test_finds_the_drivers():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_settings_give_a_whole_cohort(seed, tumors, **others):
-    wanted = SynthesizeSettings(tumors=tuple(tumors), **others)
-    cohort = synthesize_cohort(wanted, np.random.default_rng(seed))
-    n_samples = len(tumors) * wanted.samples_per_tumor
-    assert cohort.log2_expression.shape == (n_samples, wanted.genes)
+    settings = SynthesizeSettings(tumors=tuple(tumors), **others)
+    cohort = synthesize_cohort(settings, np.random.default_rng(seed))
+    n_samples = len(tumors) * settings.samples_per_tumor
+    assert cohort.log2_expression.shape == (n_samples, settings.genes)
     assert np.isfinite(cohort.log2_expression).all()
     assert (cohort.log2_expression >= 0).all()
-    assert len(set(cohort.genes)) == wanted.genes
+    assert len(set(cohort.genes)) == settings.genes
     assert set(cohort.truth["gene"]) <= set(cohort.genes)
     assert not cohort.truth.duplicated(["tumor", "gene"]).any()
-    assert cohort.truth["tumor"].value_counts().to_dict() == dict.fromkeys(tumors, wanted.drivers)
-    assert sorted(cohort.samples["tumor"]) == sorted(tumors * wanted.samples_per_tumor)
-    assert cohort.samples["batch"].nunique() <= wanted.batches
+    assert cohort.truth["tumor"].value_counts().to_dict() == dict.fromkeys(tumors, settings.drivers)
+    assert sorted(cohort.samples["tumor"]) == sorted(tumors * settings.samples_per_tumor)
+    assert cohort.samples["batch"].nunique() <= settings.batches
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_impossible_settings_are_refused(changes, message):
 
 def test_files_read_back(tmp_path):
     cohort = small()
-    write_cohort(cohort, tmp_path / "input")
+    write_synthetic_cohort(cohort, tmp_path / "input")
     assert sorted(path.name for path in (tmp_path / "input").iterdir()) == sorted(FILES)
     expression = pd.read_csv(tmp_path / "input" / "expression.tsv.gz", sep="\t", index_col="sample")
     assert tuple(expression.index) == cohort.genes
@@ -289,7 +291,7 @@ def test_values_have_four_decimals(tmp_path):
         samples=pd.DataFrame({"sample": ["TCGA-01-0001-01", "TCGA-02-0002-01"]}),
         truth=pd.DataFrame({"tumor": ["BRCA"], "gene": ["GENE0002"], "effect": [2.0]}),
     )
-    write_cohort(hand_made, tmp_path)
+    write_synthetic_cohort(hand_made, tmp_path)
     assert gzip.decompress((tmp_path / "expression.tsv.gz").read_bytes()).decode() == (
         "sample\tTCGA-01-0001-01\tTCGA-02-0002-01\n"
         "GENE0001\t0.0000\t12.3457\n"
@@ -299,8 +301,8 @@ def test_values_have_four_decimals(tmp_path):
 
 
 def test_equal_cohorts_give_equal_bytes_over_earlier_files(tmp_path):
-    write_cohort(small(), tmp_path / "one")
-    write_cohort(small(seed=9), tmp_path / "two")
-    write_cohort(small(), tmp_path / "two")
+    write_synthetic_cohort(small(), tmp_path / "one")
+    write_synthetic_cohort(small(seed=9), tmp_path / "two")
+    write_synthetic_cohort(small(), tmp_path / "two")
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A synthetic cohort whose tumor-specific genes are known, because they were planted."""
+"""A synthetic cohort with planted drivers: genes whose tumors are known."""
 
 import gzip
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from tumorcam.errors import ConfigError
 from tumorcam.settings import SynthesizeSettings
 from tumorcam.storage import hdf5
 
-# Tumors that real classifiers mix up: same organ or same lineage.
+# Tumors that real classifiers confuse: they share the organ or the lineage.
 CONFUSABLE_PAIRS = (
     ("COAD", "READ"),
     ("ESCA", "STAD"),
@@ -23,31 +23,31 @@ CONFUSABLE_PAIRS = (
     ("LUAD", "LUSC"),
 )
 
-# Marginals. Numbers without a source are chosen so that the table looks like log2(RSEM + 1) of
-# TCGA: a silent and an expressed mode, a sixth of zeros, SD falling with the mean.
+# Distribution of each gene. Numbers without a source are chosen so that the table looks like
+# log2(RSEM + 1) of TCGA: silent and expressed genes, a sixth of zeros, an SD falling with the mean.
 EXPRESSED_SHARE = 0.7  # of the genes; the rest are silent or nearly so
 EXPRESSED_MEAN_LOG2 = (9.5, 1.8)  # mean and SD over expressed genes, log2 counts
 SILENT_MEAN_LOG2 = (-5.0, 4.0)  # lowest and highest of the other genes, log2 counts
 SD_FLOOR, SD_EXCESS, SD_DECAY = 0.5, 1.2, 4.0  # log2; SD = floor + excess * exp(-mean / decay)
-SD_SCATTER = 0.35  # SD of the gene's own factor on that trend, natural log
-DROPOUT_MAX = 0.6  # probability of a zero beyond Poisson's, for the lowest mean
-DROPOUT_MIDPOINT = 1.0  # log2 counts; mean at which that probability is half of the largest
-UPPER_QUARTILE = 1000.0  # TCGA scales each sample's 75th percentile to it: see Bullard et al. 2010
+SD_SCATTER = 0.35  # of the SDs of genes around that trend, natural log
+DROPOUT_MAX = 0.6  # probability of a zero besides those of Poisson, for the lowest mean
+DROPOUT_MIDPOINT = 1.0  # log2 counts; the mean at which that probability is half as large
+UPPER_QUARTILE = 1000.0  # TCGA scales the 75th percentile of a sample to it: Bullard et al. 2010
 
-# What stands between the drivers and a classifier.
-MODULES = 25  # co-expression modules; of Dirichlet(2) sizes, about 5 to 120 of 1,500 genes
-MODULE_SHARE = 0.7  # of the genes that belong to a module
+# Variation that makes the drivers hard to find.
+MODULES = 25  # co-expression modules; their sizes are Dirichlet(2): 5 to 120 of 1,500 genes
+MODULE_SHARE = 0.7  # share of the genes that belong to a module
 MODULE_LOADING = (0.3, 0.8)  # correlation of a gene with its module's factor, lowest and highest
 NEGATIVE_LOADINGS = 0.15  # share of a module's genes that fall when it rises
-BATCH_SD = 0.3  # of a gene's shift in one batch, in the gene's biological SD
-LIBRARY_SD = 0.5  # log2; within one SD libraries differ 2-fold
-PURITY_BETA = (5.0, 2.0)  # mean 0.71, SD 0.16; TCGA asked for 60 % nuclei: see Aran et al. 2015
+BATCH_SD = 0.3  # SD of a gene's shift in one batch, in units of the gene's biological SD
+LIBRARY_SD = 0.5  # log2; from one SD below the mean to one above, libraries differ 2-fold
+PURITY_BETA = (5.0, 2.0)  # mean 0.71, SD 0.16; TCGA asked for 60 % nuclei: Aran et al. 2015
 CONTINUUM_BETA = (1.3, 1.3)  # how far a sample of a pair has left the common lineage
 
-# Which genes become drivers: markers are expressed and vary.
+# Genes that may become drivers: they are expressed and vary, as real markers do.
 MIN_DRIVER_MEAN_LOG2 = 5.0  # log2(x + 1); below, counting noise and zeros would blur the effect
 DRIVER_POOL_SHARE = 0.4  # of the expressed genes, the most variable ones
-DRIVER_POOL_SLACK = 1.2  # the pool holds at least so many times the drivers wanted
+DRIVER_POOL_SLACK = 1.2  # the pool holds at least so many times the number of drivers
 
 COMPRESSION_LEVEL = 3  # gzip; level 9 takes five times as long for a tenth less
 
@@ -59,15 +59,15 @@ class SyntheticCohort:
     Attributes
     ----------
     log2_expression : (samples, genes) float32
-        log2(x + 1), x scaled to an upper quartile of 1,000 in each sample; at least 0.
+        log2(x + 1), at least 0; x is scaled so that the upper quartile of each sample is 1,000.
     genes : (genes,) str
-        IDs such as "GENE0001"; no real symbols.
+        IDs such as "GENE0001", which are no real symbols.
     samples : DataFrame
-        `sample`, `patient`, `tumor`, `sample_type` ("01"), `batch`: one row a sample, in an order
-        and with IDs that say nothing of the tumor (the ID's site code is the batch's).
+        One row a sample: `sample`, `patient`, `tumor`, `sample_type` ("01") and `batch`. The order
+        and the IDs do not depend on the tumor; the site code of an ID is that of the batch.
     truth : DataFrame
-        `tumor`, `gene`, `effect` (within-tumor SD): one row a tumor and driver, so that a driver
-        which two tumors share has two rows.
+        One row for each tumor and driver: `tumor`, `gene` and `effect` (within-tumor SD). A driver
+        that two tumors share has two rows.
     """
 
     log2_expression: np.ndarray
@@ -78,49 +78,64 @@ class SyntheticCohort:
 
 @dataclass(frozen=True)
 class _Genes:
-    """Each gene's marginal and its place in the modules; all arrays (genes,)."""
+    """The distribution of each gene and its module.
 
-    mean_log2: np.ndarray  # log2 counts
-    sd_log2: np.ndarray  # biological SD, log2
-    dropout: np.ndarray  # probability of a zero beyond Poisson's
+    Attributes
+    ----------
+    mean_log2 : (genes,) float64
+        Mean, log2 counts.
+    sd_log2 : (genes,) float64
+        Biological SD, log2.
+    dropout : (genes,) float64
+        Probability of a zero besides those of Poisson.
+    module : (genes,) int
+        Index of the module.
+    loading : (genes,) float64
+        Correlation with the factor of the module; 0 for a gene outside all modules.
+    """
+
+    mean_log2: np.ndarray
+    sd_log2: np.ndarray
+    dropout: np.ndarray
     module: np.ndarray
-    loading: np.ndarray  # correlation with the module's factor; 0 outside modules
+    loading: np.ndarray
 
 
 def synthesize_cohort(settings: SynthesizeSettings, rng: np.random.Generator) -> SyntheticCohort:
     """A cohort of Poisson counts over log-normal abundances, with drivers planted in each tumor.
 
-    A gene's log2 abundance is its mean plus a module's factor times a loading, own noise, and a
-    shift of the batch. Counts are Poisson around abundance times library size, some lost to
-    dropout; each sample is then scaled by its upper quartile, which removes the library size but
-    not its counting noise. Tumors differ in their drivers alone.
+    The log2 abundance of a gene is the sum of its mean, a factor of its module times a loading, its
+    own noise, and a shift of the batch. Counts are Poisson around abundance times library size, and
+    some are set to 0 (dropout). Each sample is then scaled by its upper quartile, which removes the
+    library size but not its counting noise. Tumors differ only in their drivers.
 
-    Drivers are drawn from the most variable two fifths of the expressed genes (mean log2(x + 1) at
-    least 5; more of them where few genes must hold many drivers), so that a variance filter keeps
-    them. Each serves one tumor or, in the stated share, both of a confusable pair. In its tumor a
-    driver's log2 abundance rises by `effect` SD times the sample's purity over the mean purity.
-    The SD is the gene's over the same cohort without drivers: biology, modules, batches and
-    counting noise together. A driver that only one of a pair has is scaled once more, by the
-    sample's place on the continuum from the pair's common lineage (0) to its own type (2): samples
-    near 0 are the ones that get confused. Purity and place have mean 1, so the mean shift is
+    Drivers are drawn at random from the most variable two fifths of the expressed genes (mean
+    log2(x + 1) at least 5), so that a variance filter keeps them. If few genes must hold many
+    drivers, the share is larger. A driver belongs to one tumor or, in the share
+    `synthesize.shared_drivers`, to both tumors of a confusable pair. In its tumor, the log2
+    abundance of a driver rises by `effect` SD times the purity of the sample over the mean purity.
+    The SD is that of the gene in the same cohort without drivers: biology, modules, batches and
+    counting noise together. A driver of only one tumor of a pair is also multiplied by the place of
+    the sample on the continuum from the common lineage of the pair (0) to its own type (2); the
+    samples near 0 are hard to tell apart. Purity and place have mean 1, so that the mean shift is
     `effect` SD. No sample is mislabelled.
 
     With the default settings and two folds by patient, logistic regression (C = 1) on the
-    standardised 850 to 1,050 most variable genes is right for 0.94 to 0.96 of held-out samples
-    (five folds: 0.97), and about 0.7 of its errors lie within the pairs.
+    standardised 850 to 1,050 most variable genes is right for 0.94 to 0.96 of the held-out samples
+    (0.97 with five folds), and about 0.7 of its errors are within the pairs.
 
     Parameters
     ----------
     settings : SynthesizeSettings
         Tumors, sizes and planted effect.
     rng : Generator
-        Equal generators give equal cohorts; with `permute_labels` only the labels differ.
+        Equal generators give equal cohorts. With `permute_labels`, only the labels differ.
 
     Returns
     -------
     SyntheticCohort
-        With `permute_labels` the labels are shuffled over patients and `truth` still lists what was
-        planted for the true ones.
+        With `permute_labels`, the labels are shuffled over the patients, and `truth` still lists
+        the drivers of the true labels.
 
     Raises
     ------
@@ -156,15 +171,15 @@ def synthesize_cohort(settings: SynthesizeSettings, rng: np.random.Generator) ->
     )
 
 
-def write_cohort(cohort: SyntheticCohort, folder: Path) -> None:
+def write_synthetic_cohort(cohort: SyntheticCohort, folder: Path) -> None:
     """Write `expression.tsv.gz`, `samples.tsv` and `truth.csv`; equal cohorts give equal bytes.
+
+    The expression is written as genes x samples with 4 decimals, as UCSC Xena ships it.
 
     Parameters
     ----------
-    cohort : SyntheticCohort
-        The expression is written genes by samples as UCSC Xena ships it, with 4 decimals.
     folder : Path
-        Made if it is missing. Each file is written aside and then replaced in one step.
+        Folder of the files; it is made if it is missing. Each file appears complete or not at all.
 
     Raises
     ------
@@ -179,6 +194,7 @@ def write_cohort(cohort: SyntheticCohort, folder: Path) -> None:
 
 
 def _draw_genes(n_genes: int, rng: np.random.Generator) -> _Genes:
+    """Genes with random distributions and modules."""
     expressed = rng.random(n_genes) < EXPRESSED_SHARE
     mean = np.where(
         expressed,
@@ -199,7 +215,7 @@ def _draw_genes(n_genes: int, rng: np.random.Generator) -> _Genes:
 
 
 def _draw_log2_abundance(genes: _Genes, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The (samples, genes) log2 abundance that any tumor's sample would have."""
+    """(samples, genes) float64: log2 abundance without drivers, the same for all tumors."""
     n_samples, n_genes = batch.size, genes.module.size
     factors = rng.standard_normal((n_samples, MODULES))
     batch_shift = BATCH_SD * rng.standard_normal((batch.max() + 1, n_genes))
@@ -212,7 +228,7 @@ def _draw_log2_abundance(genes: _Genes, batch: np.ndarray, rng: np.random.Genera
 def _sequence(
     log2_abundance: np.ndarray, dropout: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The (samples, genes) log2(x + 1) that sequencing and upper-quartile scaling make of it."""
+    """(samples, genes) float32: log2(x + 1) after sequencing and upper-quartile scaling."""
     library = LIBRARY_SD * rng.standard_normal((len(log2_abundance), 1))
     counts = rng.poisson(np.exp2(log2_abundance + library))
     counts[rng.random(counts.shape) < dropout] = 0
@@ -224,35 +240,43 @@ def _sequence(
 def _choose_drivers(
     without_drivers: np.ndarray, settings: SynthesizeSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """The (tumors, drivers) gene index; the ones a pair has in common come first."""
+    """(tumors, drivers) int64: index of each driver; those that a pair shares come first."""
     firsts, seconds = _pair_indices(settings.tumors)
     n_shared = _n_shared(settings)
     drivers = np.empty((len(settings.tumors), settings.drivers), dtype=np.int64)
-    own = np.ones_like(drivers, dtype=bool)
-    own[seconds, :n_shared] = False
-    drivers[own] = rng.choice(_driver_pool(without_drivers, own.sum()), own.sum(), replace=False)
+    is_own = np.ones_like(drivers, dtype=bool)
+    is_own[seconds, :n_shared] = False
+    n_own = is_own.sum()
+    drivers[is_own] = rng.choice(_driver_pool(without_drivers, n_own), n_own, replace=False)
     drivers[seconds, :n_shared] = drivers[firsts, :n_shared]
     return drivers
 
 
-def _driver_pool(without_drivers: np.ndarray, n_wanted: int) -> np.ndarray:
+def _driver_pool(without_drivers: np.ndarray, n_drivers: int) -> np.ndarray:
+    """(pool,) int: indices of the expressed genes of high variance.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer expressed genes than drivers.
+    """
     expressed = np.flatnonzero(without_drivers.mean(axis=0) >= MIN_DRIVER_MEAN_LOG2)
-    if expressed.size < n_wanted:
+    if expressed.size < n_drivers:
         msg = (
-            f"synthesize: {n_wanted} drivers are to be planted but only {expressed.size} of the "
+            f"synthesize: {n_drivers} drivers are to be planted but only {expressed.size} of the "
             f"{without_drivers.shape[1]} genes are expressed; raise synthesize.genes to about "
-            f"{2 * n_wanted} or lower synthesize.drivers"
+            f"{2 * n_drivers} or lower synthesize.drivers"
         )
         raise ConfigError(msg)
     least_variable_first = expressed[np.argsort(without_drivers[:, expressed].std(axis=0))]
-    n_pool = max(DRIVER_POOL_SLACK * n_wanted, DRIVER_POOL_SHARE * expressed.size)
+    n_pool = max(DRIVER_POOL_SLACK * n_drivers, DRIVER_POOL_SHARE * expressed.size)
     return least_variable_first[-round(n_pool) :]
 
 
 def _draw_shift_sd(
     tumor: np.ndarray, settings: SynthesizeSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """The (samples, drivers) shift of each sample's drivers, in within-tumor SD, mean `effect`."""
+    """(samples, drivers) float64: shift of each driver, in within-tumor SD, with mean `effect`."""
     of_pair = np.isin(tumor, _pair_indices(settings.tumors))
     specific = np.arange(settings.drivers) >= _n_shared(settings)
     purity = _mean_1_beta(PURITY_BETA, tumor.size, rng)[:, np.newaxis]
@@ -262,22 +286,24 @@ def _draw_shift_sd(
 
 
 def _mean_1_beta(shape: tuple[float, float], size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size,) float64: random values of a beta distribution, divided by its mean."""
     return rng.beta(*shape, size=size) * sum(shape) / shape[0]
 
 
 def _pair_indices(tumors: tuple[str, ...]) -> np.ndarray:
-    """The (2, pairs) tumor index of the first and the second of each pair that is whole here."""
-    whole = [pair for pair in CONFUSABLE_PAIRS if set(pair) <= set(tumors)]
-    indices = [[tumors.index(first), tumors.index(second)] for first, second in whole]
+    """(2, pairs) int64: indices of both tumors of each confusable pair that the cohort has."""
+    pairs = [pair for pair in CONFUSABLE_PAIRS if set(pair) <= set(tumors)]
+    indices = [[tumors.index(first), tumors.index(second)] for first, second in pairs]
     return np.array(indices, dtype=np.int64).reshape(-1, 2).T
 
 
 def _n_shared(settings: SynthesizeSettings) -> int:
+    """Number of drivers that both tumors of a pair have."""
     return round(settings.shared_drivers * settings.drivers)
 
 
 def _samples_table(tumor: np.ndarray, batch: np.ndarray) -> pd.DataFrame:
-    """One primary sample a patient, numbered in the order of the (shuffled) samples."""
+    """The samples table: one primary sample a patient, numbered in the order of the samples."""
     patient = [
         f"TCGA-{np.base_repr(site + 1, 36).zfill(2)}-{np.base_repr(number + 1, 36).zfill(4)}"
         for number, site in enumerate(batch.tolist())
@@ -294,6 +320,7 @@ def _samples_table(tumor: np.ndarray, batch: np.ndarray) -> pd.DataFrame:
 
 
 def _truth_table(drivers: np.ndarray, settings: SynthesizeSettings) -> pd.DataFrame:
+    """The planted drivers: one row for each tumor and driver."""
     return pd.DataFrame(
         {
             "tumor": np.repeat(settings.tumors, settings.drivers).tolist(),
@@ -304,7 +331,8 @@ def _truth_table(drivers: np.ndarray, settings: SynthesizeSettings) -> pd.DataFr
 
 
 def _expression_lines(cohort: SyntheticCohort) -> Iterator[bytes]:
-    # Formatting each number once, not at each place, makes writing several times as fast.
+    """The lines of expression.tsv.gz."""
+    # Writing is several times as fast if each number is formatted once, not wherever it occurs.
     highest = int(_ten_thousandths(cohort.log2_expression.max()))
     text = [f"{value / 1e4:.4f}" for value in range(highest + 1)]
     yield ("\t".join(["sample", *cohort.samples["sample"]]) + "\n").encode()
@@ -314,10 +342,11 @@ def _expression_lines(cohort: SyntheticCohort) -> Iterator[bytes]:
 
 
 def _ten_thousandths(values: np.ndarray) -> np.ndarray:
+    """Values as integers in units of 0.0001, rounded."""
     return np.rint(np.asarray(values, dtype=np.float64) * 1e4).astype(np.int64)
 
 
 def _write_gzip(file: BinaryIO, lines: Iterable[bytes]) -> None:
-    # Neither name nor time in the header: equal cohorts are to give equal bytes.
+    """Write lines as gzip; equal lines give equal bytes, as the header has no name and no time."""
     with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, fileobj=file, mtime=0) as packed:
         packed.writelines(lines)
