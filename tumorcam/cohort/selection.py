@@ -6,6 +6,7 @@ A fault of the input stops the job, or its sample or gene is dropped and listed,
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,24 @@ class Selection:
     dropped: pd.DataFrame
 
 
+class KeptSamples(NamedTuple):
+    """Rows of the samples table to keep, and the samples that were dropped because of a fault.
+
+    `table` has, besides the columns of the samples table, `position` (int): the index of the sample
+    in the file.
+    """
+
+    table: pd.DataFrame
+    dropped: list[Drop]
+
+
+class KeptGenes(NamedTuple):
+    """`mask` (file genes,) bool, True for the genes to keep, and the genes that were dropped."""
+
+    mask: np.ndarray
+    dropped: list[Drop]
+
+
 def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Selection:
     """The samples and the most variable genes that the config asks for, in canonical order.
 
@@ -80,46 +99,42 @@ def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Sel
         If too few samples, tumors or genes are left, if no sample has a tumor or source that the
         config names, or if two tumors would give the same file name.
     """
-    kept, sample_drops = choose_samples(config, expression, samples)
-    position = kept.pop("position").to_numpy()
+    kept = filter_samples(config, expression, samples)
+    position = kept.table.pop("position").to_numpy()
     is_kept = np.zeros(len(expression.samples), dtype=bool)
     is_kept[position] = True
-    is_first, repeats = _distinct_genes(config, expression)
-    selected = SelectedExpression(expression, is_kept, is_first, config.input.scale)
+    distinct = _distinct_genes(config, expression)
+    selected = SelectedExpression(expression, is_kept, distinct.mask, config.input.scale)
     library = blocks.library_sizes(selected) if config.input.scale == "counts" else None
     statistics = blocks.gene_statistics(selected, library)
-    is_usable, bad_genes = _usable_genes(config, selected, statistics)
+    usable = _usable_genes(config, selected, statistics)
     names = np.array(expression.genes)
-    genes = choose_genes(names, statistics.variance, is_usable, n_wanted=config.cohort.genes)
+    genes = choose_genes(names, statistics.variance, usable.mask, n_wanted=config.cohort.genes)
     matrix = blocks.extract(selected, library, rows=np.argsort(position), genes=genes)
-    drops = [*expression.dropped, *sample_drops, *repeats, *bad_genes]
+    drops = [*expression.dropped, *kept.dropped, *distinct.dropped, *usable.dropped]
     _log_drops(drops)
     return Selection(
         expression=matrix,
-        samples=kept,
+        samples=kept.table,
         genes=names[genes],
         variance=blocks.variance_of(matrix),
         dropped=pd.DataFrame(drops, columns=list(Drop._fields), dtype=str),
     )
 
 
-def choose_samples(
-    config: Config, expression: Expression, samples: pd.DataFrame
-) -> tuple[pd.DataFrame, list[Drop]]:
+def filter_samples(config: Config, expression: Expression, samples: pd.DataFrame) -> KeptSamples:
     """The samples to keep, sorted by ID, and the samples that were dropped because of a fault.
-
-    The returned table has one more column, `position` (int): the index of the sample in the file.
 
     Raises
     ------
     InputError, CohortError
         For the same reasons as in `select`.
     """
-    labelled, drops = _labelled_samples(config.cohort, expression, samples)
-    kept = _of_sample_types(labelled, config.cohort.sample_types)
+    labelled = _labelled_samples(config.cohort, expression, samples)
+    kept = _of_sample_types(labelled.table, config.cohort.sample_types)
     kept = _only(kept, "source", config.cohort.sources)
     is_unlabelled = kept["tumor"] == ""
-    drops += _stop_or_drop(
+    unlabelled = _stop_or_drop(
         config.cohort.unlabelled,
         [Drop("sample", name, "has no tumor type") for name in kept.loc[is_unlabelled, "sample"]],
         f"{expression.path}: samples without tumor type",
@@ -135,7 +150,7 @@ def choose_samples(
         )
         raise CohortError(msg)
     slugs(np.unique(kept["tumor"].to_numpy(str)))  # refuses tumors that give the same file name
-    return kept.reset_index(drop=True), drops + rare
+    return KeptSamples(kept.reset_index(drop=True), [*labelled.dropped, *unlabelled, *rare])
 
 
 def choose_genes(
@@ -177,7 +192,7 @@ def choose_genes(
 
 def _labelled_samples(
     cohort: CohortSettings, expression: Expression, samples: pd.DataFrame
-) -> tuple[pd.DataFrame, list[Drop]]:
+) -> KeptSamples:
     """The samples that are both in the matrix and in the table, once, with their `position`."""
     is_row_repeated = samples["sample"].duplicated()
     matrix = pd.Index(expression.samples)
@@ -212,7 +227,7 @@ def _labelled_samples(
         len(position),
         len(table) - len(position),
     )
-    return table.loc[matrix[position]].assign(position=position), drops
+    return KeptSamples(table.loc[matrix[position]].assign(position=position), drops)
 
 
 def _of_sample_types(samples: pd.DataFrame, sample_types: tuple[str, ...]) -> pd.DataFrame:
@@ -261,7 +276,7 @@ def _only(samples: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.Data
     return kept
 
 
-def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
     """The samples of tumors that have at least as many patients as there are folds, and the others.
 
     A patient with several tumors counts for the tumor of the first sample, as in
@@ -275,31 +290,33 @@ def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> tuple[pd.Data
         Drop("sample", sample, f"tumor {tumor} has {rare[tumor]} patients")
         for sample, tumor in samples.loc[is_rare, ["sample", "tumor"]].to_numpy().tolist()
     ]
-    return samples[~is_rare], _stop_or_drop(
+    dropped = _stop_or_drop(
         config.cohort.rare_tumors,
         drops,
         f"samples of tumors with fewer patients than splits.folds = {config.splits.folds}",
         'lower splits.folds, choose cohort.tumors, or set cohort.rare_tumors = "drop"',
         error=CohortError,
     )
+    return KeptSamples(samples[~is_rare], dropped)
 
 
-def _distinct_genes(config: Config, expression: Expression) -> tuple[np.ndarray, list[Drop]]:
-    """(genes,) bool, True for the first gene of each name, and the genes that repeat a name."""
+def _distinct_genes(config: Config, expression: Expression) -> KeptGenes:
+    """The first gene of each name; the genes that repeat a name are dropped."""
     names = pd.Index(expression.genes)
     is_repeated = names.duplicated()
-    return ~is_repeated, _stop_or_drop(
+    dropped = _stop_or_drop(
         config.cohort.duplicates,
         [Drop("gene", name, "repeated: the first is kept") for name in names[is_repeated]],
         f"{expression.path}: repeated genes",
         'make IDs unique, set input.gene_column, or set cohort.duplicates = "drop"',
     )
+    return KeptGenes(~is_repeated, dropped)
 
 
 def _usable_genes(
     config: Config, selected: SelectedExpression, statistics: GeneStatistics
-) -> tuple[np.ndarray, list[Drop]]:
-    """(genes,) bool, True for selected genes without bad values, and the genes with bad values."""
+) -> KeptGenes:
+    """The selected genes without bad values; the genes with bad values are dropped."""
     path = selected.expression.path
     samples = np.array(selected.expression.samples)[selected.sample_mask]
     if config.input.scale == "log2" and statistics.largest > MAX_LOG2:
@@ -317,13 +334,14 @@ def _usable_genes(
         )
         for i in np.flatnonzero(is_bad)
     ]
-    return selected.gene_mask & ~is_bad, _stop_or_drop(
+    dropped = _stop_or_drop(
         config.cohort.bad_values,
         drops,
         f"{path}: genes with missing, infinite or negative values",
         'correct them, set input.scale = "as_is" for values around zero, or set '
         'cohort.bad_values = "drop"',
     )
+    return KeptGenes(selected.gene_mask & ~is_bad, dropped)
 
 
 def _stop_or_drop(

@@ -143,9 +143,9 @@ class TableExpression:
         annotation = header[: self._n_lead]
         if gene_column != AUTO and gene_column not in annotation:
             msg = (
-                f"{self.path} has no gene column {gene_column!r} as input.gene_column says; before "
-                f"the first sample {self.samples[0]} there are: {', '.join(annotation)}; set "
-                "input.gene_column to one of them"
+                f"{self.path} has no gene column {gene_column!r}; before the first sample "
+                f"{self.samples[0]} there are: {', '.join(annotation)}; set input.gene_column to "
+                "one of them"
             )
             raise InputError(msg)
         column = 0 if gene_column == AUTO else annotation.index(gene_column)
