@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tumorcam.cluster.logs import FAILED, LogRecord
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -31,16 +33,26 @@ def start(log, program):
     )
 
 
+def assert_reported(log, screen):
+    """The console has one line, the log the same with its time, and a record as `logs` reads it."""
+    line, record = log.read_text(encoding="utf-8").splitlines()
+    assert line[9:] + "\n" == f"job: {screen}"
+    error = screen.removeprefix("error: ").strip()
+    date = LogRecord.from_line(record).date
+    assert record == LogRecord(FAILED, date=date, error=error).to_line()
+    assert date.endswith(line[:8])
+
+
 def test_a_silent_process_is_killed_with_its_message(log):
     process = start(log, "dog.expect(1, 'step 3'); time.sleep(60)")
-    _, said = process.communicate(timeout=20)
+    _, screen = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL
-    assert said.startswith("error: worker 1: step 3 took over 1 s: a worker is stopped, gone or")
-    assert "run the same command again" in said
-    assert log.read_text(encoding="utf-8")[9:] == f"job: {said}"
+    assert screen.startswith("error: worker 1: step 3 took over 1 s: a worker is stopped, gone or")
+    assert "run the same command again" in screen
+    assert_reported(log, screen)
 
 
-def test_so_it_is_where_nobody_can_be_told(tmp_path):
+def test_so_it_is_where_no_message_can_be_written(tmp_path):
     process = start(tmp_path / "no folder" / "job.log", "dog.expect(2, 'late'); time.sleep(60)")
     process.stderr.close()
     assert process.wait(timeout=20) == -signal.SIGKILL
@@ -62,11 +74,11 @@ def test_one_that_speaks_in_time_is_left_alone(log):
     assert not log.exists()
 
 
-def test_one_that_dies_without_a_word_is_told_of(log):
+def test_the_unexpected_end_of_a_process_is_reported(log):
     process = start(log, "import os; dog.expect(60, 'late'); os.kill(os.getpid(), 9)")
-    assert (
-        "error: worker 1 ended without a word: it was killed" in process.communicate(timeout=20)[1]
-    )
+    screen = process.communicate(timeout=20)[1]
+    assert screen.startswith("error: worker 1 ended without a word: it was killed")
+    assert_reported(log, screen)
 
 
 def test_one_that_does_not_end_after_its_work_is_ended(log):

@@ -4,6 +4,7 @@ import pytest
 from stub_run import expected, flip_bit, write_stubs
 
 from jobs import status
+from tumorcam.cluster.logs import FAILED, STARTED, LogRecord
 from tumorcam.config import Config, config_toml
 
 INCOMPLETE = 3
@@ -112,8 +113,9 @@ def test_commands_are_exact_for_the_site(tiny_run, config_file, capsys, slurm, m
 
 def test_the_cause_stands_before_the_commands(tiny_run, config_file, capsys):
     (tiny_run.folder / "logs").mkdir(exist_ok=True)
-    for name, last in (("train-r00-f00", "error: no memory"), ("reduce", "error: old")):
-        text = f"12:00:00 {name}: starts: 2026-01-01, host a, process 7\n12:00:01 {name}: {last}\n"
+    for name, error in (("train-r00-f00", "no memory"), ("reduce", "old")):
+        records = [LogRecord(STARTED, host="a", process=7), LogRecord(FAILED, error=error)]
+        text = "".join(f"{record.to_line()}\n" for record in records)
         (tiny_run.folder / "logs" / f"{name}-0.log").write_text(text, encoding="utf-8")
     for file in write_stubs(tiny_run):
         if file.stage == "models":

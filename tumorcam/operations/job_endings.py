@@ -1,35 +1,36 @@
-"""Why a stage's last job ended before its work was done, from the logs of a run."""
+"""Why the last job of a stage ended before its work was done, from the logs of a run."""
 
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tumorcam.cluster.logs import DONE, ERROR, STARTS, STOPPED
+from tumorcam.cluster.logs import DONE, FAILED, STARTED, LogRecord
 
-MAX_CAUSES = 3  # of a stage
-TAIL_BYTES = 200_000  # read of each log
-MAX_CHARACTERS = 300  # of a line
-LOGS_OF_JOB = {"prepare": ("synthesize", "prepare")}  # what a batch script starts; else its own
+MAX_CAUSES = 3  # for one stage
+TAIL_BYTES = 200_000  # that are read from the end of each file
+MAX_CHARACTERS = 300  # of one cause
+LOGS_OF_JOB = {"prepare": ("synthesize", "prepare")}  # of a batch script that starts two jobs
 
-PREFIX = r"\d\d:\d\d:\d\d \S+: "  # of each line, by logs.start_logging
-START = re.compile(rf"{PREFIX}{STARTS}: (?:.*\bjob (?P<number>\d+(?:_\d+)?))?")
-LAST_WORD = re.compile(rf"{PREFIX}(?P<word>(?P<kind>{DONE}|{ERROR}|{STOPPED})\b.*)")
+# In the output files of Slurm, which hold what Slurm, Python and the console of a job write
 OUTPUT_NAME = re.compile(r"tumorcam-[a-z]+-(?P<number>\d+(?:_\d+)?)\.out")
-ERROR_LINE = re.compile(  # in Slurm's output: from Slurm, from a job without a log, from Python
-    rf"(srun|slurmstepd): error: |({PREFIX})?({ERROR}|{STOPPED}): "
+CONSOLE_PREFIX = r"\d\d:\d\d:\d\d \S+: "  # of the lines of our jobs
+START_LINE = re.compile(rf"{CONSOLE_PREFIX}starts: ")
+ERROR_LINE = re.compile(  # from Slurm, from one of our jobs, from Python, from the batch script
+    rf"(srun|slurmstepd): error: |({CONSOLE_PREFIX})?(error|stopped): "
     r"|([A-Za-z_]\w*\.)*\w*(Error|Exception|KeyboardInterrupt)\b|\S+: line \d+: "
 )
-CONSEQUENCE = re.compile(  # of what an earlier line says
+CONSEQUENCE = re.compile(  # a line that follows from an earlier error
     r"Exited with exit code|: Terminated|CANCELLED AT \S+ \*\*\*"
 )
 
 
 class Ending(NamedTuple):
-    """How the writer of a file ended.
+    """How the process that wrote a file ended, as far as the file tells.
 
-    `number` is its Slurm job, such as 12 or 12_3, empty without Slurm; `error` is empty where none
-    is told, and then `is_done` tells whether the work was done. `last` is the last line.
+    `time` is that of the last write, in seconds since 1970, and `number` that of the Slurm job,
+    such as 12 or 12_3 (empty without Slurm). `error` is empty where the file names none; then
+    `is_done` says whether the work was done. `last_line` is the last line of text.
     """
 
     path: Path
@@ -37,94 +38,120 @@ class Ending(NamedTuple):
     number: str
     error: str
     is_done: bool
-    last: str
+    last_line: str
 
     @property
     def job(self) -> str:
-        """The job's number without that of the array's element."""
+        """The number of the job, without that of the array's element."""
         return self.number.partition("_")[0]
 
     @property
     def group(self) -> str:
-        """What is the same for all files of a job or element."""
+        """A key that all files of one job or array element share."""
         return self.number or self.path.name
 
+    @property
+    def cause(self) -> str:
+        """Why the work is not done, in one line."""
+        unknown = "no last word: it still runs, or was killed; last line: "
+        text = " ".join((self.error or unknown + self.last_line).split())[:MAX_CHARACTERS]
+        return text.encode("utf-8", "replace").decode()  # a file's name may be no Unicode
 
-def stage_causes(folder: Path, job: str, queued: Collection[str] = ()) -> list[str]:
-    """Why the last run of this job ended early: at most 3 lines `FILE: text`, newest first.
+
+def stage_causes(logs: Path, job: str, queued: Collection[str] = ()) -> list[str]:
+    """Why the last run of a job ended early: at most 3 lines `FILE: cause`, the newest first.
 
     Parameters
     ----------
-    folder : Path
-        The run's.
+    logs : Path
+        The run's folder of logs.
+    job : str
+        The name of the job, such as train.
     queued : collection of str
-        Numbers of the jobs that run or wait, such as 12 or 12_3: they have not ended.
+        Numbers of the jobs that run or wait, such as 12 or 12_3; they have not ended.
     """
     names = LOGS_OF_JOB.get(job, (job,))
-    paths = [path for name in names for path in (folder / "logs").glob(f"{name}-*.log")]
-    logs = [_read_log(path) for path in paths]
-    outputs = [_read_output(path) for path in (folder / "logs").glob(f"tumorcam-{job}-*.out")]
-    newest = max([*logs, *outputs], key=lambda ending: ending.time, default=None)
+    endings = [_read_log(path) for name in names for path in logs.glob(f"{name}-*.log")]
+    outputs = [_read_output(path) for path in logs.glob(f"tumorcam-{job}-*.out")]
+    newest = max([*endings, *outputs], key=lambda ending: ending.time, default=None)
     if newest is None:
         return []
-    if job != "train":  # its logs have models' names: each tells of that model's last job
-        logs = [log for log in logs if log.job == newest.job]
-    groups = {log.group for log in logs} | {o.group for o in outputs if o.job == newest.job}
-    told = [
+    if job != "train":  # a log of train has the name of its model: each shows that model's last job
+        endings = [ending for ending in endings if ending.job == newest.job]
+    groups = {ending.group for ending in endings}
+    groups |= {output.group for output in outputs if output.job == newest.job}
+    unfinished = [
         ending
         for group in groups - set(queued)
-        for ending in _telling(
-            [log for log in logs if log.group == group],
+        for ending in _unfinished(
+            [ending for ending in endings if ending.group == group],
             [output for output in outputs if output.group == group],
         )
     ]
-    told.sort(key=lambda ending: (bool(ending.error), ending.time), reverse=True)
-    lines: dict[str, Path] = {}
-    for ending in told:
-        lines.setdefault(_text(ending), ending.path)
-    return [f"{path}: {text}" for text, path in lines.items()][:MAX_CAUSES]
+    unfinished.sort(key=lambda ending: (bool(ending.error), ending.time), reverse=True)
+    paths: dict[str, Path] = {}
+    for ending in unfinished:
+        paths.setdefault(ending.cause, ending.path)
+    return [f"{path}: {cause}" for cause, path in paths.items()][:MAX_CAUSES]
 
 
-def _telling(logs: Sequence[Ending], outputs: Sequence[Ending]) -> list[Ending]:
-    """Of one job or element: the logs with an error, else Slurm's output, else the silent logs."""
-    unfinished = [log for log in logs if not log.is_done]
-    if logs and not unfinished:
+def _unfinished(logs: Sequence[Ending], outputs: Sequence[Ending]) -> list[Ending]:
+    """Of one job or array element: the logs with an error, else Slurm's output, else all logs.
+
+    There are none where all work was done.
+    """
+    open_ends = [log for log in logs if not log.is_done]
+    if logs and not open_ends:
         return []
-    errors = [log for log in unfinished if log.error] or [o for o in outputs if o.error]
-    return errors or unfinished
-
-
-def _text(ending: Ending) -> str:
-    silent = f"no last word: it still runs, or was killed; last line: {ending.last}"
-    return (ending.error or silent)[:MAX_CHARACTERS]
+    errors = [log for log in open_ends if log.error] or [out for out in outputs if out.error]
+    return errors or open_ends
 
 
 def _read_log(path: Path) -> Ending:
-    number, lines = _since_start(path)
-    words = [found for line in lines if (found := LAST_WORD.match(line))]
-    is_done = bool(words) and words[-1]["kind"] == DONE
-    error = words[-1]["word"] if words and not is_done else ""
-    return Ending(path, path.stat().st_mtime, number, error, is_done, lines[-1] if lines else "")
+    """How the last process that wrote a log of ours ended, by its records."""
+    start = end = LogRecord("")
+    last_line = ""
+    for line in _tail(path):
+        record = LogRecord.from_line(line)
+        if record is None:
+            last_line = line
+        elif record.state == STARTED:
+            start, end, last_line = record, LogRecord(""), line
+        else:
+            end = record
+    error = f"error: {end.error}" if end.state == FAILED else end.error or end.state
+    return Ending(
+        path=path,
+        time=path.stat().st_mtime,
+        number=start.job,
+        error="" if end.state == DONE else error,
+        is_done=end.state == DONE,
+        last_line=last_line,
+    )
 
 
 def _read_output(path: Path) -> Ending:
-    """What Slurm and the job's console say; the first of the consequences if nothing else is."""
-    named = OUTPUT_NAME.fullmatch(path.name)
-    _, lines = _since_start(path)
+    """What an output file of Slurm says: its last cause, or else its first consequence."""
+    lines = _tail(path)
+    starts = [number for number, line in enumerate(lines) if START_LINE.match(line)]
+    lines = lines[starts[-1] if starts else 0 :]  # what an earlier start wrote is outdated
     errors = [line for line in lines if ERROR_LINE.match(line)]
     causes = [line for line in errors if not CONSEQUENCE.search(line)]
-    error = causes[-1] if causes else next(iter(errors), "")
-    last = lines[-1] if lines else ""
-    return Ending(path, path.stat().st_mtime, named["number"] if named else "", error, False, last)
+    name = OUTPUT_NAME.fullmatch(path.name)
+    return Ending(
+        path=path,
+        time=path.stat().st_mtime,
+        number=name["number"] if name else "",
+        error=causes[-1] if causes else next(iter(errors), ""),
+        is_done=False,
+        last_line=lines[-1] if lines else "",
+    )
 
 
-def _since_start(path: Path) -> tuple[str, list[str]]:
-    """The job's number, and the lines from the last start on: what stands above is outdated."""
+def _tail(path: Path) -> list[str]:
+    """The last lines of a file that are not blank."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    starts = [(i, found) for i, line in enumerate(lines) if (found := START.match(line))]
-    first, found = starts[-1] if starts else (0, None)
-    number = found["number"] if found else None
-    return number or "", [line for line in lines[first:] if line.strip()]
+        text = file.read().decode(errors="replace")
+    return [line for line in text.split("\n") if line.strip()]
