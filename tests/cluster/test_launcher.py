@@ -149,6 +149,11 @@ def test_tensorflow_gets_what_the_user_did_not_set(monkeypatch):
     assert os.environ.pop("TF_ENABLE_ONEDNN_OPTS") == "1"
 
 
+@pytest.mark.parametrize(("level", "is_verbose"), [("0", True), ("1", False), ("3", False)])
+def test_the_user_can_ask_for_all_messages(level, is_verbose):
+    assert launch(TF_CPP_MIN_LOG_LEVEL=level).is_verbose == is_verbose and not launch().is_verbose
+
+
 def test_a_sites_options_are_general_then_the_stages():
     environ = {
         "TUMORCAM_NOTICE": "USR1@90",

@@ -27,7 +27,7 @@ PMI_VARIABLES = ("PMIX_RANK", "PMIX_NAMESPACE", "PMI_RANK", "PMI_FD", "PMI_PORT"
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TENSORFLOW_VARIABLES = {
-    "TF_CPP_MIN_LOG_LEVEL": "2",  # errors alone
+    "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings and errors; `quiet` drops those without consequence
     # off by default where the CPU lacks AVX-512; a training step takes 0.6 of the time with it
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
@@ -299,6 +299,11 @@ class Launch:
         """The node's fast folder, TUMORCAM_SCRATCH, if the site has one."""
         folder = self.variables.get("TUMORCAM_SCRATCH", "")
         return Path(folder) if folder else None
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether the user asks for all messages of TensorFlow, by TF_CPP_MIN_LOG_LEVEL=0."""
+        return self.variables.get("TF_CPP_MIN_LOG_LEVEL") == "0"
 
     @property
     def hdf5_locking(self) -> str:
