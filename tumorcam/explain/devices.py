@@ -1,21 +1,21 @@
-"""The GPU that a process explains with, if it has one, and how many samples fit it."""
+"""The GPU of a process, if it has one, and the batch size that fits it."""
 
 import shutil
 import subprocess
 
 import tensorflow as tf
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import Launch
 
 FREE_SHARE = 0.5  # of free memory for values; convolutions want workspace too
 MIB = 2**20
 
 
-def take_gpu(local_rank: int) -> str:
-    """Give this process one GPU of its node: ranks take turns, memory grows, float32 is whole.
+def take_gpu(launch: Launch) -> str:
+    """Give this process one GPU of its node, in turn by rank; call it before any computation.
 
-    Call it before anything is computed. TensorFloat-32, which TensorFlow uses by default, keeps 10
-    of 23 bits: too few for maps that agree with those of a CPU.
+    Memory grows with use, and TensorFloat-32 is switched off: TensorFlow's default keeps 10 of the
+    23 bits of float32, too few for maps that agree with those of a CPU.
 
     Returns
     -------
@@ -25,17 +25,17 @@ def take_gpu(local_rank: int) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return ""
-    index = local_rank % len(gpus)
+    index = launch.local_rank % len(gpus)
     tf.config.set_visible_devices(gpus[index], "GPU")
     tf.config.experimental.set_memory_growth(gpus[index], True)
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    return launcher.gpu_names(len(gpus))[index]
+    return launch.gpu_names(len(gpus))[index]
 
 
 def device_names() -> list[str]:
     """TensorFlow's version and devices, such as `TensorFlow 2.21.0`, `CPU:0`, `GPU:0 NVIDIA H100`.
 
-    Whatever `take_gpu` took, all are listed.
+    All devices of the node are listed, also those that `take_gpu` did not take.
     """
     names = [f"TensorFlow {tf.__version__}"]
     for device in tf.config.list_physical_devices():
@@ -46,7 +46,7 @@ def device_names() -> list[str]:
 
 
 def free_bytes(gpu: str) -> int | None:
-    """Free memory of a GPU of `take_gpu`; None where nvidia-smi does not know."""
+    """Free memory of a GPU named by `take_gpu`, in bytes; None where nvidia-smi cannot tell."""
     if not gpu or not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
@@ -54,19 +54,19 @@ def free_bytes(gpu: str) -> int | None:
     return int(answer.stdout) * MIB if answer.stdout.strip().isdigit() else None
 
 
-def fitting_batch_size(wanted: int, at_most: int, bytes_each: int, free: int) -> int:
-    """The wanted batch size, halved until it fits free memory, or doubled while it does.
+def fitting_batch_size(batch_size: int, at_most: int, sample_bytes: int, free: int) -> int:
+    """A batch size that fits free memory: the given one, halved or doubled as often as needed.
 
     Parameters
     ----------
-    wanted, at_most : int
-        Samples.
-    bytes_each, free : int
-        What a sample takes, and what there is.
+    batch_size, at_most : int
+        Number of samples to start from, and the largest number.
+    sample_bytes, free : int
+        Memory that one sample takes, and free memory, in bytes.
     """
-    n_fitting = max(1, int(FREE_SHARE * free / bytes_each))
-    while wanted > n_fitting:
-        wanted = -(-wanted // 2)
-    while 2 * wanted <= min(n_fitting, at_most):
-        wanted *= 2
-    return wanted
+    n_fitting = max(1, int(FREE_SHARE * free / sample_bytes))
+    while batch_size > n_fitting:
+        batch_size = -(-batch_size // 2)
+    while 2 * batch_size <= min(n_fitting, at_most):
+        batch_size *= 2
+    return batch_size

@@ -1,11 +1,12 @@
-"""Saliency of held-out samples, own and contrast, written as shards."""
+"""Saliency of held-out samples, written as shards."""
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,32 +16,26 @@ from tumorcam.cluster.processes import Background
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError, ModelError, PreemptedError, ShardError
+from tumorcam.errors import ConfigError, PreemptedError, ShardError
 from tumorcam.explain import devices
-from tumorcam.explain.views import VIEWS, gene_views
+from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, shard_fault, write_shard
+from tumorcam.explain.views import gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import (
-    MODEL_TYPE,
-    SHARD_TYPE,
-    ModelKey,
-    ShardKey,
-    model_file,
-    shard_attributes,
-    shard_file,
-)
-from tumorcam.training.loop import softmax
-from tumorcam.training.network import REMEDY, TrainedModel, read_model
+from tumorcam.storage.plan import ModelKey, ShardKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import model_digest
+from tumorcam.training.network import Classifier, load_classifier
+from tumorcam.training.prediction import probabilities
 
-CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
-BAND = 256  # genes of a chunk: what reduce reads at once
+Record = TypeVar("Record")
 
 
-class Samples(NamedTuple):
-    """The samples of a shard, as read.
+class ShardSamples(NamedTuple):
+    """The samples of a shard, before they are explained.
 
-    `row` (samples,) int in the cohort; `sample` (samples,) str; `target` (samples, 1 + rivals)
-    int, own tumor first; `expression` (samples, genes) float32, log2(x + 1).
+    `row` (samples,) int is the index in the cohort; `sample` (samples,) str the ID; `target`
+    (samples, 1 + rivals) int the explained tumors, the sample's own first; `expression` (samples,
+    genes) float32 is log2(x + 1).
     """
 
     row: np.ndarray
@@ -48,9 +43,13 @@ class Samples(NamedTuple):
     target: np.ndarray
     expression: np.ndarray
 
+    def part(self, rows: slice) -> "ShardSamples":
+        """Some of the samples."""
+        return ShardSamples(*(values[rows] for values in self))
+
 
 def rival_tumors(sample: str, own: int, tumors: Sequence[str], n_rivals: int) -> list[int]:
-    """The rivals of a sample, drawn by a hash of its ID: the same on any machine, in any run.
+    """The rival tumors of a sample, drawn by a hash of its ID: the same on any machine, in any run.
 
     Returns
     -------
@@ -64,102 +63,106 @@ def rival_tumors(sample: str, own: int, tumors: Sequence[str], n_rivals: int) ->
 
 
 def explain_shards(
-    folder: Path,
+    run: RunFolder,
     cohort: Cohort,
-    wanted: Sequence[ShardKey],
+    keys: Sequence[ShardKey],
     config: Config,
     *,
     gpu: str = "",
-    shown: bool = True,
+    visible: bool = True,
 ) -> int:
-    """Write the shards that are missing among the wanted ones; how many those were.
+    """Write those of the shards that are not finished; their number.
 
-    The next samples are read and the last ones written while TensorFlow computes. `gpu` is the one
-    of `devices.take_gpu`. At a notice the shard at hand is dropped after its batch.
+    While TensorFlow computes, one thread reads the samples of the next shard and another writes the
+    last one. When a signal asks the job to stop, the present shard is dropped after its batch.
+
+    Parameters
+    ----------
+    gpu : str
+        From `devices.take_gpu`.
+    visible : bool
+        Whether this process shows its progress.
 
     Raises
     ------
     FileError, ModelError
         If a model is missing, damaged, or belongs to another cohort.
     PreemptedError
-        If a notice came before the last shard was explained.
+        If a signal came before the last shard was explained.
     """
-    missing = [shard for shard in wanted if not _is_finished(folder, cohort, shard, config)]
-    logger.info("%d of %d shards were there already", len(wanted) - len(missing), len(wanted))
+    missing = [key for key in keys if not _is_finished(run, cohort, key, config)]
+    logger.info("%d of %d shards were there already", len(keys) - len(missing), len(keys))
+    reader = _Reader(run, cohort, config)
     explainer: Explainer | None = None
-    models: dict[ModelKey, TrainedModel] = {}  # the last one alone, of the reading thread
-
-    def read(shard: ShardKey) -> tuple[TrainedModel, Samples]:
-        if shard.model not in models:
-            models.clear()
-            models[shard.model] = read_run_model(folder, cohort, shard.model, config)
-        return models[shard.model], read_samples(cohort, shard, config)
-
-    explained = stopped = None  # the model whose weights the explainer has; why not all is done
-    with preemption.deferred_stop() as noticed, Background() as reading, Background() as writing:
-        ahead = [reading.add(read, shard) for shard in missing[:1]]
-        for i, shard in enumerate(progress(missing, "explain", "shards", visible=shown)):
-            trained, samples = ahead.pop().result()
-            ahead = [reading.add(read, one) for one in missing[i + 1 : i + 2]]
+    model = stopped = None  # the model whose weights the explainer has; why it stops early
+    with (
+        preemption.deferred_stop() as stop_signal,
+        Background() as reading,
+        Background() as writing,
+    ):
+        ahead = [reading.add(reader.read, key) for key in missing[:1]]
+        for i, key in enumerate(progress(missing, "explain", "shards", visible=visible)):
+            classifier, samples = ahead.pop().result()
+            ahead = [reading.add(reader.read, following) for following in missing[i + 1 : i + 2]]
             if explainer is None:
-                explainer = make_explainer(trained, config, gpu)
-            elif shard.model != explained:
-                explainer.take_weights(trained.network)
-            explained = shard.model
-            path = shard_file(folder, shard)
-            if path.exists() and _is_finished(folder, cohort, shard, config):
+                explainer = make_explainer(classifier, config, gpu)
+            elif key.model != model:
+                explainer.take_weights(classifier.network)
+            model, path = key.model, run.shard(key)
+            if path.exists() and _is_finished(run, cohort, key, config):
                 continue  # by another array that runs at the same time
-            batches = explain_samples(samples, trained, explainer)
+            batches = explain_samples(samples, classifier, explainer)
             parts = [
-                writing.add(batch_columns, path, maps, trained.layout, config)
-                for maps in itertools.takewhile(lambda _: not noticed(), batches)
+                writing.add(batch_shard, path, maps, batch, classifier.layout, config)
+                for batch, maps in itertools.takewhile(lambda _: not stop_signal(), batches)
             ]
-            if noticed():
-                msg = f"{noticed()} came; {len(missing) - i} of {len(missing)} shards are left"
-                stopped = PreemptedError(msg)
+            if signal := stop_signal():
+                msg = f"stopped by {signal}: {len(missing) - i} of {len(missing)} shards are left"
+                stopped = PreemptedError(msg, signal)
                 break  # the shards before this one are still written
-            attributes = shard_attributes(config, cohort.digest, trained.digest, shard)
-            writing.add(write_shard, path, attributes, samples, parts, config)
+            attributes = shard_attributes(config, cohort.digest, classifier.digest, key)
+            writing.add(_write_parts, path, attributes, parts, config)
     if stopped is not None:
         raise stopped
     return len(missing)
 
 
-def _is_finished(folder: Path, cohort: Cohort, shard: ShardKey, config: Config) -> bool:
-    digest = hdf5.stored_digest(model_file(folder, shard.model), MODEL_TYPE, remedy=REMEDY)
-    attributes = shard_attributes(config, cohort.digest, digest, shard)
-    return hdf5.is_complete(shard_file(folder, shard), SHARD_TYPE, attributes)
+class _Reader:
+    """Reads the samples of shards, and the classifier of each, of which it keeps the last one."""
+
+    def __init__(self, run: RunFolder, cohort: Cohort, config: Config) -> None:
+        self._run, self._cohort, self._config = run, cohort, config
+        self._classifiers: dict[ModelKey, Classifier] = {}
+
+    def read(self, key: ShardKey) -> tuple[Classifier, ShardSamples]:
+        """The classifier and the samples of a shard."""
+        if key.model not in self._classifiers:
+            classifier = load_classifier(self._run, self._cohort, key.model, self._config)
+            self._classifiers = {key.model: classifier}
+        samples = read_samples(self._cohort, key, self._config)
+        return self._classifiers[key.model], samples
 
 
-def read_run_model(folder: Path, cohort: Cohort, wanted: ModelKey, config: Config) -> TrainedModel:
-    """A model of this run and cohort.
-
-    Raises
-    ------
-    ModelError
-        If genes or tumors of the model are not the cohort's.
-    """
-    path = model_file(folder, wanted)
-    trained = read_model(path, config, cohort.digest, wanted.name)
-    if not (
-        np.array_equal(trained.genes, cohort.genes)
-        and np.array_equal(trained.tumors, cohort.tumors)
-        and np.array_equal(trained.layout.pixel, cohort.layout_of(wanted).pixel)
-    ):
-        msg = f"{path} has other genes, tumors or pixels than the cohort; delete it and {REMEDY}"
-        raise ModelError(msg)
-    return trained
+def _is_finished(run: RunFolder, cohort: Cohort, key: ShardKey, config: Config) -> bool:
+    return not shard_fault(
+        run,
+        key,
+        config,
+        cohort_digest=cohort.digest,
+        model_digest=model_digest(run.model(key.model)),
+        n_features=len(cohort.genes) + len(cohort.decoy_gene),
+    )
 
 
-def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Explainer:
-    """The explainer of a model with the config's methods.
+def make_explainer(classifier: Classifier, config: Config, gpu: str = "") -> Explainer:
+    """The explainer of a classifier, with the config's methods and batch size.
 
-    It takes the config's batch size, on a GPU as many samples of a block as fit its free memory.
+    On a GPU the batch holds as many samples of a block as fit the free memory.
 
     Raises
     ------
     ConfigError
-        If cubes are to be kept of a method that is not computed.
+        If explain.cubes names a method that explain.methods does not name.
     """
     absent = sorted(set(config.explain.cubes) - set(config.explain.methods))
     if absent:
@@ -171,11 +174,11 @@ def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Expl
     batch_size, free = config.explain.batch_size, devices.free_bytes(gpu)
     if free is not None:
         batch_size = devices.fitting_batch_size(
-            batch_size, config.explain.block, sample_bytes(trained.network), free
+            batch_size, config.explain.block, sample_bytes(classifier.network), free
         )
         logger.info("%d samples at once on GPU %s", batch_size, gpu)
     return Explainer(
-        trained.network,
+        classifier.network,
         methods=config.explain.methods,
         layer=config.explain.cam_layer or None,
         batch_size=batch_size,
@@ -183,9 +186,9 @@ def make_explainer(trained: TrainedModel, config: Config, gpu: str = "") -> Expl
     )
 
 
-def read_samples(cohort: Cohort, shard: ShardKey, config: Config) -> Samples:
-    """A shard's samples with their targets."""
-    index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
+def read_samples(cohort: Cohort, key: ShardKey, config: Config) -> ShardSamples:
+    """The samples of a shard, with the tumors that they are explained for."""
+    index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
     tumors = cohort.tumors.tolist()
     target = [
         [own, *rival_tumors(sample, own, tumors, config.explain.rivals)]
@@ -193,91 +196,112 @@ def read_samples(cohort: Cohort, shard: ShardKey, config: Config) -> Samples:
             cohort.sample[index].tolist(), cohort.tumor[index].tolist(), strict=True
         )
     ]
-    return Samples(index, cohort.sample[index], np.array(target), cohort.expression(index))
+    return ShardSamples(index, cohort.sample[index], np.array(target), cohort.expression(index))
 
 
 def explain_samples(
-    samples: Samples, trained: TrainedModel, explainer: Explainer
-) -> Iterator[Maps]:
-    """Maps of all targets, a batch at a time."""
+    samples: ShardSamples, classifier: Classifier, explainer: Explainer
+) -> Iterator[tuple[ShardSamples, Maps]]:
+    """A batch of samples at a time, with the maps of all their targets."""
     for start in range(0, len(samples.row), explainer.batch_size):
-        batch = slice(start, start + explainer.batch_size)
-        yield explainer(trained.images(samples.expression[batch]), samples.target[batch])
+        batch = samples.part(slice(start, start + explainer.batch_size))
+        yield batch, explainer(classifier.images(batch.expression), batch.target)
 
 
-def batch_columns(
-    path: Path, maps: Maps, gene_layout: GeneLayout, config: Config
-) -> dict[str, np.ndarray]:
-    """All computed columns of the shard of a path for at most one batch of samples.
+def batch_shard(
+    path: Path, maps: Maps, samples: ShardSamples, gene_layout: GeneLayout, config: Config
+) -> Shard:
+    """The part of a shard that one batch of samples gives.
+
+    Parameters
+    ----------
+    path : Path
+        Of the shard, for messages.
 
     Raises
     ------
     ShardError
-        If a value overflows float16.
+        If a value is not finite or exceeds the range of float16.
     """
-    probability = softmax(maps.logits.astype(np.float64))
-    columns = {
-        "probability": probability.astype(np.float32),
-        "predicted": probability.argmax(axis=1).astype(np.int16),
+    probability = probabilities(maps.logits)
+    methods = {
+        name: _method_maps(
+            values, gene_layout, f"{path}:/{name}", has_cube=name in config.explain.cubes
+        )
+        for name, values in maps.methods.items()
     }
-    for name, value in maps.methods.items():
-        views = gene_views(value, gene_layout)
-        columns[f"own/{name}"] = to_half(views.own, f"{path}:/own/{name}")
-        columns[f"contrast/{name}"] = to_half(views.contrast, f"{path}:/contrast/{name}")
-        columns[f"scale/{name}"] = views.scale
-        if name in config.explain.cubes:
-            peak = np.abs(value[:, 0]).max(axis=(1, 2))
-            peak = np.where(peak == 0, 1, peak).astype(np.float32)
-            columns[name] = to_half(value[:, 0] / peak[:, None, None], f"{path}:/{name}")
-            columns[f"cube_scale/{name}"] = peak
-    return columns
+    own = samples.target[:, 0].astype(np.int16)
+    return Shard(
+        sample_index=samples.row.astype(np.int32),
+        tumor=own,
+        predicted=probability.argmax(axis=1).astype(np.int16),
+        probability=probability.astype(np.float32),
+        sample=samples.sample,
+        target=own,
+        rivals=samples.target[:, 1:].astype(np.int16),
+        methods=methods,
+    )
 
 
-def write_shard(
-    path: Path,
-    attributes: dict[str, str | int],
-    samples: Samples,
-    parts: Sequence["Future[dict[str, np.ndarray]]"],
-    config: Config,
+def _method_maps(
+    values: np.ndarray, gene_layout: GeneLayout, where: str, *, has_cube: bool
+) -> MethodMaps:
+    """The maps of one method, of (samples, targets, rows, columns) float32 saliency."""
+    views = gene_views(values, gene_layout)
+    cube = peak = None
+    if has_cube:
+        peak = np.abs(values[:, 0]).max(axis=(1, 2))
+        peak = np.where(peak == 0, 1, peak).astype(np.float32)
+        cube = to_half(values[:, 0] / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
+    return MethodMaps(
+        own=to_half(views.own, f"{where}/own"),
+        contrast=to_half(views.contrast, f"{where}/contrast"),
+        scale=views.scale,
+        cube=cube,
+        cube_scale=peak,
+    )
+
+
+def _write_parts(
+    path: Path, attributes: Mapping[str, str | int], parts: Sequence[Future[Shard]], config: Config
 ) -> None:
-    """Write a shard of the columns of its batches."""
-    found = [part.result() for part in parts]
-    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    columns |= {
-        "sample": samples.sample,
-        "sample_index": samples.row.astype(np.int32),
-        "tumor": samples.target[:, 0].astype(np.int16),
-        "target": samples.target[:, 0].astype(np.int16),
-        "rivals": samples.target[:, 1:].astype(np.int16),
+    shard = _joined([part.result() for part in parts])
+    write_shard(path, attributes, shard, compression=config.explain.compression)
+
+
+def _joined(records: Sequence[Record]) -> Record:
+    """One record whose arrays are those of all records, one after the other."""
+    values = {
+        field.name: _joined_values([getattr(record, field.name) for record in records])
+        for field in fields(records[0])  # type: ignore[arg-type]
     }
-    needed = sum(values.nbytes for values in columns.values())
-    with hdf5.create_file(path, SHARD_TYPE, attributes, needed=needed) as file:
-        for name, values in columns.items():
-            chunks = None
-            if values.ndim == 3:
-                chunks = (CUBE_CHUNK, *values.shape[1:])
-            elif name.startswith(VIEWS):
-                chunks = (len(values), BAND)
-            records.write_dataset(
-                file,
-                name,
-                values,
-                chunks=chunks,
-                compression=config.explain.compression if chunks else "none",
-            )
+    return type(records[0])(**values)
+
+
+def _joined_values(values: Sequence[Any]) -> Any:
+    if values[0] is None:
+        return None
+    if isinstance(values[0], np.ndarray):
+        return np.concatenate(values)
+    return {name: _joined([methods[name] for methods in values]) for name in values[0]}
 
 
 def to_half(values: np.ndarray, where: str) -> np.ndarray:
     """The values as float16.
 
+    Parameters
+    ----------
+    where : str
+        File and dataset, for messages.
+
     Raises
     ------
     ShardError
-        If one is not finite or too large.
+        If a value is not finite or exceeds the range of float16.
     """
     limit = float(np.finfo(np.float16).max)
-    worst = float(np.abs(values).max(initial=0.0))
-    if not worst <= limit:
-        msg = f"{where} holds {worst}, beyond float16's {limit:.0f}; the model may have diverged"
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest <= limit:
+        msg = f"{where} holds {largest}, beyond float16's {limit:.0f}; the model may have diverged"
         raise ShardError(msg)
     return values.astype(np.float16)

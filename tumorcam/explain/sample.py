@@ -13,11 +13,12 @@ from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
-from tumorcam.explain.explain import read_run_model, rival_tumors
+from tumorcam.explain.explain import rival_tumors
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.saliency import Explainer
 from tumorcam.storage.plan import ModelKey
-from tumorcam.storage.run_folder import slugs
+from tumorcam.storage.run_folder import RunFolder, slugs
+from tumorcam.training.network import load_classifier
 
 N_CLOSE = 5  # similar samples named in an error
 COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
@@ -27,9 +28,10 @@ replicates: in how many of the trained ones the gene is picked"""
 
 @dataclass(frozen=True)
 class Question:
-    """Which genes of a sample speak for a tumor: indices of both, method and cutoff.
+    """The question which genes of a sample speak for a tumor.
 
-    `cutoff` is a share of the map's maximum, above 0 and at most 1.
+    `sample` and `target` are indices of the sample and the tumor; `cutoff` is a share of the map's
+    maximum, above 0 and at most 1.
     """
 
     sample: int
@@ -40,11 +42,11 @@ class Question:
 
 @dataclass(frozen=True)
 class SampleMap:
-    """One sample as one model that never saw its patient sees it.
+    """Input, saliency map and prediction of one sample, by a model that held out its patient.
 
-    `expression` (genes + decoys,) float32, log2(x + 1); `image` (rows, columns) float32, in
-    training SD from the mean, 0 on empty pixels; `saliency` (rows, columns) float32, signed, in
-    UNITS of the method; `probability` (tumors,) float32.
+    `expression` (genes + decoys,) float32 is log2(x + 1); `image` (rows, columns) float32 is in
+    training SD from the mean, 0 on empty pixels; `saliency` (rows, columns) float32 is signed, in
+    UNITS of the method; `probability` (tumors,) is float32.
     """
 
     model: str
@@ -56,18 +58,18 @@ class SampleMap:
 
     @property
     def feature_saliency(self) -> np.ndarray:
-        """(genes + decoys,) float32: saliency on their pixels, decoys last."""
+        """(genes + decoys,) float32: saliency at their pixels, decoys last."""
         return pick_genes(self.saliency[np.newaxis], self.layout)[0]
 
 
 def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff: float) -> Question:
-    """The question about a sample and a tumor, its own where `target` is None.
+    """The question about a sample and a tumor; None stands for the sample's own tumor.
 
     Raises
     ------
     ConfigError
-        If the cohort has no such sample (similar ones are named) or tumor (all are named), or the
-        cutoff is no share.
+        If the cohort has no such sample (the message names similar ones) or tumor (it names all),
+        or the cutoff is out of range.
     """
     if sample not in cohort.sample:
         close = difflib.get_close_matches(sample, cohort.sample.tolist(), n=N_CLOSE)
@@ -87,7 +89,7 @@ def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff:
 
 
 def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKey]:
-    """The models that never saw a sample's patient, one a replicate, the given replicate's first.
+    """The models that held out a sample's patient, one a replicate, the given replicate's first.
 
     Raises
     ------
@@ -99,52 +101,54 @@ def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKe
         msg = f"the run has no replicate {replicate}; it has 0 to {n_replicates - 1}"
         raise ConfigError(msg)
     others = [other for other in range(n_replicates) if other != replicate]
-    return [ModelKey(one, int(cohort.fold[sample])) for one in (replicate, *others)]
+    return [ModelKey(number, int(cohort.fold[sample])) for number in (replicate, *others)]
 
 
 def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
-    """SAMPLE-TARGET-rNN, safe on any file system."""
+    """SAMPLE-TARGET-rNN as a name that is safe on any file system."""
     sample, target = cohort.sample[question.sample], cohort.tumors[question.target]
     return slugs(np.array([f"{sample}-{target}-r{replicate:02d}"]))[0]
 
 
-def explain_sample(cohort: Cohort, config: Config, question: Question, wanted: ModelKey) -> SampleMap:
-    """The map that answers a question, computed anew from one of `held_out_models`.
+def explain_sample(
+    run: RunFolder, cohort: Cohort, config: Config, question: Question, key: ModelKey
+) -> SampleMap:
+    """The map that answers a question, computed by one of `held_out_models`.
 
     Raises
     ------
     FileError, ModelError
         If the model is missing, damaged, or belongs to another cohort.
     """
-    trained = read_run_model(config.folder, cohort, wanted, config)
+    classifier = load_classifier(run, cohort, key, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
-    pictures = trained.images(expression)
+    images = classifier.images(expression)
     explainer = Explainer(
-        trained.network,
+        classifier.network,
         methods=(question.method,),
         layer=config.explain.cam_layer or None,
         batch_size=1,
     )
     sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
     rivals = rival_tumors(sample, question.target, tumors, config.explain.rivals)
-    maps = explainer(pictures, np.array([[question.target, *rivals]]))  # some share a coarse map
+    maps = explainer(images, np.array([[question.target, *rivals]]))  # some share a coarse map
     return SampleMap(
-        model=wanted.name,
-        layout=trained.layout,
-        expression=expression[0, trained.layout.source_gene],
-        image=pictures[0, :, :, 0],
+        model=key.name,
+        layout=classifier.layout,
+        expression=expression[0, classifier.layout.source_gene],
+        image=images[0, :, :, 0],
         saliency=maps.methods[question.method][0, 0],
         probability=softmax(maps.logits[0]),
     )
 
 
 def pick_features(saliency: np.ndarray, cutoff: float) -> np.ndarray:
-    """Genes and decoys whose saliency is at least a share of the largest: (features,) bool.
+    """(genes + decoys,) bool: saliency is at least a share of the largest one.
 
     Parameters
     ----------
     saliency : (genes + decoys,) float32
-        Where none is positive, none is picked.
+        If no value is positive, none is picked.
     cutoff : float
         As in `Question`.
     """
@@ -170,10 +174,11 @@ def picks_table(maps: Sequence[SampleMap], genes: np.ndarray, *, cutoff: float) 
         standardised, in training SD; row and column of the pixel, from 0 at the top left;
         replicates (in how many of the maps the same gene or decoy is picked).
     """
-    seen, layout = maps[0], maps[0].layout
-    saliency = seen.feature_saliency
-    times = np.sum([pick_features(one.feature_saliency, cutoff) for one in maps], axis=0)
-    picked = np.flatnonzero(pick_features(saliency, cutoff))
+    first, layout = maps[0], maps[0].layout
+    saliency = first.feature_saliency
+    picks = [pick_features(sample_map.feature_saliency, cutoff) for sample_map in maps]
+    n_replicates = np.sum(picks, axis=0)
+    picked = np.flatnonzero(picks[0])
     picked = picked[np.argsort(-saliency[picked], kind="stable")]
     row, column = np.divmod(layout.pixel[picked], layout.side)
     return pd.DataFrame(
@@ -182,20 +187,20 @@ def picks_table(maps: Sequence[SampleMap], genes: np.ndarray, *, cutoff: float) 
             "decoy": picked >= layout.n_genes,
             "saliency": saliency[picked],
             "share": saliency[picked] / saliency.max(),
-            "expression": seen.expression[picked],
-            "standardised": seen.image[row, column],
+            "expression": first.expression[picked],
+            "standardised": first.image[row, column],
             "row": row,
             "column": column,
-            "replicates": times[picked],
+            "replicates": n_replicates[picked],
         }
     )
 
 
 def table_text(table: pd.DataFrame, *, n_replicates: int) -> str:
-    """A `picks_table` for a terminal, decoys marked, with a line that explains its columns."""
+    """A `picks_table` as text for a terminal, with an explanation of its columns."""
     if table.empty:
         return ""
-    shown = table.assign(
+    texts = table.assign(
         gene=labels(table),
         saliency=table["saliency"].map("{:.3g}".format),
         share=table["share"].map("{:.2f}".format),
@@ -203,27 +208,27 @@ def table_text(table: pd.DataFrame, *, n_replicates: int) -> str:
         standardised=table["standardised"].map("{:+.2f}".format),
         replicates=table["replicates"].map(f"{{}}/{n_replicates}".format),
     )
-    return f"{shown.drop(columns='decoy').to_string(index=False)}\n{COLUMNS}"
+    return f"{texts.drop(columns='decoy').to_string(index=False)}\n{COLUMNS}"
 
 
 def labels(table: pd.DataFrame) -> list[str]:
-    """The names in a `picks_table`, decoys marked as such."""
+    """The gene names in a `picks_table`; decoys are marked."""
     return (table["gene"] + np.where(table["decoy"], " (decoy)", "")).tolist()
 
 
-def describe(cohort: Cohort, question: Question, seen: SampleMap, table: pd.DataFrame) -> str:
-    """Three lines: what is explained, what the model makes of it, and how much is picked."""
+def describe(cohort: Cohort, question: Question, sample_map: SampleMap, table: pd.DataFrame) -> str:
+    """Three lines: what is explained, what the model predicts, and how many genes are picked."""
     sample, own = cohort.sample[question.sample], cohort.tumors[cohort.tumor[question.sample]]
-    called, n_decoys = int(seen.probability.argmax()), int(table["decoy"].sum())
-    found = "no gene or decoy has a positive saliency"
+    called, n_decoys = int(sample_map.probability.argmax()), int(table["decoy"].sum())
+    picks = "no gene or decoy has a positive saliency"
     if len(table):
-        found = (
-            f"{len(table) - n_decoys} of {seen.layout.n_genes} genes and {n_decoys} of "
-            f"{len(seen.layout.decoy_gene)} decoys reach {question.cutoff:g} of the maximum, "
-            f"{seen.feature_saliency.max():.3g} {UNITS[question.method]}"
+        picks = (
+            f"{len(table) - n_decoys} of {sample_map.layout.n_genes} genes and {n_decoys} of "
+            f"{len(sample_map.layout.decoy_gene)} decoys reach {question.cutoff:g} of the maximum, "
+            f"{sample_map.feature_saliency.max():.3g} {UNITS[question.method]}"
         )
     return (
         f"{sample} ({own}): {method_name(question.method)} for {cohort.tumors[question.target]}\n"
-        f"model {seen.model}, which never saw this patient, calls it {cohort.tumors[called]} with "
-        f"probability {seen.probability[called]:.3f}\n{found}"
+        f"model {sample_map.model}, which never saw this patient, calls it {cohort.tumors[called]} with "
+        f"probability {sample_map.probability[called]:.3f}\n{picks}"
     )

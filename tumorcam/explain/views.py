@@ -1,6 +1,7 @@
 """The two views of a saliency map, own and contrast, and the names of methods and rankings."""
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,8 +38,8 @@ UNITS = {
 class Views(NamedTuple):
     """Own and contrast values of a batch, on one scale a sample.
 
-    `own`, `contrast` (samples, genes + decoys) float32, dimensionless; `scale` (samples,) float32,
-    0 where all maps are zero.
+    `own` and `contrast` are (samples, genes + decoys) float32, dimensionless; `scale` is (samples,)
+    float32, 0 where all maps of a sample are zero.
     """
 
     own: np.ndarray
@@ -46,25 +47,48 @@ class Views(NamedTuple):
     scale: np.ndarray
 
 
+class RankingKey(NamedTuple):
+    """A method and one of its two views, which together give one ranking of genes."""
+
+    method: str
+    view: str
+
+    @property
+    def name(self) -> str:
+        """The key in files, METHOD/view, such as "gradient_x_input/contrast"."""
+        return f"{self.method}/{self.view}"
+
+    @property
+    def title(self) -> str:
+        """The name for readers, such as "Gradient × input, contrast"."""
+        return f"{method_name(self.method)}, {self.view}"
+
+
+def ranking_keys(methods: Sequence[str]) -> list[RankingKey]:
+    """The keys of all rankings of some methods, own view first."""
+    return [RankingKey(method, view) for method in methods for view in VIEWS]
+
+
 def method_name(method: str) -> str:
-    """The method as a reader knows it."""
+    """The name of a method for readers; an unknown method keeps its own."""
     return METHOD_NAMES.get(method, method)
 
 
 def own_and_contrast(genes: np.ndarray, *, n_genes: int) -> Views:
-    """The two views of SCIENCE: own minus its median gene, own minus the mean of the rivals.
+    """The two views of maps: own minus its median gene, and own minus the mean of the rivals.
 
     Parameters
     ----------
     genes : (samples, 1 + rivals, genes + decoys) float32
-        Maps at the pixels of genes and decoys, own target first.
+        Saliency at the pixels of genes and decoys; the sample's own tumor comes first.
     n_genes : int
-        Decoys come after so many genes; they count neither in the scale nor in the median.
+        Number of genes, after which the decoys come. Decoys count neither in the scale nor in
+        the median.
 
     Notes
     -----
-    All maps of a sample are divided by one scale, the mean |S| over genes and maps: dividing each
-    by its own would break the symmetry of the contrast under the null.
+    One scale, the mean |S| over genes and maps, divides all maps of a sample. If each map had its
+    own scale, the contrast would not be symmetric under the null hypothesis.
     """
     scale = np.abs(genes[:, :, :n_genes]).mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
     divisor = np.where(scale == 0, 1, scale)[:, np.newaxis]
@@ -74,7 +98,7 @@ def own_and_contrast(genes: np.ndarray, *, n_genes: int) -> Views:
 
 
 def gene_views(maps: np.ndarray, gene_layout: GeneLayout) -> Views:
-    """Views of maps (samples, targets, rows, columns), a few samples at a time for the cache."""
+    """Views of (samples, targets, rows, columns) float32 maps, few samples at a time for the cache."""
     flat = maps.reshape(*maps.shape[:2], -1)
     parts = [
         own_and_contrast(
@@ -87,9 +111,9 @@ def gene_views(maps: np.ndarray, gene_layout: GeneLayout) -> Views:
 
 
 def medians(values: np.ndarray) -> np.ndarray:
-    """(rows, 1) medians of (rows, columns), in an eighth of the time of `np.median`."""
+    """(rows, 1) medians of the rows of a matrix, in an eighth of the time of `np.median`."""
     middle = values.shape[1] // 2
-    parted = np.partition(values, middle, axis=1)
-    upper = parted[:, middle : middle + 1]
-    lower = upper if values.shape[1] % 2 else parted[:, :middle].max(axis=1, keepdims=True)
+    partition = np.partition(values, middle, axis=1)
+    upper = partition[:, middle : middle + 1]
+    lower = upper if values.shape[1] % 2 else partition[:, :middle].max(axis=1, keepdims=True)
     return (lower + upper) / 2

@@ -139,10 +139,33 @@ def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -
         return False
 
 
+def stored_attributes(path: Path, encoding_type: str, *, remedy: str) -> dict[str, Any]:
+    """The root attributes of a finished file; FileError as in `open_file`."""
+    with open_file(path, encoding_type, remedy=remedy) as file:
+        return dict(file.attrs)
+
+
 def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
     """The digest that a finished file carries; FileError as in `open_file`."""
-    with open_file(path, encoding_type, remedy=remedy) as file:
-        return str(file.attrs["digest"])
+    return str(stored_attributes(path, encoding_type, remedy=remedy)["digest"])
+
+
+def require_cohort(file: h5py.File, path: Path, cohort_digest: str, *, remedy: str) -> None:
+    """Check that an open file was made from a cohort.
+
+    Raises
+    ------
+    FileError
+        If it was made from another one.
+    """
+    with reading(file):
+        stored = str(file.attrs["cohort_digest"])
+    if stored != cohort_digest:
+        msg = (
+            f"{path} was made from another cohort (cohort_digest {stored[:12]}, wanted "
+            f"{cohort_digest[:12]}); delete it and {remedy}"
+        )
+        raise FileError(msg)
 
 
 def _check_header(file: h5py.File, path: Path, encoding_type: str, remedy: str) -> None:

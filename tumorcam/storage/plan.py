@@ -1,4 +1,4 @@
-"""The plan of a run: its models and shards, and which of them is whose share."""
+"""The plan of a run: which models and shards it is to have."""
 
 import dataclasses
 import json
@@ -10,26 +10,18 @@ from typing import TypeVar
 import numpy as np
 
 from tumorcam.cluster.launcher import Share
-from tumorcam.config import Config, config_json
 from tumorcam.errors import FileError
 from tumorcam.storage import hdf5
 
 PLAN_TYPE = "tumorcam-plan"
-MODEL_TYPE, BASELINES_TYPE = "tumorcam-model", "tumorcam-baselines"  # written by train
-SHARD_TYPE = "tumorcam-shard"  # by explain
-SALIENCY_TYPE, SIGNIFICANCE_TYPE = "tumorcam-saliency", "tumorcam-significance"  # by reduce
-BAND_TYPE = "tumorcam-band"  # by reduce, while it works
-FAITHFULNESS_TYPE = "tumorcam-faithfulness"  # by faithfulness
-RESPONSES_TYPE = "tumorcam-responses"  # by faithfulness, while it works
 BASELINES = "baselines"  # the last element of the train array
-BASELINE_METHODS = ("logistic_regression", "nearest_neighbours")
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class ModelKey:
-    """One network: a replicate and its held-out fold; `null`: it learned permuted labels."""
+    """A network, named by its replicate and held-out fold; a null one learns permuted labels."""
 
     replicate: int
     fold: int
@@ -43,7 +35,10 @@ class ModelKey:
 
 @dataclass(frozen=True)
 class ShardKey:
-    """Samples `start` to `stop` (in canonical order within the fold) explained by one model."""
+    """A block of samples and the model that explains it.
+
+    The samples are those from `start` to `stop` of the fold, in canonical order.
+    """
 
     replicate: int
     fold: int
@@ -65,9 +60,10 @@ class ShardKey:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run is to make; `shards` in the order of saliency.h5.
+    """All models and shards that a run is to have, with the sizes of their files.
 
-    `models` and `shards` are those of the replicates; `nulls` null replicates come on top.
+    `models` and `shards` are those of the replicates, shards in the order of saliency.h5; those of
+    the `nulls` null replicates come in addition.
     """
 
     cohort_digest: str
@@ -103,7 +99,7 @@ class Plan:
     @property
     def train_tasks(self) -> list[str]:
         """Names of what the train array's elements make: models, baselines, null models."""
-        models, nulls = ([one.name for one in group] for group in (self.models, self.null_models))
+        models, nulls = ([key.name for key in group] for group in (self.models, self.null_models))
         return [*models, BASELINES, *nulls]
 
 
@@ -146,23 +142,23 @@ def make_plan(
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    """Write the plan as JSON, whole or not at all."""
+    """Write the plan as JSON."""
     hdf5.write_text(path, plan_text(plan))
 
 
 def plan_text(plan: Plan) -> str:
-    """The content of plan.json, without the null replicates, which may be added at any time."""
+    """The content of plan.json, without the null replicates, which may be added later."""
     fields = dataclasses.asdict(dataclasses.replace(plan, nulls=0))
     return json.dumps({"encoding-type": PLAN_TYPE} | fields, indent=1)
 
 
 def read_plan(path: Path, nulls: int = 0) -> Plan:
-    """The plan that prepare wrote, with so many null replicates: they may be added at any time.
+    """The plan that prepare wrote, with the given number of null replicates.
 
     Raises
     ------
     FileError
-        If it is missing or no plan.
+        If the file is missing or is no plan.
     """
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
@@ -172,33 +168,10 @@ def read_plan(path: Path, nulls: int = 0) -> Plan:
         shards = tuple(ShardKey(**shard) for shard in fields.pop("shards"))
         return Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path} is no readable plan ({error}); run jobs.prepare"
+        msg = f"{path} is no readable plan ({error}); run `tumorcam prepare`"
         raise FileError(msg) from error
 
 
 def share_of(items: Sequence[Item], share: Share) -> list[Item]:
-    """Every `count`-th item from `index` on: each item is in exactly one share."""
+    """Every `count`-th item from `index` on, so that each item belongs to exactly one share."""
     return list(items[share.index :: share.count])
-
-
-def model_file(folder: Path, model: ModelKey) -> Path:
-    """Path of a model's artifact in the run's folder."""
-    return folder / "models" / model.name / "model.h5"
-
-
-def shard_file(folder: Path, shard: ShardKey) -> Path:
-    """Path of a shard in the run's folder."""
-    return folder / "shards" / f"{shard.name}.h5"
-
-
-def shard_attributes(
-    config: Config, cohort_digest: str, model_digest: str, shard: ShardKey
-) -> dict[str, str | int]:
-    """Root attributes by which a finished shard is known to be the wanted one."""
-    return {
-        "cohort_digest": cohort_digest,
-        "model_digest": model_digest,
-        "config": config_json(config, ("explain",)),
-        "shard": shard.name,
-        "n_samples": shard.stop - shard.start,
-    }

@@ -1,4 +1,4 @@
-"""What a model learns from: its samples, and batches that are functions of (seed, epoch, step)."""
+"""The samples that a model learns from, and its batches: functions of seed, epoch and step."""
 
 import math
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from tumorcam.storage.plan import ModelKey
 class LearningSet:
     """Training or validation samples of one model, ready to be batched.
 
-    `features` (samples, genes + decoys) float32, standardised, decoys permuted; `tumor` (samples,)
-    int; `permutation` (decoys, samples) int32: the sample whose value each decoy carries.
+    `features` (samples, genes + decoys) float32 are standardised, decoys permuted; `tumor`
+    (samples,) is int; `permutation` (decoys, samples) int32 is the sample whose value each decoy
+    carries.
     """
 
     features: np.ndarray
@@ -29,7 +30,7 @@ class LearningSet:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """All that one model learns from; `role` (all samples,) int8 as in `splits.roles`."""
+    """All that one model learns from; `role` (all samples,) int8 is as in `splits.roles`."""
 
     name: str
     role: np.ndarray
@@ -43,8 +44,8 @@ class TrainingTask:
 class Batch:
     """Rows of one global batch.
 
-    `images` (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32, weights and
-    smoothing included; `masks` one (samples, units) float32 a hidden dense layer, mean 1.
+    `images` are (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32 include
+    weights and smoothing; `masks` are (samples, units) float32, one a hidden dense layer, mean 1.
     """
 
     images: np.ndarray
@@ -52,8 +53,8 @@ class Batch:
     masks: tuple[np.ndarray, ...]
 
 
-def training_task(cohort: Cohort, wanted: ModelKey, config: Config) -> TrainingTask:
-    """The samples of one model: roles, scaler of its training samples, permuted decoys.
+def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask:
+    """The samples that a model learns from, with its scaler and the permuted values of its decoys.
 
     A null model learns from labels that are permuted over patients.
 
@@ -65,25 +66,23 @@ def training_task(cohort: Cohort, wanted: ModelKey, config: Config) -> TrainingT
     role = splits.roles(
         cohort.patient,
         cohort.tumor,
-        cohort.fold == wanted.fold,
+        cohort.fold == key.fold,
         validation=config.training.validation,
-        rng=config.rng("validation", wanted.fold, wanted.replicate),
+        rng=config.rng("validation", key.fold, key.replicate),
     )
     if not (role == splits.VALIDATION).any():
         msg = (
-            f"{wanted.name}: no tumor has two patients outside fold {wanted.fold}, so that none is "
+            f"{key.name}: no tumor has two patients outside fold {key.fold}, so that none is "
             "left for validation; use more patients a tumor or more splits.folds"
         )
         raise CohortError(msg)
-    gene_layout = cohort.layout_of(wanted)
+    gene_layout = cohort.layout_of(key)
     in_training = np.flatnonzero(role == splits.TRAINING)
     expression = cohort.expression(in_training)
     scaler = fit_scaler(expression)
-    learned = cohort.tumor
-    if wanted.null:
-        learned = permuted_tumors(
-            cohort.patient, cohort.tumor, config.rng("null", wanted.replicate)
-        )
+    labels = cohort.tumor
+    if key.null:
+        labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.replicate))
     sets = {}
     for kind, index in (
         ("training", in_training),
@@ -92,24 +91,24 @@ def training_task(cohort: Cohort, wanted: ModelKey, config: Config) -> TrainingT
         values = expression if kind == "training" else cohort.expression(index)
         n_decoys = len(gene_layout.decoy_gene)
         if config.training.decoy_permutations == "shared":
-            of_all = draw_permutations(n_decoys, len(role), config.rng("decoys"))
-            permutation = induced_permutations(of_all, index)
+            of_cohort = draw_permutations(n_decoys, len(role), config.rng("decoys"))
+            permutation = induced_permutations(of_cohort, index)
         else:
-            rng = config.rng(wanted.name, "decoys", kind)
+            rng = config.rng(key.name, "decoys", kind)
             permutation = draw_permutations(n_decoys, len(index), rng)
-        sets[kind] = learning_set(values, learned[index], scaler, gene_layout, permutation)
-    return TrainingTask(wanted.name, role, scaler, gene_layout, **sets)
+        sets[kind] = learning_set(values, labels[index], scaler, gene_layout, permutation)
+    return TrainingTask(key.name, role, scaler, gene_layout, **sets)
 
 
 def permuted_tumors(
     patients: np.ndarray, tumors: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(samples,) int: each patient's samples get the tumor of a patient drawn without return.
+    """(samples,) int: all samples of a patient get the tumor of another one, drawn without return.
 
     Parameters
     ----------
     patients, tumors : (samples,) str, int
-        Of a patient with several tumors the first counts.
+        Where a patient has several tumors, the first counts.
     """
     _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
     return rng.permutation(tumors[first])[patient]
@@ -122,7 +121,7 @@ def learning_set(
     gene_layout: GeneLayout,
     permutation: np.ndarray,
 ) -> LearningSet:
-    """Standardised samples whose decoys carry values that the network cannot learn from.
+    """Standardised samples; the values of their decoys carry nothing about the label.
 
     Parameters
     ----------
@@ -144,21 +143,22 @@ def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -
 
 
 def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """What permutations of all samples are on some of them: those outside are skipped.
+    """Permutations of a set of samples, made from permutations of all samples.
 
-    A sample goes to the first of the set that the permutation, applied again and again, leads to. A
-    random permutation induces a random one, and large sets get nearly the same.
+    Each sample goes to the first member of the set that the permutation reaches when it is applied
+    again and again. A random permutation gives a random one, and two large sets get nearly the
+    same.
 
     Parameters
     ----------
     permutation : (decoys, all samples) int
     index : (samples,) int
-        The set, each sample once.
+        The samples of the set, each once.
 
     Returns
     -------
     (decoys, samples) int32
-        Places within `index`.
+        Positions within `index`.
     """
     place = np.full(permutation.shape[1], -1, dtype=np.int32)
     place[index] = np.arange(len(index), dtype=np.int32)
@@ -173,7 +173,7 @@ def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarr
 
 
 def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:
-    """(tumors,) float32 weight of a sample of each tumor; the mean over the samples is 1."""
+    """(tumors,) float32: the weight of a sample of each tumor; the mean over all samples is 1."""
     counts = np.bincount(tumor, minlength=n_tumors)
     if not balanced:
         return np.ones(n_tumors, dtype=np.float32)
@@ -193,14 +193,14 @@ class BatchMaker:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that show every training sample at least once."""
+        """Steps in which every training sample occurs at least once."""
         return math.ceil(len(self.data.tumor) / self.config.training.batch_size)
 
     def batch(self, epoch: int, step: int, rows: slice = slice(None)) -> Batch:
-        """The given rows of one global batch, whichever worker asks.
+        """The given rows of one global batch, the same for any worker.
 
-        The last batch of an epoch goes on with the epoch's first samples, so that all are full.
-        Mixup (Zhang et al. 2018, arXiv:1710.09412) mixes each sample with one drawn at random.
+        The last batch of an epoch is filled up with the first samples of the epoch. Mixup (Zhang et
+        al. 2018, arXiv:1710.09412) mixes each sample with one drawn at random.
 
         Parameters
         ----------
@@ -215,8 +215,8 @@ class BatchMaker:
         first = order[(step * size + np.arange(size)) % n_samples]
         rng = self.config.rng(self.name, "batch", epoch, step)
         second = rng.integers(0, n_samples, size)
-        drawn = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
-        share = drawn.astype(np.float32)[:, None]
+        mixup = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
+        share = mixup.astype(np.float32)[:, None]
         masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
         noise = self._pixel_noise(rng)
         features = share * self.data.features[first] + (1 - share) * self.data.features[second]

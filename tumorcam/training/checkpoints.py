@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written by all workers, kept by the chief, the last sound one read."""
+"""Checkpoints of a training: all workers write them, the chief keeps them."""
 
 import shutil
 import tempfile
@@ -16,16 +16,16 @@ KEPT = 2  # the last one may be damaged
 
 
 class Checkpoints:
-    """Checkpoints of `state`, as many as a share of the time allows.
+    """Checkpoints of `state`, written as often as a share of the time allows.
 
     Parameters
     ----------
     folder : Path
-        Of the run.
+        Where the chief keeps them.
     is_chief : bool
-        All workers must save; those that are not the chief save to a folder of their own.
+        TensorFlow wants all workers to save; all but the chief save to a temporary folder.
     share : float
-        Of the time that checkpoints may take, 0 to 1.
+        Largest share of the time that checkpoints may take, 0 to 1; 0 sets no bound.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Checkpoints:
         self._share, self._pause, self._saved = share, 0.0, time.monotonic()
 
     def restore(self) -> bool:
-        """Take the state of the last checkpoint that is whole; False if there is none.
+        """Take the state of the last undamaged checkpoint; False if there is none.
 
         Raises
         ------
         FileError
-            If a whole one does not fit this network and optimizer.
+            If an undamaged one does not fit this network and optimizer.
         """
         paths = [str(file.with_suffix("")) for file in self._folder.glob("ckpt-*.index")]
         for path in sorted(paths, key=_number, reverse=True):
@@ -62,11 +62,11 @@ class Checkpoints:
         return False
 
     def is_affordable(self) -> bool:
-        """Whether enough time has passed since the last one to keep within the share."""
+        """Whether another checkpoint now keeps within the share of the time."""
         return time.monotonic() - self._saved >= self._pause
 
     def save(self) -> bool:
-        """Write one; False on a full disk: the training goes on without, the last one stays."""
+        """Write a checkpoint; False if the disk is full: the training goes on, the last one stays."""
         started, is_saved = time.monotonic(), True
         earlier = {path.stem for path in Path(self._manager.directory).glob("ckpt-*.index")}
         try:
@@ -87,9 +87,9 @@ class Checkpoints:
         return is_saved
 
     def _delete_unfinished(self, earlier: Collection[str]) -> int:
-        """Delete what a failed save left, which keeps the disk full; how many bytes that was.
+        """Delete the files of a failed save, which would keep the disk full; their bytes.
 
-        Earlier checkpoints stay, also those of another process, which the manager may not know.
+        Earlier checkpoints stay, also those of another process that the manager does not list.
         """
         left = [
             path
@@ -108,7 +108,7 @@ def _number(path: str) -> int:
 
 
 def _drop_damaged_list(folder: Path) -> None:
-    """TensorFlow's list of the folder's checkpoints: it does not start with one it cannot read."""
+    """Delete TensorFlow's list of checkpoints if it is damaged; else TensorFlow would not start."""
     try:
         tf.train.get_checkpoint_state(str(folder))
     except (tf.errors.OpError, ValueError):
@@ -116,7 +116,7 @@ def _drop_damaged_list(folder: Path) -> None:
 
 
 def _fault(path: str) -> str:
-    """Why a checkpoint cannot be read; empty if every tensor's checksum is right."""
+    """Why a checkpoint cannot be read; empty if the checksums of all tensors are right."""
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():

@@ -1,10 +1,10 @@
-"""One training loop for a device, several devices and several nodes; it resumes exactly."""
+"""The training loop, for one device, several devices and several nodes; it resumes exactly."""
 
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -17,22 +17,26 @@ from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import place_genes
-from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
-from tumorcam.storage import hdf5, integrity, records
-from tumorcam.storage.plan import MODEL_TYPE, ModelKey, model_file
+from tumorcam.storage import hdf5, integrity
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import (
+    MODEL_TYPE,
+    HeldOut,
+    Permutations,
+    TrainedModel,
+    model_attributes,
+    write_model,
+)
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
-from tumorcam.training.network import (
-    fit_initial_weights,
-    model_attributes,
-    new_network,
-    write_network,
-)
+from tumorcam.training.network import describe_layers, fit_initial_weights, new_network
+from tumorcam.training.optimizer import make_optimizer
+from tumorcam.training.prediction import predict_logits, probabilities, validation_scores
 from tumorcam.training.workers import Workers
 
-PREDICTION_BATCH = 256  # samples
 INITIAL_SAMPLES = 512  # that set the scale of the initial weights
 HISTORY_COLUMNS = (
     "epoch",
@@ -45,9 +49,9 @@ HISTORY_COLUMNS = (
 
 
 def train_model(
-    folder: Path, cohort: Cohort, wanted: ModelKey, config: Config, workers: Workers
+    run: RunFolder, cohort: Cohort, key: ModelKey, config: Config, workers: Workers
 ) -> None:
-    """Train one model of the run, or go on from its last checkpoint, and write its artifact.
+    """Train one model of the run, or go on from its last checkpoint, and write its file.
 
     Every worker calls it; the chief alone writes.
 
@@ -56,43 +60,43 @@ def train_model(
     CohortError
         If no patient is left to choose the epoch.
     ModelError
-        If the network cannot see a gene, or its loss is no longer a number.
+        If a gene cannot reach the network's output, or the loss is no longer a number.
     ClusterError
         If another worker is gone.
     FileError
         If the last checkpoint is of another network, or the disk is full.
     PreemptedError
-        If a notice came; a checkpoint was written.
+        If a signal asked the job to stop; it has written a checkpoint if the disk had room.
     """
-    path = model_file(folder, wanted)
-    attributes = model_attributes(config, cohort.digest, wanted.name)
+    path = run.model(key)
+    attributes = model_attributes(config, cohort.digest, key.name)
     if hdf5.is_complete(path, MODEL_TYPE, attributes):
-        logger.info("%s is there already", wanted.name)
+        logger.info("%s is there already", key.name)
         return
-    task = training_task(cohort, wanted, config)
+    task = training_task(cohort, key, config)
     workers.expect(PEERS_TIMEOUT, "the first step")
+    rng = config.rng(key.name, "weights")
     with workers.strategy.scope():
-        network = new_network(
-            config,
-            task.layout,
-            cohort.genes,
-            len(cohort.tumors),
-            config.rng(wanted.name, "weights"),
-        )
-    sample = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
-    fit_initial_weights(network, sample)
-    checkpoints = path.parent / "checkpoints"
+        network = new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
+    images = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
+    fit_initial_weights(network, images)
     stamp = integrity.text_digest(repr(sorted(attributes.items())))
-    loop = TrainingLoop(config, task, network, workers, checkpoints / stamp[:12])
-    history = loop.run(path.parent / "history.csv")
+    loop = TrainingLoop(config, task, network, workers, run.checkpoints(key) / stamp[:12])
+    history = loop.run(run.history(key))
     if workers.is_chief:
-        _write_artifact(path, cohort, task, loop, history, attributes)
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    keras.backend.clear_session()  # else a process keeps every network that it trained
+        write_model(path, attributes, _trained_model(cohort, task, loop, history))
+        shutil.rmtree(run.checkpoints(key), ignore_errors=True)
+
+
+class Wishes(NamedTuple):
+    """What a worker wishes to do after a step: stop the training, and save a checkpoint."""
+
+    stop: bool
+    save: bool
 
 
 class TrainingLoop:
-    """The state of one model's training and the steps that advance it."""
+    """The state of one model's training, and the steps that advance it."""
 
     def __init__(
         self,
@@ -135,22 +139,21 @@ class TrainingLoop:
     def run(self, history_path: Path) -> pd.DataFrame:
         """Train until the last epoch or until patience ends; the learning curve, a row an epoch.
 
-        The chief also writes the curve to `history_path` after each epoch. At a notice, all workers
-        end after the same step, with a checkpoint.
+        The chief also writes the curve to `history_path` after each epoch. When a signal asks any
+        worker to stop, all of them stop after the same step, with a checkpoint.
         """
         per_epoch, training = self.batches.steps_per_epoch, self.config.training
         self._require_one_step()
-        left = range(int(self.step), training.epochs * per_epoch)
+        steps = range(int(self.step), training.epochs * per_epoch)
         if self._is_over():
             return self.learning_curve()
         data = iter(self.workers.strategy.distribute_datasets_from_function(self._dataset))
         started = time.monotonic()
-        with preemption.deferred_stop() as noticed:
-            for step in progress(
-                left, f"train {self.task.name}", "steps", visible=self.workers.is_chief
-            ):
+        title, is_chief = f"train {self.task.name}", self.workers.is_chief
+        with preemption.deferred_stop() as stop_signal:
+            for step in progress(steps, title, "steps", visible=is_chief):
                 is_due = (step + 1) % training.checkpoint_steps == 0
-                wishes = bool(noticed()), is_due and self.checkpoints.is_affordable()
+                wishes = Wishes(bool(stop_signal()), is_due and self.checkpoints.is_affordable())
                 stops, saves = self._take_step(data, wishes)
                 self.step.assign(step + 1)
                 is_epoch_end = (step + 1) % per_epoch == 0
@@ -163,7 +166,7 @@ class TrainingLoop:
                 if is_epoch_end and self._is_over():
                     break
                 if stops:
-                    self._stop("with" if is_saved else "without")
+                    self._stop(stop_signal(), is_saved=is_saved)
         return self.learning_curve()
 
     def learning_curve(self) -> pd.DataFrame:
@@ -178,31 +181,30 @@ class TrainingLoop:
         return n_epochs > 0 and waited >= self.config.training.patience
 
     def _require_one_step(self) -> None:
-        """Check that all workers read the same checkpoint: another would mix batches, unseen."""
-        own = int(self.step) * self.workers.n_devices
-        if self.workers.total(int(self.step)) != own:
+        """Check that all workers read the same checkpoint; else their batches would not match."""
+        total = int(self.step) * self.workers.n_devices
+        if self.workers.total(int(self.step)) != total:
             msg = f"{self.task.name}: the workers found other checkpoints; {REMEDY}"
             raise ClusterError(msg)
 
-    def _take_step(self, data: Iterator[Any], wishes: tuple[bool, bool]) -> tuple[bool, bool]:
-        """Take a step; whether any worker wishes to stop after it, and to write a checkpoint."""
+    def _take_step(self, data: Iterator[Any], wishes: Wishes) -> Wishes:
+        """Take a step; what any of the workers wishes."""
         try:
-            own = tf.constant([float(wish) for wish in wishes], tf.float64)
-            loss, *wished = self._train_step(next(data), own).numpy()
+            numbers = tf.constant([float(wish) for wish in wishes], tf.float64)
+            loss, *totals = self._train_step(next(data), numbers).numpy()
         except tf.errors.OpError as error:
             where = f"{self.task.name} after step {int(self.step)}"
             raise self.workers.lost(error, where) from error
         self.workers.expect(STEP_TIMEOUT, f"{self.task.name}: step {int(self.step) + 1}")
         self.epoch_loss.assign_add(float(loss))
-        return wished[0] > 0, wished[1] > 0
+        return Wishes(*(total > 0 for total in totals))
 
-    def _stop(self, with_or_without: str) -> None:
-        step = int(self.step)
-        text = "%s: stopped after step %d, %s a checkpoint"
-        logger.warning(text, self.task.name, step, with_or_without)
+    def _stop(self, signal: str, *, is_saved: bool) -> None:
         self.workers.total(0.0)  # the first process that ends may end the others
-        msg = f"{self.task.name} stopped after step {step} of its training"
-        raise PreemptedError(msg)
+        checkpoint = "with" if is_saved else "without"
+        cause = f"stopped by {signal}" if signal else "stopped with another worker"
+        msg = f"{cause}: {self.task.name} after step {int(self.step)}, {checkpoint} a checkpoint"
+        raise PreemptedError(msg, signal)
 
     def _end_epoch(self, seconds: float, history_path: Path) -> None:
         self.workers.expect(PEERS_TIMEOUT, f"{self.task.name}: the end of an epoch")
@@ -220,8 +222,8 @@ class TrainingLoop:
         if loss < float(self.best_loss):
             self.best_loss.assign(loss)
             self.best_epoch.assign(epoch)
-            for kept, now in zip(self.best, self.network.get_weights(), strict=True):
-                kept.assign(now)
+            for best, weights in zip(self.best, self.network.get_weights(), strict=True):
+                best.assign(weights)
         rate = float(self.optimizer.learning_rate)
         self.history[epoch].assign([epoch, training_loss, loss, accuracy, rate, seconds])
         self.epoch_loss.assign(0.0)
@@ -260,21 +262,21 @@ class TrainingLoop:
 
     @tf.function
     def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
-        """The loss, and how many devices' workers have each wish: one sum for all of them."""
-        found = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
-        return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, found, axis=None)
+        """The loss, and for each wish the number of devices whose worker has it, as one sum."""
+        values = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
+        return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
     def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
-        """A step of the optimizer, whose sums do not depend on who computed which micro-batch."""
+        """A step of the optimizer; its sums do not depend on who computed which micro-batch."""
         variables = self.network.trainable_variables
-        found = []
+        parts = []
         for images, targets, *masks in self._micro_batches(batch):
             with tf.GradientTape() as tape:
                 logits = forward_with_dropout(self.network, images, masks)
                 per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
                 loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
-            found.append([loss, *tape.gradient(loss, variables)])
-        loss, *gradients = (float64_sum(*values) for values in zip(*found, strict=True))
+            parts.append([loss, *tape.gradient(loss, variables)])
+        loss, *gradients = (float64_sum(*values) for values in zip(*parts, strict=True))
         # Keras 3 optimizers all-reduce the gradients themselves, then make them float32
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return tf.concat([[loss], wishes], axis=0)
@@ -285,40 +287,18 @@ class TrainingLoop:
             yield tuple(values[start : start + size] for values in batch)
 
 
-@tf.function(jit_compile=True)  # in one go: else each addition of the gradients makes a new array
+@tf.function(jit_compile=True)  # else each addition of gradients makes a new array
 def float64_sum(*values: tf.Tensor) -> tf.Tensor:
     """The float64 sum of float32 tensors of one shape.
 
-    Made float32 again, it does not show the order of its terms but for one value in a billion. In
-    float32 it would, and twenty steps of training then make weights that are 1e-3 apart.
+    Rounded to float32 again, it depends on the order of its terms in one value of a billion only.
+    A float32 sum depends on it everywhere: after twenty steps of training, weights were 1e-3 apart.
     """
     return sum(tf.cast(value, tf.float64) for value in values)
 
 
-def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0.
-
-    The rate grows with the batch where the settings say for which batch it is meant (Goyal et al.
-    2017, arXiv:1706.02677, section 2.1).
-    """
-    training = config.training
-    peak = training.learning_rate
-    if training.learning_rate_batch:
-        peak *= training.batch_size / training.learning_rate_batch
-    warmup = round(training.warmup_epochs * steps_per_epoch)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else peak,
-        decay_steps=max(1, training.epochs * steps_per_epoch - warmup),
-        warmup_target=peak if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    return optimizer
-
-
 def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: Any) -> tf.Tensor:
-    """Logits, each hidden dense layer's output multiplied by its mask (Srivastava et al. 2014)."""
+    """Logits; a mask multiplies the output of each hidden dense layer (Srivastava et al. 2014)."""
     value, remaining = images, list(masks)
     for layer in network.layers:
         value = layer(value)
@@ -327,68 +307,36 @@ def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: An
     return value
 
 
-def predict_logits(
-    network: keras.Sequential, features: np.ndarray, layout: GeneLayout
-) -> np.ndarray:
-    """(samples, tumors) float64 of (samples, genes + decoys) standardised features."""
-    parts = [
-        network(place_genes(features[i : i + PREDICTION_BATCH], layout), training=False).numpy()
-        for i in range(0, len(features), PREDICTION_BATCH)
-    ]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(samples, tumors) probabilities, float64."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def validation_scores(logits: np.ndarray, tumor: np.ndarray) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy."""
-    own = softmax(logits)[np.arange(len(tumor)), tumor]
-    loss = -np.log(np.maximum(own, np.finfo(float).tiny)).mean()
-    return float(loss), float((logits.argmax(axis=1) == tumor).mean())
-
-
-def _write_artifact(
-    path: Path,
-    cohort: Cohort,
-    task: TrainingTask,
-    loop: TrainingLoop,
-    history: pd.DataFrame,
-    attributes: dict[str, str],
-) -> None:
-    network, kept_epoch = loop.network, len(history) - 1
+def _trained_model(
+    cohort: Cohort, task: TrainingTask, loop: TrainingLoop, history: pd.DataFrame
+) -> TrainedModel:
+    """The weights of the kept epoch, with the predictions of the held-out samples."""
+    network, best_epoch, kept_epoch = loop.network, int(loop.best_epoch), len(history) - 1
     if len(history) < loop.config.training.epochs:  # patience ended it before the rate was 0
-        kept_epoch = int(loop.best_epoch)
-        network.set_weights([kept.numpy() for kept in loop.best])
+        kept_epoch = best_epoch
+        network.set_weights([weights.numpy() for weights in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
     features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
-    probability = softmax(predict_logits(network, features, task.layout))
+    probability = probabilities(predict_logits(network, features, task.layout))
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
     logger.info(
         "%s: kept epoch %d of %d (lowest validation loss: %d), held-out accuracy %.3f",
-        task.name,
-        kept_epoch + 1,
-        len(history),
-        int(loop.best_epoch) + 1,
-        accuracy,
+        *(task.name, kept_epoch + 1, len(history), best_epoch + 1, accuracy),
     )
-    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
-        file.attrs["best_epoch"] = int(loop.best_epoch)
-        file.attrs["kept_epoch"] = kept_epoch
-        write_network(
-            file,
-            network,
-            tumors=cohort.tumors,
-            genes=cohort.genes,
-            gene_layout=task.layout,
-            scaler=task.scaler,
-        )
-        records.write_dataset(file, "role", task.role)
-        records.write_dataset(file, "permutation/training", task.training.permutation)
-        records.write_dataset(file, "permutation/validation", task.validation.permutation)
-        records.write_dataset(file, "held_out/sample", held_out.astype(np.int32))
-        records.write_dataset(file, "held_out/probability", probability.astype(np.float32))
-        records.write_table(file.create_group("history"), history)
+    return TrainedModel(
+        layers=describe_layers(network),
+        best_epoch=best_epoch,
+        kept_epoch=kept_epoch,
+        history=history,
+        digest="",
+        tumors=cohort.tumors,
+        genes=cohort.genes,
+        side=task.layout.side,
+        pixel=task.layout.pixel,
+        decoy_gene=task.layout.decoy_gene,
+        scaler=task.scaler,
+        weights=tuple(network.get_weights()),
+        role=task.role,
+        permutation=Permutations(task.training.permutation, task.validation.permutation),
+        held_out=HeldOut(held_out.astype(np.int32), probability.astype(np.float32)),
+    )

@@ -1,27 +1,23 @@
-"""The network and its artifact: weights bound to genes, layout, scaler, classes and cohort."""
+"""The network: how it is built, its initial weights, and trained networks read from files."""
 
 import ctypes
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorcam.cohort import layout
+from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import Scaler, place_genes
-from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config, changed_settings, config_json
+from tumorcam.cohort.layout import GeneLayout, require_reachable
+from tumorcam.config import Config
 from tumorcam.errors import ModelError
 from tumorcam.settings import ModelSettings
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import MODEL_TYPE
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import REMEDY, read_model
 
-SECTIONS = ("run", "model", "training")  # of the config that a model depends on
 KERNEL, POOL = 3, 2  # pixels: 3 x 3 convolutions, 2 x 2 poolings
 N_TAPS, NEGATIVE_TAPS = 2, 0.25  # of the first filters, see sparse_kernel
 COVARIANCE_SAMPLES = 64  # whose patches shape the later filters: thousands of patches
@@ -29,34 +25,31 @@ CONVOLUTION_MEAN = 1.0  # SD; keeps most units of an untrained convolution in th
 LOGIT_SD = 0.1  # of an untrained network: it starts with no opinion
 # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (malloc.h), the latter in bytes
 KEEP_FREED_MEMORY = {-8: 1, -3: 2**30, -1: 2**31 - 1}
-REMEDY = "run jobs.train"
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A model artifact as explain needs it."""
+class Classifier:
+    """A trained network with what makes images of expression for it."""
 
     network: keras.Sequential
-    tumors: np.ndarray
-    genes: np.ndarray
     layout: GeneLayout
     scaler: Scaler
     digest: str
 
     def images(self, expression: np.ndarray) -> np.ndarray:
-        """(samples, rows, columns, 1) float32 of (samples, genes) log2(x + 1).
+        """(samples, rows, columns, 1) float32 images of (samples, genes) float32 log2(x + 1).
 
-        Decoys carry the true value of the gene that they copy.
+        Decoys carry the true value of their gene.
         """
         genes = self.scaler.standardise(expression)
         return place_genes(genes[:, self.layout.source_gene], self.layout)
 
 
 def use_threads(n_threads: int) -> None:
-    """Let TensorFlow compute with so many threads; call it before anything is computed.
+    """Set the number of threads of TensorFlow, before it computes anything.
 
-    Also tells glibc to keep freed memory: giving tensors back to the kernel after each operation
-    costs a third to a half of a training step in page faults.
+    It also tells glibc to keep freed memory. Otherwise each operation gives its tensors back to the
+    kernel, and page faults take a third to a half of a training step.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -76,8 +69,9 @@ def build_network(
     side : int
         Pixels; the input is (samples, side, side, 1) float32.
     rng : Generator
-        Draws the initial kernels: sparse in the first convolution (`sparse_kernel`), normal in the
-        others, He-normal in the dense layers (He et al. 2015, doi:10.1109/ICCV.2015.123).
+        Draws the initial kernels, which are sparse in the first convolution (`sparse_kernel`),
+        normal in the others, and He-normal in the dense layers (He et al. 2015,
+        doi:10.1109/ICCV.2015.123).
 
     Raises
     ------
@@ -124,14 +118,14 @@ def build_network(
 def sparse_kernel(n_filters: int, rng: np.random.Generator) -> np.ndarray:
     """An initial 3 x 3 kernel whose filters look at two single pixels each.
 
-    Neighbouring pixels are unrelated genes, so a dense random filter would bury a gene under eight
-    others before max pooling keeps one value of four; sparse filters with different offsets keep
-    genes apart. After Martens 2010 (Deep learning via Hessian-free optimization, section 5).
+    Neighbouring pixels are unrelated genes. A dense random filter would mix each gene with eight
+    others before max pooling keeps one value of four. Sparse filters with different offsets keep
+    genes apart (after Martens 2010, Deep learning via Hessian-free optimization, section 5).
 
     Returns
     -------
     (3, 3, 1, filters) float32
-        Two taps of +-1/sqrt(2), or one where both fall on the same place.
+        Two weights of +-1/sqrt(2) a filter, or one weight where both have the same place.
     """
     kernel = np.zeros((KERNEL, KERNEL, 1, n_filters), dtype=np.float32)
     for _ in range(N_TAPS):
@@ -142,18 +136,19 @@ def sparse_kernel(n_filters: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def fit_initial_weights(network: keras.Sequential, images: np.ndarray) -> None:
-    """Fit untrained weights to real samples, so that their differences reach the dense layers.
+    """Fit untrained weights to real samples, so that differences of samples reach the dense layers.
 
-    The kernels of all convolutions but the first are turned towards the main directions of the
-    patches that they see (`main_directions`). Then every layer is rescaled: what enters a ReLU gets
-    SD 1, and mean CONVOLUTION_MEAN after a convolution and its pooling, 0 in dense layers; the
-    logits get SD LOGIT_SD. Both are data-dependent initialisations after Kraehenbuehl et al. 2016,
-    arXiv:1511.06856. Without them a weak signal is not learned from a few dozen samples a tumor.
+    The kernels of all convolutions except the first are turned towards the main directions of
+    their input patches (`main_directions`). Then every layer is rescaled. The input of a ReLU gets
+    SD 1; its mean becomes CONVOLUTION_MEAN after a convolution and its pooling, and 0 in dense
+    layers. The logits get SD LOGIT_SD. Both steps are data-dependent initialisations after
+    Kraehenbuehl et al. 2016, arXiv:1511.06856. Without them the network does not learn a weak
+    signal from a few dozen samples a tumor.
 
     Parameters
     ----------
     images : (samples, rows, columns, 1) float32
-        Training samples; some hundred are enough.
+        Training samples; a few hundred are enough.
     """
     value = tf.constant(images)
     layers = list(network.layers)
@@ -162,8 +157,9 @@ def fit_initial_weights(network: keras.Sequential, images: np.ndarray) -> None:
             if layer is not layers[0]:
                 layer.kernel.assign(main_directions(layer, value[:COVARIANCE_SAMPLES]))
             linear = tf.nn.conv2d(value, layer.kernel, layer.strides, layer.padding.upper())
-            seen = following(linear) if isinstance(following, keras.layers.MaxPooling2D) else linear
-            _rescale(layer, seen, spread=1.0, mean=CONVOLUTION_MEAN)
+            is_pooled = isinstance(following, keras.layers.MaxPooling2D)
+            pooled = following(linear) if is_pooled else linear
+            _rescale(layer, pooled, spread=1.0, mean=CONVOLUTION_MEAN)
         elif isinstance(layer, keras.layers.Dense):
             spread = 1.0 if following is not None else LOGIT_SD
             _rescale(layer, tf.matmul(value, layer.kernel), spread=spread, mean=0.0)
@@ -171,16 +167,16 @@ def fit_initial_weights(network: keras.Sequential, images: np.ndarray) -> None:
 
 
 def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
-    """The kernel times the covariance of the patches that it sees, orthonormal where it can be.
+    """A layer's kernel times the covariance of its input patches, made orthonormal if possible.
 
-    One step of the randomised range finder (Halko et al. 2011, doi:10.1137/090771806): it leans to
-    the principal components, but moves smoothly with the data, unlike single eigenvectors, so that
-    workers of one training agree to rounding.
+    This is one step of the randomised range finder (Halko et al. 2011, doi:10.1137/090771806). The
+    result leans to the principal components. Unlike single eigenvectors it changes smoothly with
+    the data, so that the workers of one training agree to rounding.
 
     Parameters
     ----------
     value : (samples, rows, columns, channels) float32
-        What enters the layer.
+        Input of the layer.
 
     Returns
     -------
@@ -191,19 +187,18 @@ def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
     flat = tf.reshape(patches, (-1, patches.shape[-1]))
     centred = flat - tf.reduce_mean(flat, axis=0)
     kernel = layer.kernel.numpy().astype(np.float64)
-    turned = tf.matmul(centred, centred, transpose_a=True).numpy() @ kernel.reshape(
-        -1, layer.filters
-    )
-    if layer.filters <= len(turned):
-        turned = np.linalg.qr(turned).Q
-    return turned.reshape(kernel.shape)
+    covariance = tf.matmul(centred, centred, transpose_a=True).numpy()
+    directions = covariance @ kernel.reshape(-1, layer.filters)
+    if layer.filters <= len(directions):
+        directions = np.linalg.qr(directions).Q
+    return directions.reshape(kernel.shape)
 
 
 def reachable_pixels(network: keras.Sequential) -> np.ndarray:
     """(rows, columns) bool: pixels from which some path of weights leads to the output.
 
-    Ones stand for the weights, since one that starts at 0 can still learn, and averages for maxima;
-    there is no ReLU.
+    The test replaces all weights by 1, since a weight of 0 can still learn, and each maximum by the
+    average; it leaves out the ReLUs.
     """
     pixels = tf.ones((1, *network.input_shape[1:]))
     with tf.GradientTape() as tape:
@@ -242,21 +237,21 @@ def new_network(
     n_tumors: int,
     rng: np.random.Generator,
 ) -> keras.Sequential:
-    """An untrained network that can see every gene and decoy of the layout.
+    """An untrained network in which every gene and decoy of the layout can reach the output.
 
     Raises
     ------
     ModelError
-        If it cannot.
+        If one cannot.
     """
     network = build_network(config.model, side=gene_layout.side, n_tumors=n_tumors, rng=rng)
-    layout.require_reachable(gene_layout, reachable_pixels(network), genes)
+    require_reachable(gene_layout, reachable_pixels(network), genes)
     return network
 
 
-def describe_layers(network: keras.Sequential) -> list[dict[str, Any]]:
-    """Name, kind, output shape and number of weights of each layer, for the report."""
-    return [
+def describe_layers(network: keras.Sequential) -> str:
+    """Name, kind, output shape and number of weights of each layer, as JSON for the report."""
+    layers = [
         {
             "name": layer.name,
             "kind": type(layer).__name__,
@@ -265,100 +260,34 @@ def describe_layers(network: keras.Sequential) -> list[dict[str, Any]]:
         }
         for layer in network.layers
     ]
+    return json.dumps(layers)
 
 
-def model_attributes(config: Config, cohort_digest: str, name: str) -> dict[str, str]:
-    """Root attributes by which a finished model is known to be the wanted one."""
-    return {
-        "cohort_digest": cohort_digest,
-        "config": config_json(config, SECTIONS),
-        "model": name,
-    }
-
-
-def write_network(
-    file: h5py.File,
-    network: keras.Sequential,
-    *,
-    tumors: np.ndarray,
-    genes: np.ndarray,
-    gene_layout: GeneLayout,
-    scaler: Scaler,
-) -> None:
-    """Write everything that explaining new samples needs into an open artifact."""
-    file.attrs["layers"] = json.dumps(describe_layers(network))
-    file.attrs["side"] = gene_layout.side
-    for i, weights in enumerate(network.get_weights()):
-        records.write_dataset(file, f"weights/{i:03d}", weights)
-    columns: Mapping[str, np.ndarray] = {
-        "tumors": tumors,
-        "genes": genes,
-        "pixel": gene_layout.pixel,
-        "decoy_gene": gene_layout.decoy_gene,
-        "scaler/mean": scaler.mean,
-        "scaler/sd": scaler.sd,
-    }
-    for name, values in columns.items():
-        records.write_dataset(file, name, values)
-
-
-def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> TrainedModel:
-    """A finished model; weights are read as numbers, never as code.
-
-    Parameters
-    ----------
-    config, cohort_digest, name
-        The settings, the cohort and the model name that the artifact must have been made with.
+def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> Classifier:
+    """The classifier of a trained model of this run and cohort.
 
     Raises
     ------
     FileError
-        If the file is missing or damaged.
+        If the model is missing or damaged.
     ModelError
-        If it was trained on another cohort or with other settings, or its weights do not fit.
+        If it has other genes, tumors or pixels than the cohort, or its weights do not fit.
     """
-    with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
-        _require_same(file, path, model_attributes(config, cohort_digest, name))
-        tumors = records.read_strings(file["tumors"])
-        gene_layout = GeneLayout(
-            int(file.attrs["side"]), file["pixel"][...], file["decoy_gene"][...]
-        )
-        network = build_network(
-            config.model, side=gene_layout.side, n_tumors=len(tumors), rng=np.random.default_rng(0)
-        )
-        _read_weights(file, path, network)
-        return TrainedModel(
-            network=network,
-            tumors=tumors,
-            genes=records.read_strings(file["genes"]),
-            layout=gene_layout,
-            scaler=Scaler(file["scaler/mean"][...], file["scaler/sd"][...]),
-            digest=str(file.attrs["digest"]),
-        )
-
-
-def _require_same(file: h5py.File, path: Path, attributes: Mapping[str, str]) -> None:
-    found = {name: str(file.attrs.get(name)) for name in attributes}
-    if found == attributes:
-        return
-    if found["cohort_digest"] != attributes["cohort_digest"]:
-        cohorts = [names["cohort_digest"][:12] for names in (found, attributes)]
-        what = f"its cohort is {cohorts[0]}, this run's {cohorts[1]}"
-    elif found["config"] != attributes["config"]:
-        what = "; ".join(changed_settings(found["config"], attributes["config"]))
-    else:
-        what = f"it is {found['model']}, wanted {attributes['model']}"
-    msg = (
-        f"{path} was trained on another cohort or with other settings ({what}); "
-        f"delete it and {REMEDY}, or use another run.folder"
-    )
-    raise ModelError(msg)
-
-
-def _read_weights(file: h5py.File, path: Path, network: keras.Sequential) -> None:
-    weights = [file["weights"][name][...] for name in sorted(file["weights"])]
-    wanted = [(w.shape, w.dtype) for w in network.get_weights()]
-    if [(w.shape, w.dtype) for w in weights] != wanted:
-        msg = f"{path}:/weights are not those of its layers; delete it and {REMEDY}"
+    path = run.model(key)
+    model = read_model(path, config, cohort.digest, key.name)
+    if not (
+        np.array_equal(model.genes, cohort.genes)
+        and np.array_equal(model.tumors, cohort.tumors)
+        and np.array_equal(model.pixel, cohort.layout_of(key).pixel)
+    ):
+        msg = f"{path} has other genes, tumors or pixels than the cohort; delete it and {REMEDY}"
         raise ModelError(msg)
-    network.set_weights(weights)
+    network = build_network(
+        config.model, side=model.side, n_tumors=len(model.tumors), rng=np.random.default_rng(0)
+    )
+    shapes = [(w.shape, w.dtype) for w in network.get_weights()]
+    if [(w.shape, w.dtype) for w in model.weights] != shapes:
+        msg = f"the weights in {path} do not fit its layers; delete it and {REMEDY}"
+        raise ModelError(msg)
+    network.set_weights(list(model.weights))
+    return Classifier(network, model.layout, model.scaler, model.digest)

@@ -1,4 +1,4 @@
-"""The devices that train one network together: of this process, or of several workers."""
+"""The devices that train one network together, of this process or of several workers."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from tumorcam.errors import ClusterError, ConfigError
 
 @dataclass
 class Workers:
-    """What trains a network: TensorFlow's strategy, and of several workers this one's watchdog."""
+    """TensorFlow's strategy that trains a network and, with several workers, a watchdog."""
 
     strategy: tf.distribute.Strategy
     watchdog: Watchdog | None = None
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the worker that writes what all have."""
+        """Whether this is the worker that writes the files."""
         return self.watchdog is None or self.watchdog.worker == 0
 
     @property
@@ -28,12 +28,12 @@ class Workers:
         return int(self.strategy.num_replicas_in_sync)
 
     def expect(self, seconds: float, what: str) -> None:
-        """Bound how long this process may take for what it does now, if it has peers."""
+        """Bound the time of what this process does now, if it has peers."""
         if self.watchdog is not None:
             self.watchdog.expect(seconds, what)
 
     def total(self, value: float) -> float:
-        """The sum of every device's value; it is there when all have come.
+        """The sum of every device's value; the call returns when all workers have made it.
 
         Raises
         ------
@@ -42,8 +42,8 @@ class Workers:
         """
 
         @tf.function
-        def sum_up(own: tf.Tensor) -> tf.Tensor:
-            values = self.strategy.run(tf.identity, (own,))
+        def sum_up(term: tf.Tensor) -> tf.Tensor:
+            values = self.strategy.run(tf.identity, (term,))
             return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
         try:
@@ -52,16 +52,16 @@ class Workers:
             raise self.lost(error, "between steps") from error
 
     def lost(self, error: tf.errors.OpError, where: str) -> Exception:
-        """What to raise for an error of TensorFlow: with peers, one of them is gone.
+        """The error to raise for an error of TensorFlow: with peers, that one of them is gone.
 
-        One of memory is this worker's own.
+        Lack of memory is this worker's own error.
         """
         if self.watchdog is None or isinstance(error, tf.errors.ResourceExhaustedError):
             return error
         return ClusterError(f"{where}: another worker is gone ({type(error).__name__}); {REMEDY}")
 
     def require_divisible(self, batch_size: int, micro_batch: int) -> None:
-        """Check that several devices get whole micro-batches of a global batch, equally many.
+        """Check that a global batch divides into equally many full micro-batches for each device.
 
         Raises
         ------

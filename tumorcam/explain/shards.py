@@ -1,0 +1,281 @@
+"""Shards, the files that explain writes, and saliency.h5, which shows all of them as one."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from tumorcam.config import Config, changed_settings, config_json
+from tumorcam.errors import FileError
+from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.storage import hdf5, records
+from tumorcam.storage.plan import Plan, ShardKey
+from tumorcam.storage.records import ENTRIES_HERE, stored
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import model_digest
+
+SHARD_TYPE, SALIENCY_TYPE = "tumorcam-shard", "tumorcam-saliency"
+REMEDY = "run `tumorcam explain`"
+CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
+BAND = 256  # genes of a chunk: what reduce reads at once
+
+
+@dataclass(frozen=True)
+class MethodMaps:
+    """Saliency of the samples of a shard by one method.
+
+    `own` and `contrast` are (samples, genes + decoys) float16, divided by `scale` (samples,)
+    float32, decoys last. `cube` is (samples, rows, columns) float16, the map of the sample's own
+    tumor divided by `cube_scale` (samples,) float32, its largest absolute value; both are None
+    unless explain.cubes names the method.
+    """
+
+    own: np.ndarray = stored(chunks=(None, BAND), compressed=True)
+    contrast: np.ndarray = stored(chunks=(None, BAND), compressed=True)
+    scale: np.ndarray = stored(chunks=(None,))
+    cube: np.ndarray | None = stored(chunks=(CUBE_CHUNK, None, None), compressed=True)
+    cube_scale: np.ndarray | None = stored(chunks=(None,))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of the samples that it holds out.
+
+    `sample_index` (samples,) int32 is the canonical index in the cohort; `tumor` and `predicted`
+    (samples,) int16 index the cohort's tumors; `probability` is (samples, tumors) float32.
+    """
+
+    sample_index: np.ndarray
+    tumor: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shard(Predictions):
+    """A block of held-out samples, explained by one model.
+
+    `sample` (samples,) str are IDs; `target` (samples,) int16 is the explained tumor, the sample's
+    own; `rivals` (samples, rivals) int16 are the tumors it is contrasted with; `methods` maps the
+    names of methods to their maps.
+    """
+
+    sample: np.ndarray
+    target: np.ndarray
+    rivals: np.ndarray
+    methods: Mapping[str, MethodMaps] = field(metadata=ENTRIES_HERE)
+
+
+@dataclass(frozen=True)
+class _SampleOrder:
+    """The part of saliency.h5 that is stored there: the sample of each row, -1 for none."""
+
+    sample_index: np.ndarray
+
+
+def shard_attributes(
+    config: Config, cohort_digest: str, model_digest: str, key: ShardKey
+) -> dict[str, str | int]:
+    """Root attributes of a shard, which say what it was made from and with."""
+    return {
+        "cohort_digest": cohort_digest,
+        "model_digest": model_digest,
+        "config": config_json(config, ("explain",)),
+        "shard": key.name,
+        "n_samples": key.stop - key.start,
+    }
+
+
+def write_shard(
+    path: Path, attributes: Mapping[str, str | int], shard: Shard, *, compression: str
+) -> None:
+    """Write a shard.
+
+    Parameters
+    ----------
+    attributes : mapping
+        From `shard_attributes`.
+    compression : str
+        Of the maps; one of `records.COMPRESSION`.
+
+    Raises
+    ------
+    FileError
+        If the disk or a quota is full.
+    """
+    needed = sum(
+        array.nbytes
+        for maps in shard.methods.values()
+        for array in (maps.own, maps.contrast, maps.cube)
+        if array is not None
+    )
+    with hdf5.create_file(path, SHARD_TYPE, attributes, needed=needed) as file:
+        records.write_record(file, shard, compression=compression)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """The predictions of a shard; FileError where it is missing or damaged."""
+    with _open(path) as file:
+        return records.read_record(file, Predictions)
+
+
+def zero_maps(path: Path, methods: Sequence[str]) -> dict[str, int]:
+    """The number of samples of a shard whose maps are all zero, for each method."""
+    with _open(path) as file:
+        scales = {name: records.read_array(_group(file, name), "scale") for name in methods}
+    return {name: int((scale == 0).sum()) for name, scale in scales.items()}
+
+
+def read_band(path: Path, keys: Sequence[RankingKey], band: slice) -> dict[str, np.ndarray]:
+    """Values of neighbouring genes and decoys: (samples, band) float16 by the name of the ranking.
+
+    Raises
+    ------
+    FileError
+        If the shard is missing or damaged.
+    """
+    with _open(path) as file:
+        return {key.name: records.read_array(file, key.name, np.s_[:, band]) for key in keys}
+
+
+def read_cube(path: Path, method: str, row: int) -> np.ndarray:
+    """The whole map (rows, columns) float32 of one sample of a shard, at its own scale."""
+    with _open(path) as file:
+        maps = _group(file, method)
+        scale = records.read_array(maps, "cube_scale", row)
+        return records.read_array(maps, "cube", row).astype(np.float32) * scale
+
+
+def shard_fault(
+    run: RunFolder,
+    key: ShardKey,
+    config: Config,
+    *,
+    cohort_digest: str,
+    model_digest: str,
+    n_features: int,
+) -> str:
+    """What is wrong with a shard, and what to do about it; empty if nothing is.
+
+    A good shard is complete, was made from this run's cohort and model with the present settings,
+    and has the values of all genes and decoys for every method and view.
+
+    Parameters
+    ----------
+    cohort_digest, model_digest : str
+        Digests of the cohort and of the model that explains the shard.
+    n_features : int
+        Number of genes and decoys.
+    """
+    path = run.shard(key)
+    attributes = shard_attributes(config, cohort_digest, model_digest, key)
+    size = (key.stop - key.start, n_features)
+    try:
+        with _open(path) as file:
+            faults = _differences(file, attributes) or _size_faults(file, size, config)
+    except FileError as error:
+        return str(error)
+    return f"{path}: {'; '.join(faults)}; {REMEDY}" if faults else ""
+
+
+def unfinished_shards(
+    run: RunFolder, plan: Plan, keys: Sequence[ShardKey], config: Config
+) -> list[ShardKey]:
+    """Those of the shards that are missing, damaged, or made from other files or settings.
+
+    Raises
+    ------
+    FileError
+        If a model is missing or damaged.
+    """
+    digests = {key.model: model_digest(run.model(key.model)) for key in keys}
+    return [
+        key
+        for key in keys
+        if shard_fault(
+            run,
+            key,
+            config,
+            cohort_digest=plan.cohort_digest,
+            model_digest=digests[key.model],
+            n_features=plan.n_genes + plan.n_decoys,
+        )
+    ]
+
+
+def write_saliency(
+    run: RunFolder,
+    plan: Plan,
+    present: Sequence[ShardKey],
+    config: Config,
+    attributes: Mapping[str, str],
+) -> None:
+    """Write saliency.h5: the replicates' shards as one virtual dataset a method and view.
+
+    A dataset METHOD/view is (replicates, samples, genes + decoys) float16, and `sample_index`
+    (replicates, samples) int32 names the sample of each row. Missing shards leave no gap: the rows
+    at the end stay 0, and their index is -1.
+
+    Parameters
+    ----------
+    present : sequence of ShardKey
+        The shards that are there.
+    attributes : mapping
+        Digests of the cohort and of the shards.
+    """
+    n_replicates = 1 + max(key.replicate for key in plan.shards)
+    shape = (n_replicates, plan.n_samples, plan.n_genes + plan.n_decoys)
+    order = np.full(shape[:2], -1, dtype=np.int32)
+    names = [key.name for key in ranking_keys(config.explain.methods)]
+    layouts = {name: h5py.VirtualLayout(shape, np.float16) for name in names}
+    n_rows = np.zeros(n_replicates, dtype=int)
+    for key in (shard for shard in present if not shard.null):
+        first, n_samples = int(n_rows[key.replicate]), key.stop - key.start
+        rows = slice(first, first + n_samples)
+        path = run.shard(key)
+        for name, layout in layouts.items():
+            source = h5py.VirtualSource(
+                str(path.relative_to(run.root)), name, (n_samples, shape[2]), np.float16
+            )
+            layout[key.replicate, rows] = source
+        order[key.replicate, rows] = read_predictions(path).sample_index
+        n_rows[key.replicate] += n_samples
+    with hdf5.create_file(run.saliency, SALIENCY_TYPE, attributes) as file:
+        records.write_record(file, _SampleOrder(order))
+        for name, layout in layouts.items():
+            file.create_virtual_dataset(name, layout)
+
+
+def _open(path: Path) -> AbstractContextManager[h5py.File]:
+    return hdf5.open_file(path, SHARD_TYPE, remedy=REMEDY)
+
+
+def _group(file: h5py.File, method: str) -> h5py.Group:
+    with records.reading(file):
+        return file[method]
+
+
+def _differences(file: h5py.File, attributes: Mapping[str, str | int]) -> list[str]:
+    """How the root attributes differ; of the settings, each changed one."""
+    with records.reading(file):
+        stored_values = {name: file.attrs.get(name) for name in attributes}
+    names = [name for name, value in attributes.items() if stored_values[name] != value]
+    faults = [f"it was made with another {name}" for name in names if name != "config"]
+    if "config" in names:
+        faults += changed_settings(str(stored_values["config"] or "{}"), str(attributes["config"]))
+    return faults
+
+
+def _size_faults(file: h5py.File, size: tuple[int, int], config: Config) -> list[str]:
+    shapes = {
+        name: records.array_shape(file, name)
+        for name in (ranking.name for ranking in ranking_keys(config.explain.methods))
+    }
+    return [
+        f"/{name} has shape {shape}, wanted {size}"
+        for name, shape in shapes.items()
+        if shape != size
+    ]

@@ -1,0 +1,178 @@
+"""The file of a trained model: its weights, bound to genes, layout, scaler, tumors and cohort."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from tumorcam.cohort.images import Scaler
+from tumorcam.cohort.layout import GeneLayout
+from tumorcam.config import Config, changed_settings, config_json
+from tumorcam.errors import ModelError
+from tumorcam.storage import hdf5, records
+
+MODEL_TYPE = "tumorcam-model"
+SECTIONS = ("run", "model", "training")  # of the config that a model depends on
+REMEDY = "run `tumorcam train`"
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """Which sample's value each decoy carried: (decoys, samples) int32, within each set."""
+
+    training: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of the held-out samples.
+
+    `sample` (samples,) int32 is the index in the cohort; `probability` (samples, tumors) float32.
+    """
+
+    sample: np.ndarray
+    probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class LearningRecord:
+    """How a network was built and how it learned: a part of `TrainedModel`.
+
+    `layers` is JSON, a list of {name, kind, output, weights}. `best_epoch`, counted from 0, has the
+    lowest validation loss; the weights are those of `kept_epoch`. `history` has a row an epoch:
+    epoch, training_loss and validation_loss (nats), validation_accuracy, learning_rate, seconds.
+    """
+
+    layers: str
+    best_epoch: int
+    kept_epoch: int
+    history: pd.DataFrame
+    digest: str
+
+    @property
+    def layer_list(self) -> list[dict[str, Any]]:
+        """Name, kind, output shape and number of weights of each layer."""
+        layers: list[dict[str, Any]] = json.loads(self.layers)
+        return layers
+
+
+@dataclass(frozen=True)
+class TrainedModel(LearningRecord):
+    """All that explaining a sample needs, and all that tells how the model was trained.
+
+    `tumors` (tumors,) and `genes` (genes,) are str; `side` is the image's, in pixels; `pixel`
+    (genes + decoys,) and `decoy_gene` (decoys,) int32 are the layout; `weights` float32 stand in
+    the order of Keras; `role` (samples of the cohort,) int8 is as in `splits.roles`.
+    """
+
+    tumors: np.ndarray
+    genes: np.ndarray
+    side: int
+    pixel: np.ndarray
+    decoy_gene: np.ndarray
+    scaler: Scaler
+    weights: tuple[np.ndarray, ...]
+    role: np.ndarray
+    permutation: Permutations
+    held_out: HeldOut
+
+    @property
+    def layout(self) -> GeneLayout:
+        """Where the genes and decoys stand on the image."""
+        return GeneLayout(self.side, self.pixel, self.decoy_gene)
+
+
+class _Origin(NamedTuple):
+    """Root attributes of a model: its name, and what it was made from and with."""
+
+    cohort_digest: str
+    config: str
+    model: str
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """The part of `TrainedModel` that standardises expression."""
+
+    scaler: Scaler
+
+
+def model_attributes(config: Config, cohort_digest: str, name: str) -> dict[str, str]:
+    """Root attributes of a model, which say what it was made from and with."""
+    return _Origin(cohort_digest, config_json(config, SECTIONS), name)._asdict()
+
+
+def write_model(path: Path, attributes: Mapping[str, str], model: TrainedModel) -> None:
+    """Write a model; FileError if the disk or a quota is full."""
+    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
+        records.write_record(file, model)
+
+
+def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> TrainedModel:
+    """A finished model. Weights are read as numbers, never as code.
+
+    Parameters
+    ----------
+    config, cohort_digest, name
+        Settings, cohort and model name that the file must have been made with.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged.
+    ModelError
+        If it was trained on another cohort or with other settings.
+    """
+    with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
+        attributes = model_attributes(config, cohort_digest, name)
+        _require_origin(file, path, _Origin(**attributes))
+        return records.read_record(file, TrainedModel)
+
+
+def read_learning(path: Path, cohort_digest: str) -> LearningRecord:
+    """How a model learned, without its weights.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or of another cohort.
+    """
+    with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
+        hdf5.require_cohort(file, path, cohort_digest, remedy=REMEDY)
+        return records.read_record(file, LearningRecord)
+
+
+def read_scaler(path: Path) -> Scaler:
+    """The scaler of a model; FileError where the file is missing or damaged."""
+    with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
+        return records.read_record(file, _Scaled).scaler
+
+
+def model_digest(path: Path) -> str:
+    """The digest of a finished model; FileError where it is missing or damaged."""
+    return hdf5.stored_digest(path, MODEL_TYPE, remedy=REMEDY)
+
+
+def _require_origin(file: h5py.File, path: Path, origin: _Origin) -> None:
+    with records.reading(file):
+        stored = _Origin(*(str(file.attrs.get(name)) for name in _Origin._fields))
+    if stored == origin:
+        return
+    if stored.cohort_digest != origin.cohort_digest:
+        digests = [names.cohort_digest[:12] for names in (stored, origin)]
+        what = f"its cohort is {digests[0]}, this run's {digests[1]}"
+    elif stored.config != origin.config:
+        what = "; ".join(changed_settings(stored.config, origin.config))
+    else:
+        what = f"it is {stored.model}, wanted {origin.model}"
+    msg = (
+        f"{path} was trained on another cohort or with other settings ({what}); "
+        f"delete it and {REMEDY}, or use another run.folder"
+    )
+    raise ModelError(msg)
