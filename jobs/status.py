@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import command
@@ -40,7 +39,7 @@ def status(job: Job) -> int:
         return 0
     states = audit.audit_run(job.config, deep=job.args.deep)
     todo = submissions.submissions(job.config, states, submissions.read_site(job.launch))
-    queued = submissions.jobs_of_run(slurm.queue(), Path.cwd(), job.command_line)
+    queued = submissions.jobs_of_run(slurm.queue(), job.run)
     if job.args.submissions:
         submissions.refuse_queued(queued)
         print(submissions.table(job.run.logs, todo), end="")
@@ -54,7 +53,6 @@ def status(job: Job) -> int:
 
 def _print_curve(job: Job) -> int:
     from tumorcam.operations.learning_curve import curve_text
-
     from tumorcam.storage.plan import read_plan
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)

@@ -1,20 +1,41 @@
-"""A finished run made of drawn numbers: every file that the report reads, by the schema."""
+"""A finished run of random numbers: every file that the report reads, by its record."""
 
 import json
+import shutil
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.images import Scaler
 from tumorcam.config import Config
-from tumorcam.report.results import DECOY_STATISTICS, STATISTICS
-from tumorcam.significance import statistics
+from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
+from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.significance import decoys, statistics
+from tumorcam.significance.tables import (
+    GENE_STATISTICS,
+    Classification,
+    DecoyStatistics,
+    NullRuns,
+    Ranking,
+    SharedTables,
+    write_ranking,
+    write_significance,
+)
 from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import ShardKey, model_file, read_plan, shard_file
+from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import (
+    HeldOut,
+    Permutations,
+    TrainedModel,
+    model_attributes,
+    write_model,
+)
+from tumorcam.training.baselines import BASELINES_TYPE, Baselines
 
-VIEWS = ("own", "contrast")
 N_EPOCHS = 6
 DRIVERS_PER_TUMOR = 3  # of fixture tiny_run
 LAYERS = [
@@ -23,57 +44,86 @@ LAYERS = [
 ]
 
 
-def finish_run(config: Config, *, with_truth: bool = True) -> Config:
-    """Fill the run of fixture `tiny_run`, whose tumor t has the drivers 3 t, 3 t + 1, 3 t + 2."""
-    made = read_cohort(config.folder / "cohort.h5", config)
-    tumor, gene = np.arange(len(made.tumors)), np.arange(len(made.genes))
+def finish_run(config: Config, *, with_truth: bool = True, missing: Collection[str] = ()) -> Config:
+    """Fill the run of fixture `tiny_run`, whose tumor t has the drivers 3 t, 3 t + 1, 3 t + 2.
+
+    Parameters
+    ----------
+    missing : collection of str
+        Names of shards that are not written, so that the run is partial.
+    """
+    run = RunFolder.of(config)
+    cohort = read_cohort(run.cohort, config)
+    tumor, gene = np.arange(len(cohort.tumors)), np.arange(len(cohort.genes))
     drives = gene // DRIVERS_PER_TUMOR == tumor[:, np.newaxis]
-    fill_run(config, drives, np.random.default_rng(0))
+    fill_run(config, drives, np.random.default_rng(0), missing=missing)
     if with_truth:
         where = np.argwhere(drives)
-        truth = {"tumor": made.tumors[where[:, 0]], "gene": made.genes[where[:, 1]], "effect": 3.0}
-        table = pd.DataFrame(truth).to_csv(index=False)
-        hdf5.write_text(config.folder / "input" / "truth.csv", table)
+        tumors, genes = cohort.tumors[where[:, 0]], cohort.genes[where[:, 1]]
+        table = pd.DataFrame({"tumor": tumors, "gene": genes, "effect": 3.0})
+        hdf5.write_text(run.truth, table.to_csv(index=False))
     return config
 
 
-def fill_run(config: Config, drives: np.ndarray, rng: np.random.Generator) -> Path:
-    """Write models, baselines, the first shard and significance.h5 of a prepared run; its folder.
+def fill_run(
+    config: Config,
+    drives: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    missing: Collection[str] = (),
+) -> Path:
+    """Write models, baselines, shards with cubes and tables of a prepared run; its folder.
+
+    Of the shards only the first that is not missing is written, and of the models those that have
+    a shard.
 
     Parameters
     ----------
     drives : (tumors, genes) bool
         Genes whose saliency is raised in a tumor.
     """
-    folder = config.folder
-    made = read_cohort(folder / "cohort.h5", config)
-    plan = read_plan(folder / "plan.json")
-    for model in plan.models:
-        write_model(model_file(folder, model), model.name, made, model.replicate, rng)
-    digest = {"cohort_digest": made.digest}
-    hard = rng.normal(size=(len(made.tumor), len(made.tumors)))  # in the same samples for all
-    with hdf5.create_file(folder / "models" / "baselines.h5", "tumorcam-baselines", digest) as file:
-        for name, sharpness in (("logistic_regression", 4.0), ("nearest_neighbours", 3.0)):
-            records.write_dataset(file, name, probabilities(made, sharpness, hard, rng))
-    probability = np.stack([probabilities(made, 4.0, hard, rng) for _ in made.layouts])
-    write_shard(folder, plan.shards[0], made, probability[0], rng)
-    write_significance(folder / "significance.h5", config, made, probability, drives, rng)
-    return folder
+    run = RunFolder.of(config)
+    cohort, plan = read_cohort(run.cohort, config), read_plan(run.plan)
+    present = [key for key in plan.shards if key.name not in missing]
+    for key in plan.models:
+        made_up = model(cohort, key, rng)
+        if key in {shard.model for shard in present}:
+            attributes = model_attributes(config, cohort.digest, key.name)
+            write_model(run.model(key), attributes, made_up)
+    hard = rng.normal(size=(len(cohort.tumor), len(cohort.tumors)))  # in the same samples for all
+    baselines = (probabilities(cohort, sharpness, hard, rng) for sharpness in (4.0, 3.0))
+    attributes = {"cohort_digest": cohort.digest}
+    with hdf5.create_file(run.baselines, BASELINES_TYPE, attributes) as file:
+        records.write_record(file, Baselines(*baselines, digest=""))
+    probability = np.stack([probabilities(cohort, 4.0, hard, rng) for _ in cohort.layouts])
+    first = present[0]
+    content = shard(config, cohort, first, probability[first.replicate], rng)
+    digests = cohort.digest, hdf5.stored_digest(run.model(first.model), "tumorcam-model", remedy="")
+    attributes = shard_attributes(config, *digests, first)
+    write_shard(run.shard(first), attributes, content, compression="gzip")
+    for key in (key for key in plan.shards if key.name in missing):
+        probability[key.replicate, samples_of(cohort, key)] = np.nan
+    names = tuple(key.name for key in plan.shards if key.name in missing)
+    write_tables(run, config, cohort, probability, drives, names, rng)
+    return run.root
+
+
+def samples_of(cohort: Cohort, key: ShardKey) -> np.ndarray:
+    return np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
 
 
 def probabilities(
-    made: Cohort, sharpness: float, hard: np.ndarray, rng: np.random.Generator
+    cohort: Cohort, sharpness: float, hard: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """(samples, tumors) float32 that are mostly right."""
     logits = hard + rng.normal(0, 0.5, hard.shape)
-    logits[np.arange(len(made.tumor)), made.tumor] += sharpness
+    logits[np.arange(len(cohort.tumor)), cohort.tumor] += sharpness
     power = np.exp(2 * logits)
     return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def write_model(
-    path: Path, name: str, made: Cohort, replicate: int, rng: np.random.Generator
-) -> None:
+def model(cohort: Cohort, key: ModelKey, rng: np.random.Generator) -> TrainedModel:
+    """A model whose kept epoch is not its best one, and whose scaler has mean 6 and SD 1."""
     fall = np.exp(-np.arange(N_EPOCHS) / 2)
     history = pd.DataFrame(
         {
@@ -85,133 +135,147 @@ def write_model(
             "seconds": 1.0,
         }
     )
-    attributes = {
-        "cohort_digest": made.digest,
-        "model": name,
-        "layers": json.dumps(LAYERS),
-        "best_epoch": int(history["validation_loss"].argmin()),
-    }
-    with hdf5.create_file(path, "tumorcam-model", attributes) as file:
-        records.write_dataset(file, "scaler/mean", np.full(len(made.genes), 6, np.float32))
-        records.write_dataset(file, "scaler/sd", np.ones(len(made.genes), np.float32))
-        records.write_dataset(file, "pixel", made.layouts[replicate].pixel)
-        records.write_table(file.create_group("history"), history)
+    layout, best = cohort.layouts[key.replicate], int(history["validation_loss"].argmin())
+    n_genes, no_samples = len(cohort.genes), np.zeros((len(layout.decoy_gene), 0), np.int32)
+    return TrainedModel(
+        layers=json.dumps(LAYERS),
+        best_epoch=best,
+        kept_epoch=best - 1,
+        history=history,
+        digest="",
+        tumors=cohort.tumors,
+        genes=cohort.genes,
+        side=layout.side,
+        pixel=layout.pixel,
+        decoy_gene=layout.decoy_gene,
+        scaler=Scaler(np.full(n_genes, 6, np.float32), np.ones(n_genes, np.float32)),
+        weights=(np.zeros(3, np.float32),),
+        role=np.zeros(len(cohort.tumor), np.int8),
+        permutation=Permutations(no_samples, no_samples),
+        held_out=HeldOut(np.arange(3, dtype=np.int32), np.zeros((3, 4), np.float32)),
+    )
 
 
-def write_shard(
-    folder: Path,
-    shard: ShardKey,
-    made: Cohort,
+def shard(
+    config: Config,
+    cohort: Cohort,
+    key: ShardKey,
     probability: np.ndarray,
     rng: np.random.Generator,
-) -> None:
-    sample = np.flatnonzero(made.fold == shard.fold)[shard.start : shard.stop]
-    side = made.layouts[shard.replicate].side
-    cube = rng.normal(size=(len(sample), side, side)) ** 3
-    attributes = {"cohort_digest": made.digest, "shard": shard.name, "n_samples": len(sample)}
-    with hdf5.create_file(shard_file(folder, shard), "tumorcam-shard", attributes) as file:
-        records.write_dataset(file, "sample", made.sample[sample])
-        records.write_dataset(file, "sample_index", sample)
-        records.write_dataset(file, "tumor", made.tumor[sample])
-        records.write_dataset(file, "predicted", probability[sample].argmax(axis=1))
-        records.write_dataset(file, "probability", probability[sample])
-        records.write_dataset(file, "guided_grad_cam", cube.astype(np.float16))
-        scale = rng.random(len(sample)).astype(np.float32)
-        records.write_dataset(file, "cube_scale/guided_grad_cam", scale)
+) -> Shard:
+    """A shard with the cubes that the config asks for."""
+    sample, side = samples_of(cohort, key), cohort.layouts[key.replicate].side
+    n_features = len(cohort.genes) + len(cohort.decoy_gene)
+    cube = (rng.normal(size=(len(sample), side, side)) ** 3).astype(np.float16)
+    scale = rng.random(len(sample)).astype(np.float32)
+    zeros = np.zeros((len(sample), n_features), np.float16)
+    return Shard(
+        sample_index=sample.astype(np.int32),
+        tumor=cohort.tumor[sample].astype(np.int16),
+        predicted=probability[sample].argmax(axis=1).astype(np.int16),
+        probability=probability[sample],
+        sample=cohort.sample[sample],
+        target=cohort.tumor[sample].astype(np.int16),
+        rivals=np.zeros((len(sample), 0), np.int16),
+        methods={
+            method: MethodMaps(
+                own=zeros,
+                contrast=zeros,
+                scale=scale,
+                cube=cube if method in config.explain.cubes else None,
+                cube_scale=scale if method in config.explain.cubes else None,
+            )
+            for method in config.explain.methods
+        },
+    )
 
 
-def write_significance(
-    path: Path,
+def write_tables(
+    run: RunFolder,
     config: Config,
-    made: Cohort,
+    cohort: Cohort,
     probability: np.ndarray,
     drives: np.ndarray,
+    missing: Sequence[str],
     rng: np.random.Generator,
 ) -> None:
-    expression = made.expression()
-    n_tumors, called = len(made.tumors), probability.mean(axis=0).argmax(axis=1)
-    recall = np.array([(called[made.tumor == t] == t).mean() for t in range(n_tumors)])
-    auroc = statistics.expression_auroc(expression, made.tumor, n_tumors=n_tumors)
-    fold_change = statistics.log2_fold_change(expression, made.tumor, n_tumors=n_tumors)
-    n = np.array([len(np.unique(made.patient[made.tumor == t])) for t in range(n_tumors)])
-    attributes = {
-        "cohort_digest": made.digest,
-        "config": "{}",
-        "missing_shards": "[]",
-        "methods": json.dumps(config.explain.methods),
-        "views": json.dumps(VIEWS),
-    }
-    with hdf5.create_file(path, "tumorcam-significance", attributes) as file:
-        records.write_dataset(file, "tumors", made.tumors)
-        records.write_dataset(file, "genes", made.genes)
-        records.write_dataset(file, "decoy_gene", made.decoy_gene)
-        records.write_dataset(file, "n", n)
-        records.write_dataset(file, "expression_auroc", auroc)
-        records.write_dataset(file, "log2_fold_change", fold_change)
-        records.write_dataset(file, "classification/probability", probability)
-        records.write_dataset(file, "classification/recall", recall)
-        for method in config.explain.methods:
-            for view in VIEWS:
-                # the own view of a guided method follows expression, decoys included
-                input_share = 1.5 if view == "own" and method.startswith("guided") else 0.1
-                features = np.concatenate([drives, np.zeros((n_tumors, len(made.decoy_gene)))], 1)
-                source = np.concatenate([np.arange(len(made.genes)), made.decoy_gene])
-                mean = 1.2 * features + input_share * fold_change[:, source]
-                _write_ranking(file.create_group(f"{method}/{view}"), config, n, mean, recall, rng)
+    """Write significance.h5."""
+    expression, n_tumors = cohort.expression(), len(cohort.tumors)
+    called = np.nan_to_num(probability).mean(axis=0).argmax(axis=1)
+    recall = np.array([(called[cohort.tumor == t] == t).mean() for t in range(n_tumors)])
+    shared = SharedTables(
+        methods=tuple(config.explain.methods),
+        tumors=cohort.tumors,
+        genes=cohort.genes,
+        decoy_gene=cohort.decoy_gene,
+        n=np.array([len(set(cohort.patient[cohort.tumor == t])) for t in range(n_tumors)]),
+        expression_auroc=statistics.expression_auroc(expression, cohort.tumor, n_tumors=n_tumors),
+        log2_fold_change=statistics.log2_fold_change(expression, cohort.tumor, n_tumors=n_tumors),
+        classification=Classification(probability, recall),
+        missing_shards=tuple(missing),
+    )
+    files = []
+    for i, key in enumerate(ranking_keys(config.explain.methods)):
+        # the own view of a guided method follows expression, decoys included
+        input_share = 1.5 if key.view == "own" and key.method.startswith("guided") else 0.1
+        features = np.concatenate([drives, np.zeros((n_tumors, len(cohort.decoy_gene)))], 1)
+        source = np.concatenate([np.arange(len(cohort.genes)), cohort.decoy_gene])
+        mean = 1.2 * features + input_share * shared.log2_fold_change[:, source]
+        files.append(run.ranking(i))
+        write_ranking(files[-1], {}, ranking(key, config, shared, mean, rng))
+    attributes = {"cohort_digest": cohort.digest, "config": "{}"}
+    write_significance(run.significance, attributes, shared, files)
+    shutil.rmtree(run.bands)
 
 
-def _write_ranking(
-    group: h5py.Group,
+def ranking(
+    key: RankingKey,
     config: Config,
-    n: np.ndarray,
+    shared: SharedTables,
     mean: np.ndarray,
-    recall: np.ndarray,
     rng: np.random.Generator,
-) -> None:
-    n_genes = len(group.file["genes"])
+) -> Ranking:
+    """The statistics of values that are drawn around a mean (tumors, genes + decoys)."""
+    n_genes, n_tumors = len(shared.genes), len(shared.tumors)
     by_tumor = [
         statistics.tumor_statistics(
-            mean[t] + rng.normal(0, 0.5, (n[t], mean.shape[1])),
+            mean[t] + rng.normal(0, 0.5, (shared.n[t], mean.shape[1])),
             np.ones(mean.shape[1], dtype=bool),
             min_patients=config.significance.min_patients,
         )
-        for t in range(len(n))
+        for t in range(n_tumors)
     ]
-    both = {
-        name: np.stack([getattr(one, name) for one in by_tumor])
-        for name in (
-            "score",
-            "sd",
-            "effect",
-            "positive",
-            "positive_low",
-            "positive_high",
-            "p_value",
-        )
-    }
-    table = {name: values[:, :n_genes] for name, values in both.items()}
-    decoys = {name: both[name][:, n_genes:] for name in DECOY_STATISTICS}
-    table["q_value"] = statistics.benjamini_hochberg(table["p_value"])
-    table["q_decoy"] = statistics.decoy_q_values(table["score"], decoys["score"])
-    table["rank"] = statistics.rank_genes(table["score"])
-    table["p_fwer"] = np.minimum(1, table["p_value"] * n_genes)
-    table["rank_low"], table["rank_high"] = 0.8 * table["rank"], 1.3 * table["rank"]
-    table["p_null"] = np.full(table["rank"].shape, np.nan)
-    table["replication"] = np.clip(1.2 - table["rank"] / 30, 0, 1)
-    resolution = statistics.smallest_q_decoy(table["score"], decoys["score"])
-    for name in STATISTICS:
-        records.write_dataset(group, name, table[name])
-    for name in DECOY_STATISTICS:
-        records.write_dataset(group, f"decoys/{name}", decoys[name])
+    names = [name for name in GENE_STATISTICS if hasattr(by_tumor[0], name)]
+    both = {name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
+    genes = {name: values[:, :n_genes] for name, values in both.items()}
+    decoy_names = DecoyStatistics.__dataclass_fields__
+    of_decoys = DecoyStatistics(**{name: both[name][:, n_genes:] for name in decoy_names})
+    score, decoy_score = genes["score"], of_decoys.score
+    genes["q_value"] = statistics.benjamini_hochberg(genes["p_value"])
+    genes["q_decoy"] = decoys.decoy_q_values(score, decoy_score)
+    genes["rank"] = statistics.rank_genes(score)
+    genes["p_fwer"] = np.minimum(1, genes["p_value"] * n_genes)
+    genes["rank_low"], genes["rank_high"] = 0.8 * genes["rank"], 1.3 * genes["rank"]
+    genes["p_null"] = np.full(score.shape, np.nan)
+    genes["replication"] = np.clip(1.2 - genes["rank"] / 30, 0, 1)
     evidence = statistics.grade_evidence(
-        table["q_decoy"], table["q_value"], table["replication"], table["rank"], recall,
-        settings=config.significance,
+        genes["q_decoy"], genes["q_value"], genes["replication"], genes["rank"],
+        shared.classification.recall, settings=config.significance,
     )  # fmt: skip
-    records.write_dataset(group, "evidence", evidence)
-    in_top = statistics.decoys_in_top(table["score"], decoys["score"])
-    records.write_dataset(group, "decoys_in_top_20", in_top)
-    curve = statistics.decoy_curve(table["score"], decoys["score"])
-    records.write_table(group.create_group("decoy_curve"), curve)
-    group.attrs["smallest_q_decoy"] = resolution.smallest_q_decoy
-    group.attrs["too_few_decoys"] = resolution.too_few_decoys
-    group.attrs["zero_scale_samples"] = 0
+    resolution = decoys.smallest_q_decoy(score, decoy_score)
+    no_nulls = np.zeros((0, *score.shape)), np.zeros((0, *decoy_score.shape)), np.zeros(0, int)
+    return Ranking(
+        **genes,
+        evidence=evidence,
+        method=key.method,
+        view=key.view,
+        decoys=of_decoys,
+        nulls=NullRuns(*no_nulls),
+        decoys_in_top_20=decoys.decoys_in_top(score, decoy_score),
+        replicate_score=np.zeros((1, *mean.shape)),
+        fold_score=np.zeros((1, *mean.shape)),
+        decoy_curve=decoys.decoy_curve(score, decoy_score),
+        smallest_q_decoy=resolution.smallest_q_decoy,
+        too_few_decoys=resolution.too_few_decoys,
+        zero_scale_samples=0,
+    )

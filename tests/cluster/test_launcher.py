@@ -191,3 +191,20 @@ def test_the_site_chooses_the_signal():
     assert launch(TUMORCAM_NOTICE="USR2@300").preemption_seconds == 300
     with pytest.raises(ClusterError, match="wanted SIGNAL@SECONDS"):
         launch(TUMORCAM_NOTICE="USR2").preemption_seconds  # noqa: B018
+
+
+def test_slurm_says_what_a_rank_gets(monkeypatch):
+    step = {"SLURM_STEP_TASKS_PER_NODE": "2(x3),1", "SLURM_NODEID": "3"}
+    assert launch(**step).local_size == 1
+    assert launch(**step | {"SLURM_NODEID": "1"}).local_size == 2
+    assert launch(MPI_LOCALNRANKS="5").local_size == 5 and launch().local_size == 1
+    assert launch().slurm_memory is None
+    assert launch(SLURM_MEM_PER_NODE="3000").slurm_memory == 3000 * 2**20
+    by_cpu = {"SLURM_MEM_PER_NODE": "0", "SLURM_MEM_PER_CPU": "500", "SLURM_CPUS_ON_NODE": "4"}
+    assert launch(**by_cpu).slurm_memory == 2000 * 2**20
+    assert launch(CUDA_VISIBLE_DEVICES="NoDevFiles").gpus == []
+    assert launch(CUDA_VISIBLE_DEVICES="", SLURM_JOB_GPUS="0,1").gpus == []
+    assert launch(SLURM_STEP_GPUS="2", SLURM_JOB_GPUS="2,3").gpus == ["2"]
+    monkeypatch.setattr(launcher, "n_cpus", lambda: 8)
+    assert launch(SLURM_CPUS_PER_TASK="2").cpus_per_rank == 2 and launch().cpus_per_rank == 8
+    assert launch(PMI_FD="7", HOME="").pmi_variables == ["PMI_FD"]

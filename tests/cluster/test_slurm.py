@@ -63,3 +63,12 @@ def test_without_slurm_nothing_is_said(program):
 def test_the_largest_array_is_read(program, answer, size):
     program("scontrol", f"printf 'MaxArrayTasks = 7\\nMaxArraySize            = {answer}\\n'")
     assert slurm.max_array_size() == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("59", 59), ("1:59", 119), ("2:00:01", 7201), ("1-00:00:02", 86402), ("INVALID", None),
+     ("", None), ("-5:00", None), ("UNLIMITED", float("inf"))],
+)  # fmt: skip
+def test_slurms_times_are_seconds(text, seconds):
+    assert slurm.seconds_of(text) == seconds

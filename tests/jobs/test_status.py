@@ -161,12 +161,12 @@ def test_a_learning_curve_at_a_glance(tiny_run, config_file, capsys):
     header = "epoch,training_loss,validation_loss,validation_accuracy,learning_rate,seconds\n"
     history.write_text(f"{header}0,1.5,1.2,0.4,0.001,3.0\n1,1.0,1.1,0.6,0.001,3.0\n")
     assert status.main([config_file, "--curve", "r01-f00"]) == 0
-    assert "r01-f00: 2 epochs" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("<- lowest validation loss\n")
 
 
 def test_an_unknown_model_is_one_message(capsys, tiny_run, config_file):
     assert status.main([config_file, "--curve", "r09-f00"]) == 1
-    assert "known: r00-f00, r00-f01, r01-f00, r01-f01" in capsys.readouterr().err
+    assert "its models are r00-f00, r00-f01, r01-f00, r01-f01" in capsys.readouterr().err
 
 
 def test_a_dry_run_looks_at_nothing(tiny_run, config_file, capsys):

@@ -8,8 +8,8 @@ from stub_run import flip_bit, write_stubs
 from jobs import prepare, synthesize, verify
 from tumorcam.cluster import processes
 from tumorcam.config import Config, config_toml
+from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.storage import disk, hdf5, integrity, records
-from tumorcam.storage.plan import BAND_TYPE
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_each_fault_is_printed_with_file_and_remedy(finished, capsys):
     assert verify.main([config_file]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{shards[0]} is damaged") and "rerun" in said[0]
-    assert said[1] == f"{shards[1]} does not exist; run jobs.explain"
+    assert said[1] == f"{shards[1]} does not exist; run `tumorcam explain`"
     assert said[-1] == f"{len(files)} files, 2 faults"
 
 

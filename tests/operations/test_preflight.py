@@ -13,20 +13,23 @@ import pytest
 
 from jobs import preflight as job
 from tumorcam.cluster import launcher, processes, ranks
-from tumorcam.cluster.launcher import Share
+from tumorcam.cluster.launcher import Launch
+from tumorcam.errors import ClusterError
 from tumorcam.operations import preflight, selftest
-from tumorcam.operations.preflight import Finding, World
-from tumorcam.storage.plan import read_plan, shard_file
+from tumorcam.operations.preflight import MpiAnswer, SiteCheck
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
-MPICH = World("MPICH Version: 5.0.2", 4)
-ALONE = World("MPICH Version: 5.0.2", 1)
-NO_MPI = World(reason="cannot load MPI library")
+LAPTOP = Launch.from_environ({})
+MPICH = MpiAnswer("MPICH Version: 5.0.2", 4)
+ALONE = MpiAnswer("MPICH Version: 5.0.2", 1)
+NO_MPI = MpiAnswer(reason="cannot load MPI library")
 
 
 @pytest.mark.parametrize(
-    ("finding", "said", "remedy"),
+    ("check", "words", "remedy"),
     [
         (preflight.check_mpi(MPICH, 4), "MPICH Version: 5.0.2", ""),
         (preflight.check_mpi(NO_MPI, None), "cannot load MPI library", ""),
@@ -51,26 +54,26 @@ NO_MPI = World(reason="cannot load MPI library")
         (preflight.check_memory({}, 2), "nothing here says", ""),
         (preflight.check_memory({"Slurm": 8 * GIB, "b": 9 * GIB}, 4), "2.0 GiB a rank (8.0", ""),
         (preflight.check_memory({"a": 9 * GIB, "Slurm": 4 * GIB}, 4), "by Slurm", "--mem-per-cpu"),
-        (preflight.check_time("10:00"), "10:00; jobs are warned 120 s", ""),
-        (preflight.check_time("UNLIMITED"), "UNLIMITED", ""),
-        (preflight.check_time("INVALID"), "INVALID", ""),
-        (preflight.check_time(""), "no Slurm job", ""),
-        (preflight.check_time("1:59"), "1:59", "--time longer"),
+        (preflight.check_time("10:00", LAPTOP), "10:00; jobs are warned 120 s", ""),
+        (preflight.check_time("UNLIMITED", LAPTOP), "UNLIMITED", ""),
+        (preflight.check_time("INVALID", LAPTOP), "INVALID", ""),
+        (preflight.check_time("", LAPTOP), "no Slurm job", ""),
+        (preflight.check_time("1:59", LAPTOP), "1:59", "--time longer"),
         (preflight.check_scratch(None, Path("cohort.h5")), "not set", ""),
         (preflight.check_scratch(Path(__file__) / "a", Path("cohort.h5")), "no fold", "site.env"),
         (preflight.check_scratch(Path("absent/folder"), Path("absent.h5")), "no cohort yet", ""),
     ],
 )
-def test_a_check_is_green_or_names_its_remedy(finding, said, remedy):
-    assert said in finding.found
-    assert remedy in finding.remedy and finding.is_red == bool(remedy)
-    text = preflight.line(finding)
+def test_a_check_is_green_or_names_its_remedy(check, words, remedy):
+    assert words in check.result
+    assert remedy in check.remedy and check.is_red == bool(remedy)
+    text = preflight.line(check)
     assert "\n" not in text and text.startswith("FAIL " if remedy else "ok   ")
-    assert text.endswith(f"-> {finding.remedy}" if remedy else finding.found)
+    assert text.endswith(f"-> {check.remedy}" if remedy else check.result)
 
 
 def test_colour_is_added_only_where_it_is_seen():
-    red, green = Finding("MPI", "none", "install it"), Finding("CPUs", "2")
+    red, green = SiteCheck("MPI", "none", "install it"), SiteCheck("CPUs", "2")
     assert preflight.line(red, coloured=True).startswith("\x1b[31mFAIL\x1b[0m MPI: none")
     assert preflight.line(green, coloured=True) == "\x1b[32mok  \x1b[0m CPUs: 2"
     assert preflight.line(red) == "FAIL MPI: none -> install it"
@@ -78,25 +81,25 @@ def test_colour_is_added_only_where_it_is_seen():
     assert preflight.summary([green, red, red]) == "FAIL 2 of 3 checks are red: MPI, MPI"
 
 
-def with_program(monkeypatch, program: str) -> World:
+def with_program(monkeypatch, program: str) -> MpiAnswer:
     monkeypatch.setattr(preflight, "MPI_PROGRAM", program)
-    return preflight.mpi_world(seconds=2.0)
+    return preflight.ask_mpi(seconds=2.0)
 
 
 def test_mpi_may_die_or_hang_without_harm(monkeypatch):
-    said = "import json, sys; print('noise'); print(json.dumps({'library': 'M', 'size': 3}))"
-    assert with_program(monkeypatch, said) == World("M", 3)
+    program = "import json, sys; print('noise'); print(json.dumps({'library': 'M', 'size': 3}))"
+    assert with_program(monkeypatch, program) == MpiAnswer("M", 3)
     died = with_program(monkeypatch, "import sys; sys.exit('not built with PMI')")
-    assert died == World(reason="MPI ended with exit code 1: not built with PMI")
+    assert died == MpiAnswer(reason="MPI ended with exit code 1: not built with PMI")
     hung = with_program(monkeypatch, "import time; time.sleep(60)")
-    assert hung == World(reason="MPI did not start in 2 s")
+    assert hung == MpiAnswer(reason="MPI did not start in 2 s")
 
 
 def test_mpi_is_described_with_and_without_a_library(monkeypatch):
     assert json.loads(ranks.world_json())["size"] == 1 and "MPI" in ranks.library_version()
     monkeypatch.setattr(ranks, "MPI", None)
     monkeypatch.setattr(ranks, "NO_MPI_REASON", "no libmpi")
-    assert World(**json.loads(ranks.world_json())) == World(reason="no libmpi")
+    assert MpiAnswer(**json.loads(ranks.world_json())) == MpiAnswer(reason="no libmpi")
 
 
 def test_the_checks_themselves_never_start_mpi():
@@ -106,10 +109,10 @@ def test_the_checks_themselves_never_start_mpi():
 
 def test_without_tensorflow_its_checks_say_so(monkeypatch, tiny_config):
     monkeypatch.setattr(preflight, "NO_TENSORFLOW_REASON", "No module named 'tensorflow'")
-    found = {one.check: one for one in preflight.inspect_site(tiny_config, Share(0, 1))}
-    assert found["TensorFlow"].found == "No module named 'tensorflow'"
-    assert found["TensorFlow"].is_red and found["self-test"].is_red and not found["GPUs"].is_red
-    assert list(found) == preflight.CHECKS.split(", ")
+    checks = {check.name: check for check in preflight.inspect_site(tiny_config, LAPTOP)}
+    assert checks["TensorFlow"].result == "No module named 'tensorflow'"
+    assert checks["TensorFlow"].is_red and checks["self-test"].is_red and not checks["GPUs"].is_red
+    assert list(checks) == preflight.CHECKS.split(", ")
 
 
 class Usage:
@@ -117,25 +120,26 @@ class Usage:
         self.free = free
 
 
-def test_the_run_folder_must_hold_the_shards_to_come(tiny_run, monkeypatch):
-    plan = read_plan(tiny_run.folder / "plan.json")
-    samples = 2 * 48  # replicates x samples
-    wanted = samples * (3 * 2 * (36 + plan.n_decoys) + 64) * 2  # methods, views; cube; bytes
-    assert preflight.shard_bytes(tiny_run, plan) == wanted
+def test_the_run_folder_must_hold_the_missing_shards(tiny_run, monkeypatch):
+    run = RunFolder.of(tiny_run)
+    plan = read_plan(run.plan)
+    n_samples = 2 * 48  # replicates x samples
+    needed = n_samples * (3 * 2 * (36 + plan.n_decoys) + 64) * 2  # methods, views; cube; bytes
+    assert preflight.missing_shard_bytes(run, plan, tiny_run) == needed
     first = plan.explain_tasks[0]
-    shard_file(tiny_run.folder, first).parent.mkdir()
-    shard_file(tiny_run.folder, first).touch()
-    wanted = wanted * (samples - first.stop + first.start) // samples
-    for free, is_red in ((wanted, False), (wanted - 1, True)):
+    run.shards.mkdir()
+    run.shard(first).touch()
+    needed = needed * (n_samples - first.stop + first.start) // n_samples
+    for free, is_red in ((needed, False), (needed - 1, True)):
         monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path, free=free: Usage(free))
-        assert preflight.check_run_folder(tiny_run).is_red == is_red
-    (tiny_run.folder / "plan.json").unlink()
-    assert "no plan yet" in preflight.check_run_folder(tiny_run).found
+        assert preflight.check_run_folder(run, tiny_run).is_red == is_red
+    run.plan.unlink()
+    assert "no plan yet" in preflight.check_run_folder(run, tiny_run).result
 
 
 def test_the_scratch_folder_must_hold_the_cohort(tmp_path, monkeypatch):
     cohort = tmp_path / "cohort.h5"
-    assert "no cohort yet" in preflight.check_scratch(tmp_path, cohort).found
+    assert "no cohort yet" in preflight.check_scratch(tmp_path, cohort).result
     cohort.write_bytes(b"1234")
     for free, is_red in ((4, False), (3, True)):
         monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path, free=free: Usage(free))
@@ -148,17 +152,17 @@ def no_locks(*args: object) -> None:
 
 @pytest.mark.parametrize("setting", ["BEST_EFFORT", "FALSE"])
 def test_files_are_locked_or_need_no_locks(tmp_path, monkeypatch, setting):
-    assert preflight.check_locks(tmp_path, setting).found.startswith("flock works, HDF5 works")
+    assert preflight.check_locks(tmp_path, setting).result.startswith("flock works, HDF5 works")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    found = preflight.check_locks(tmp_path, setting)
-    assert "flock fails (No locks available), HDF5 works" in found.found
-    assert found.is_red == (setting != "FALSE")
-    assert setting == "FALSE" or "HDF5_USE_FILE_LOCKING=FALSE" in found.remedy
+    check = preflight.check_locks(tmp_path, setting)
+    assert "flock fails (No locks available), HDF5 works" in check.result
+    assert check.is_red == (setting != "FALSE")
+    assert setting == "FALSE" or "HDF5_USE_FILE_LOCKING=FALSE" in check.remedy
     monkeypatch.setattr(h5py, "File", no_locks)
-    found = preflight.check_locks(tmp_path, setting)
-    assert "HDF5 fails" in found.found and found.is_red
-    assert ("HDF5_USE_FILE_LOCKING=FALSE" in found.remedy) == (setting != "FALSE")
+    check = preflight.check_locks(tmp_path, setting)
+    assert "HDF5 fails" in check.result and check.is_red
+    assert ("HDF5_USE_FILE_LOCKING=FALSE" in check.remedy) == (setting != "FALSE")
     (tmp_path / "file").touch()
     assert "run.folder" in preflight.check_locks(tmp_path / "file", setting).remedy
 
@@ -185,24 +189,26 @@ def test_memory_is_bounded_by_slurm_the_cgroup_and_the_node(tmp_path):
 
 
 def test_hosts_of_the_step_need_addresses(monkeypatch):
-    def found(hosts):
-        monkeypatch.setattr(launcher, "step_hosts", hosts)
-        return preflight.check_hosts()
+    def hosts_check(hosts: list[str]) -> SiteCheck:
+        monkeypatch.setattr(Launch, "step_hosts", lambda launch: hosts)
+        return preflight.check_hosts(LAPTOP)
 
-    def without_scontrol():
-        raise launcher.ClusterError
+    def without_scontrol(launch: Launch) -> list[str]:
+        raise ClusterError
 
-    assert not found(list).is_red and found(lambda: ["localhost"]).found.endswith("localhost")
-    red = found(lambda: ["localhost", "vn1.invalid"])
-    assert red.found == "no address for 1 of 2: vn1.invalid" and "TF_CONFIG" in red.remedy
-    assert not found(without_scontrol).is_red
+    assert not hosts_check([]).is_red
+    assert hosts_check(["localhost"]).result == "all have addresses: localhost"
+    red = hosts_check(["localhost", "vn1.invalid"])
+    assert red.result == "no address for 1 of 2: vn1.invalid" and "TF_CONFIG" in red.remedy
+    monkeypatch.setattr(Launch, "step_hosts", without_scontrol)
+    assert not preflight.check_hosts(LAPTOP).is_red
 
 
-def test_a_wrong_notice_is_red(monkeypatch):
-    monkeypatch.setenv("TUMORCAM_NOTICE", "USR1@soon")
-    assert "USR1@soon" in preflight.check_time("10:00").found
-    assert "TUMORCAM_NOTICE" in preflight.check_time("10:00").remedy
-    assert launcher.notice_seconds({"TUMORCAM_NOTICE": "TERM@30"}) == 30
+def test_a_warning_that_the_site_file_misspells_is_red():
+    check = preflight.check_time("10:00", Launch.from_environ({"TUMORCAM_NOTICE": "USR1@soon"}))
+    assert "USR1@soon" in check.result and "TUMORCAM_NOTICE" in check.remedy
+    early = Launch.from_environ({"TUMORCAM_NOTICE": "TERM@700"})
+    assert preflight.check_time("10:00", early).remedy.startswith("--time longer than 700 s")
 
 
 @pytest.mark.parametrize("fault", [None, "wrong", "crash"])
@@ -213,62 +219,36 @@ def test_the_self_test_is_a_check(monkeypatch, fault):
     if fault:
         wrong = {"wrong": lambda *args: 1.0, "crash": crash}[fault]
         monkeypatch.setattr(selftest, "_distance", wrong)
-    found = preflight.check_selftest(1)
-    said = {None: "XLA: right", "wrong": "gradient 1.0e+00 off", "crash": "no kernel image"}[fault]
-    assert said in found.found and found.is_red == bool(fault)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("59", 59), ("1:59", 119), ("2:00:01", 7201), ("1-00:00:02", 86402), ("INVALID", None),
-     ("", None), ("-5:00", None)],
-)  # fmt: skip
-def test_slurms_times_are_seconds(text, seconds):
-    assert launcher.seconds_of(text) == seconds
-
-
-def test_slurm_says_what_a_rank_gets(monkeypatch):
-    step = {"SLURM_STEP_TASKS_PER_NODE": "2(x3),1", "SLURM_NODEID": "3"}
-    assert launcher.local_size(step) == 1 and launcher.local_size(step | {"SLURM_NODEID": "1"}) == 2
-    assert launcher.local_size({"MPI_LOCALNRANKS": "5"}) == 5 and launcher.local_size({}) == 1
-    assert launcher.slurm_memory({}) is None
-    assert launcher.slurm_memory({"SLURM_MEM_PER_NODE": "3000"}) == 3000 * 2**20
-    by_cpu = {"SLURM_MEM_PER_NODE": "0", "SLURM_MEM_PER_CPU": "500", "SLURM_CPUS_ON_NODE": "4"}
-    assert launcher.slurm_memory(by_cpu) == 2000 * 2**20
-    assert launcher.gpus_given({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}) == []
-    assert launcher.gpus_given({"CUDA_VISIBLE_DEVICES": "", "SLURM_JOB_GPUS": "0,1"}) == []
-    assert launcher.gpus_given({"SLURM_STEP_GPUS": "2", "SLURM_JOB_GPUS": "2,3"}) == ["2"]
-    monkeypatch.setattr(launcher, "n_cpus", lambda: 8)
-    assert (
-        launcher.cpus_of_rank({"SLURM_CPUS_PER_TASK": "2"}) == 2 and launcher.cpus_of_rank({}) == 8
-    )
-    assert launcher.rank_variables({"PMI_FD": "7", "HOME": ""}) == ["PMI_FD"]
+    check = preflight.check_selftest(LAPTOP, threads=1)
+    words = {None: "XLA: right", "wrong": "gradient 1.0e+00 off", "crash": "no kernel image"}[fault]
+    assert words in check.result and check.is_red == bool(fault)
 
 
 @pytest.fixture
-def two_findings(monkeypatch):
+def two_checks(monkeypatch):
     """A site with one green and one red check, and the exit code of the job on it."""
 
-    def run(share: Share, toml: str, remedy: str = "fix it") -> int:
-        found = [Finding("CPUs", "2"), Finding("MPI", "none", remedy)]
-        monkeypatch.setattr(preflight, "inspect_site", lambda config, share: iter(found))
-        monkeypatch.setattr(launcher, "launcher_share", lambda: share)
+    def run(rank: int, toml: str, remedy: str = "fix it") -> int:
+        checks = [SiteCheck("CPUs", "2"), SiteCheck("MPI", "none", remedy)]
+        monkeypatch.setattr(preflight, "inspect_site", lambda config, launch: iter(checks))
+        monkeypatch.setenv("PMI_RANK", str(rank))
+        monkeypatch.setenv("PMI_SIZE", "2")
         return job.main([toml])
 
     return run
 
 
-def test_the_first_rank_prints_all_and_others_what_is_red(two_findings, tiny_toml, capsys):
-    assert two_findings(Share(0, 2), tiny_toml) == 1
-    said = [line.split(": ", 1) for line in capsys.readouterr().out.splitlines()]
-    assert all(re.fullmatch(r"rank 0 of 2 on \S+", who) for who, _ in said)
-    assert [what for _, what in said] == [
+def test_the_first_rank_prints_all_and_others_what_is_red(two_checks, tiny_toml, capsys):
+    assert two_checks(0, tiny_toml) == 1
+    lines = [line.split(": ", 1) for line in capsys.readouterr().out.splitlines()]
+    assert all(re.fullmatch(r"rank 0 of 2 on \S+", who) for who, _ in lines)
+    assert [what for _, what in lines] == [
         "ok   CPUs: 2", "FAIL MPI: none -> fix it", "FAIL 1 of 2 checks are red: MPI",
     ]  # fmt: skip
-    assert two_findings(Share(1, 2), tiny_toml) == 1
-    said = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
-    assert said == ["FAIL MPI: none -> fix it", "FAIL 1 of 2 checks are red: MPI"]
-    assert two_findings(Share(1, 2), tiny_toml, remedy="") == 0
+    assert two_checks(1, tiny_toml) == 1
+    lines = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["FAIL MPI: none -> fix it", "FAIL 1 of 2 checks are red: MPI"]
+    assert two_checks(1, tiny_toml, remedy="") == 0
     assert capsys.readouterr().out.endswith(": ok   2 checks\n")
 
 
@@ -322,7 +302,8 @@ def test_the_script_starts_the_job_once_a_rank_and_lets_each_end(stand_ins, monk
     assert said.stdout.startswith("nodes:     vn[1-2]\nMPI types: ")
     assert stand_ins()[:2] == ["srun", "--mpi=list"]
     assert stand_ins()[2:] == [
-        "srun", "--kill-on-bad-exit=0", "--wait=0", "my python", "-m", "jobs.preflight", "my.toml",
+        "srun", "--kill-on-bad-exit=0", "--wait=0", "my python", "-m", "tumorcam.jobs", "preflight",
+        "my.toml",
     ]  # fmt: skip
 
 

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stub_run import expected, write_stubs
 
-from tumorcam.cluster.launcher import Job
+from jobs import status
+from tumorcam.cluster.slurm import QueueEntry
 from tumorcam.config import Config, config_from_tables, config_tables
 from tumorcam.errors import ClusterError
 from tumorcam.operations import audit, submissions
 from tumorcam.operations.submissions import QueuedJob, Site, Submission
+from tumorcam.storage.run_folder import RunFolder
 
 CPUS = "--cpus-per-task=1"  # of the tiny run
 
@@ -31,7 +33,7 @@ def todo(config: Config, site: Site | None = None) -> list[Submission]:
 
 
 def commands(config: Config, *arguments: str, site: Site | None = None) -> list[str]:
-    return [one.command(arguments) for one in todo(config, site)]
+    return [submission.command(arguments) for submission in todo(config, site)]
 
 
 def test_a_finished_run_lacks_nothing(finished):
@@ -61,7 +63,7 @@ def test_the_commands_that_go_on(finished):
 )
 def test_all_from_the_first_gap_on_is_submitted_but_not_idle_training(finished, lost, jobs):
     file_of(finished, lost).unlink()
-    assert [one.job for one in todo(finished)] == jobs
+    assert [submission.job for submission in todo(finished)] == jobs
 
 
 def test_before_there_is_a_cohort_the_settings_tell_what_to_train(tiny_config):
@@ -75,7 +77,7 @@ def test_threads_come_from_the_config_unless_the_site_says_otherwise(finished):
     config = config_from_tables(tables, source="test")
     file_of(finished, "significance.h5").unlink()
     site = Site({"faithfulness": ["-c", "3"], "report": ["--time=1:00", "--cpus-per-gpu=2"]})
-    assert [one.options for one in todo(config, site)] == [
+    assert [submission.options for submission in todo(config, site)] == [
         ("--cpus-per-task=6",), ("-c", "3"), ("--time=1:00", "--cpus-per-gpu=2")
     ]  # fmt: skip
 
@@ -101,21 +103,21 @@ def test_an_array_beyond_the_sites_size_is_split_with_an_offset():
 
 @given(st.sets(st.integers(0, 200)), st.integers(1, 60))
 def test_parts_hold_every_task_once_and_no_index_that_the_site_refuses(tasks, size):
-    said = []
+    listed = []
     for part in submissions.array_parts(sorted(tasks), Site(max_array=size)):
         first = int(part[1].rpartition("=")[2]) if part[1:] else 0
         for run in part[0].partition("=")[2].split(","):
             low, _, high = run.partition("-")
             indices = range(int(low), int(high or low) + 1)
             assert max(indices) < size
-            said += [first + i for i in indices]
-    assert sorted(said) == sorted(tasks)
+            listed += [first + i for i in indices]
+    assert sorted(listed) == sorted(tasks)
 
 
 def test_a_split_train_array_is_several_submissions_of_train(tiny_run):
-    found = todo(tiny_run, Site(max_array=3))
-    assert [one.job for one in found][:3] == ["train", "train", "explain"]
-    words = shlex.split(found[1].command(["c.toml"]))
+    parts = todo(tiny_run, Site(max_array=3))
+    assert [part.job for part in parts][:3] == ["train", "train", "explain"]
+    words = shlex.split(parts[1].command(["c.toml"]))
     assert words[1:3] == ["--array=0-1", "--export=ALL,TUMORCAM_ARRAY_FIRST=3"]
 
 
@@ -128,41 +130,73 @@ def test_the_table_for_the_shell_has_a_file_for_each_element():
     )
 
 
-def job(number, command, folder=Path("/home/me/project"), state="RUNNING"):
-    return Job(number, state, folder, f"/home/me/project/{command}")
+@pytest.fixture
+def project(tmp_path):
+    """A folder from which jobs are submitted, with three configs."""
+    folder = tmp_path / "my project"
+    (folder / "my configs").mkdir(parents=True)
+    for name, text in (("a", ""), ("named", "name = 'x y'"), ("placed", "folder = 'runs/x y'")):
+        (folder / "my configs" / f"{name}.toml").write_text(f"[run]\n{text}\n", encoding="utf-8")
+    return folder
 
 
-ARGUMENTS = ["my configs/a.toml", "--set", "run.name=x y", "--set", "training.epochs=3"]
+def entry(project: Path, words: str, number: str = "7") -> QueueEntry:
+    """A job in Slurm's queue, whose script's arguments squeue shows without quotes."""
+    return QueueEntry(number, "RUNNING", project, f"{project}/slurm/{words}")
+
+
+A = "my configs/a.toml"
 
 
 @pytest.mark.parametrize(
-    ("command", "is_ours"),
+    ("words", "is_of_run"),
     [
-        ("slurm/train.sh my configs/a.toml --set run.name=x y", True),
-        ("slurm/train.sh ./my configs/a.toml --set run.name=x y --set layout.nulls=2", True),
-        ("slurm/report.sh /home/me/project/my configs/a.toml --set run.name=x y", True),
-        ("slurm/train.sh my configs/a.toml", False),
-        ("slurm/train.sh my configs/a.toml --set run.name=x", False),
-        ("slurm/train.sh my configs/a.toml.old --set run.name=x y", False),
-        ("slurm/preflight.sh my configs/a.toml --set run.name=x y", False),
-        ("slurm/train.sh", False),
+        (f"train.sh {A} --set run.name=x y", True),
+        (f"train.sh {A} --set=run.name=x y", True),
+        (f"train.sh {A} --set run.name='x y'", True),
+        (f"train.sh ./{A} --set run.name=x y --set layout.nulls=2 --null=2", True),
+        (f"train.sh {A} --set=training.epochs=3 --set=run.name=x y --model r00-f00", True),
+        (f"train.sh {A} --set run.name=z --set=run.name=x y", True),
+        (f"train.sh {A} --set=run.folder=runs/x y", True),
+        (f"train.sh {A} --set=run.folder=runs/z/../x y", True),
+        ("explain.sh my configs/named.toml", True),
+        ("explain.sh my configs/placed.toml --set run.name=another", True),
+        (f"train.sh {A} --set run.name=x y --set=run.name=z", False),
+        (f"train.sh {A} --set run.name=x y --set=run.folder=runs/z", False),
+        (f"train.sh {A}", False),
+        (f"train.sh {A} --set run.name=x", False),
+        (f"train.sh {A}.old --set run.name=x y", False),
+        (f"train.sh {A} --set=run.unknown=x y", False),
+        ("train.sh my configs/named.toml --set run.name=z", False),
+        (f"preflight.sh {A} --set run.name=x y", False),
+        ("train.sh", False),
     ],
 )
-def test_jobs_of_this_run_are_known_by_config_and_place(command, is_ours):
-    found = submissions.jobs_of_run([job("7", command)], Path("/home/me/project"), ARGUMENTS)
-    assert bool(found) == is_ours
+def test_a_job_is_of_the_run_in_whose_folder_it_works(project, words, is_of_run):
+    run = RunFolder(project / "runs" / "x y")
+    assert bool(submissions.jobs_of_run([entry(project, words)], run)) == is_of_run
 
 
-def test_jobs_of_another_folder_are_not_of_this_run():
-    there = [job("7", f"slurm/train.sh {' '.join(ARGUMENTS)}", Path("/home/me/other"))]
-    assert submissions.jobs_of_run(there, Path("/home/me/project"), ARGUMENTS) == []
+@pytest.mark.parametrize("queued", ["--set run.name=x", "--set=run.name=x"])
+@pytest.mark.parametrize("given", [["--set", "run.name=x"], ["--set=run.name=x"]])
+def test_both_forms_of_an_override_stop_a_second_chain(project, monkeypatch, capsys, given, queued):
+    queue = [entry(project, f"train.sh {A} {queued}")]
+    monkeypatch.setattr(submissions.slurm, "queue", lambda: queue)
+    monkeypatch.chdir(project)
+    assert status.main([A, *given, "--submissions"]) == 1
+    assert "jobs of this run are still in the queue (train, job 7" in capsys.readouterr().err
 
 
-def test_jobs_stand_in_the_order_of_submission():
-    command = f"slurm/train.sh {' '.join(ARGUMENTS)}"
-    queue = [job(number, command) for number in ("10_2", "9", "10_10", "10_1")]
-    found = submissions.jobs_of_run(queue, Path("/home/me/project"), ARGUMENTS)
-    assert [one.number for one in found] == ["9", "10_1", "10_2", "10_10"]
+def test_another_checkout_has_runs_of_its_own(project, tmp_path):
+    queue = [entry(project, f"train.sh {A}")]
+    assert submissions.jobs_of_run(queue, RunFolder(tmp_path / "runs" / "default")) == []
+
+
+def test_jobs_stand_in_the_order_of_submission(project):
+    numbers = ("10_2", "9", "10_10", "10_1")
+    queue = [entry(project, f"train.sh {A} --set run.name=x", number) for number in numbers]
+    jobs = submissions.jobs_of_run(queue, RunFolder(project / "runs" / "x"))
+    assert [job.number for job in jobs] == ["9", "10_1", "10_2", "10_10"]
 
 
 QUEUED = [

@@ -9,13 +9,14 @@ from made_up_run import finish_run
 from markupsafe import Markup
 from test_page import check, run_job
 
+from tumorcam.explain.views import ranking_keys
 from tumorcam.report import faithfulness, faithfulness_figures, figures, page
 from tumorcam.report.classifier import summarise_classifier
 from tumorcam.report.results import read_run
 from tumorcam.report.summary import summarise_ranking
 
 METHODS = ["guided_grad_cam", "guided_backprop", "gradient_x_input"]
-NAMES = [f"{method}/{view}" for method in METHODS for view in ("own", "contrast")]
+TITLES = [key.title for key in ranking_keys(METHODS)]
 FIRST = [5, 0, 1, 2, 3, 4]  # gradient x input, contrast
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -27,7 +28,7 @@ def config(tiny_run):
 
 @pytest.fixture
 def parts():
-    return drawn_parts(METHODS, len(NAMES))
+    return drawn_parts(METHODS, len(TITLES))
 
 
 def checks_of(config):
@@ -38,14 +39,14 @@ def checks_of(config):
 def rendered(config):
     """The page without drawing its figures."""
     run = read_run(config)
-    found = faithfulness.read_checks(run)
+    record = faithfulness.read_checks(run)
     names = ["genes", "confusion", "decoys", "learning", "example"]
-    names += faithfulness_figures.figure_names(found)
+    names += faithfulness_figures.figure_names(record)
     html = page.render_page(
         run,
         [summarise_ranking(run, ranking) for ranking in run.results.rankings()],
         summarise_classifier(run),
-        faithfulness.summarise_checks(found, run) if found else None,
+        faithfulness.summarise_checks(record, run) if record else None,
         [page.PageFigure(name, name, Markup("<svg></svg>")) for name in names],
     )
     check(html)
@@ -59,7 +60,7 @@ def section(html):
 
 def test_a_run_that_was_not_checked_says_how_to(config):
     html = rendered(config)
-    assert "python -m jobs.faithfulness CONFIG" in section(html)
+    assert "tumorcam faithfulness CONFIG" in section(html)
     assert 'href="#faithfulness"' in html
 
 
@@ -78,13 +79,13 @@ def test_the_page_has_every_check_and_its_files(config):
     html = (folder / "index.html").read_text(encoding="utf-8")
     check(html)
     for words in (
-        "On permuted labels no gene would be called learned in 5 of 5 runs; there is no sign there "
-        "that genes pass their own decoys.</strong>",
+        "On permuted labels no gene would be called learned in 5 of 5 runs; there is no sign that "
+        "genes rank above their own decoys.</strong>",
         "Deleting the top 10 genes lowers the tumor&#39;s logit more than deleting genes of like "
         "variance in 4 of 4 tumors",
         "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "
-        "the held-out samples rightly; on as many random genes 52.0 %, on as many of the most "
-        "variable 80.0 %.",
+        "the held-out samples correctly; on as many random genes 52.0 %, on as many of the most "
+        "variable ones 80.0 %.",
         "Half of the layouts name the same 50 genes as the other half to",
         "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
         "called pairs are no driver of any tumor: within what q_decoy promises.",
@@ -99,27 +100,27 @@ def test_the_page_has_every_check_and_its_files(config):
 def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
     write_checks(config, nulls=None, markers=None, planted=None)
     html = section(rendered(config))
-    assert "No null replicates:" in html and "No list of markers is configured" in html
+    assert "No null replicates." in html and "No list of markers is configured" in html
     assert "Planted truth" not in html and "false-share" not in html
 
 
 def test_learned_genes_on_permuted_labels_are_a_warning(parts):
     learned = parts["nulls"].learned.copy()
     learned[5, 2] = 7
-    found = faithfulness.null_check(changed_record(parts["nulls"], learned=learned), NAMES, FIRST)
-    assert found.verdict.level == "input"
-    assert "in 4 of 5 runs, and up to 7 pairs of tumor and gene in the others" in found.verdict.text
-    assert [row["learned"] for row in found.rows] == [7, 0, 0, 0, 0, 0]
-    assert found.rows[0]["name"] == "Gradient × input, contrast"
+    nulls = faithfulness.null_check(changed_record(parts["nulls"], learned=learned), TITLES, FIRST)
+    assert nulls.verdict.level == "input"
+    assert "in 4 of 5 runs, and up to 7 pairs of tumor and gene in the others" in nulls.verdict.text
+    assert [row["learned"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
+    assert nulls.rows[0]["name"] == "Gradient × input, contrast"
 
 
 def test_genes_above_their_decoys_without_learning_are_a_warning(parts):
     high = np.full(6, -0.5)
-    found = faithfulness.null_check(
-        changed_record(parts["nulls"], difference_high=high), NAMES, FIRST
+    nulls = faithfulness.null_check(
+        changed_record(parts["nulls"], difference_high=high), TITLES, FIRST
     )
-    assert found.verdict.level == "mixed"
-    assert "genes still stand higher than their own decoys" in found.verdict.text
+    assert nulls.verdict.level == "mixed"
+    assert "even so genes rank above their own decoys" in nulls.verdict.text
 
 
 def test_one_null_run_has_no_interval(parts):
@@ -129,8 +130,8 @@ def test_one_null_run_has_no_interval(parts):
         difference_low=np.full(6, math.nan),
         difference_high=np.full(6, math.nan),
     )
-    found = faithfulness.null_check(alone, NAMES, FIRST)
-    assert found.verdict.text == (
+    nulls = faithfulness.null_check(alone, TITLES, FIRST)
+    assert nulls.verdict.text == (
         "On permuted labels no gene would be called learned in 1 of 1 run. That is few: take 5 "
         "null replicates or more."
     )
@@ -164,7 +165,7 @@ def test_retraining_beside_its_controls(config):
 def test_few_layouts_make_rough_halves(parts):
     def verdict(**values):
         part = changed_record(parts["stability"], **values)
-        return faithfulness.stability_check(part, NAMES, FIRST, n_genes=1000).verdict
+        return faithfulness.stability_check(part, TITLES, FIRST, n_genes=1000).verdict
 
     assert "rough" not in verdict().text and "by chance 0.03" in verdict().text
     assert "With 4 layouts this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
@@ -176,33 +177,33 @@ def test_no_tumor_with_markers_and_nothing_called(config, parts):
     few = changed_record(parts["markers"], n_markers=np.array([1, 0, 4, 2]))
     called = np.zeros_like(parts["planted"].called)
     write_checks(config, markers=few, planted=changed_record(parts["planted"], called=called))
-    found = checks_of(config)
-    assert found.markers.verdict.text.startswith("No tumor has 5 of the markers")
-    assert found.planted.verdict.text.endswith("No pair has a q_decoy of at most 0.05.")
+    checks = checks_of(config)
+    assert checks.markers.verdict.text.startswith("No tumor has 5 of the markers")
+    assert checks.planted.verdict.text.endswith("No pair has a q_decoy of at most 0.05.")
     assert "No tumor has 5 of the markers" in section(rendered(config))
 
 
 def test_too_many_false_pairs_are_said(parts):
     many = changed_record(parts["planted"], neither=parts["planted"].called // 2)
-    found = faithfulness.planted_check(many, NAMES, FIRST, 0.05)
-    assert found.verdict.level == "mixed" and "above what q_decoy promises" in found.verdict.text
+    verdict = faithfulness.planted_check(many, TITLES, FIRST, 0.05).verdict
+    assert verdict.level == "mixed" and "above what q_decoy promises" in verdict.text
 
 
 def test_figures_name_their_sets_and_tumors(config):
     write_checks(config)
     run = read_run(config)
-    drawn = list(faithfulness_figures.drawn_figures(faithfulness.read_checks(run), run))
-    assert [name for name, _, _ in drawn] == faithfulness_figures.figure_names(
-        faithfulness.read_checks(run)
-    )
-    shown = {}
-    for name, caption, figure in drawn:
+    record = faithfulness.read_checks(run)
+    check_figures = list(faithfulness_figures.check_figures(record, run))
+    names = [name for name, _, _ in check_figures]
+    assert names == faithfulness_figures.figure_names(record)
+    texts = {}
+    for name, caption, figure in check_figures:
         root = ET.fromstring(figures.svg_text(figure, name=name, description=caption))
-        shown[name] = [element.text for element in root.iter(f"{SVG}text")]
+        texts[name] = [element.text for element in root.iter(f"{SVG}text")]
         assert root.get("role") == "img" and caption in [e.text for e in root.iter()
                                                          if e.tag.endswith("title")]  # fmt: skip
     for words in ("Gradient × input, contrast", "random genes", "genes of like variance", "10"):
-        assert words in shown["deletion"]
-    assert {"ACC", "BRCA", "COAD", "READ", "mean"} <= set(shown["deletion-tumors"])
-    assert "as promised" in shown["false-share"]
+        assert words in texts["deletion"]
+    assert {"ACC", "BRCA", "COAD", "READ", "mean"} <= set(texts["deletion-tumors"])
+    assert "as promised" in texts["false-share"]
     assert faithfulness_figures.figure_names(None) == []

@@ -13,8 +13,11 @@ from made_up_run import finish_run
 from jobs import report
 from tumorcam.config import config_toml
 from tumorcam.report import page
+from tumorcam.report.classifier import summarise_classifier
 from tumorcam.report.results import read_run
 from tumorcam.storage import manifest
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 NASTY = ['"quoted"', "$x_1$", "+G", "-G", "<script>alert(1)</script>", "=SUM(A1)", "@G"]
@@ -114,7 +117,7 @@ def test_the_page_says_what_a_reader_asks(config):
         "Accuracy, COAD<br>and READ merged",
         "Logistic regression",
         "Precision@20",
-        "Own views of guided methods largely re-read the input",
+        "Own views of guided methods largely repeat the input",
         "Every tumor comes from two sources or more.",
         "8 × 8 × 4",
         "min_patients = 5",
@@ -125,10 +128,10 @@ def test_the_page_says_what_a_reader_asks(config):
 
 def test_the_page_says_whether_q_decoy_can_be_gone_by(config):
     own = dataclasses.replace(config.training, decoy_permutations="own")
-    for run, told in ((config, False), (dataclasses.replace(config, training=own), True)):
-        html = page_of(run)
-        assert ("Too small here where many layouts are averaged" in html) == told
-        assert ("The number to go by." in html) != told
+    for settings, warns in ((config, False), (dataclasses.replace(config, training=own), True)):
+        html = page_of(settings)
+        assert ("Too small here where many layouts are averaged" in html) == warns
+        assert ("The number to go by." in html) != warns
 
 
 def test_equal_runs_give_equal_bytes(config):
@@ -176,19 +179,38 @@ def test_no_learned_gene_and_too_few_decoys_are_said_plainly(config):
     assert "Too often missed to be explained:</strong> BRCA" in html
 
 
-def test_a_partial_run_says_so_in_every_output(config):
-    with h5py.File(config.folder / "significance.h5", "a") as file:
-        file.attrs["missing_shards"] = '["r00-f01-b0002", "r01-f00-b0000"]'
+def test_a_partial_run_says_so_in_every_output(tiny_run):
+    config = finish_run(tiny_run, missing=["r00-f00-b0000", "r01-f01-b0001"])
     assert run_job(config) == 0
     folder = config.folder / "report"
     html = (folder / "index.html").read_text()
-    assert "Partial:" in html and "2 shards were missing (such as r00-f01-b0002)" in html
+    assert "Partial:" in html and "2 shards were missing (such as r00-f00-b0000)" in html
+    assert "2 of 2 layout replicates and 48 of 48 samples." in html
     assert "partial: 2 shards were missing" in (folder / "figures" / "genes.svg").read_text()
     for name in ("genes.csv", "decoys.csv"):
         assert pd.read_csv(folder / name)["partial"].all()
     assert pd.read_parquet(folder / "genes.parquet")["partial"].all()
     assert (folder / "BRCA.rnk").read_text().startswith("# partial: 2 shards were missing\n")
     assert bool(anndata.read_h5ad(folder / "ranking.h5ad").uns["partial"])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "replicates", "networks"),
+    [("r00-", 1, 2), ("r01-", 1, 2), (("r00-f00", "r01-f00"), 2, 2)],
+)
+def test_without_a_replicate_or_a_fold_the_page_has_numbers(tiny_run, prefix, replicates, networks):
+    names = [key.name for key in read_plan(RunFolder.of(tiny_run).plan).shards]
+    config = finish_run(tiny_run, missing=[name for name in names if name.startswith(prefix)])
+    run = read_run(config)
+    n = summarise_classifier(run).scores.n.sum()
+    assert (n == 48) == (replicates == 1)
+    html = page_of(config)
+    check(html)
+    assert f"{replicates} of 2 layout replicates and {n} of 48 samples." in html
+    assert f"{networks} networks ({replicates} layouts × 2 folds)" in html
+    section = html[html.index('<section id="classifier">') : html.index("<h3>By tumor</h3>")]
+    assert "nan" not in section and '<td class="n">–</td>' not in section
+    assert 'id="figure-example"' in html
 
 
 def test_a_run_without_example_truth_or_drops(tiny_run):
@@ -202,13 +224,13 @@ def test_a_run_without_example_truth_or_drops(tiny_run):
 def test_an_unfinished_run_is_one_message_and_exit_code_1(tiny_run, capsys):
     assert run_job(tiny_run) == 1
     error = capsys.readouterr().err
-    assert "significance.h5 does not exist; run jobs.reduce" in error
+    assert "significance.h5 does not exist; run `tumorcam reduce`" in error
     assert "Traceback" not in error
     assert not (tiny_run.folder / "report").exists()
 
 
 @pytest.mark.parametrize(
-    ("shown", "wanted"),
+    ("text", "expected"),
     [
         (page.fixed(-1234.567), "−1,234.57"),
         (page.fixed(float("nan")), "–"),
@@ -221,8 +243,8 @@ def test_an_unfinished_run_is_one_message_and_exit_code_1(tiny_run, capsys):
         (page.count(12345.0), "12,345"),
     ],
 )
-def test_numbers_are_shown_as_readers_expect(shown, wanted):
-    assert shown == wanted
+def test_numbers_are_written_as_readers_expect(text, expected):
+    assert text == expected
 
 
 class TestOneLayoutWithoutDecoys:
@@ -243,10 +265,10 @@ def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, mo
     run_job(config)
     listed = config.folder / "report" / "files.json"
     names = set(page.report_files(read_run(config))) - {"files.json"}
-    found = manifest.read_manifest(listed)
-    assert set(found.files) == names
-    assert found.made_from["significance.h5"] == read_run(config).results.digest
-    assert found.made_from["faithfulness.h5"] == ""
+    content = manifest.read_manifest(listed)
+    assert set(content.files) == names
+    assert content.made_from["significance.h5"] == read_run(config).results.digest
+    assert content.made_from["faithfulness.h5"] == ""
     times = [(listed.parent / name).stat().st_mtime_ns for name in names]
     assert listed.stat().st_mtime_ns >= max(times)
 

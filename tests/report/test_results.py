@@ -3,14 +3,18 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
-from made_up_run import VIEWS, finish_run
+from made_up_run import finish_run, samples_of
 
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.explain.views import method_name
-from tumorcam.report.results import STATISTICS, read_run
+from tumorcam.report.results import read_run
 from tumorcam.settings import METHODS
+from tumorcam.significance.tables import GENE_STATISTICS, SIGNIFICANCE_TYPE
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import shard_file
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
+
+FIRST = "r00-f00-b0000"
 
 
 @pytest.fixture
@@ -18,13 +22,21 @@ def config(tiny_run):
     return finish_run(tiny_run)
 
 
+def shards(config, replicate=None, fold=None):
+    """Names of the shards of a replicate, of a fold, or of both."""
+    plan = read_plan(RunFolder.of(config).plan)
+    return [
+        key.name
+        for key in plan.shards
+        if replicate in (None, key.replicate) and fold in (None, key.fold)
+    ]
+
+
 def test_everything_is_read(config):
     run = read_run(config)
-    assert run.results.probability.shape == (2, 48, 4)
-    assert [network.model.name for network in run.networks] == [
-        "r00-f00", "r00-f01", "r01-f00", "r01-f01"
-    ]  # fmt: skip
-    assert run.networks[0].layers[0]["kind"] == "Conv2D"
+    assert run.results.classification.probability.shape == (2, 48, 4)
+    assert [key.name for key in run.networks] == ["r00-f00", "r00-f01", "r01-f00", "r01-f01"]
+    assert next(iter(run.networks.values())).layer_list[0]["kind"] == "Conv2D"
     assert set(run.baselines.probability) == {"logistic_regression", "nearest_neighbours"}
     assert run.truth is not None
     assert run.truth.drives.sum() == 12
@@ -32,30 +44,68 @@ def test_everything_is_read(config):
 
 def test_rankings_come_in_alphabetical_order(config):
     rankings = list(read_run(config).results.rankings())
-    wanted = [(m, v) for m in sorted(config.explain.methods) for v in sorted(VIEWS)]
-    assert [(one.method, one.view) for one in rankings] == wanted
-    assert all(one.statistics[name].shape == (4, 36) for one in rankings for name in STATISTICS)
+    names = [f"{m}/{v}" for m in sorted(config.explain.methods) for v in ("contrast", "own")]
+    assert [ranking.key.name for ranking in rankings] == names
+    for ranking in rankings:
+        assert all(getattr(ranking, name).shape == (4, 36) for name in GENE_STATISTICS)
     assert rankings[0].evidence.dtype.kind == "U"
 
 
-def test_the_example_is_the_surest_correct_sample(config):
-    run = read_run(config)
-    path = shard_file(config.folder, run.plan.shards[0])
-    with h5py.File(path) as file:
+def check_example(run, key):
+    """The example is the surest correctly called sample of a shard."""
+    with h5py.File(run.folder.shard(key)) as file:
         correct = file["predicted"][...] == file["tumor"][...]
         surest = file["probability"][...].max(axis=1)
         row = np.flatnonzero(correct)[surest[correct].argmax()]
-        name, cube = file["sample"][row].decode(), file["guided_grad_cam"][row]
-        scale = file["cube_scale/guided_grad_cam"][row]
+        name, cube = file["sample"][row].decode(), file["guided_grad_cam/cube"][row]
+        scale = file["guided_grad_cam/cube_scale"][row]
     example = run.example
     assert example is not None
-    assert example.sample == name
+    assert example.sample == name and example.model == key.model.name
     np.testing.assert_array_equal(example.saliency, cube.astype(np.float32) * scale)
     where = list(run.cohort.sample).index(name)
     expression = run.cohort.expression(slice(where, where + 1))[0]
     picked = example.image.ravel()[example.pixel]  # mean 6 and SD 1 in the made-up models
     np.testing.assert_allclose(picked[:36], expression - 6, rtol=1e-6)
     assert example.labels[36] == f"decoy of {run.cohort.genes[run.cohort.decoy_gene[0]]}"
+
+
+def test_the_example_is_the_surest_correct_sample(config):
+    run = read_run(config)
+    check_example(run, run.plan.shards[0])
+
+
+def test_without_the_first_shard_the_example_is_of_the_next(tiny_run):
+    run = read_run(finish_run(tiny_run, missing=[FIRST]))
+    assert run.results.missing_shards == (FIRST,)
+    check_example(run, run.plan.shards[1])
+
+
+def test_a_shard_that_is_lost_or_incomplete_gives_no_example(config):
+    path = RunFolder.of(config).shard(read_run(config).plan.shards[0])
+    with h5py.File(path, "r+") as file:
+        file.attrs["complete"] = False
+    assert read_run(config).example is None, "the others were never written"
+    path.unlink()
+    assert read_run(config).example is None
+
+
+def test_networks_that_explained_nothing_are_left_out(tiny_run):
+    config = finish_run(tiny_run, missing=shards(tiny_run, replicate=0))
+    run = read_run(config)
+    assert [key.name for key in run.networks] == ["r01-f00", "r01-f01"]
+    assert not run.folder.model(run.plan.models[0]).exists()
+    assert run.n_replicates == 1
+    check_example(run, next(key for key in run.plan.shards if key.replicate == 1))
+
+
+def test_a_fold_may_be_missing_in_all_replicates(tiny_run):
+    run = read_run(finish_run(tiny_run, missing=shards(tiny_run, fold=0)))
+    assert [key.name for key in run.networks] == ["r00-f01", "r01-f01"]
+    assert run.n_replicates == 2
+    key = next(key for key in run.plan.shards if key.fold == 1)
+    check_example(run, key)
+    assert run.example.sample in run.cohort.sample[samples_of(run.cohort, key)]
 
 
 def test_without_cubes_or_truth_there_is_none(tiny_run):
@@ -69,10 +119,9 @@ def test_without_cubes_or_truth_there_is_none(tiny_run):
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
-        ("significance.h5", "jobs.reduce"),
-        ("models/baselines.h5", "jobs.train --model baselines"),
-        ("models/r01-f01/model.h5", "jobs.train"),
-        ("shards/r00-f00-b0000.h5", "jobs.explain"),
+        ("significance.h5", "tumorcam reduce"),
+        ("models/baselines.h5", "tumorcam train CONFIG --model baselines"),
+        ("models/r01-f01/model.h5", "tumorcam train"),
     ],
 )
 def test_a_missing_or_foreign_file_is_named_with_its_remedy(config, name, remedy):
@@ -82,16 +131,16 @@ def test_a_missing_or_foreign_file_is_named_with_its_remedy(config, name, remedy
     with pytest.raises(FileError, match=f"{name} was made from another cohort.*{remedy}"):
         read_run(config)
     path.unlink()
-    with pytest.raises(FileError, match=f"{name} does not exist; run {remedy}"):
+    with pytest.raises(FileError, match=f"{name} does not exist; run `{remedy}"):
         read_run(config)
 
 
 def test_a_ranking_that_was_not_computed_cannot_be_shown_first(config):
-    path = config.folder / "significance.h5"
-    with h5py.File(path, "r+") as file:
-        file.attrs["methods"] = '["guided_grad_cam"]'
-    with pytest.raises(ConfigError, match="'gradient_x_input' was not computed; this run has guid"):
-        read_run(config)
+    other = dataclasses.replace(config.report, method="smooth_grad")
+    with pytest.raises(
+        ConfigError, match=r"smooth_grad/contrast was not computed; .* has guided_g"
+    ):
+        read_run(dataclasses.replace(config, report=other))
 
 
 def test_a_damaged_table_is_a_file_error(config):
@@ -99,8 +148,9 @@ def test_a_damaged_table_is_a_file_error(config):
     with h5py.File(path, "r+") as file:
         del file["gradient_x_input/own/score"]
     results = read_run(config).results
-    with pytest.raises(FileError, match=r"significance.h5 cannot be read"):
-        results.ranking("gradient_x_input", "own")
+    key = next(key for key in results.keys if key.name == "gradient_x_input/own")
+    with pytest.raises(FileError, match=r"significance.h5 cannot be read.*run `tumorcam reduce`"):
+        results.ranking(key)
 
 
 def test_every_method_has_a_name():
@@ -110,5 +160,5 @@ def test_every_method_has_a_name():
 
 def test_the_digests_are_the_files_own(config):
     run = read_run(config)
-    with hdf5.open_file(run.results.path, "tumorcam-significance", remedy="") as file:
-        assert run.results.digest == file.attrs["digest"]
+    digest = hdf5.stored_digest(run.results.path, SIGNIFICANCE_TYPE, remedy="")
+    assert run.results.digest == digest

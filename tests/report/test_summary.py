@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 from made_up_run import finish_run
 
-from tumorcam.report import classifier
 from tumorcam.report.results import read_run
-from tumorcam.report.summary import blind_decoys, called_words, judge_ranking, summarise_ranking
-from tumorcam.significance.classification import ensemble_probability, score_classifier
+from tumorcam.report.summary import (
+    blind_decoys,
+    called_words,
+    defined_mean,
+    judge_ranking,
+    summarise_ranking,
+)
 
 
 @pytest.fixture
@@ -49,14 +53,14 @@ def test_the_verdict_follows_decoys_then_evidence(n_learned, expression_share, d
         guided_own=False,
     )
     assert verdict.level == level
-    assert "re-read the input" not in verdict.text
+    assert "repeat the input" not in verdict.text
 
 
 def test_own_views_of_guided_methods_carry_a_warning(run):
     for ranking in run.results.rankings():
         text = summarise_ranking(run, ranking).verdict.text
         guided_own = ranking.method.startswith("guided") and ranking.view == "own"
-        assert ("re-read the input" in text) == guided_own
+        assert ("repeat the input" in text) == guided_own
 
 
 def test_a_summary_counts_every_pair_once_and_shows_the_top(run):
@@ -66,49 +70,27 @@ def test_a_summary_counts_every_pair_once_and_shows_the_top(run):
         assert sum(tumor.n_learned for tumor in summary.top) == summary.counts["learned"]
         for t, tumor in enumerate(summary.top):
             assert len(tumor.rows) == 20
-            best = run.results.genes[ranking.statistics["score"][t].argmax()]
+            best = run.results.genes[ranking.score[t].argmax()]
             assert tumor.rows[0]["gene"] == best
         assert summary.truth is not None
 
 
 def test_planted_drivers_come_first_in_the_made_up_contrast(run):
-    summary = summarise_ranking(run, run.results.ranking("gradient_x_input", "contrast"))
+    summary = summarise_ranking(run, run.results.ranking(run.first_ranking))
     assert {row["gene"] for row in summary.top[1].rows[:3]} == {"GENE03", "GENE04", "GENE05"}
 
 
-def test_the_table_of_classifiers(run):
-    summary = classifier.summarise_classifier(run)
-    assert [row.name for row in summary.rows] == [
-        "Single network (mean of 2)",
-        "Ensemble of 2",
-        "Logistic regression",
-        "Nearest neighbours (5)",
-    ]
-    probability, tumor = run.results.probability, run.cohort.tumor
-    singles = [(one.argmax(axis=1) == tumor).mean() for one in probability]
-    assert summary.rows[0].accuracy == pytest.approx(np.mean(singles))
-    ensemble = score_classifier(ensemble_probability(probability), tumor)
-    assert summary.rows[1].macro_f1 == ensemble.macro_f1
-    assert summary.rows[1].merged_accuracy >= summary.rows[1].accuracy  # COAD and READ are there
-    assert summary.has_merged
-    assert sum(row["samples"] for row in summary.sources) == 48
-    assert summary.confounded == []
+def test_a_ranking_without_testable_genes_has_no_shares(run):
+    ranking = run.results.ranking(run.first_ranking)
+    unknown = np.full(ranking.rank.shape, np.nan)
+    untestable = np.full(ranking.rank.shape, "untestable")
+    summary = summarise_ranking(
+        run, dataclasses.replace(ranking, rank=unknown, evidence=untestable)
+    )
+    assert math.isnan(summary.expression_share)
+    assert all(not tumor.rows for tumor in summary.top)
 
 
-def test_without_read_nothing_is_merged(run):
-    names = np.array(["A", "B", "COAD", "D"])
-    row = classifier.classifier_row("", run.results.probability[0], run.cohort.tumor, names)
-    assert math.isnan(row.merged_accuracy)
-
-
-def test_a_tumor_of_one_source_is_named(run):
-    source = np.where(run.cohort.tumor == 1, "east", run.cohort.source)
-    moved = dataclasses.replace(run, cohort=dataclasses.replace(run.cohort, source=source))
-    assert classifier.summarise_classifier(moved).confounded == ["BRCA"]
-
-
-@pytest.mark.parametrize(
-    ("n", "sizes"), [(1, []), (2, [2]), (3, [3]), (8, [3, 6, 8]), (13, [3, 6, 12, 13])]
-)
-def test_ensembles_double_up_to_all(n, sizes):
-    assert classifier.ensemble_sizes(n) == sizes
+def test_the_mean_of_what_is_defined():
+    assert defined_mean(np.array([1.0, np.nan, 4.0])) == 2.5
+    assert math.isnan(defined_mean(np.array([np.nan]))) and math.isnan(defined_mean(np.empty(0)))

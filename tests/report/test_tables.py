@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_run import finish_run
 
-from tumorcam.errors import CohortError, FileError
+from tumorcam.errors import CohortError, ConfigError, FileError
+from tumorcam.explain.views import RankingKey
 from tumorcam.report import tables
-from tumorcam.report.results import Ranking, Results, read_run
+from tumorcam.report.results import read_run
+from tumorcam.significance.tables import (
+    DECOY_STATISTICS,
+    GENE_STATISTICS,
+    Classification,
+    DecoyStatistics,
+    NullRuns,
+    Ranking,
+    Significance,
+)
 from tumorcam.storage import disk
 from tumorcam.storage.run_folder import slugs
 
@@ -27,27 +37,31 @@ def results(tiny_run):
 
 
 def two_by_three(score, rank):
-    """Results and a ranking of tumors A, B and genes =G, H, K, with a decoy of H."""
+    """Tables and a ranking of tumors A, B and genes =G, H, K, with a decoy of H."""
     shape = (2, 3)
-    numbers = {name: np.zeros(shape) for name in tables.STATISTICS}
+    numbers = {name: np.zeros(shape) for name in GENE_STATISTICS}
     numbers |= {"score": np.array(score, dtype=float), "rank": np.array(rank, dtype=float)}
+    decoys = {name: np.array([[0.5], [NAN]]) for name in DECOY_STATISTICS}
     ranking = Ranking(
+        **numbers,
+        evidence=np.full(shape, "none"),
         method="m",
         view="own",
-        statistics=numbers,
-        evidence=np.full(shape, "none"),
-        decoys={name: np.array([[0.5], [NAN]]) for name in tables.DECOY_STATISTICS},
+        decoys=DecoyStatistics(**decoys),
+        nulls=NullRuns(np.zeros((0, *shape)), np.zeros((0, 2, 1)), np.zeros(0)),
         decoys_in_top_20=np.zeros(2),
+        replicate_score=np.zeros((1, 2, 4)),
+        fold_score=np.zeros((1, 2, 4)),
         decoy_curve=pd.DataFrame(),
         smallest_q_decoy=0.1,
         too_few_decoys=False,
         zero_scale_samples=0,
-    )  # fmt: skip
-    results = Results(
-        path=None, digest="", methods=("m",), views=("own",),
+    )
+    results = Significance(
+        path=None, digest="", cohort_digest="", methods=("m",), missing_shards=(),
         tumors=np.array(["A", "B"]), genes=np.array(["=G", "H", "K"]), decoy_gene=np.array([1]),
         n=np.array([7, 8]), expression_auroc=np.zeros(shape), log2_fold_change=-np.ones(shape),
-        probability=np.zeros((1, 1, 2)), recall=np.ones(2),
+        classification=Classification(np.zeros((1, 1, 2)), np.ones(2)),
     )  # fmt: skip
     return results, ranking
 
@@ -74,8 +88,8 @@ def test_decoy_ranks_agree_with_a_slow_count(seed):
     rng = np.random.default_rng(seed)
     genes, decoys = rng.integers(0, 6, 12).astype(float), rng.integers(0, 6, 5).astype(float)
     genes[rng.random(12) < 0.2] = NAN
-    wanted = [1 + sum(g > d for g in genes) for d in decoys]
-    assert tables.rank_among_genes(genes, decoys).tolist() == wanted
+    counts = [1 + sum(g > d for g in genes) for d in decoys]
+    assert tables.rank_among_genes(genes, decoys).tolist() == counts
 
 
 def test_csv_and_parquet_hold_every_pair_once_and_agree(results, tmp_path):
@@ -88,17 +102,17 @@ def test_csv_and_parquet_hold_every_pair_once_and_agree(results, tmp_path):
     assert not exact.duplicated(["method", "view", "tumor", "gene"]).any()
     order = exact.sort_values(["method", "view", "tumor", "rank", "gene"], ignore_index=True)
     pd.testing.assert_frame_equal(exact, order)
-    for name in tables.STATISTICS:
+    for name in GENE_STATISTICS:
         np.testing.assert_allclose(read[name], exact[name], rtol=1e-5)
     first = exact.iloc[0]
-    ranking = results.ranking(first["method"], first["view"])
+    ranking = results.ranking(RankingKey(first["method"], first["view"]))
     gene = list(results.genes).index(first["gene"])
-    assert first["score"] == ranking.statistics["score"][0, gene]  # every bit
+    assert first["score"] == ranking.score[0, gene]  # every bit
 
 
 def test_formulas_in_csv_are_text_and_numbers_stay_numbers(tmp_path, monkeypatch):
     results, ranking = two_by_three([[1, -3, 2], [1, 2, NAN]], [[2, 3, 1], [2, 1, NAN]])
-    monkeypatch.setattr(Results, "rankings", lambda _: iter([ranking]))
+    monkeypatch.setattr(Significance, "rankings", lambda _: iter([ranking]))
     tables.write_genes_csv(tmp_path / "genes.csv", results)
     with (tmp_path / "genes.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -151,12 +165,13 @@ def test_decoys_csv_has_a_row_a_decoy_tumor_and_ranking(results, tmp_path):
 
 def test_h5ad_holds_tumors_by_genes(results, tmp_path):
     path = tmp_path / "ranking.h5ad"
-    tables.write_ranking_h5ad(path, results, method="guided_grad_cam", view="own")
+    key = RankingKey("guided_grad_cam", "own")
+    tables.write_ranking_h5ad(path, results, key)
     table = anndata.read_h5ad(path)
     assert table.obs_names.tolist() == results.tumors.tolist()
     assert table.var_names.tolist() == results.genes.tolist()
     assert len(table.layers) == 12
-    score = results.ranking("guided_grad_cam", "own").statistics["score"]
+    score = results.ranking(key).score
     np.testing.assert_array_equal(table.layers["guided_grad_cam_own_score"], score.astype("f4"))
     np.testing.assert_array_equal(table.X, score.astype("f4"))
     assert table.var["has_decoy"].sum() == 18
@@ -168,7 +183,7 @@ def test_h5ad_holds_tumors_by_genes(results, tmp_path):
         tables.write_genes_csv,
         tables.write_genes_parquet,
         lambda path, results: tables.write_ranking_h5ad(
-            path, results, method="guided_grad_cam", view="contrast"
+            path, results, RankingKey("guided_grad_cam", "contrast")
         ),
     ],
 )
@@ -185,3 +200,13 @@ def test_a_full_disk_is_one_error_for_every_kind_of_table(results, tmp_path, mon
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert list(tmp_path.glob(".*")) == [] and not (tmp_path / "table").exists()
+
+
+def test_the_librarys_table_is_that_of_the_report(tiny_run):
+    config = finish_run(tiny_run)
+    results = read_run(config).results
+    table = tables.gene_significance(config.folder, method="guided_grad_cam", view="own")
+    ranking = results.ranking(RankingKey("guided_grad_cam", "own"))
+    pd.testing.assert_frame_equal(table, tables.gene_table(results, ranking))
+    with pytest.raises(ConfigError, match=r"guided_grad_cam/both was not computed; .*/contrast"):
+        tables.gene_significance(config.folder, method="guided_grad_cam", view="both")

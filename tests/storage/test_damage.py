@@ -1,6 +1,7 @@
-"""Wrong bits and cut files, all over a run: verify reports exactly the damaged file."""
+"""Wrong bits and cut files in every file of a run: verify reports exactly the damaged file."""
 
 import itertools
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -11,11 +12,23 @@ from stub_run import expected, write_stubs
 
 from jobs import prepare
 from tumorcam.config import config_from_tables, config_tables, config_toml
+from tumorcam.errors import FileError
 from tumorcam.operations import audit
 from tumorcam.operations.audit import BROKEN, WHOLE
-from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage import integrity, records
+from tumorcam.storage.records import stored
 
 N_FLIPS = 200
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Values of every kind."""
+
+    packed: np.ndarray = stored(chunks=(16, 24), compressed=True)
+    number: np.ndarray
+    nothing: np.ndarray
+    table: pd.DataFrame
 
 
 def fill(file: h5py.File) -> None:
@@ -23,15 +36,13 @@ def fill(file: h5py.File) -> None:
     rng = np.random.default_rng(0)
     packings = records.COMPRESSION if file.attrs["encoding-type"] == "tumorcam-shard" else ["none"]
     for packing in packings:
-        values = rng.normal(size=(40, 24)).astype(np.float16)
-        records.write_dataset(
-            file, f"packed/{packing}", values, chunks=(16, 24), compression=packing
+        extra = Extra(
+            packed=rng.normal(size=(40, 24)).astype(np.float16),
+            number=np.array(0.25),
+            nothing=np.empty((0, 3)),
+            table=pd.DataFrame({"gene": ["TP53", "Größe"], "n": [3, 4]}),
         )
-    records.write_dataset(file, "number", 0.25)
-    records.write_dataset(file, "nothing", np.empty((0, 3)))
-    records.write_table(
-        file.create_group("table"), pd.DataFrame({"gene": ["TP53", "Größe"], "n": [3, 4]})
-    )
+        records.write_record(file.create_group(f"extra-{packing}"), extra, compression=packing)
     compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     compact.set_layout(h5py.h5d.COMPACT)
     space = h5py.h5s.create_simple((8,))
@@ -40,9 +51,9 @@ def fill(file: h5py.File) -> None:
     if file.attrs["encoding-type"] == "tumorcam-saliency":
         layout = h5py.VirtualLayout((2, 40), "f2")
         for i in range(2):
-            layout[i] = h5py.VirtualSource(f"shards/r00-f0{i}-b0000.h5", "packed/none", (40, 24))[
-                :, i
-            ]
+            layout[i] = h5py.VirtualSource(
+                f"shards/r00-f0{i}-b0000.h5", "extra-none/packed", (40, 24)
+            )[:, i]
         file.create_virtual_dataset("virtual", layout)
 
 
@@ -60,7 +71,7 @@ def run(tmp_path_factory):
     write_stubs(config, fill)
     files = expected(config)
     readings = {file.path: audit.read_whole(file) for file in files}
-    assert {f.state for f in audit.inspect_files(files, config, readings)} == {WHOLE}
+    assert {s.state for s in audit.inspect_files(files, config, readings)} == {WHOLE}
     return config, files, readings
 
 
@@ -71,10 +82,10 @@ def faulty(run, file, content):
     try:
         file.path.write_bytes(content)
         now = readings | {file.path: audit.read_whole(file)}
-        found = audit.inspect_files(files, config, now)
+        states = audit.inspect_files(files, config, now)
     finally:
         file.path.write_bytes(sound)
-    return [finding.file.path for finding in found if finding.state == BROKEN]
+    return [state.file.path for state in states if state.state == BROKEN]
 
 
 def stored_bytes(path):
@@ -113,19 +124,22 @@ def test_the_pieces_are_where_the_data_are(run):
         with h5py.File(file.path) as opened:
             for name, pieces in stored_bytes(file.path).items():
                 dataset = opened[name]
-                is_plain = name == "packed/none" or not name.startswith("packed/")
+                is_plain = (
+                    dataset.compression is None
+                    and not dataset.id.get_create_plist().get_nfilters() > 1
+                )
                 if is_plain and len(pieces) == 1:
                     (at, size), values = pieces[0], dataset[()].tobytes()
                     assert content[at : at + len(values)] == values, (file.path, name)
                     assert size - len(values) in (0, 4), "and a checksum"
 
 
-def test_every_flipped_bit_of_a_dataset_is_found(run):
+def test_every_flipped_bit_of_a_dataset_is_detected(run):
     rng = np.random.default_rng(1)
-    hdf5 = [file for file in run[1] if file.kind not in audit.NO_HDF5]
-    places = {file.path: stored_bytes(file.path) for file in hdf5}
+    files = [file for file in run[1] if file.kind not in audit.NO_HDF5]
+    places = {file.path: stored_bytes(file.path) for file in files}
     kinds = set()
-    for file in itertools.islice(itertools.cycle(hdf5), N_FLIPS):
+    for file in itertools.islice(itertools.cycle(files), N_FLIPS):
         name = rng.choice(sorted(places[file.path]))
         pieces = places[file.path][name]
         start, size = pieces[rng.integers(len(pieces))]
@@ -136,7 +150,7 @@ def test_every_flipped_bit_of_a_dataset_is_found(run):
     assert len(kinds) > N_FLIPS / 5, "all over the run"
 
 
-def test_every_flipped_bit_of_a_file_is_found(run):
+def test_every_flipped_bit_of_a_file_is_detected(run):
     """Also of what describes the data, of attributes and of files that are no HDF5."""
     rng = np.random.default_rng(2)
     for file in itertools.islice(itertools.cycle(run[1]), 120):
@@ -145,7 +159,7 @@ def test_every_flipped_bit_of_a_file_is_found(run):
         assert faulty(run, file, flipped(content, at, bit)) == [file.path], (file.path, at, bit)
 
 
-def test_every_cut_and_every_addition_is_found(run):
+def test_every_cut_and_every_addition_is_detected(run):
     rng = np.random.default_rng(3)
     for file in itertools.islice(itertools.cycle(run[1]), 40):
         content = file.path.read_bytes()
@@ -154,7 +168,7 @@ def test_every_cut_and_every_addition_is_found(run):
         assert faulty(run, file, content + b"\0") == [file.path]
 
 
-def test_checksums_and_digest_alone_find_what_the_seal_finds(run):
+def test_checksums_and_digest_alone_detect_what_the_seal_detects(run):
     """A reading job has no more than these, nor has a file without a seal."""
     rng = np.random.default_rng(4)
     (file,) = [file for file in run[1] if file.path.name == "significance.h5"]
@@ -164,7 +178,7 @@ def test_checksums_and_digest_alone_find_what_the_seal_finds(run):
             start, size = places[name][0]
             at, bit = start + int(rng.integers(size)), int(rng.integers(8))
             file.path.write_bytes(flipped(sound, at, bit))
-            with pytest.raises(hdf5.FileError, match="damaged"):
+            with pytest.raises(FileError, match="damaged"):
                 integrity.check_content(file.path)
     finally:
         file.path.write_bytes(sound)

@@ -18,11 +18,11 @@ def listed(tmp_path):
 
 
 def test_a_list_comes_back(listed):
-    found = manifest.read_manifest(listed)
-    assert found.made_from == {"significance.h5": "d1"}
-    assert list(found.files) == ["a.csv", "figures/b.svg"]
-    assert found.files["a.csv"] == (3, integrity.text_digest("abc"))
-    assert found.files["figures/b.svg"] == (0, integrity.text_digest(""))
+    content = manifest.read_manifest(listed)
+    assert content.made_from == {"significance.h5": "d1"}
+    assert list(content.files) == ["a.csv", "figures/b.svg"]
+    assert content.files["a.csv"] == (3, integrity.text_digest("abc"))
+    assert content.files["figures/b.svg"] == (0, integrity.text_digest(""))
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,28 @@
-"""Which files a run is to have, and whether each is there, whole, and made from the others."""
+"""The files that a run is to have, and whether each is there, undamaged and up to date."""
 
+import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import h5py
-
 from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
+from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE, shard_fault
+from tumorcam.significance.bands import BAND_TYPE
+from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
 from tumorcam.storage import disk, hdf5, integrity, manifest
-from tumorcam.storage.plan import (
-    BAND_TYPE,
-    BASELINE_METHODS,
-    BASELINES,
-    BASELINES_TYPE,
-    FAITHFULNESS_TYPE,
-    MODEL_TYPE,
-    PLAN_TYPE,
-    RESPONSES_TYPE,
-    SALIENCY_TYPE,
-    SHARD_TYPE,
-    SIGNIFICANCE_TYPE,
-    ModelKey,
-    Plan,
-    model_file,
-    plan_text,
-    read_plan,
-    shard_file,
-)
+from tumorcam.storage.plan import PLAN_TYPE, ModelKey, Plan, plan_text, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import MODEL_TYPE
+from tumorcam.training.baselines import BASELINES_TYPE
 
+FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
 WHOLE, MISSING, BROKEN = "whole", "missing", "broken"
-JOB_OF_STAGE = {  # in the order in which they are made
+JOB_OF_STAGE = {  # in the order of the pipeline
     "cohort": "prepare",
     "models": "train",
     "shards": "explain",
@@ -42,8 +30,12 @@ JOB_OF_STAGE = {  # in the order in which they are made
     "faithfulness": "faithfulness",
     "report": "report",
 }
-INPUT = "input"  # a stage of which a run need not have anything: the user may have brought it
-UNFINISHED = {"bands": BAND_TYPE, "responses": RESPONSES_TYPE}  # folders of parts
+INPUT = "input"  # a stage whose files a user may have brought, so that a run need not have them
+UNFINISHED = (
+    BAND_TYPE,
+    RANKING_TYPE,
+    RESPONSES_TYPE,
+)  # kinds of parts, while a job works
 NO_HDF5 = ("", manifest.MANIFEST_TYPE, PLAN_TYPE)  # kinds
 
 
@@ -51,10 +43,23 @@ NO_HDF5 = ("", manifest.MANIFEST_TYPE, PLAN_TYPE)  # kinds
 class ExpectedFile:
     """A file that the plan expects, and what must be true of it.
 
-    `kind` is its encoding type (empty: no HDF5 file); `made_from` names the attributes that hold
-    another file's digest; `shards` are the files over whose digests `shards_digest` goes;
-    `attributes` the values of others; `shapes` the first sizes of datasets. A file that is no HDF5
-    may have the attributes `text`, its content, or `size` and `sha256`.
+    Attributes
+    ----------
+    stage : str
+        A key of JOB_OF_STAGE, or INPUT.
+    path : Path
+    kind : str
+        The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is any other file.
+    made_from : mapping
+        Name of an attribute to the file whose digest it holds.
+    attributes : mapping
+        Name of an attribute to its value. A file that is not HDF5 may have `text`, its content,
+        or `size` and `sha256`.
+    sources : tuple of Path
+        Shards whose digests give the attribute `shards_digest`.
+    check : callable or None
+        The home module's own check, instead of the above. With the config and the digests of
+        `made_from`, by their names, it returns the fault or "".
     """
 
     stage: str
@@ -62,127 +67,108 @@ class ExpectedFile:
     kind: str
     made_from: Mapping[str, Path] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    shards: tuple[Path, ...] = ()
+    sources: tuple[Path, ...] = ()
+    check: Callable[..., str] | None = None
 
     @property
     def remedy(self) -> str:
-        """The job that makes the file anew."""
-        return f"run jobs.{(JOB_OF_STAGE | {INPUT: 'synthesize'})[self.stage]}"
+        """The command that makes the file again."""
+        return f"run `tumorcam {(JOB_OF_STAGE | {INPUT: 'synthesize'})[self.stage]}`"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found: `state` is WHOLE, MISSING or BROKEN; `fault` says why, and what to do.
+class FileState:
+    """The state of a file, WHOLE, MISSING or BROKEN; `fault` says why, and what to do.
 
-    A `stale` file is undamaged, but made from other files or with other settings than there are
-    now; its job replaces it unasked.
+    A file that `is_stale` is undamaged, but was made from other files or with other settings than
+    the present ones; its job replaces it unasked.
     """
 
     file: ExpectedFile
     state: str
     fault: str = ""
-    stale: bool = False
+    is_stale: bool = False
 
 
 class Reading(NamedTuple):
-    """What reading a whole file gave: the digest that it carries, and the fault of its bytes."""
+    """Result of reading a whole file: the digest in it, and the fault of its bytes or ""."""
 
     digest: str
     fault: str
 
 
 class Fault(NamedTuple):
-    """What is wrong with a file that can be read, and whether it is only stale."""
+    """A fault of a file that can be read, and whether the file is only stale."""
 
     text: str
-    stale: bool
+    is_stale: bool = True
 
 
 def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     """Every file of a finished run, from the cohort to the report."""
-    folder = config.folder
-    of_cohort = {"cohort_digest": folder / "cohort.h5"}
-    of_shards = tuple(shard_file(folder, s) for s in plan.explain_tasks)
+    run = RunFolder.of(config)
+    cohort = {"cohort_digest": run.cohort}
+    shards = tuple(run.shard(key) for key in plan.explain_tasks)
+    tables = {path.name: path for path in (run.significance, run.faithfulness)}
+    digest, text = {"digest": plan.cohort_digest}, {"text": plan_text(plan)}
     return [
-        ExpectedFile(
-            "cohort",
-            folder / "cohort.h5",
-            COHORT_TYPE,
-            attributes={"digest": plan.cohort_digest},
-            shapes={"expression": (plan.n_samples, plan.n_genes)},
-        ),
-        ExpectedFile(
-            "cohort",
-            folder / "plan.json",
-            PLAN_TYPE,
-            attributes={"text": plan_text(plan)},
-        ),
-        *_expected_models(folder, plan),
-        *_expected_shards(folder, plan, config.explain.methods),
-        ExpectedFile(
-            "significance",
-            folder / "saliency.h5",
-            SALIENCY_TYPE,
-            of_cohort,
-            shards=of_shards,
-        ),
-        ExpectedFile(
-            "significance",
-            folder / "significance.h5",
-            SIGNIFICANCE_TYPE,
-            of_cohort,
-            shapes={"genes": (plan.n_genes,), "decoy_gene": (plan.n_decoys,)},
-            shards=of_shards,
-        ),
+        ExpectedFile("cohort", run.cohort, COHORT_TYPE, attributes=digest),
+        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes=text),
+        *_expected_models(run, plan),
+        *_expected_shards(run, plan),
+        ExpectedFile("significance", run.saliency, SALIENCY_TYPE, cohort, sources=shards),
+        ExpectedFile("significance", run.significance, SIGNIFICANCE_TYPE, cohort, sources=shards),
         ExpectedFile(
             "faithfulness",
-            folder / "faithfulness.h5",
+            run.faithfulness,
             FAITHFULNESS_TYPE,
-            of_cohort | {"significance_digest": folder / "significance.h5"},
+            cohort | {"significance_digest": run.significance},
             {"view": config.report.view},
         ),
-        *_listed_files(
-            "report",
-            folder / "report" / manifest.FILE_NAME,
-            {name: folder / name for name in ("significance.h5", "faithfulness.h5")},
-        ),
+        *_listed_files("report", run.report, tables),
     ]
 
 
 def files_without_plan(config: Config) -> list[ExpectedFile]:
-    """What prepare makes, where no cohort and no plan tells which other files there must be."""
-    no_text = {"text": ""}  # that an unreadable plan could have
+    """The files of prepare, for a run whose plan and cohort cannot be read."""
+    run = RunFolder.of(config)
+    no_text = {"text": ""}  # so that an unreadable plan is broken
     return [
-        ExpectedFile("cohort", config.folder / "cohort.h5", COHORT_TYPE),
-        ExpectedFile("cohort", config.folder / "plan.json", PLAN_TYPE, attributes=no_text),
+        ExpectedFile("cohort", run.cohort, COHORT_TYPE),
+        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes=no_text),
     ]
 
 
 def further_files(config: Config) -> list[ExpectedFile]:
     """Files that a finished run need not have: synthetic input, and parts while jobs work."""
-    list_of_input = config.folder / "input" / manifest.FILE_NAME
-    is_ours = not config.input.expression and list_of_input.exists()
-    stages = dict(zip(UNFINISHED, ("significance", "faithfulness"), strict=True))
+    run = RunFolder.of(config)
+    has_input = not config.input.expression and (run.input / manifest.FILE_NAME).exists()
+    parts = (
+        ("significance", BAND_TYPE, run.band_files),
+        ("significance", RANKING_TYPE, run.ranking_files),
+        ("faithfulness", RESPONSES_TYPE, run.response_files),
+    )
     return [
-        *(_listed_files(INPUT, list_of_input, {}) if is_ours else ()),
-        *(
-            ExpectedFile(stages[name], path, kind)
-            for name, kind in UNFINISHED.items()
-            for path in sorted((config.folder / name).glob("*.h5"))
-        ),
+        *(_listed_files(INPUT, run.input, {}) if has_input else ()),
+        *(ExpectedFile(stage, path, kind) for stage, kind, paths in parts for path in paths),
     ]
 
 
-def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
-    """A finding for every file of the run; without a readable plan for the cohort alone."""
+def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
+    """The state of every file of the run; without a readable plan that of the cohort alone.
+
+    Parameters
+    ----------
+    deep : bool
+        Whether to read and check every byte.
+    """
     try:
         if deep:
             plan = sound_plan(config)
         else:
-            plan = read_plan(config.folder / "plan.json", config.layout.nulls)
+            plan = read_plan(RunFolder.of(config).plan, config.layout.nulls)
     except FileError as error:
-        return [Finding(files_without_plan(config)[0], MISSING, str(error))]
+        return [FileState(files_without_plan(config)[0], MISSING, str(error))]
     files = expected_files(config, plan)
     if deep:
         return inspect_files(files, config, {file.path: read_whole(file) for file in files})
@@ -191,39 +177,40 @@ def audit_run(config: Config, *, deep: bool = False) -> list[Finding]:
 
 
 def sound_plan(config: Config) -> Plan:
-    """The plan made anew from a sound cohort, else the one in plan.json.
+    """The plan as a sound cohort gives it, or else the plan in plan.json.
 
     Raises
     ------
     FileError
         If there is neither.
     """
-    path = config.folder / "cohort.h5"
+    run = RunFolder.of(config)
     try:
-        integrity.check_seal(path)
-        return plan_of(read_cohort(path, config), config)
+        integrity.check_seal(run.cohort)
+        return plan_of(read_cohort(run.cohort, config), config)
     except FileError:
-        return read_plan(config.folder / "plan.json", config.layout.nulls)
+        return read_plan(run.plan, config.layout.nulls)
 
 
 def stored_digests(files: Iterable[ExpectedFile]) -> dict[Path, str]:
-    """The digest that each file's sources carry; empty for a source that cannot be read."""
-    sources = {path for file in files for path in (*file.made_from.values(), *file.shards)}
-    return {path: _stored_digest(path) for path in sources}
+    """The digest in each source of the files; "" for a source that cannot be read."""
+    sources = {path for file in files for path in (*file.made_from.values(), *file.sources)}
+    return {path: integrity.carried_digest(path) for path in sources}
 
 
 def read_whole(expected: ExpectedFile) -> Reading:
-    """Every byte of a file, held against its digests; both texts are empty if it is not there."""
-    if not expected.path.exists():
+    """Read every byte of a file and check it against its digests; a missing file has no fault."""
+    path = expected.path
+    if not path.exists():
         return Reading("", "")
     try:
         if expected.kind not in NO_HDF5:
-            integrity.verify_file(expected.path)
-            return Reading(_stored_digest(expected.path), "")
-        wanted = expected.attributes.get("sha256")
-        if wanted and integrity.file_digest(expected.path) != wanted:
-            return Reading("", f"{expected.path} is damaged: its SHA-256 differs; delete it, then "
-                           f"{expected.remedy}")  # fmt: skip
+            integrity.verify_file(path)
+            return Reading(integrity.carried_digest(path), "")
+        digest = expected.attributes.get("sha256")
+        if digest and integrity.file_digest(path) != digest:
+            fault = f"{path} is damaged: its SHA-256 differs; delete it, then {expected.remedy}"
+            return Reading("", fault)
     except OSError as error:
         return Reading("", str(error))
     return Reading("", "")
@@ -231,8 +218,8 @@ def read_whole(expected: ExpectedFile) -> Reading:
 
 def inspect_files(
     files: Iterable[ExpectedFile], config: Config, readings: Mapping[Path, Reading]
-) -> list[Finding]:
-    """What is at each path, after `read_whole` of all files that the run has."""
+) -> list[FileState]:
+    """The state of each file, after `read_whole` of all files of the run."""
     digests = {path: reading.digest for path, reading in readings.items()}
     damage = {path: reading.fault for path, reading in readings.items() if reading.fault}
     return [inspect_file(file, config, digests, damage) for file in files]
@@ -243,41 +230,43 @@ def inspect_file(
     config: Config,
     digests: Mapping[Path, str],
     damage: Mapping[Path, str] = MappingProxyType({}),
-) -> Finding:
-    """What is at the path, by its attributes and sizes.
+) -> FileState:
+    """The state of a file, by its attributes.
 
     Parameters
     ----------
     config : Config
-        The present settings; a file that was made with others is broken.
+        The present settings. A file that was made with other settings is broken.
     digests : mapping
-        Those that other files carry; empty where one is missing or damaged: it may come back as it
-        was.
+        Path to the digest in it; "" for a file that is missing or damaged, since the same file may
+        come back.
     damage : mapping
-        Faults that are known already; such files are not opened again.
+        Path of a damaged file to its fault. Such files are not opened again.
     """
     if expected.path in damage:
-        return Finding(expected, BROKEN, damage[expected.path])
+        return FileState(expected, BROKEN, damage[expected.path])
     if not expected.path.exists():
-        return Finding(expected, MISSING, f"{expected.path} does not exist; {expected.remedy}")
+        return FileState(expected, MISSING, f"{expected.path} does not exist; {expected.remedy}")
     try:
+        if expected.check is not None:
+            return _checked_state(expected, config, digests)
         faults = list(_faults(expected, config, digests))
     except FileError as error:
-        return Finding(expected, BROKEN, str(error))
+        return FileState(expected, BROKEN, str(error))
     if faults:
         texts = "; ".join(fault.text for fault in faults)
         text = f"{expected.path}: {texts}; delete it, then {expected.remedy}"
-        return Finding(expected, BROKEN, text, all(fault.stale for fault in faults))
-    return Finding(expected, WHOLE)
+        return FileState(expected, BROKEN, text, all(fault.is_stale for fault in faults))
+    return FileState(expected, WHOLE)
 
 
-def delete_faulty(config: Config, findings: Iterable[Finding]) -> list[Path]:
-    """Delete damaged files and what killed processes left; which those were.
+def delete_faulty(config: Config, states: Iterable[FileState]) -> list[Path]:
+    """Delete damaged files and what killed processes left; the paths of the deleted files.
 
     Stale files stay: a wrong config must not cost a run, and their jobs replace them anyway.
     """
     inputs = {Path(name).resolve() for name in (config.input.expression, config.input.samples)}
-    damaged = [f.file.path for f in findings if f.state == BROKEN and not f.stale]
+    damaged = [s.file.path for s in states if s.state == BROKEN and not s.is_stale]
     deleted = [
         path
         for path in (*damaged, *disk.dead_parts(config.folder))
@@ -288,94 +277,101 @@ def delete_faulty(config: Config, findings: Iterable[Finding]) -> list[Path]:
     return deleted
 
 
-def count_states(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
-    """How many files of each stage are in each state."""
+def count_states(states: Iterable[FileState]) -> dict[str, dict[str, int]]:
+    """Number of files of each stage in each state."""
     counts = {stage: dict.fromkeys((WHOLE, MISSING, BROKEN), 0) for stage in JOB_OF_STAGE}
-    for finding in findings:
-        counts[finding.file.stage][finding.state] += 1
+    for state in states:
+        counts[state.file.stage][state.state] += 1
     return counts
 
 
-def incomplete_stages(findings: Iterable[Finding]) -> list[str]:
-    """Stages that lack a file, or have no whole one yet, in the order in which they are made."""
-    counts = count_states(findings)
+def incomplete_stages(states: Iterable[FileState]) -> list[str]:
+    """Stages with a missing or broken file, or without any file, in the order of the pipeline."""
+    counts = count_states(states)
     return [stage for stage, n in counts.items() if not n[WHOLE] or n[MISSING] or n[BROKEN]]
 
 
-def _expected_models(folder: Path, plan: Plan) -> Iterator[ExpectedFile]:
-    """In the order of the train tasks: models, baselines, null models."""
-    of_cohort = {"cohort_digest": folder / "cohort.h5"}
-    n_features = plan.n_genes + plan.n_decoys
-    shapes = {"scaler/mean": (plan.n_genes,), "pixel": (n_features,), "role": (plan.n_samples,)}
+def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
+    """Files of train, in the order of its tasks: models, baselines, null models."""
+    cohort = {"cohort_digest": run.cohort}
 
-    def expected(model: ModelKey) -> ExpectedFile:
-        path, name = model_file(folder, model), {"model": model.name}
-        return ExpectedFile("models", path, MODEL_TYPE, of_cohort, name, shapes)
+    def expected(key: ModelKey) -> ExpectedFile:
+        return ExpectedFile("models", run.model(key), MODEL_TYPE, cohort, {"model": key.name})
 
     yield from map(expected, plan.models)
-    path = folder / "models" / f"{BASELINES}.h5"
-    sizes = dict.fromkeys(BASELINE_METHODS, (plan.n_samples,))
-    yield ExpectedFile("models", path, BASELINES_TYPE, of_cohort, shapes=sizes)
+    yield ExpectedFile("models", run.baselines, BASELINES_TYPE, cohort)
     yield from map(expected, plan.null_models)
 
 
-def _expected_shards(folder: Path, plan: Plan, methods: Sequence[str]) -> Iterator[ExpectedFile]:
-    maps = [f"{view}/{method}" for view in ("own", "contrast") for method in methods]
-    for shard in plan.explain_tasks:
-        n_samples = shard.stop - shard.start
-        yield ExpectedFile(
-            "shards",
-            shard_file(folder, shard),
-            SHARD_TYPE,
-            {
-                "cohort_digest": folder / "cohort.h5",
-                "model_digest": model_file(folder, shard.model),
-            },
-            {"shard": shard.name, "n_samples": n_samples},
-            dict.fromkeys(maps, (n_samples, plan.n_genes + plan.n_decoys)),
-        )
+def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
+    for key in plan.explain_tasks:
+        made_from = {"cohort_digest": run.cohort, "model_digest": run.model(key.model)}
+        check = functools.partial(shard_fault, run, key, n_features=plan.n_genes + plan.n_decoys)
+        yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, made_from, check=check)
 
 
-def _listed_files(stage: str, path: Path, made_from: Mapping[str, Path]) -> Iterator[ExpectedFile]:
+def _listed_files(
+    stage: str, folder: Path, made_from: Mapping[str, Path]
+) -> Iterator[ExpectedFile]:
     """A list of files, and each file that it names if it can be read."""
+    path = folder / manifest.FILE_NAME
     yield ExpectedFile(stage, path, manifest.MANIFEST_TYPE, made_from)
     try:
         files = manifest.read_manifest(path).files
     except FileError:
         return
     for name, entry in files.items():
-        yield ExpectedFile(stage, path.parent / name, "", attributes=entry._asdict())
+        yield ExpectedFile(stage, folder / name, "", attributes=entry._asdict())
+
+
+def _checked_state(
+    expected: ExpectedFile, config: Config, digests: Mapping[Path, str]
+) -> FileState:
+    """The state by the home module's check; digests of sources that are not there do not count."""
+    attributes = hdf5.stored_attributes(expected.path, expected.kind, remedy=expected.remedy)
+    sources = {n: digests[path] or attributes.get(n) for n, path in expected.made_from.items()}
+    fault = expected.check(config, **sources) if expected.check else ""
+    return FileState(expected, BROKEN if fault else WHOLE, fault, is_stale=bool(fault))
 
 
 def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str]) -> Iterator[Fault]:
     if expected.kind in NO_HDF5:
         yield from _plain_faults(expected, digests)
         return
-    with hdf5.open_file(expected.path, expected.kind, remedy=expected.remedy) as file:
-        if expected.kind in UNFINISHED.values():  # its job asks whether it fits
-            return
-        yield from _source_faults(expected, file.attrs, digests)
-        made_of = [digests[path] for path in expected.shards]
-        is_same = file.attrs.get("shards_digest") == integrity.text_digest("".join(made_of))
-        if made_of and all(made_of) and not is_same:
-            folder = expected.shards[0].parent
-            yield Fault(f"it was made from other shards than those in {folder}", stale=True)
-        for name, wanted in expected.attributes.items():
-            if file.attrs.get(name) != wanted:
-                text = f"its {name} is {file.attrs.get(name)!r}, wanted {wanted!r}"
-                yield Fault(text, stale=True)
-        for name, shape in expected.shapes.items():
-            if file[name].shape[: len(shape)] != shape:
-                yield Fault(f"/{name} has shape {file[name].shape}, wanted {shape}", stale=False)
-        if "config" in file.attrs:
-            made_with = str(file.attrs["config"])
-            now = config_json(config, list(json.loads(made_with)))
-            for change in changed_settings(made_with, now):
-                yield Fault(change, stale=True)
+    attributes = hdf5.stored_attributes(expected.path, expected.kind, remedy=expected.remedy)
+    if expected.kind in UNFINISHED:  # its job asks whether it is up to date
+        return
+    yield from _source_faults(expected, attributes, digests)
+    yield from _attribute_faults(expected, attributes, config)
+
+
+def _source_faults(
+    expected: ExpectedFile, attributes: Mapping[str, Any], digests: Mapping[Path, str]
+) -> Iterator[Fault]:
+    for name, source in expected.made_from.items():
+        if digests.get(source) and attributes.get(name) != digests[source]:
+            yield Fault(f"it was made from another {source.name} than {source}")
+    shards = [digests[path] for path in expected.sources]
+    is_same = attributes.get("shards_digest") == integrity.text_digest("".join(shards))
+    if shards and all(shards) and not is_same:
+        folder = expected.sources[0].parent
+        yield Fault(f"it was made from other shards than those in {folder}")
+
+
+def _attribute_faults(
+    expected: ExpectedFile, attributes: Mapping[str, Any], config: Config
+) -> Iterator[Fault]:
+    for name, value in expected.attributes.items():
+        if attributes.get(name) != value:
+            yield Fault(f"its {name} is {attributes.get(name)!r}, wanted {value!r}")
+    if "config" in attributes:
+        made_with = str(attributes["config"])
+        now = config_json(config, list(json.loads(made_with)))
+        yield from (Fault(change) for change in changed_settings(made_with, now))
 
 
 def _plain_faults(expected: ExpectedFile, digests: Mapping[Path, str]) -> Iterator[Fault]:
-    path, wanted = expected.path, expected.attributes
+    path, attributes = expected.path, expected.attributes
     if expected.kind == manifest.MANIFEST_TYPE:
         try:
             made_from = manifest.read_manifest(path).made_from
@@ -383,23 +379,8 @@ def _plain_faults(expected: ExpectedFile, digests: Mapping[Path, str]) -> Iterat
             msg = f"{error}; delete it, then {expected.remedy}"
             raise FileError(msg) from error
         yield from _source_faults(expected, made_from, digests)
-    if "text" in wanted and path.read_text(encoding="utf-8", errors="replace") != wanted["text"]:
-        yield Fault("it is not what the cohort and the settings give", stale=False)
-    if "size" in wanted and path.stat().st_size != wanted["size"]:
-        yield Fault(f"it has {path.stat().st_size} bytes, wanted {wanted['size']}", stale=False)
-
-
-def _source_faults(
-    expected: ExpectedFile, made_from: Mapping[str, Any], digests: Mapping[Path, str]
-) -> Iterator[Fault]:
-    for name, source in expected.made_from.items():
-        if digests.get(source) and made_from.get(name) != digests[source]:
-            yield Fault(f"it was made from another {source.name} than {source}", stale=True)
-
-
-def _stored_digest(path: Path) -> str:
-    try:
-        with h5py.File(path, "r") as file:
-            return str(file.attrs.get("digest", ""))
-    except OSError:
-        return ""
+    text, size = attributes.get("text"), attributes.get("size")
+    if text is not None and path.read_text(encoding="utf-8", errors="replace") != text:
+        yield Fault("it is not what the cohort and the settings give", is_stale=False)
+    if size is not None and path.stat().st_size != size:
+        yield Fault(f"it has {path.stat().st_size} bytes, wanted {size}", is_stale=False)

@@ -1,11 +1,10 @@
-"""What a site gives a job: one finding a check, with the remedy where it is not enough.
+"""Checks of what a site gives a job, each with a remedy where that is not enough.
 
-Every process looks for itself and talks to no other, so that a broken MPI cannot hang it.
+Every process checks for itself and talks to no other, so that a broken MPI cannot hang it.
 """
 
 import fcntl
 import json
-import math
 import os
 import shutil
 import socket
@@ -19,11 +18,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam.cluster import launcher
-from tumorcam.cluster.launcher import Share
+from tumorcam.cluster import slurm
+from tumorcam.cluster.launcher import Launch
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, FileError
-from tumorcam.storage.plan import Plan, read_plan, shard_file
+from tumorcam.storage.plan import Plan, read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 try:
     from tumorcam.explain import devices
@@ -38,20 +38,20 @@ CHECKS = (
     "MPI, ranks, PMI, CPUs, GPUs, TensorFlow, run folder, scratch, file locks, memory, time left, "
     "hosts, self-test"
 )
-BYTES_A_RANK = 2 * 2**30  # measured: reduce 1.2 GB, explain about 2
-MPI_SECONDS = 60.0  # in which MPI is to start, or it hangs
+BYTES_PER_RANK = 2 * 2**30  # measured: reduce takes 1.2 GB, explain about 2
+MPI_SECONDS = 60.0  # an MPI that has not started by then hangs
 MPI_PROGRAM = "from tumorcam.cluster import ranks; print(ranks.world_json())"
-HOSTS_SHOWN = 4
-TYPES = "export SLURM_MPI_TYPE in slurm/site.env, one of `srun --mpi=list`"
+MAX_HOSTS = 4  # named in a check
+SET_MPI_TYPE = "export SLURM_MPI_TYPE in slurm/site.env, one of `srun --mpi=list`"
 RED, GREEN, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found; a remedy makes it red."""
+class SiteCheck:
+    """The result of one check; a check with a remedy is red."""
 
-    check: str
-    found: str
+    name: str
+    result: str
     remedy: str = ""
 
     @property
@@ -61,64 +61,66 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class World:
-    """What MPI says in a process of its own: its library and size, 0 where it did not start."""
+class MpiAnswer:
+    """MPI's library and number of processes; `size` is 0, with a `reason`, if it did not start."""
 
     library: str = ""
     size: int = 0
     reason: str = ""
 
 
-def inspect_site(config: Config, share: Share) -> Iterator[Finding]:
-    """Every check of this process, in the order of CHECKS, each as soon as it is known.
+def inspect_site(config: Config, launch: Launch) -> Iterator[SiteCheck]:
+    """Every check of this process, in the order of CHECKS; a check is yielded once it is done.
 
     Parameters
     ----------
-    share : Share
-        This process among those that the launcher started; the first one alone asks Slurm for the
-        time that is left.
+    launch : Launch
+        The launcher's view of this process. Only the first process asks Slurm for the time that
+        is left.
     """
-    threads, n_local = config.run.threads_per_rank, launcher.local_size()
-    launched, world = launcher.launcher_size(), mpi_world()
-    yield check_mpi(world, launched)
-    yield check_ranks(world, launched)
-    yield check_pmi(launched, launcher.mpi_type(), launcher.rank_variables())
-    yield check_cpus(launcher.cpus_of_rank(), threads)
+    run, threads, n_launched = RunFolder.of(config), config.run.threads_per_rank, launch.world_size
+    answer = ask_mpi()
+    yield check_mpi(answer, n_launched)
+    yield check_ranks(answer, n_launched)
+    yield check_pmi(n_launched, launch.mpi_type, launch.pmi_variables)
+    yield check_cpus(launch.cpus_per_rank, threads)
     names = [] if NO_TENSORFLOW_REASON else devices.device_names()
-    yield check_gpus(launcher.gpus_given(), names)
+    yield check_gpus(launch.gpus, names)
     yield check_tensorflow(names)
-    yield check_run_folder(config)
-    yield check_scratch(launcher.scratch_folder(), config.folder / "cohort.h5")
-    yield check_locks(existing(config.folder), launcher.hdf5_locking())
-    yield check_memory(memory_limits(launcher.slurm_memory()), n_local)
-    if share.index == 0:
-        yield check_time(launcher.time_left())
-    yield check_hosts()
-    yield check_selftest(min(threads, launcher.cpus_of_rank()))
+    yield check_run_folder(run, config)
+    yield check_scratch(launch.scratch_folder, run.cohort)
+    yield check_locks(existing(run.root), launch.hdf5_locking)
+    yield check_memory(memory_limits(launch.slurm_memory), launch.local_size)
+    if launch.share.index == 0:
+        yield check_time(slurm.time_left(launch.job), launch)
+    yield check_hosts(launch)
+    yield check_selftest(launch, threads=min(threads, launch.cpus_per_rank))
 
 
-def line(finding: Finding, *, coloured: bool = False) -> str:
-    """A finding in one line: the verdict in words, what was found, the remedy."""
-    remedy = f" -> {finding.remedy}" if finding.is_red else ""
-    return f"{_verdict(finding.is_red, coloured)} {finding.check}: {finding.found}{remedy}"
+def line(check: SiteCheck, *, coloured: bool = False) -> str:
+    """A check in one line: ok or FAIL, the name, the result and the remedy."""
+    remedy = f" -> {check.remedy}" if check.is_red else ""
+    return f"{_mark(check.is_red, coloured)} {check.name}: {check.result}{remedy}"
 
 
-def summary(findings: Sequence[Finding], *, coloured: bool = False) -> str:
+def summary(checks: Sequence[SiteCheck], *, coloured: bool = False) -> str:
     """How many checks are red, and which, in one line."""
-    red = [finding.check for finding in findings if finding.is_red]
-    said = f"{len(red)} of {len(findings)} checks are red: {', '.join(red)}"
-    return f"{_verdict(bool(red), coloured)} {said if red else f'{len(findings)} checks'}"
+    red = [check.name for check in checks if check.is_red]
+    words = f"{len(checks)} checks"
+    if red:
+        words = f"{len(red)} of {words} are red: {', '.join(red)}"
+    return f"{_mark(bool(red), coloured)} {words}"
 
 
-def _verdict(is_red: bool, coloured: bool) -> str:
+def _mark(is_red: bool, coloured: bool) -> str:
     word = "FAIL" if is_red else "ok  "
     return f"{RED if is_red else GREEN}{word}{PLAIN}" if coloured else word
 
 
-def mpi_world(seconds: float = MPI_SECONDS) -> World:
-    """MPI started in a child process: some libraries end or hang a process that they cannot place.
+def ask_mpi(seconds: float = MPI_SECONDS) -> MpiAnswer:
+    """What MPI answers in a child process, since a broken MPI may end or hang its process.
 
-    The child inherits open files, since PMI gives a rank its connection as one.
+    The child inherits open files, because PMI hands a rank its connection as an open file.
     """
     command = [sys.executable, "-c", MPI_PROGRAM]
     try:
@@ -126,150 +128,151 @@ def mpi_world(seconds: float = MPI_SECONDS) -> World:
             command, capture_output=True, text=True, timeout=seconds, close_fds=False, check=False
         )
     except subprocess.TimeoutExpired:
-        return World(reason=f"MPI did not start in {seconds:.0f} s")
+        return MpiAnswer(reason=f"MPI did not start in {seconds:.0f} s")
     answers = [text for text in ended.stdout.splitlines() if text.startswith("{")]
     if ended.returncode == 0 and answers:
-        return World(**json.loads(answers[-1]))
+        return MpiAnswer(**json.loads(answers[-1]))
     words = " ".join(ended.stderr.split())[-200:]
-    return World(reason=f"MPI ended with exit code {ended.returncode}: {words}")
+    return MpiAnswer(reason=f"MPI ended with exit code {ended.returncode}: {words}")
 
 
-def check_mpi(world: World, launched: int | None) -> Finding:
-    """The MPI library; one process alone needs none."""
-    if world.library:
-        return Finding("MPI", world.library)
-    if launched in (None, 1):
-        return Finding("MPI", f"none ({world.reason}); a single process needs none")
+def check_mpi(answer: MpiAnswer, n_launched: int | None) -> SiteCheck:
+    """Which MPI library there is; a single process needs none."""
+    if answer.library:
+        return SiteCheck("MPI", answer.library)
+    if n_launched in (None, 1):
+        return SiteCheck("MPI", f"none ({answer.reason}); a single process needs none")
     remedy = (
         "load the site's MPI in slurm/site.env, or pip install '.[local-mpi]' and "
         "export SLURM_MPI_TYPE=pmi2"
     )
-    return Finding("MPI", world.reason, remedy)
+    return SiteCheck("MPI", answer.reason, remedy)
 
 
-def check_ranks(world: World, launched: int | None) -> Finding:
-    """The launcher's number of processes against MPI's."""
-    if launched is None:
-        return Finding("ranks", "no launcher: one process")
-    size = world.size or 1
-    if size == launched:
-        return Finding("ranks", f"the launcher started {launched}, MPI sees {size}")
-    found = f"the launcher started {launched} ranks but MPI sees {size}"
-    return Finding("ranks", found, f"srun --mpi=pmi2 or --mpi=pmix: {TYPES}")
+def check_ranks(answer: MpiAnswer, n_launched: int | None) -> SiteCheck:
+    """Whether MPI sees as many processes as the launcher started."""
+    if n_launched is None:
+        return SiteCheck("ranks", "no launcher: one process")
+    size = answer.size or 1
+    if size == n_launched:
+        return SiteCheck("ranks", f"the launcher started {n_launched}, MPI sees {size}")
+    result = f"the launcher started {n_launched} ranks but MPI sees {size}"
+    return SiteCheck("ranks", result, f"srun --mpi=pmi2 or --mpi=pmix: {SET_MPI_TYPE}")
 
 
-def check_pmi(launched: int | None, wanted: str, variables: Sequence[str]) -> Finding:
-    """By which variables ranks are to find each other."""
-    found = f"SLURM_MPI_TYPE is {wanted or 'not set'}; set for MPI: {' '.join(variables) or 'none'}"
-    if launched in (None, 1):
-        return Finding("PMI", found)
+def check_pmi(n_launched: int | None, mpi_type: str, variables: Sequence[str]) -> SiteCheck:
+    """Whether the ranks have the variables by which they find each other."""
+    result = (
+        f"SLURM_MPI_TYPE is {mpi_type or 'not set'}; set for MPI: {' '.join(variables) or 'none'}"
+    )
+    if n_launched in (None, 1):
+        return SiteCheck("PMI", result)
     has_pmix = any(name.startswith("PMIX") for name in variables)
-    if not variables or (wanted.startswith("pmix") and not has_pmix):
-        return Finding("PMI", found, f"{TYPES}, such as pmix or pmi2")
-    return Finding("PMI", found)
+    if not variables or (mpi_type.startswith("pmix") and not has_pmix):
+        return SiteCheck("PMI", result, f"{SET_MPI_TYPE}, such as pmix or pmi2")
+    return SiteCheck("PMI", result)
 
 
-def check_cpus(n_cpus: int, threads: int) -> Finding:
-    """CPUs of this process against the threads that it will start."""
-    found = f"{n_cpus} for run.threads_per_rank = {threads}"
+def check_cpus(n_cpus: int, threads: int) -> SiteCheck:
+    """Whether this process has a CPU for each thread that it will start."""
+    result = f"{n_cpus} for run.threads_per_rank = {threads}"
     if n_cpus >= threads:
-        return Finding("CPUs", found)
+        return SiteCheck("CPUs", result)
     remedy = (
         f"--cpus-per-task={threads} in TUMORCAM_EXPLAIN_SBATCH and its like, or "
         f"--set run.threads_per_rank={n_cpus}"
     )
-    return Finding("CPUs", found, remedy)
+    return SiteCheck("CPUs", result, remedy)
 
 
-def check_gpus(given: Sequence[str], names: Sequence[str]) -> Finding:
-    """GPUs that this process was given against those that TensorFlow sees."""
-    n_seen = sum(name.startswith("GPU") for name in names)
-    was_given = f"{len(given)} given ({','.join(given)})" if given else "none given"
-    found = f"{was_given}, TensorFlow sees {n_seen or 'none'}"
-    if n_seen or not given:
-        return Finding("GPUs", found)
-    return Finding("GPUs", found, "pip install '.[gpu]'; nvidia-smi on the node shows its driver")
+def check_gpus(gpus: Sequence[str], device_names: Sequence[str]) -> SiteCheck:
+    """Whether TensorFlow sees a GPU where this process was given some."""
+    n_visible = sum(name.startswith("GPU") for name in device_names)
+    given = f"{len(gpus)} given ({','.join(gpus)})" if gpus else "none given"
+    result = f"{given}, TensorFlow sees {n_visible or 'none'}"
+    if n_visible or not gpus:
+        return SiteCheck("GPUs", result)
+    return SiteCheck(
+        "GPUs", result, "pip install '.[gpu]'; nvidia-smi on the node shows its driver"
+    )
 
 
-def check_tensorflow(names: Sequence[str]) -> Finding:
-    """TensorFlow and its devices."""
-    if names:
-        return Finding("TensorFlow", ", ".join(names))
-    return Finding("TensorFlow", NO_TENSORFLOW_REASON, "pip install '.[cpu]' or '.[gpu]'")
+def check_tensorflow(device_names: Sequence[str]) -> SiteCheck:
+    """Whether TensorFlow is installed, its version and its devices."""
+    if device_names:
+        return SiteCheck("TensorFlow", ", ".join(device_names))
+    return SiteCheck("TensorFlow", NO_TENSORFLOW_REASON, "pip install '.[cpu]' or '.[gpu]'")
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists: it lies on the same file system."""
+    """The folder, or else the nearest one above it that exists; both lie on one file system."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def shard_bytes(config: Config, plan: Plan) -> int:
-    """What the shards that are not there yet take at most, before compression."""
-    settings = config.explain
-    values = 2 * len(settings.methods) * (plan.n_genes + plan.n_decoys)  # own and contrast
-    pixels = len(settings.cubes) * plan.side**2
-    missing = (
-        shard.stop - shard.start
-        for shard in plan.explain_tasks
-        if not shard_file(config.folder, shard).exists()
+def missing_shard_bytes(run: RunFolder, plan: Plan, config: Config) -> int:
+    """Bytes that the missing shards take at most, before compression."""
+    n_values = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)  # own and contrast
+    n_pixels = len(config.explain.cubes) * plan.side**2
+    n_samples = sum(
+        key.stop - key.start for key in plan.explain_tasks if not run.shard(key).exists()
     )
-    return sum(missing) * (values + pixels) * np.dtype(np.float16).itemsize
+    return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
 
 
-def check_run_folder(config: Config) -> Finding:
-    """Free space of the run's file system against the shards that it is to hold."""
-    free = shutil.disk_usage(existing(config.folder)).free
-    found = f"{config.folder} has {_size(free)} free"
+def check_run_folder(run: RunFolder, config: Config) -> SiteCheck:
+    """Whether the run's file system has space for the missing shards."""
+    free = shutil.disk_usage(existing(run.root)).free
+    result = f"{run.root} has {_size(free)} free"
     try:
-        plan = read_plan(config.folder / "plan.json", config.layout.nulls)
+        plan = read_plan(run.plan, config.layout.nulls)
     except FileError:
-        return Finding("run folder", f"{found}; no plan yet that says what it needs")
-    wanted = shard_bytes(config, plan)
-    found = f"{found}, the shards to come take {_size(wanted)} at most"
+        return SiteCheck("run folder", f"{result}; no plan yet that says what it needs")
+    needed = missing_shard_bytes(run, plan, config)
+    result = f"{result}, the missing shards take {_size(needed)} at most"
     remedy = "free some space, or --set run.folder to a larger file system"
-    return Finding("run folder", found, "" if free >= wanted else remedy)
+    return SiteCheck("run folder", result, "" if free >= needed else remedy)
 
 
-def check_scratch(folder: Path | None, cohort: Path) -> Finding:
-    """The node's fast folder, if there is one, against the cohort that is copied to it."""
+def check_scratch(folder: Path | None, cohort: Path) -> SiteCheck:
+    """Whether the node's fast folder, if the site has one, can take a copy of the cohort."""
     if folder is None:
-        return Finding("scratch", "TUMORCAM_SCRATCH is not set")
+        return SiteCheck("scratch", "TUMORCAM_SCRATCH is not set")
     remedy = "correct TUMORCAM_SCRATCH in slurm/site.env, or leave it out"
-    place = existing(folder)  # jobs make the rest of it
+    place = existing(folder)  # jobs create the rest of the path
     if not (place.is_dir() and os.access(place, os.W_OK)):
-        return Finding("scratch", f"{place} is no folder that can be written", remedy)
+        return SiteCheck("scratch", f"{place} is no folder that can be written", remedy)
     free = shutil.disk_usage(place).free
-    found = f"{folder} has {_size(free)} free"
+    result = f"{folder} has {_size(free)} free"
     if not cohort.exists():
-        return Finding("scratch", f"{found}; no cohort yet")
-    wanted = cohort.stat().st_size
-    found = f"{found}, the cohort takes {_size(wanted)}"
-    return Finding("scratch", found, "" if free >= wanted else remedy)
+        return SiteCheck("scratch", f"{result}; no cohort yet")
+    needed = cohort.stat().st_size
+    result = f"{result}, the cohort takes {_size(needed)}"
+    return SiteCheck("scratch", result, "" if free >= needed else remedy)
 
 
-def check_locks(folder: Path, setting: str) -> Finding:
-    """Whether files can be locked there, and HDF5 writes and reads one as the jobs would.
+def check_locks(folder: Path, setting: str) -> SiteCheck:
+    """Whether a folder's files can be locked, and HDF5 can write and read one as jobs do.
 
     Parameters
     ----------
     setting : str
-        HDF5_USE_FILE_LOCKING; under FALSE nobody asks for locks.
+        The value of HDF5_USE_FILE_LOCKING; with FALSE no job locks a file.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=".preflight-", dir=folder) as probe:
-            lock, hdf5 = _lock_fault(Path(probe) / "lock"), _hdf5_fault(Path(probe) / "probe.h5")
+        with tempfile.TemporaryDirectory(prefix=".preflight-", dir=folder) as name:
+            flock, hdf5 = _flock_fault(Path(name) / "lock"), _hdf5_fault(Path(name) / "probe.h5")
     except OSError as error:
-        found = f"cannot write to {folder}: {error.strerror}"
-        return Finding("file locks", found, "set run.folder to one that nodes can write")
-    found = f"flock {lock or 'works'}, HDF5 {hdf5 or 'works'}, HDF5_USE_FILE_LOCKING is {setting}"
-    if not hdf5 and (not lock or setting == "FALSE"):
-        return Finding("file locks", found)
+        result = f"cannot write to {folder}: {error.strerror}"
+        return SiteCheck("file locks", result, "set run.folder to one that nodes can write")
+    result = f"flock {flock or 'works'}, HDF5 {hdf5 or 'works'}, HDF5_USE_FILE_LOCKING is {setting}"
+    if not hdf5 and (not flock or setting == "FALSE"):
+        return SiteCheck("file locks", result)
     if setting == "FALSE":
-        return Finding("file locks", found, "set run.folder to another file system")
-    return Finding("file locks", found, "export HDF5_USE_FILE_LOCKING=FALSE in slurm/site.env")
+        return SiteCheck("file locks", result, "set run.folder to another file system")
+    return SiteCheck("file locks", result, "export HDF5_USE_FILE_LOCKING=FALSE in slurm/site.env")
 
 
-def _lock_fault(path: Path) -> str:
+def _flock_fault(path: Path) -> str:
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -288,9 +291,9 @@ def _hdf5_fault(path: Path) -> str:
         return f"fails ({error})"
 
 
-def memory_limits(slurm: int | None, root: Path = Path("/")) -> dict[str, int]:
-    """Bytes that all processes of this job on this node may take, by who says so."""
-    limits = {} if slurm is None else {"Slurm": slurm}
+def memory_limits(slurm_bytes: int | None, root: Path = Path("/")) -> dict[str, int]:
+    """Bytes that all processes of this job on this node may take, by the name of the limit."""
+    limits = {} if slurm_bytes is None else {"Slurm": slurm_bytes}
     bounds = [int(text) for text in _cgroup_texts(root) if text.isdigit()]
     if bounds:  # version 1 says "no limit" as a number near 2 ** 63
         limits["the cgroup"] = min(bounds)
@@ -303,7 +306,7 @@ def memory_limits(slurm: int | None, root: Path = Path("/")) -> dict[str, int]:
 
 
 def _cgroup_texts(root: Path) -> Iterator[str]:
-    """memory.max of this process's cgroup and of those above it, of version 1 and of 2."""
+    """Memory limits of this process's cgroup and of those above it, in versions 1 and 2."""
     table = root / "proc/self/cgroup"
     for row in table.read_text(encoding="utf-8").splitlines() if table.exists() else []:
         _, controllers, place = row.split(":", 2)
@@ -316,48 +319,56 @@ def _cgroup_texts(root: Path) -> Iterator[str]:
                 yield (folder / name).read_text(encoding="ascii").strip()
 
 
-def check_memory(limits: Mapping[str, int], n_local: int) -> Finding:
-    """The smallest limit, shared by this node's ranks, against what a rank takes."""
+def check_memory(limits: Mapping[str, int], n_local: int) -> SiteCheck:
+    """Whether the smallest limit, shared by this node's ranks, is what a rank takes."""
     if not limits:
-        return Finding("memory", "nothing here says how much there is")
+        return SiteCheck("memory", "nothing here says how much there is")
     name = min(limits, key=lambda name: limits[name])
-    each = limits[name] // n_local
-    found = f"{_size(each)} a rank ({_size(limits[name])} by {name}, ranks here: {n_local})"
-    if each >= BYTES_A_RANK:
-        return Finding("memory", found)
+    per_rank = limits[name] // n_local
+    result = f"{_size(per_rank)} a rank ({_size(limits[name])} by {name}, ranks here: {n_local})"
+    if per_rank >= BYTES_PER_RANK:
+        return SiteCheck("memory", result)
     remedy = (
-        f"about {_size(BYTES_A_RANK)} a rank: --mem-per-cpu or --mem in TUMORCAM_EXPLAIN_SBATCH "
+        f"about {_size(BYTES_PER_RANK)} a rank: --mem-per-cpu or --mem in TUMORCAM_EXPLAIN_SBATCH "
         "and its like, or fewer ranks a node with --ntasks-per-node"
     )
-    return Finding("memory", found, remedy)
+    return SiteCheck("memory", result, remedy)
 
 
-def check_time(left: str) -> Finding:
-    """The job's time against the notice that it gets before its end."""
+def check_time(time_left: str, launch: Launch) -> SiteCheck:
+    """Whether the job has more time than remains after the signal that ends it early.
+
+    Parameters
+    ----------
+    time_left : str
+        As squeue writes it, such as 1-02:03:04; empty where it cannot say.
+    """
     try:
-        notice = launcher.notice_seconds()
+        warned = launch.preemption_seconds
     except ClusterError as error:
-        return Finding("time left", str(error), "correct TUMORCAM_NOTICE in slurm/site.env")
-    seconds = launcher.seconds_of(left)
+        return SiteCheck("time left", str(error), "correct TUMORCAM_NOTICE in slurm/site.env")
+    seconds = slurm.seconds_of(time_left)
     if seconds is None:
-        return Finding("time left", left or "no Slurm job, or no squeue here to ask")
-    found = f"{left}; jobs are warned {notice} s before their end"
-    remedy = "--time longer than the notice, in TUMORCAM_EXPLAIN_SBATCH and its like"
-    return Finding("time left", found, "" if seconds >= notice or math.isinf(seconds) else remedy)
+        return SiteCheck("time left", time_left or "no Slurm job, or no squeue here to ask")
+    result = f"{time_left}; jobs are warned {warned} s before their end"
+    remedy = f"--time longer than {warned} s, in TUMORCAM_EXPLAIN_SBATCH and its like"
+    return SiteCheck("time left", result, "" if seconds >= warned else remedy)
 
 
-def check_hosts() -> Finding:
-    """Whether the step's hosts have addresses: workers that train one model meet by name."""
+def check_hosts(launch: Launch) -> SiteCheck:
+    """Whether the step's hosts have addresses, by which workers that train one model meet."""
     try:
-        hosts = launcher.step_hosts()
+        hosts = launch.step_hosts()
     except ClusterError:
-        return Finding("hosts", "no scontrol here: to train a model on several nodes set TF_CONFIG")
+        return SiteCheck(
+            "hosts", "no scontrol here: to train a model on several nodes set TF_CONFIG"
+        )
     lost = [host for host in hosts if not _has_address(host)]
-    shown = ", ".join((lost or hosts)[:HOSTS_SHOWN]) + (" ..." if len(hosts) > HOSTS_SHOWN else "")
+    names = ", ".join((lost or hosts)[:MAX_HOSTS]) + (" ..." if len(hosts) > MAX_HOSTS else "")
     if not lost:
-        return Finding("hosts", f"found by name: {shown}" if hosts else "no Slurm step")
+        return SiteCheck("hosts", f"all have addresses: {names}" if hosts else "no Slurm step")
     remedy = "train each model on one node, or export TF_CONFIG with addresses"
-    return Finding("hosts", f"no address for {len(lost)} of {len(hosts)}: {shown}", remedy)
+    return SiteCheck("hosts", f"no address for {len(lost)} of {len(hosts)}: {names}", remedy)
 
 
 def _has_address(host: str) -> bool:
@@ -368,14 +379,14 @@ def _has_address(host: str) -> bool:
     return True
 
 
-def check_selftest(threads: int) -> Finding:
-    """A small network explained on this process's device, on the CPU, and by TensorFlow."""
+def check_selftest(launch: Launch, *, threads: int) -> SiteCheck:
+    """Whether a small network is explained alike on this process's device and on the CPU."""
     if NO_TENSORFLOW_REASON:
-        return Finding("self-test", "not done", "see TensorFlow")
+        return SiteCheck("self-test", "not done", "see TensorFlow")
     use_threads(threads)
-    verdict = selftest.try_device()
+    trial = selftest.try_device(launch)
     remedy = "explain without GPUs until it is right: it and the GPU's name belong in a bug report"
-    return Finding("self-test", verdict.text, remedy if verdict.faults else "")
+    return SiteCheck("self-test", trial.text, remedy if trial.faults else "")
 
 
 def _size(n_bytes: int) -> str:

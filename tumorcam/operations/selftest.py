@@ -1,6 +1,7 @@
-"""Whether this machine's device explains as it should: python -m tumorcam.operations.selftest.
+"""Trial of this machine's device, also as `python -m tumorcam.operations.selftest`.
 
-A small network is explained on the device, on the CPU, and by TensorFlow's own gradients.
+A small network is explained on the device and on the CPU, and its gradient is compared with
+TensorFlow's own.
 """
 
 import sys
@@ -10,41 +11,47 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import Launch, current_launch
 from tumorcam.explain import devices
 from tumorcam.saliency.explainer import Explainer, Maps
 from tumorcam.saliency.rules import can_compile
 
-TOLERANCE = 1e-4  # of the relative distance: two devices sum in other orders
+TOLERANCE = 1e-4  # relative distance of two maps; devices sum in different orders
 METHODS = ("guided_grad_cam", "guided_backprop", "gradient")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """On which device the network was explained, and what was wrong."""
+class DeviceTrial:
+    """The device on which the network was explained, and the faults of its maps."""
 
     device: str
     faults: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """Both in one line."""
+        """The device and its faults in one line."""
         return f"explain on {self.device}: {'; '.join(self.faults) or 'right'}"
 
 
 def main() -> int:
-    """Print what was found; 1 if a map is wrong, else 0."""
-    verdict = try_device()
-    print(verdict.text)
-    return 1 if verdict.faults else 0
+    """Print the result of the trial; 1 if a map is wrong, else 0."""
+    trial = try_device(current_launch())
+    print(trial.text)
+    return 1 if trial.faults else 0
 
 
-def try_device() -> Verdict:
-    """Explain on the device that this process's jobs would take; call it before TensorFlow works.
+def try_device(launch: Launch) -> DeviceTrial:
+    """Explain a small network on the device that this process's jobs would use.
 
-    What TensorFlow raises, such as a GPU that its build has no kernels for, is a fault too.
+    Call it before TensorFlow computes anything. An error of TensorFlow is a fault too, such as
+    that of a GPU for which its build has no kernels.
+
+    Parameters
+    ----------
+    launch : Launch
+        The launcher's view of this process, by which it takes one GPU of its node.
     """
-    gpu = devices.take_gpu(launcher.local_rank())
+    gpu = devices.take_gpu(launch)
     free = devices.free_bytes(gpu)
     memory = "" if free is None else f", {free / 2**30:.1f} GiB free"
     xla = "with" if can_compile() else "without"
@@ -52,7 +59,7 @@ def try_device() -> Verdict:
         faults = _faults()
     except (tf.errors.OpError, RuntimeError) as error:
         faults = [f"stopped: {(str(error).splitlines() or [type(error).__name__])[0]}"]
-    return Verdict(f"{f'GPU {gpu}' if gpu else 'the CPU'}{memory}, {xla} XLA", tuple(faults))
+    return DeviceTrial(f"{f'GPU {gpu}' if gpu else 'the CPU'}{memory}, {xla} XLA", tuple(faults))
 
 
 def _faults() -> list[str]:
@@ -60,7 +67,7 @@ def _faults() -> list[str]:
     maps = _explained(network, images, targets)
     with tf.device("CPU:0"):
         on_cpu = _explained(network, images, targets)
-    turned = _explained(network, images[::-1], targets[::-1])
+    reverse = _explained(network, images[::-1], targets[::-1])
     faults = [
         f"{name} {distance:.1e} off the CPU's"
         for name in METHODS
@@ -68,7 +75,7 @@ def _faults() -> list[str]:
     ]
     if _distance(maps.methods["gradient"], _gradients(network, images, targets)) > TOLERANCE:
         faults.append("gradient off TensorFlow's own")
-    if any((maps.methods[name] != turned.methods[name][::-1]).any() for name in METHODS):
+    if any((maps.methods[name] != reverse.methods[name][::-1]).any() for name in METHODS):
         faults.append("the order of samples changes bits")
     return faults
 
@@ -98,18 +105,18 @@ def _explained(network: keras.Model, images: np.ndarray, targets: np.ndarray) ->
 
 def _gradients(network: keras.Model, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(samples, targets, rows, columns) gradients by automatic differentiation."""
-    found = []
+    gradients = []
     for target in targets.T:
         with tf.GradientTape() as tape:
             pixels = tf.constant(images)
             tape.watch(pixels)
             logit = tf.gather(network(pixels), target, axis=1, batch_dims=1)
-        found.append(tape.gradient(logit, pixels)[..., 0])
-    return np.stack(found, axis=1)
+        gradients.append(tape.gradient(logit, pixels)[..., 0])
+    return np.stack(gradients, axis=1)
 
 
-def _distance(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+def _distance(maps: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.linalg.norm(maps - reference) / np.linalg.norm(reference))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Which jobs are still to be submitted to Slurm for a run, with which options of sbatch."""
+"""The jobs that a run still needs from Slurm, their options of sbatch, and those in the queue."""
 
+import functools
 import re
 import shlex
 from collections import Counter
@@ -8,22 +9,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tumorcam.cluster import launcher
-from tumorcam.cluster.launcher import Job
-from tumorcam.config import Config
-from tumorcam.errors import ClusterError
-from tumorcam.operations.audit import JOB_OF_STAGE, WHOLE, Finding, incomplete_stages
+from tumorcam.cluster import slurm
+from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.slurm import QueueEntry
+from tumorcam.config import Config, load_config
+from tumorcam.errors import ClusterError, ConfigError
+from tumorcam.operations.audit import JOB_OF_STAGE, WHOLE, FileState, incomplete_stages
+from tumorcam.storage.run_folder import RunFolder
 
 SCRIPT = re.compile(rf"slurm/(?P<job>{'|'.join(JOB_OF_STAGE.values())})\.sh (?P<arguments>.+)")
-PLACE_OPTIONS = ("set run.name=", "set run.folder=", "set=run.name=", "set=run.folder=")
+PLACE_OVERRIDE = re.compile(r"set[ =](run\.(?:name|folder)=.*)", re.DOTALL)
 CPU_OPTIONS = ("--cpus-per-", "-c")
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the site asks for: `options` of sbatch for each job; `throttle` elements at once.
+    """Options and limits of a site.
 
-    An array has at most `max_array` elements, counted from 0; None where there is no Slurm.
+    Attributes
+    ----------
+    options : mapping
+        Name of a job to the options of sbatch that the site gives it.
+    max_array : int or None
+        Elements that an array has at most, counted from 0; None where Slurm does not say.
+    throttle : str
+        How many elements of an array may run at once; empty for all.
     """
 
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -33,13 +43,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job of jobs/ and the options of sbatch that it is submitted with."""
+    """A job, such as train, and the options of sbatch that it is submitted with."""
 
     job: str
     options: tuple[str, ...]
 
     def output(self, logs: Path) -> str:
-        """The option that puts Slurm's output into this folder, a file for each element."""
+        """The option that sends Slurm's output to this folder, a file for each element."""
         is_array = any(option.startswith(("--array", "-a")) for option in self.options)
         return f"--output={logs / ('%x-%A_%a.out' if is_array else '%x-%j.out')}"
 
@@ -49,64 +59,64 @@ class Submission:
 
 
 class QueuedJob(NamedTuple):
-    """A job of this run in Slurm's queue; `number` is 12, or 12_3 of an array's element."""
+    """A job of this run in Slurm's queue; `number` is 12, or 12_3 for an element of an array."""
 
     job: str
     number: str
     state: str
 
 
-def read_site() -> Site:
-    """What slurm/site.env and Slurm say here.
+def read_site(launch: Launch) -> Site:
+    """Options and limits that slurm/site.env and Slurm give here.
 
     Raises
     ------
     ClusterError
-        If the site file has something that is not understood.
+        If an option or the throttle in the site file is not understood.
     """
-    options = {job: launcher.site_options(job) for job in JOB_OF_STAGE.values()}
-    return Site(options, launcher.max_array_size(), launcher.array_throttle())
+    options = {job: launch.site_options(job) for job in JOB_OF_STAGE.values()}
+    return Site(options, slurm.max_array_size(), launch.array_throttle)
 
 
-def train_tasks(config: Config, findings: Sequence[Finding]) -> list[int]:
-    """Elements of the train array that are still to do.
+def train_tasks(config: Config, states: Sequence[FileState]) -> list[int]:
+    """Numbers of the train array's elements that have work to do.
 
-    Before there is a sound cohort, these are all that the settings ask for.
+    Without a sound cohort these are all elements that the settings ask for.
     """
-    if any(f.file.stage == "cohort" and f.state != WHOLE for f in findings):
+    if any(state.file.stage == "cohort" and state.state != WHOLE for state in states):
         n_models = (config.layout.replicates + config.layout.nulls) * config.splits.folds
         return list(range(n_models + 1))
-    models = [finding for finding in findings if finding.file.stage == "models"]
-    return [i for i, finding in enumerate(models) if finding.state != WHOLE]
+    models = [state for state in states if state.file.stage == "models"]
+    return [i for i, model in enumerate(models) if model.state != WHOLE]
 
 
-def submissions(config: Config, findings: Sequence[Finding], site: Site) -> list[Submission]:
-    """All jobs from the first that is not complete on, in order; train only where it has work.
+def submissions(config: Config, states: Sequence[FileState], site: Site) -> list[Submission]:
+    """All jobs from the first incomplete one on, in order; train only where it has work to do.
 
-    What stands behind a gap is missing or stale as well. The parts of an array that is too long
-    for the site are submissions of the same job, next to each other.
+    The files of later stages are missing or stale as well. An array that is too long for the site
+    becomes several submissions of the same job, next to each other.
     """
-    gaps = incomplete_stages(findings)
+    gaps = incomplete_stages(states)
     stages = list(JOB_OF_STAGE)
-    made = []
+    todo = []
     for stage in stages[stages.index(gaps[0]) :] if gaps else []:
         job = JOB_OF_STAGE[stage]
         options = _options(job, config, site)
         if stage == "models":
-            tasks = train_tasks(config, findings)
-            made += [Submission(job, (*part, *options)) for part in array_parts(tasks, site)]
+            tasks = train_tasks(config, states)
+            todo += [Submission(job, (*part, *options)) for part in array_parts(tasks, site)]
         else:
-            made.append(Submission(job, options))
-    return made
+            todo.append(Submission(job, options))
+    return todo
 
 
 def array_parts(tasks: Iterable[int], site: Site) -> Iterator[list[str]]:
-    """Options of sbatch for each array that the tasks need.
+    """Options of sbatch for each array of the train tasks.
 
     Parameters
     ----------
     tasks : iterable of int
-        Ascending.
+        Numbers of train tasks, ascending.
     """
     parts: dict[int, list[int]] = {}
     for task in tasks:
@@ -118,37 +128,32 @@ def array_parts(tasks: Iterable[int], site: Site) -> Iterator[list[str]]:
 
 
 def table(logs: Path, todo: Sequence[Submission]) -> str:
-    """What slurm/pipeline.sh reads: the folder of logs, then a line a job; empty if there is none.
+    """Text for slurm/pipeline.sh: the folder of logs, then a line for each submission.
 
-    A line has the job's name and the options of sbatch between tabs, which no option holds.
+    A line has the job's name and its options of sbatch, separated by tabs. The text is empty if
+    there is nothing to submit.
     """
-    rows = ["\t".join([one.job, one.output(logs), *one.options]) for one in todo]
+    rows = ["\t".join([item.job, item.output(logs), *item.options]) for item in todo]
     return "".join(f"{row}\n" for row in [str(logs), *rows]) if rows else ""
 
 
-def jobs_of_run(queue: Iterable[Job], project: Path, arguments: Sequence[str]) -> list[QueuedJob]:
-    """Those of Slurm's jobs that are this run's: same folder, config and overrides of its place.
+def jobs_of_run(queue: Iterable[QueueEntry], run: RunFolder) -> list[QueuedJob]:
+    """The jobs in Slurm's queue that work in this run's folder, in the order of submission.
 
-    Parameters
-    ----------
-    project : Path
-        The folder where jobs are submitted.
-    arguments : sequence of str
-        The config and the overrides that every job of this run gets.
+    The config and the overrides of a job tell its folder, so `--set run.name=x`,
+    `--set=run.name=x` and a config that has this name are the same run.
     """
-    wanted = _run_words(project, " ".join(arguments))
-    here = [job for job in queue if job.folder.resolve() == project.resolve()]
-    here.sort(key=lambda job: [int(digits) for digits in re.findall(r"\d+", job.number)])
-    scripts = [(job, SCRIPT.search(job.command)) for job in here]
-    return [
-        QueuedJob(script["job"], job.number, job.state)
-        for job, script in scripts
-        if script and _run_words(project, script["arguments"]) == wanted
-    ]
+    folder_of, root = functools.cache(_run_folder), run.root.resolve()
+    jobs = []
+    for entry in queue:
+        script = SCRIPT.search(entry.command)
+        if script and folder_of(entry.folder, script["arguments"]) == root:
+            jobs.append(QueuedJob(script["job"], entry.number, entry.state))
+    return sorted(jobs, key=lambda job: [int(digits) for digits in re.findall(r"\d+", job.number)])
 
 
 def queue_lines(jobs: Iterable[QueuedJob]) -> list[str]:
-    """A line for each job, such as `train, job 12: 5 running, 13 pending`."""
+    """A line for each job or array, such as `train, job 12: 5 running, 13 pending`."""
     states: dict[tuple[str, str], Counter[str]] = {}
     for job in jobs:
         key = job.job, job.number.partition("_")[0]
@@ -160,12 +165,12 @@ def queue_lines(jobs: Iterable[QueuedJob]) -> list[str]:
 
 
 def refuse_queued(jobs: Sequence[QueuedJob]) -> None:
-    """Nothing, where no job is queued.
+    """Refuse to submit a second chain of jobs while one is in the queue.
 
     Raises
     ------
     ClusterError
-        If there are some, since a second chain would do the same work in the same files.
+        If there are queued jobs: both chains would do the same work in the same files.
     """
     if jobs:
         numbers = " ".join(dict.fromkeys(job.number.partition("_")[0] for job in jobs))
@@ -176,11 +181,18 @@ def refuse_queued(jobs: Sequence[QueuedJob]) -> None:
         raise ClusterError(msg)
 
 
-def _run_words(project: Path, text: str) -> tuple[Path, ...]:
-    """The config's path, and the overrides that say where the run is, of unquoted arguments."""
-    config, *options = text.split(" --")
-    places = (word for word in options if word.startswith(PLACE_OPTIONS))
-    return ((project / config.strip()).resolve(), *(Path(word.strip()) for word in places))
+def _run_folder(project: Path, arguments: str) -> Path | None:
+    """The folder of a run by a job's arguments, which squeue shows without quotes.
+
+    None where the config cannot be read.
+    """
+    config, *options = arguments.split(" --")
+    overrides = [match[1].strip() for match in map(PLACE_OVERRIDE.fullmatch, options) if match]
+    try:
+        folder = load_config(project / config.strip(), overrides).folder
+    except ConfigError:
+        return None
+    return (project / folder).resolve()
 
 
 def _options(job: str, config: Config, site: Site) -> tuple[str, ...]:

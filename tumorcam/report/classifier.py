@@ -1,4 +1,4 @@
-"""The classifier in the report: networks, ensembles and baselines on the same held-out samples."""
+"""Scores of networks, ensembles and baselines on held-out samples, for the report."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +21,14 @@ BASELINE_NAMES = {
     "logistic_regression": "Logistic regression",
     "nearest_neighbours": "Nearest neighbours (5)",
 }
-MAX_PAIRS = 10  # most confused pairs shown
+MAX_PAIRS = 10  # of tumors that are confused most often
 
-Rows = list[dict[Any, Any]]  # a dict a row, by column
+Rows = list[dict[Any, Any]]  # a dictionary for each row, by column
 
 
 @dataclass(frozen=True)
 class ClassifierRow:
-    """A classifier's scores; `merged_accuracy` is NaN unless both of MERGED are present."""
+    """The scores of a classifier; `merged_accuracy` is NaN unless the cohort has both of MERGED."""
 
     name: str
     accuracy: float
@@ -40,7 +40,21 @@ class ClassifierRow:
 
 @dataclass(frozen=True)
 class ClassifierSummary:
-    """What the page shows of the classifier; tables are lists of rows, `scores` the ensemble's."""
+    """The classifier on the page.
+
+    Attributes
+    ----------
+    rows : list of ClassifierRow
+        A single network, ensembles and baselines.
+    scores : ClassifierScores
+        The scores of the ensemble of all replicates.
+    tumors, sources, pairs : Rows
+        Scores of each tumor and of each source, and the most confused pairs of tumors.
+    confounded : list of str
+        Tumors whose samples come from a single source.
+    has_merged : bool
+        Whether the cohort has both tumors of MERGED.
+    """
 
     rows: list[ClassifierRow]
     scores: ClassifierScores
@@ -52,22 +66,30 @@ class ClassifierSummary:
 
 
 def summarise_classifier(run: Run) -> ClassifierSummary:
-    """Scores of a single network, of growing ensembles and of the baselines."""
-    tumor, names, probability = run.cohort.tumor, run.cohort.tumors, run.results.probability
-    known = ~np.isnan(probability).any(axis=(0, 2))  # all but the samples of missing shards
-    tumor, probability, source = tumor[known], probability[:, known], run.cohort.source[known]
+    """Scores of a single network, of growing ensembles and of the baselines.
+
+    In a partial run a replicate without any sample is left out, and each classifier is scored on
+    the samples for which it has a probability.
+    """
+    tumor, names = run.cohort.tumor, run.cohort.tumors
+    probability = run.results.classification.probability
+    probability = probability[~np.isnan(probability).all(axis=(1, 2))]
     ensemble = ensemble_probability(probability)
-    scores = score_classifier(ensemble, tumor)
-    singles = [classifier_row("", one, tumor, names) for one in probability]
+    is_explained = ~np.isnan(ensemble).any(axis=1)
+    singles = [classifier_row("", replicate, tumor, names) for replicate in probability]
     rows = [mean_row(f"Single network (mean of {len(singles)})", singles)]
     rows += [
-        classifier_row(f"Ensemble of {r}", ensemble_probability(probability[:r]), tumor, names)
-        for r in ensemble_sizes(len(probability))
+        classifier_row(
+            f"Ensemble of {size}", ensemble_probability(probability[:size]), tumor, names
+        )
+        for size in ensemble_sizes(len(probability))
     ]
+    ensemble, tumor, source = (v[is_explained] for v in (ensemble, tumor, run.cohort.source))
     rows += [
-        classifier_row(BASELINE_NAMES[name], baseline[known], tumor, names)
+        classifier_row(BASELINE_NAMES[name], baseline[is_explained], tumor, names)
         for name, baseline in run.baselines.probability.items()
     ]
+    scores = score_classifier(ensemble, tumor)
     return ClassifierSummary(
         rows=rows,
         scores=scores,
@@ -82,8 +104,21 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
 def classifier_row(
     name: str, probability: np.ndarray, tumor: np.ndarray, tumors: np.ndarray
 ) -> ClassifierRow:
-    """The scores of (samples, tumors) held-out probabilities."""
-    scores = score_classifier(probability, tumor)
+    """The scores of a classifier.
+
+    Parameters
+    ----------
+    name : str
+        The title of the row.
+    probability : (samples, tumors) float
+        Held-out probabilities. Samples with NaN do not count.
+    tumor : (samples,) int
+        Index of each sample's own tumor.
+    tumors : (tumors,) str
+        Names of the tumors.
+    """
+    has_probability = ~np.isnan(probability).any(axis=1)
+    scores = score_classifier(probability[has_probability], tumor[has_probability])
     merged = merged_confusion(scores.confusion, tumors, groups=[MERGED])
     return ClassifierRow(
         name=name,
@@ -96,7 +131,7 @@ def classifier_row(
 
 
 def mean_row(name: str, rows: list[ClassifierRow]) -> ClassifierRow:
-    """The mean of several classifiers' scores."""
+    """The mean of the scores of several classifiers."""
     return ClassifierRow(
         name,
         *(
@@ -109,7 +144,7 @@ def mean_row(name: str, rows: list[ClassifierRow]) -> ClassifierRow:
 
 
 def ensemble_sizes(n_replicates: int) -> list[int]:
-    """3, 6, 12 … and the number of replicates itself; none of a single one."""
+    """Sizes 3, 6, 12 … of ensembles, and the number of replicates; none for one replicate."""
     doubled = [3 * 2**i for i in range(n_replicates.bit_length())]
     return sorted({size for size in doubled if size < n_replicates} | {n_replicates} - {1})
 

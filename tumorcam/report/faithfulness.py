@@ -1,4 +1,4 @@
-"""Is the ranking right? The checks of faithfulness.h5 in words and small tables."""
+"""The checks of the rankings, of faithfulness.h5, in words and small tables."""
 
 import math
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from tumorcam.explain.views import method_name
+from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.faithfulness.agreement import MIN_MARKERS
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, MEAN
-from tumorcam.faithfulness.examine import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
 from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
+from tumorcam.faithfulness.results import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.retraining import RANKING, VARIABLE
 from tumorcam.report.results import Run
-from tumorcam.report.summary import Verdict
+from tumorcam.report.summary import Verdict, defined_mean
 
-MOST, HALF = 0.8, 0.5  # of the tumors: a verdict is good from MOST on, mixed from HALF on
-FEW_REPLICATES = 6  # fewer make halves too small to compare
-FEW_NULLS = 5  # fewer make an interval that says little
+MOST, HALF = 0.8, 0.5  # shares of the tumors: from MOST on a verdict is good, from HALF on mixed
+MIN_REPLICATES = 6  # with fewer, halves are too small to compare
+MIN_NULLS = 5  # with fewer, an interval says little
 CONTROL_NAMES = {
     RANDOM: "random genes",
     MATCHED: "genes of like variance",
@@ -30,7 +30,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Check:
-    """One check: a verdict and the rows of its table; `columns` name further ones."""
+    """A verdict and the rows of its table; `columns` names the columns that vary by run."""
 
     verdict: Verdict
     rows: Rows
@@ -39,12 +39,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Checks:
-    """All checks of a run as the page shows them; None where the run has nothing to check.
+    """All checks of a run on the page, and the record that they were made from.
 
-    `found` is what they were made from; the rankings' names are "Method, view".
+    A check is None where the run lacks null replicates, a list of markers or planted drivers.
     """
 
-    found: Faithfulness
+    record: Faithfulness
     nulls: Check | None
     deletion: Check
     retrained: Check
@@ -54,44 +54,47 @@ class Checks:
 
 
 def read_checks(run: Run) -> Faithfulness | None:
-    """The run's faithfulness.h5; None where it is not there, or was made from other tables."""
-    return read_faithfulness(run.config.folder / "faithfulness.h5", run.results.digest)
+    """The run's faithfulness.h5; None if it is missing or was made from other tables."""
+    return read_faithfulness(run.folder.faithfulness, run.results.digest)
 
 
-def summarise_checks(found: Faithfulness, run: Run) -> Checks:
+def summarise_checks(record: Faithfulness, run: Run) -> Checks:
     """Every check in words, the report's ranking first."""
-    first = f"{run.config.report.method}/{run.config.report.view}"
-    names = found.rankings.tolist()
-    order = sorted(range(len(names)), key=lambda i: (names[i] != first, names[i]))
-    method = run.config.report.method
-    methods = sorted(found.methods.tolist(), key=lambda name: (name != method, name))
+    first, n_genes = run.first_ranking, len(run.results.genes)
+    keys = ranking_keys(record.methods)
+    order = sorted(range(len(keys)), key=lambda i: (keys[i] != first, keys[i].name))
+    titles = [key.title for key in keys]
+    methods = sorted(record.methods, key=lambda method: (method != first.method, method))
     level = run.config.significance.q_decoy
+    nulls, markers, planted = record.nulls, record.markers, record.planted
     return Checks(
-        found=found,
-        nulls=None if found.nulls is None else null_check(found.nulls, names, order),
-        deletion=deletion_check(found, methods),
-        retrained=retrained_check(found, methods),
-        markers=None if found.markers is None else marker_check(found.markers, found, order),
-        stability=stability_check(found.stability, names, order, n_genes=len(run.results.genes)),
-        planted=None
-        if found.planted is None
-        else planted_check(found.planted, names, order, level),
+        record=record,
+        nulls=None if nulls is None else null_check(nulls, titles, order),
+        deletion=deletion_check(record, methods),
+        retrained=retrained_check(record, methods),
+        markers=None if markers is None else marker_check(markers, record, titles, order),
+        stability=stability_check(record.stability, titles, order, n_genes=n_genes),
+        planted=None if planted is None else planted_check(planted, titles, order, level),
     )
 
 
-def ranking_name(ranking: str) -> str:
-    """METHOD/VIEW as a reader knows it, such as "Gradient × input, contrast"."""
-    method, view = ranking.split("/")
-    return f"{method_name(method)}, {view}"
+def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
+    """Whether networks that learned permuted labels show nothing.
 
+    No gene may be called learned there, and drivers may not rank above their decoys.
 
-def null_check(nulls: Nulls, names: list[str], order: list[int]) -> Check:
-    """Permuted labels: nothing may be called learned, and drivers may not pass their decoys."""
+    Parameters
+    ----------
+    titles : list of str
+        Titles of the rankings, in the order of the record.
+    order : list of int
+        Indices of the rankings in the order of the page.
+    """
     n_runs = nulls.learned.shape[1]
     rows: Rows = [
         {
-            "name": ranking_name(names[i]),
-            "spearman": _mean(nulls.spearman[i]),
+            "name": titles[i],
+            "spearman": defined_mean(nulls.spearman[i]),
             "learned": int(nulls.learned[i].max()),
             "clean": int((nulls.learned[i] == 0).sum()),
             "pairs": int(nulls.pairs[i]),
@@ -101,37 +104,36 @@ def null_check(nulls: Nulls, names: list[str], order: list[int]) -> Check:
         }
         for i in order
     ]
-    shown = rows[0]
+    first = rows[0]
     text = (
-        f"On permuted labels no gene would be called learned in {shown['clean']} of {_runs(n_runs)}"
+        f"On permuted labels no gene would be called learned in {first['clean']} of {_runs(n_runs)}"
     )
-    passes = shown["high"] < 0
-    if shown["clean"] < n_runs:
-        text += f", and up to {shown['learned']:,} pairs of tumor and gene in the others"
-    if not math.isnan(shown["low"]):
+    follows_input = first["high"] < 0
+    if first["clean"] < n_runs:
+        text += f", and up to {first['learned']:,} pairs of tumor and gene in the others"
+    if not math.isnan(first["low"]):
         text += (
-            "; genes still stand higher than their own decoys there: part of the ranking follows "
-            "the input"
-            if passes
-            else "; there is no sign there that genes pass their own decoys"
+            "; even so genes rank above their own decoys: part of the ranking follows the input"
+            if follows_input
+            else "; there is no sign that genes rank above their own decoys"
         )
     text += "."
-    if n_runs < FEW_NULLS:
-        text += f" That is few: take {FEW_NULLS} null replicates or more."
-    level = "input" if shown["clean"] < n_runs else "mixed" if passes else "network"
+    if n_runs < MIN_NULLS:
+        text += f" That is few: take {MIN_NULLS} null replicates or more."
+    level = "input" if first["clean"] < n_runs else "mixed" if follows_input else "network"
     return Check(Verdict(level, text), rows)
 
 
-def deletion_check(found: Faithfulness, methods: list[str]) -> Check:
-    """Deleting top genes: in how many tumors the logit falls more than with other genes."""
-    part, names = found.deletion, found.methods.tolist()
+def deletion_check(record: Faithfulness, methods: list[str]) -> Check:
+    """In how many tumors the deletion of top genes lowers the logit more than that of others."""
+    part, names = record.deletion, list(record.methods)
     mean = CHANGES.index(MEAN)
-    size, n = int(part.size), len(found.tumors)
+    size, n = int(part.size), len(record.tumors)
     rows = []
     for method in methods:
-        i = names.index(method)
+        i, title = names.index(method), RankingKey(method, record.view).title
         for change, words in enumerate(CHANGE_NAMES):
-            row: dict[str, Any] = {"name": ranking_name(f"{method}/{found.view}"), "change": words}
+            row: dict[str, Any] = {"name": title, "change": words}
             for c, control in enumerate(CONTROLS):
                 at = (-1, change, i, c)
                 row[control] = {
@@ -141,8 +143,8 @@ def deletion_check(found: Faithfulness, methods: list[str]) -> Check:
                     "above": int((part.area_low[:n, change, i, c] > 0).sum()),
                 }
             rows.append(row)
-    i, known = names.index(methods[0]), int((~np.isnan(part.area_low[:n, mean, 0, 0])).sum())
-    if not known:
+    i, n_tested = names.index(methods[0]), int((~np.isnan(part.area_low[:n, mean, 0, 0])).sum())
+    if not n_tested:
         text = "No tumor has enough patients for an interval."
         return Check(Verdict("unknown", text), rows, CONTROLS)
     above = {
@@ -152,39 +154,39 @@ def deletion_check(found: Faithfulness, methods: list[str]) -> Check:
     fall = float(part.difference[-1, mean, i, CONTROLS.index(MATCHED)])
     text = (
         f"Deleting the {_top(size)} lowers the tumor's logit more than deleting genes of like "
-        f"variance in {above[MATCHED]} of {known} tumors (by {_signed(fall)} logits in the mean), "
-        f"more than random genes in {above[RANDOM]}, and more than the t-test's top genes in "
+        f"variance in {above[MATCHED]} of {n_tested} tumors (by {_signed(fall)} logits on average),"
+        f" more than random genes in {above[RANDOM]}, and more than the t-test's top genes in "
         f"{above[T_TEST]}."
     )
-    return Check(Verdict(_level(above[MATCHED] / known), text), rows, CONTROLS)
+    return Check(Verdict(_level(above[MATCHED] / n_tested), text), rows, CONTROLS)
 
 
-def retrained_check(found: Faithfulness, methods: list[str]) -> Check:
-    """Logistic regression on the top genes alone, against as many others."""
-    table = found.retrained
+def retrained_check(record: Faithfulness, methods: list[str]) -> Check:
+    """Whether logistic regression on the top genes alone beats that on as many other genes."""
+    table = record.retrained
     rows: Rows = []
     for method in [*methods, ""]:
         for kind in (RANKING, RANDOM, VARIABLE, T_TEST):
             part = table[(table["method"] == method) & (table["genes"] == kind)]
             if part.empty:
                 continue
-            one = len(part) == 1
+            is_single = len(part) == 1  # else draws of random genes, which have a range
             rows.append(
                 {
-                    "name": _retrained_name(method, kind, found.view, len(part)),
+                    "name": _retrained_name(RankingKey(method, record.view), kind, len(part)),
                     "kind": kind,
                     "n_genes": int(part["n_genes"].iloc[0]),
                     "accuracy": float(part["accuracy"].mean()),
-                    "low": float(part["accuracy_low" if one else "accuracy"].min()),
-                    "high": float(part["accuracy_high" if one else "accuracy"].max()),
+                    "low": float(part["accuracy_low" if is_single else "accuracy"].min()),
+                    "high": float(part["accuracy_high" if is_single else "accuracy"].max()),
                     "macro_f1": float(part["macro_f1"].mean()),
                 }
             )
     ranking, random, variable = rows[:3]
     text = (
         f"Logistic regression on the {ranking['n_genes']:,} genes that are in some tumor's top 20 "
-        f"calls {_percent(ranking['accuracy'])} of the held-out samples rightly; on as many random "
-        f"genes {_percent(random['accuracy'])}, on as many of the most variable "
+        f"calls {_percent(ranking['accuracy'])} of the held-out samples correctly; on as many "
+        f"random genes {_percent(random['accuracy'])}, on as many of the most variable ones "
         f"{_percent(variable['accuracy'])}."
     )
     better = ranking["low"] > random["high"], ranking["accuracy"] > variable["accuracy"]
@@ -192,38 +194,45 @@ def retrained_check(found: Faithfulness, methods: list[str]) -> Check:
     return Check(Verdict(level, text), rows)
 
 
-def marker_check(part: MarkerLifts, found: Faithfulness, order: list[int]) -> Check:
-    """Known markers: how much of them the rankings bring to the top, beside the t-test."""
-    lifts = {ranking_name(found.rankings[i]): part.lift[i] for i in order} | {"t-test": part.t_test}
+def marker_check(
+    part: MarkerLifts, record: Faithfulness, titles: list[str], order: list[int]
+) -> Check:
+    """How far the rankings bring markers of the tumors to the top, beside the t-test.
+
+    `titles` and `order` are as in `null_check`.
+    """
+    lifts = {titles[i]: part.lift[i] for i in order} | {"t-test": part.t_test}
     usable = part.n_markers >= MIN_MARKERS
     columns = tuple(lifts)
     rows: Rows = [
         {
-            "tumor": str(found.tumors[t]),
+            "tumor": str(record.tumors[t]),
             "n": int(part.n_markers[t]),
             "lifts": [float(lift[t]) for lift in lifts.values()],
         }
         for t in np.flatnonzero(usable)
     ]
     if not rows:
-        text = f"No tumor has {MIN_MARKERS} of the markers of {found.marker_file} among its genes."
+        text = f"No tumor has {MIN_MARKERS} of the markers of {record.marker_file} among its genes."
         return Check(Verdict("unknown", text), rows, columns)
     medians = [_median(lift) for lift in lifts.values()]
     rows.append({"tumor": "median", "n": int(part.n_markers[usable].sum()), "lifts": medians})
     text = (
-        f"For the markers of {found.marker_file} the area under the precision-recall curve is "
+        f"For the markers of {record.marker_file} the area under the precision-recall curve is "
         f"{medians[0]:.1f} times that of a random ranking (median of {len(rows) - 1} tumors); the "
         f"t-test's is {medians[-1]:.1f} times."
     )
     return Check(Verdict("none", text), rows, columns)
 
 
-def stability_check(part: Stability, names: list[str], order: list[int], *, n_genes: int) -> Check:
-    """How alike the top genes of halves of the layouts and of folds are."""
+def stability_check(part: Stability, titles: list[str], order: list[int], *, n_genes: int) -> Check:
+    """How similar the top genes of two halves of the layouts are, and those of two folds.
+
+    `titles` and `order` are as in `null_check`.
+    """
     keys = ("jaccard_halves", "overlap_halves", "jaccard_folds", "overlap_folds")
     rows: Rows = [
-        {"name": ranking_name(names[i])} | {key: _median(getattr(part, key)[i]) for key in keys}
-        for i in order
+        {"name": titles[i]} | {key: _median(getattr(part, key)[i]) for key in keys} for i in order
     ]
     k, n = int(part.k), int(part.replicates)
     chance = k / (2 * n_genes - k)
@@ -235,19 +244,22 @@ def stability_check(part: Stability, names: list[str], order: list[int], *, n_ge
         f"Half of the layouts name the same {_genes(k)} as the other half to "
         f"{rows[0]['jaccard_halves']:.2f} (Jaccard, median tumor), {folds}."
     )
-    if n < FEW_REPLICATES:
-        text += f" With {n} layouts this is rough: take {FEW_REPLICATES} or more."
+    if n < MIN_REPLICATES:
+        text += f" With {n} layouts this is rough: take {MIN_REPLICATES} or more."
     level = "network" if rows[0]["jaccard_halves"] >= HALF else "mixed"
     return Check(Verdict(level, text), rows)
 
 
-def planted_check(part: PlantedScores, names: list[str], order: list[int], level: float) -> Check:
-    """The planted drivers: how many are at the top, and whether q_decoy keeps its word."""
+def planted_check(part: PlantedScores, titles: list[str], order: list[int], level: float) -> Check:
+    """How many planted drivers stand at the top, and whether q_decoy is right.
+
+    `titles` and `order` are as in `null_check`. Pairs are called up to a q_decoy of `level`.
+    """
     at = int(np.abs(part.level - level).argmin())
     columns = (f"{part.level[at]:g}",)
     rows: Rows = [
         {
-            "name": ranking_name(names[i]),
+            "name": titles[i],
             "precision": float(part.precision[i]),
             "area": float(part.area[i]),
             "called": int(part.called[i, at]),
@@ -272,22 +284,22 @@ def planted_check(part: PlantedScores, names: list[str], order: list[int], level
     if not first["called"]:
         text += f"No pair has a q_decoy of at most {part.level[at]:g}."
         return Check(Verdict("mixed", text), rows, columns)
-    kept = first["false_share"] <= part.level[at]
+    is_kept = first["false_share"] <= part.level[at]
     text += (
         f"At q_decoy ≤ {part.level[at]:g}, {_percent(first['false_share'])} of {first['called']:,} "
-        f"called pairs are no driver of any tumor: {'within' if kept else 'above'} what q_decoy "
+        f"called pairs are no driver of any tumor: {'within' if is_kept else 'above'} what q_decoy "
         "promises."
     )
-    return Check(Verdict("network" if kept else "mixed", text), rows, columns)
+    return Check(Verdict("network" if is_kept else "mixed", text), rows, columns)
 
 
-def _retrained_name(method: str, kind: str, view: str, n_draws: int) -> str:
+def _retrained_name(key: RankingKey, kind: str, n_draws: int) -> str:
     names = {
         RANDOM: f"as many random genes (mean of {n_draws} draws)",
         VARIABLE: "as many most variable genes",
         T_TEST: "t-test",
     }
-    return names[kind] if kind in names else ranking_name(f"{method}/{view}")
+    return names.get(kind, key.title)
 
 
 def _level(share: float) -> str:
@@ -318,11 +330,6 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 
 
-def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else math.nan
-
-
 def _median(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else math.nan
+    defined = values[~np.isnan(values)]
+    return float(np.median(defined)) if defined.size else math.nan

@@ -1,4 +1,4 @@
-"""Figures of the checks: deletion and insertion curves, gaps by tumor, planted truth."""
+"""Figures of the checks: curves of deletion, distances by tumor, shares of false pairs."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,78 +7,78 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tumorcam.explain.views import method_name
+from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion
-from tumorcam.faithfulness.examine import Faithfulness
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
 from tumorcam.faithfulness.ranking_checks import PlantedScores
-from tumorcam.report.faithfulness import CONTROL_NAMES, ranking_name
+from tumorcam.faithfulness.results import Faithfulness
+from tumorcam.report.faithfulness import CONTROL_NAMES
 from tumorcam.report.figures import BLUE, GREY, INCHES_PER_TUMOR, ORANGE, STYLE, VIEW_COLORS
 from tumorcam.report.results import Run
 
 GREEN = "#009e73"  # Okabe & Ito, as in `figures`
-SET_STYLES = {  # of the ranking, which has no name of its own, and its controls
+SET_STYLES = {  # colour and line of the ranking, here without a name, and of its controls
     "": (BLUE, "-"),
     T_TEST: (ORANGE, "-."),
     MATCHED: (GREEN, "--"),
     RANDOM: (GREY, ":"),
 }
 TITLES = ("Deleted (training mean)", "Replaced (another tumor's)", "Inserted alone")
-MARKS = ("o", "s", "^")  # of the three changes
-MARK_COLORS = (BLUE, ORANGE, GREEN)
-LINES = ("-", "--", "-.", ":")  # of methods
+MARKERS = ("o", "s", "^")  # of the three changes
+MARKER_COLORS = (BLUE, ORANGE, GREEN)
+LINES = ("-", "--", "-.", ":")  # of the methods
 
 
-def figure_names(found: Faithfulness | None) -> list[str]:
-    """Names of the figures that `drawn_figures` makes."""
-    if found is None:
+def figure_names(record: Faithfulness | None) -> list[str]:
+    """Names of the figures that `check_figures` yields."""
+    if record is None:
         return []
-    return ["deletion", "deletion-tumors", *(["false-share"] if found.planted else [])]
+    return ["deletion", "deletion-tumors", *(["false-share"] if record.planted else [])]
 
 
-def drawn_figures(found: Faithfulness, run: Run) -> Iterator[tuple[str, str, Figure]]:
+def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Figure]]:
     """Name, caption and figure of each check that has one."""
-    methods, wanted = found.methods.tolist(), run.config.report.method
-    method = wanted if wanted in methods else methods[0]
-    name = ranking_name(f"{method}/{found.view}")
+    methods, method = list(record.methods), run.first_ranking.method
+    method = method if method in methods else methods[0]
+    name = RankingKey(method, record.view).title
     yield (
         "deletion",
-        f"What happens to held-out samples when the top genes of their tumor by {name} are "
-        "deleted, replaced or alone inserted, and when as many others are: fall of the tumor's "
-        "logit less the mean of the others (inserted: rise above a blank image), and accuracy. "
-        "Means of tumors with 95 % bootstrap intervals over patients.",
-        curves_figure(found.deletion, method, name),
+        f"Effect of deleting, replacing or inserting the top genes of a tumor by {name}, and as "
+        "many other genes, in held-out samples. Above: fall of the tumor's logit minus the mean of "
+        "the others (inserted: rise above a blank image). Below: accuracy. Means of tumors with "
+        "95 % bootstrap intervals over patients.",
+        curves_figure(record.deletion, method, name),
     )
     yield (
         "deletion-tumors",
         f"How much more the genes of {name} matter than other genes, tumor by tumor: area between "
         "the curves over the logarithm of the number of genes, divided by its width, with paired "
         "95 % bootstrap intervals over patients. Right of the line the ranking is better.",
-        tumors_figure(found.deletion, methods.index(method), found.tumors.tolist()),
+        tumors_figure(record.deletion, methods.index(method), list(record.tumors)),
     )
-    if found.planted:
+    if record.planted:
         yield (
             "false-share",
-            "Share of the called pairs of tumor and gene that drive no tumor, against the q_decoy "
-            "up to which they were called. Below the dotted line q_decoy keeps what it promises.",
-            false_share_figure(found.planted, found.rankings.tolist()),
+            "Share of the called pairs of tumor and gene whose gene drives no tumor, by q_decoy up "
+            "to which pairs are called. Below the dotted line q_decoy keeps its promise.",
+            false_share_figure(record.planted, ranking_keys(methods)),
         )
 
 
 @mpl.rc_context(STYLE)
 def curves_figure(part: Deletion, method: str, name: str) -> Figure:
-    """Fall and accuracy against the number of genes, a column a change, a line a gene set."""
+    """Fall of the logit and accuracy by number of genes, for every change and gene set."""
     figure = Figure(figsize=(9.4, 5.0), layout="constrained")
     panels = figure.subplots(2, len(CHANGES), sharex=True, sharey="row")
     sets = part.sets.tolist()
     places = {
-        own: sets.index(f"{MATCHED}/{method}" if own == MATCHED else own or method)
-        for own in SET_STYLES
+        kind: sets.index(f"{MATCHED}/{method}" if kind == MATCHED else kind or method)
+        for kind in SET_STYLES
     }
     for c, title in enumerate(TITLES):
         upper, lower = panels[:, c]
-        for own, (color, line) in SET_STYLES.items():
-            at, label = (-1, c, places[own]), CONTROL_NAMES.get(own, name)
+        for kind, (color, line) in SET_STYLES.items():
+            at, label = (-1, c, places[kind]), CONTROL_NAMES.get(kind, name)
             upper.plot(part.sizes, part.curve[at], line, color=color, label=label)
             upper.fill_between(
                 part.sizes, part.curve_low[at], part.curve_high[at], color=color, alpha=0.2, lw=0
@@ -98,7 +98,7 @@ def curves_figure(part: Deletion, method: str, name: str) -> Figure:
 
 @mpl.rc_context(STYLE)
 def tumors_figure(part: Deletion, ranking: int, tumors: Sequence[str]) -> Figure:
-    """Mean distance of the ranking's curve from each control's: a row a tumor, their mean last."""
+    """Distance of the ranking's curve from that of each control, for every tumor and their mean."""
     names = [*tumors, "mean"]
     height = 1.5 + INCHES_PER_TUMOR * len(names)
     figure = Figure(figsize=(9.4, height), layout="constrained")
@@ -107,12 +107,12 @@ def tumors_figure(part: Deletion, ranking: int, tumors: Sequence[str]) -> Figure
     for c, (axes, control) in enumerate(zip(panels, CONTROLS, strict=True)):
         for change, title in enumerate(TITLES):
             value, low, high = (
-                each[:, change, ranking, c] for each in (part.area, part.area_low, part.area_high)
+                area[:, change, ranking, c] for area in (part.area, part.area_low, part.area_high)
             )
             y = row + 0.22 * (change - 1)
-            color = MARK_COLORS[change]
+            color = MARKER_COLORS[change]
             axes.hlines(y, low, high, color=color, lw=1.1, alpha=0.7)
-            axes.plot(value, y, MARKS[change], color=color, ms=3.2, label=title, linestyle="none")
+            axes.plot(value, y, MARKERS[change], color=color, ms=3.2, label=title, linestyle="none")
         axes.axvline(0, color=GREY, lw=0.8)
         axes.set_title(f"against {CONTROL_NAMES[control]}")
         axes.set_xlabel("logits")
@@ -123,19 +123,18 @@ def tumors_figure(part: Deletion, ranking: int, tumors: Sequence[str]) -> Figure
 
 
 @mpl.rc_context(STYLE)
-def false_share_figure(part: PlantedScores, rankings: Sequence[str]) -> Figure:
-    """Observed share of false pairs against q_decoy: a line a ranking that calls any."""
+def false_share_figure(part: PlantedScores, keys: Sequence[RankingKey]) -> Figure:
+    """Observed share of false pairs by q_decoy, for every ranking that calls a pair."""
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     axes = figure.subplots()
     called = np.where(part.called > 0, part.called, np.nan)
     share = part.neither / called
-    methods = list(dict.fromkeys(name.split("/")[0] for name in rankings))
-    for i, name in enumerate(rankings):
-        method, view = name.split("/")
+    methods = list(dict.fromkeys(key.method for key in keys))
+    for i, key in enumerate(keys):
         if not np.isnan(share[i]).all():
-            line = LINES[methods.index(method) % len(LINES)]
-            label = f"{method_name(method)}, {view}"
-            axes.plot(part.level, share[i], line, marker=".", color=VIEW_COLORS[view], label=label)
+            line = LINES[methods.index(key.method) % len(LINES)]
+            color = VIEW_COLORS[key.view]
+            axes.plot(part.level, share[i], line, marker=".", color=color, label=key.title)
     most = part.level[-1]
     axes.plot([0, most], [0, most], ":", color=GREY, lw=0.9, label="as promised")
     axes.set(xlabel="q_decoy", ylabel="share of called pairs that drive no tumor")

@@ -1,8 +1,9 @@
-"""The report's figures, with palettes that colour-blind readers can tell apart."""
+"""The figures of the report, in colours that colour-blind readers can tell apart."""
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -14,9 +15,11 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tumorcam.explain.views import UNITS, method_name
-from tumorcam.report.results import Example, TrainedNetwork
+from tumorcam.report.results import Example
+from tumorcam.storage import hdf5
+from tumorcam.training.artifact import LearningRecord
 
-# Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
+# Okabe & Ito 2008, "Color Universal Design": distinct with any colour vision.
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7785"
 INK = "#1b2430"
 VIEW_COLORS = {"contrast": BLUE, "own": ORANGE}
@@ -34,24 +37,24 @@ STYLE: Any = {
     "xtick.color": "#4a5563",
     "ytick.color": "#4a5563",
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched and copied
+    "svg.fonttype": "none",  # text stays text, which readers can search and copy
     "text.parse_math": False,  # a gene may be called $x$
 }
 PNG_DOTS_PER_INCH = 160
 INCHES_PER_TUMOR = 0.27
-RINGS = 10  # pixels named on the example image
+N_RINGS = 10  # highest pixels of the example, which are ringed and named
 HEAT_MAP_GENES = 3  # of each tumor
 MAX_HEAT_MAP_ROWS = 100
 
 
 @mpl.rc_context(STYLE)
 def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
-    """Heat map of a confusion matrix: counts, coloured by the share of the true tumor.
+    """Heat map of a confusion matrix, with counts and the share of the true tumor as colour.
 
     Parameters
     ----------
     confusion : (tumors, tumors) int
-        Samples, rows the true tumor, columns the called one.
+        Number of samples by true (row) and called (column) tumor.
     """
     n = len(tumors)
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
@@ -68,8 +71,8 @@ def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def learning_figure(networks: Sequence[TrainedNetwork]) -> Figure:
-    """Loss and validation accuracy of every network by epoch; rings are the epochs kept."""
+def learning_figure(networks: Collection[LearningRecord]) -> Figure:
+    """Loss and validation accuracy of every network by epoch, the kept epochs ringed."""
     figure, panels = _panels(2, width=4.4, height=2.7)
     curves = (
         (panels[0], "training_loss", GREY, "training"),
@@ -82,8 +85,8 @@ def learning_figure(networks: Sequence[TrainedNetwork]) -> Figure:
             history = network.history
             axes.plot(history["epoch"], history[column], color=color, lw=0.7, alpha=faint)
             if label == "validation":
-                best = history[history["epoch"] == network.best_epoch]
-                axes.plot(best["epoch"], best[column], "o", color=color, mfc="white", ms=3.5)
+                kept = history[history["epoch"] == network.kept_epoch]
+                axes.plot(kept["epoch"], kept[column], "o", color=color, mfc="white", ms=3.5)
         axes.plot([], [], color=color, label=label)
     panels[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     panels[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
@@ -95,14 +98,20 @@ def learning_figure(networks: Sequence[TrainedNetwork]) -> Figure:
 
 @mpl.rc_context(STYLE)
 def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float) -> Figure:
-    """Estimated false pairs against pairs called: a panel a method, a line a view.
+    """Estimated number of false pairs by number of called pairs, for every method and view.
 
     Parameters
     ----------
     curves : mapping
-        Method, then view, to a decoy curve (genes, estimated_false).
+        Name of a method to a mapping from a view to its decoy curve, a table with the columns
+        genes and estimated_false.
     level : float
-        The q_decoy at which genes are called; drawn as a line.
+        The q_decoy up to which genes are called; a dashed line shows it.
+
+    Returns
+    -------
+    Figure
+        A panel for each method, a line for each view.
     """
     figure, panels = _panels(len(curves), width=3.1, height=2.9)
     for axes, (method, views) in zip(panels, curves.items(), strict=True):
@@ -137,7 +146,7 @@ def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float)
 
 
 def heat_map_genes(rank: np.ndarray) -> np.ndarray:
-    """Indices of the genes that the heat map shows: each tumor's top three, each gene once.
+    """Indices of the genes in the heat map, which are the top three of every tumor, once.
 
     Parameters
     ----------
@@ -153,13 +162,15 @@ def heat_map_genes(rank: np.ndarray) -> np.ndarray:
 def heat_map_figure(
     score: np.ndarray, learned: np.ndarray, tumors: Sequence[str], genes: Sequence[str]
 ) -> Figure:
-    """Heat map of tumors x top genes; dots mark the pairs graded learned.
+    """Heat map of tumors and top genes; dots mark the pairs that are graded learned.
 
     Parameters
     ----------
     score : (tumors, genes) float64
-        Of the genes shown; coloured as a share of the gene's largest absolute score.
+        Scores of the genes in the figure; the colour is the share of the gene's largest absolute
+        score.
     learned : (tumors, genes) bool
+        Pairs that are graded learned.
     """
     largest = np.nan_to_num(np.abs(score)).max(axis=0)
     share = (score / np.where(largest > 0, largest, 1)).T
@@ -177,19 +188,19 @@ def heat_map_figure(
 
 @mpl.rc_context(STYLE)
 def example_figure(example: Example) -> Figure:
-    """A sample's input image beside its saliency, the highest pixels ringed and named."""
+    """The input image of a sample beside its saliency, the highest pixels ringed and named."""
     figure, panels = _panels(2, width=3.3, height=3.9, extra_width=1.3)
     limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
     images = (example.image, example.saliency)
     titles = ("Input: expression", f"Saliency: {method_name(example.method)}")
     units = ("training SD from the mean", f"signed, {UNITS[example.method]}")
-    order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:RINGS]
+    order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:N_RINGS]
     side = example.image.shape[1]
     for axes, image, title, unit, limit, colors in zip(
         panels, images, titles, units, limits, ("RdBu_r", "PuOr_r"), strict=True
     ):
-        drawn = axes.imshow(image, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
-        figure.colorbar(drawn, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04)
+        heat = axes.imshow(image, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
+        figure.colorbar(heat, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04)
         axes.set(title=title, xticks=[], yticks=[])
         for number, feature in enumerate(order, start=1):
             row, column = divmod(int(example.pixel[feature]), side)
@@ -208,14 +219,15 @@ def example_figure(example: Example) -> Figure:
 
 
 def svg_text(figure: Figure, *, name: str, description: str) -> str:
-    """The figure as an SVG element: equal figures give equal text.
+    """The figure as an SVG element; equal figures give equal text.
 
     Parameters
     ----------
     name : str
-        Salts the IDs within, so that figures on one page do not share any.
+        The name of the figure. It is part of all IDs in the text, so that two figures on a page
+        have no ID in common.
     description : str
-        What a screen reader says.
+        What a screen reader reads out.
     """
     stream = io.StringIO()
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
@@ -235,8 +247,25 @@ def png_bytes(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
+def write_picture(path: Path, figure: Figure, *, name: str, description: str) -> str:
+    """Write a figure to PATH.svg and PATH.png; the text of the SVG file.
+
+    Parameters
+    ----------
+    path : Path
+        The path of both files without their suffix.
+    name, description : str
+        As in `svg_text`.
+    """
+    svg = svg_text(figure, name=name, description=description)
+    hdf5.write_text(path.with_name(f"{path.name}.svg"), svg)
+    with hdf5.write_aside(path.with_name(f"{path.name}.png")) as aside:
+        aside.write_bytes(png_bytes(figure))
+    return svg
+
+
 def _save(figure: Figure, stream: Any, **options: Any) -> None:
-    with warnings.catch_warnings():  # a name in a script that the font lacks is shown as boxes
+    with warnings.catch_warnings():  # boxes stand for letters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, **options)
 
@@ -249,7 +278,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _panels(
     n: int, *, width: float, height: float, extra_width: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels side by side, each of the given inches."""
+    """A figure of n panels side by side; `width` and `height` are those of a panel in inches."""
     figure = Figure(figsize=(n * width + extra_width, height), layout="constrained")
     return figure, list(figure.subplots(1, n, squeeze=False)[0])
 
@@ -262,14 +291,14 @@ def _heat_map(
     limits: tuple[float, float],
     unit: str,
 ) -> None:
-    drawn = axes.pcolormesh(
+    mesh = axes.pcolormesh(
         np.arange(values.shape[1]), np.arange(values.shape[0]), np.ma.masked_invalid(values),
         shading="nearest", cmap=colors, vmin=limits[0], vmax=limits[1],
         edgecolors="white", linewidth=0.4,
     )  # fmt: skip
     axes.invert_yaxis()
     figure.colorbar(
-        drawn, ax=axes, label=unit, location="top", shrink=0.5, aspect=35, pad=0.02, anchor=(0, 1)
+        mesh, ax=axes, label=unit, location="top", shrink=0.5, aspect=35, pad=0.02, anchor=(0, 1)
     )
     axes.spines[:].set_visible(False)
 

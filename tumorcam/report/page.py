@@ -1,4 +1,4 @@
-"""The report's files: tables, figures and the one self-contained web page."""
+"""The files of the report: tables, figures and one web page that needs nothing else."""
 
 import itertools
 import math
@@ -19,27 +19,27 @@ from tumorcam.config import config_toml
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
-from tumorcam.report.results import Ranking, Run
+from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
+from tumorcam.significance.tables import Ranking
 from tumorcam.storage import hdf5, manifest
-from tumorcam.storage.run_folder import slugs
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
-MAX_DROPPED_NAMES = 20  # shown a reason
+MAX_DROPPED_NAMES = 20  # for each reason
 FILES = {
     "index.html": "this page",
     "genes.csv": "every tumor, gene, method and view with all its numbers (6 significant digits)",
     "genes.parquet": "the same, every bit",
     "decoys.csv": "every decoy and where it would rank among the genes",
     "ranking.h5ad": "AnnData, tumors × genes; score and q_decoy of every method and view as layers",
-    manifest.FILE_NAME: "size and SHA-256 of every other file, by which `jobs.verify` finds damage",
+    manifest.FILE_NAME: "size and SHA-256 of every other file; `tumorcam verify` needs them",
 }
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of the page: its name, what it shows, and how it is drawn in SVG."""
+    """The name, the caption and the SVG element of a figure on the page."""
 
     name: str
     caption: str
@@ -47,12 +47,11 @@ class PageFigure:
 
 
 def report_files(run: Run) -> list[str]:
-    """Names of the files that `write_report` writes, relative to the report's folder."""
-    lists = [f"{slug}.rnk" for slug in slugs(run.results.tumors)]
-    drawn = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
-    drawn += faithfulness_figures.figure_names(read_checks(run))
-    images = [f"figures/{name}.{kind}" for name in drawn for kind in ("svg", "png")]
-    return [*FILES, *lists, *images]
+    """Names of the files that `write_report` writes, relative to the folder of the report."""
+    names = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
+    names += faithfulness_figures.figure_names(read_checks(run))
+    images = [f"figures/{name}.{kind}" for name in names for kind in ("svg", "png")]
+    return [*FILES, *tables.rank_list_names(run.results), *images]
 
 
 def write_report(run: Run, folder: Path) -> None:
@@ -63,35 +62,33 @@ def write_report(run: Run, folder: Path) -> None:
     CohortError
         If two tumors would share a file name.
     """
-    results, shown = run.results, run.config.report
+    results = run.results
     listed = folder / manifest.FILE_NAME
-    listed.unlink(missing_ok=True)  # until all files are there, the report is a partial one
-    first = results.ranking(shown.method, shown.view)
+    listed.unlink(missing_ok=True)  # a report without this list is incomplete
+    first = results.ranking(run.first_ranking)
     tables.write_rank_lists(folder, results, first)
     tables.write_genes_csv(folder / "genes.csv", results)
     tables.write_genes_parquet(folder / "genes.parquet", results)
     tables.write_decoys_csv(folder / "decoys.csv", results)
-    tables.write_ranking_h5ad(
-        folder / "ranking.h5ad", results, method=shown.method, view=shown.view
-    )
+    tables.write_ranking_h5ad(folder / "ranking.h5ad", results, run.first_ranking)
     logger.info("tables written")
     rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
-    rankings.sort(key=lambda one: (one.method, one.view) != (shown.method, shown.view))
+    rankings.sort(key=lambda ranking: ranking.key != run.first_ranking)
     classifier = summarise_classifier(run)
-    found = read_checks(run)
-    drawn = [
+    record = read_checks(run)
+    page_figures = [
         _write_figure(folder / "figures", name, caption, figure, partial=results.missing_shards)
         for name, caption, figure in itertools.chain(
             _figures(run, first, rankings, classifier),
-            faithfulness_figures.drawn_figures(found, run) if found else (),
+            faithfulness_figures.check_figures(record, run) if record else (),
         )
     ]
-    checks = summarise_checks(found, run) if found else None
-    page = render_page(run, rankings, classifier, checks, drawn)
+    checks = summarise_checks(record, run) if record else None
+    page = render_page(run, rankings, classifier, checks, page_figures)
     hdf5.write_text(folder / "index.html", page)
     digests = {
-        "significance.h5": results.digest,
-        "faithfulness.h5": found.digest if found else "",
+        run.folder.significance.name: results.digest,
+        run.folder.faithfulness.name: record.digest if record else "",
     }
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
     manifest.write_manifest(listed, names, digests)
@@ -103,9 +100,9 @@ def render_page(
     rankings: list[RankingSummary],
     classifier: ClassifierSummary,
     checks: Checks | None,
-    drawn: list[PageFigure],
+    page_figures: list[PageFigure],
 ) -> str:
-    """The page as HTML without any request to elsewhere; `rankings[0]` is shown first."""
+    """The page as HTML that loads nothing from elsewhere; `rankings[0]` comes first."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -120,10 +117,10 @@ def render_page(
         classifier=classifier,
         checks=checks,
         control_names=CONTROL_NAMES,
-        figures={figure.name: figure for figure in drawn},
+        figures={figure.name: figure for figure in page_figures},
         low_recall=_low_recall(run),
         dropped=_dropped(run),
-        digests=_digests(run) | ({"faithfulness.h5": checks.found.digest} if checks else {}),
+        digests=_digests(run, checks),
         versions=_versions(),
         config=config_toml(run.config),
         descriptions=FILES,
@@ -157,44 +154,44 @@ def _figures(
     run: Run, first: Ranking, rankings: list[RankingSummary], classifier: ClassifierSummary
 ) -> Iterable[tuple[str, str, Figure]]:
     tumors, genes = run.results.tumors.tolist(), run.results.genes
-    shown = figures.heat_map_genes(first.statistics["rank"])
+    top = figures.heat_map_genes(first.rank)
     curves: dict[str, dict[str, Any]] = {}
-    for one in rankings:
-        curves.setdefault(one.method, {})[one.view] = one.decoy_curve
+    for ranking in rankings:
+        curves.setdefault(ranking.key.method, {})[ranking.key.view] = ranking.decoy_curve
     yield (
         "genes",
         f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {rankings[0].name}. Colour: score "
         "as a share of the gene's largest absolute score; dots: graded learned.",
         figures.heat_map_figure(
-            first.statistics["score"][:, shown],
-            first.evidence[:, shown] == "learned",
+            first.score[:, top],
+            first.evidence[:, top] == "learned",
             tumors,
-            genes[shown].tolist(),
+            genes[top].tolist(),
         ),
     )
     yield (
         "confusion",
-        f"Held-out samples by true and called tumor, ensemble of {len(run.results.probability)} "
+        f"Held-out samples by true and called tumor, by the ensemble of {run.n_replicates} "
         "replicates. Numbers are samples.",
         figures.confusion_figure(classifier.scores.confusion, tumors),
     )
     yield (
         "decoys",
-        "How many (tumor, gene) pairs can be called, and how many of them the decoys estimate to "
-        "be false. A ranking is useful as long as its line stays below the dashed one.",
+        "Number of (tumor, gene) pairs that can be called, and number of those that are false by "
+        "the estimate from the decoys. A ranking is useful while its line is below the dashed one.",
         figures.decoy_figure(curves, run.config.significance.q_decoy),
     )
     yield (
         "learning",
         f"Learning curves of all {len(run.networks)} networks; rings mark the epoch kept.",
-        figures.learning_figure(run.networks),
+        figures.learning_figure(run.networks.values()),
     )
     if run.example is not None:
         yield (
             "example",
-            f"Sample {run.example.sample}, held out and rightly called {run.example.tumor} by "
+            f"Sample {run.example.sample}, held out and correctly called {run.example.tumor} by "
             f"network {run.example.model} (probability {run.example.probability:.2f}). Each pixel "
-            f"is a gene; the {figures.RINGS} highest of the saliency cube are ringed and named.",
+            f"is a gene; the {figures.N_RINGS} with the highest saliency are ringed and named.",
             figures.example_figure(run.example),
         )
 
@@ -204,20 +201,17 @@ def _write_figure(
 ) -> PageFigure:
     if partial:
         figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
-    svg = figures.svg_text(figure, name=name, description=caption)
-    hdf5.write_text(folder / f"{name}.svg", svg)
-    with hdf5.write_aside(folder / f"{name}.png") as aside:
-        aside.write_bytes(figures.png_bytes(figure))
+    svg = figures.write_picture(folder / name, figure, name=name, description=caption)
     return PageFigure(name, caption, Markup(svg))  # matplotlib escapes the text within
 
 
 def _low_recall(run: Run) -> list[str]:
-    low = run.results.recall < run.config.significance.recall
+    low = run.results.classification.recall < run.config.significance.recall
     return [str(name) for name in run.results.tumors[low]]
 
 
 def _dropped(run: Run) -> list[dict[str, Any]]:
-    """A row a kind and reason: how many, and the first names."""
+    """A row for each kind and reason: the number of names, and the first of them."""
     return [
         {
             "kind": kind,
@@ -229,13 +223,18 @@ def _dropped(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _digests(run: Run) -> dict[str, str]:
-    """SHA-256 of each file that the report was made from."""
-    return {
-        "cohort.h5": run.cohort.digest,
-        "significance.h5": run.results.digest,
-        "models/baselines.h5": run.baselines.digest,
-    } | {f"models/{one.model.name}/model.h5": one.digest for one in run.networks}
+def _digests(run: Run, checks: Checks | None) -> dict[str, str]:
+    """SHA-256 of each file that the report was made from, by its name in the run's folder."""
+    folder = run.folder
+    digests = {
+        folder.cohort: run.cohort.digest,
+        folder.significance: run.results.digest,
+        folder.baselines: run.baselines.digest,
+        **{folder.model(key): network.digest for key, network in run.networks.items()},
+    }
+    if checks is not None:
+        digests[folder.faithfulness] = checks.record.digest
+    return {str(path.relative_to(folder.root)): digest for path, digest in digests.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""A sample's input image beside its saliency map, the outstanding genes ringed and named."""
+"""The picture of one sample: its input beside its saliency, the outstanding genes ringed."""
+
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -10,63 +12,78 @@ from scipy.optimize import isotonic_regression
 
 from tumorcam.explain.sample import SampleMap, labels
 from tumorcam.explain.views import UNITS, method_name
+from tumorcam.report import figures
 from tumorcam.report.figures import HALO, INK, ORANGE, STYLE
 
-MAX_NAMES = 24  # beside the map; more would overlap
-INPUT_LIMIT = 3.0  # training SD; end of the input's colour scale
+MAX_NAMES = 24  # of genes beside the map; more would overlap
+INPUT_LIMIT = 3.0  # training SD; the colour scale of the input ends there
 PANEL_INCHES = (3.9, 4.9)  # width, height
 NAMES_INCHES = 1.4
-N_TICKS = 6  # of a colour scale, at most; small saliencies have long numbers
+MAX_TICKS = 6  # of a colour scale; the numbers of small saliencies are long
 
 
 @mpl.rc_context(STYLE)
-def picks_figure(seen: SampleMap, table: pd.DataFrame, *, title: str, method: str) -> Figure:
-    """The input image beside its saliency, the picked pixels ringed, the highest named.
+def picks_figure(sample_map: SampleMap, table: pd.DataFrame, *, title: str, method: str) -> Figure:
+    """The input image beside the saliency, the picked pixels ringed, the highest ones named.
 
     Parameters
     ----------
     table : DataFrame
-        From `picks_table`; decoys are drawn in another colour.
+        The table that `picks_table` returns. Decoys have a colour of their own.
     title : str
-        What is shown, in as many lines as needed.
+        One or more lines above the images.
     method : str
-        One of UNITS.
+        The saliency method, one of UNITS.
     """
     width, height = PANEL_INCHES
     figure = Figure(figsize=(2 * width + NAMES_INCHES, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=9)
     left, right = figure.subplots(1, 2)
-    largest = float(np.abs(seen.saliency).max()) or 1.0
-    _image(left, seen.image, "RdBu_r", INPUT_LIMIT, "expression, training SD from the mean")
+    largest = float(np.abs(sample_map.saliency).max()) or 1.0
+    _image(left, sample_map.image, "RdBu_r", INPUT_LIMIT, "expression, training SD from the mean")
     unit = UNITS[method]
-    _image(right, seen.saliency, "PuOr_r", largest, f"saliency, signed, {unit}")
+    _image(right, sample_map.saliency, "PuOr_r", largest, f"saliency, signed, {unit}")
     left.set_title("Input")
     right.set_title(method_name(method))
     for axes in (left, right):
         for is_decoy, color in ((False, INK), (True, ORANGE)):
-            some = table[table["decoy"] == is_decoy]
+            picks = table[table["decoy"] == is_decoy]
             axes.plot(
-                some["column"], some["row"], "o", mfc="none", mec=color, mew=1.0, ms=6.5,
+                picks["column"], picks["row"], "o", mfc="none", mec=color, mew=1.0, ms=6.5,
                 path_effects=HALO, zorder=3, clip_on=False, in_layout=False,
             )  # fmt: skip
-    _name_picks(right, table.head(MAX_NAMES), side=seen.layout.side)
+    _name_picks(right, table.head(MAX_NAMES), side=sample_map.layout.side)
     if len(table) > MAX_NAMES:
         note = f"the highest {MAX_NAMES} of {len(table)} are named"
         right.set_title(note, loc="right", fontsize=7)
     return figure
 
 
+def write_picture(path: Path, figure: Figure, *, description: str) -> None:
+    """Write the figure to PATH.png and PATH.svg.
+
+    Parameters
+    ----------
+    path : Path
+        The path of both files without their suffix.
+    description : str
+        What a screen reader reads out.
+    """
+    figures.write_picture(path, figure, name="show", description=description)
+
+
 def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
-    """Heights at least `gap` apart and from 0 to 1, in the same order, as near as can be.
+    """Heights in the same order that are at least `gap` apart, moved as little as possible.
 
     Parameters
     ----------
     height : (labels,) float
-        From 0 to 1; at most 1 + 1 / gap of them.
+        From 0 to 1, as the result; at most 1 + 1 / gap heights.
 
     Notes
     -----
-    Less their share of gaps, heights in order may only rise: an isotonic regression.
+    Sorted heights minus 0, 1, 2 … gaps must not fall, so the nearest ones are an isotonic
+    regression.
     """
     steps = gap * np.arange(len(height))
     order = np.argsort(height, kind="stable")
@@ -77,17 +94,17 @@ def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
 
 
 def _image(axes: Axes, values: np.ndarray, colors: str, limit: float, unit: str) -> None:
-    drawn = axes.imshow(values, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
+    image = axes.imshow(values, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
     outside = "both" if np.abs(values).max() > limit else "neither"
     axes.figure.colorbar(
-        drawn, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04,
-        extend=outside, ticks=MaxNLocator(N_TICKS), format="%g",
+        image, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04,
+        extend=outside, ticks=MaxNLocator(MAX_TICKS), format="%g",
     )  # fmt: skip
     axes.set(xticks=[], yticks=[])
 
 
 def _name_picks(axes: Axes, table: pd.DataFrame, *, side: int) -> None:
-    """Names in the right margin, each with a line to its pixel."""
+    """Write names into the right margin, with a line from each to its pixel."""
     if table.empty:
         return
     height = spread_heights(1 - (table["row"].to_numpy() + 0.5) / side, 1 / MAX_NAMES)

@@ -1,4 +1,4 @@
-"""Each ranking in words and in a few numbers: what is called, and whether it can be believed."""
+"""Each ranking in words and a few numbers: what it calls, and whether to believe it."""
 
 import math
 from collections.abc import Mapping
@@ -7,23 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tumorcam.explain.views import method_name
-from tumorcam.report.results import Ranking, Run
+from tumorcam.explain.views import RankingKey
+from tumorcam.report.results import Run
 from tumorcam.report.tables import gene_table
+from tumorcam.significance.tables import Ranking
 from tumorcam.significance.truth import TOP, TruthScores, score_against_truth
 
 EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "untestable")
-BLIND_SHARE = 0.5  # of a blind ranking's decoys in the top: from here on it reflects the input
-MIXED_SHARE = (
-    0.5  # of the top pairs that are expression-driven: from here on it is partly the input
-)
-P_LEVEL = 0.05  # at which a test of decoys shows whether p-values can be believed
-GUIDED_OWN = "Own views of guided methods largely re-read the input; rely on the contrast."
+# A ranking with this share of the false genes of a blind ranking reflects the input; one with this
+# share of expression-driven genes at the top reflects it in part.
+BLIND_SHARE, MIXED_SHARE = 0.5, 0.5
+P_LEVEL = 0.05  # of p-values that count as small
+GUIDED_OWN = "Own views of guided methods largely repeat the input; rely on the contrast."
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a ranking is about the network: `level` network, mixed, input, none or unknown."""
+    """Whether a ranking is about the network, in words and as a level.
+
+    `level` is network, mixed, input, none or unknown.
+    """
 
     level: str
     text: str
@@ -31,7 +34,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TopGenes:
-    """A tumor's first rows of `tables.gene_table`, with how many of its genes are learned."""
+    """The first rows of a tumor in `tables.gene_table`, and its number of learned genes."""
 
     tumor: str
     n: int
@@ -41,16 +44,32 @@ class TopGenes:
 
 @dataclass(frozen=True)
 class RankingSummary:
-    """One method and view as the page shows it.
+    """One ranking on the page.
 
-    `counts` are (tumor, gene) pairs by evidence; `expression_share` is the share of the tumors'
-    top 20 that is graded expression-driven; `decoys_in_top` the mean over tumors of false genes in
-    the top 20, `blind` what a ranking that ignores the training would have there;
-    `decoys_rejected` the share of (tumor, decoy) pairs with a p-value of at most 0.05.
+    Attributes
+    ----------
+    key : RankingKey
+        The method and the view.
+    counts : mapping
+        Grade of evidence to the number of (tumor, gene) pairs.
+    expression_share : float
+        Share of the tumors' top 20 that is graded expression-driven.
+    decoys_in_top, blind : float
+        Number of false genes in the top 20, mean over tumors; the number that a ranking which
+        ignores the training would have.
+    decoys_rejected : float
+        Share of (tumor, decoy) pairs with a p-value of at most 0.05.
+    smallest_q_decoy, too_few_decoys, zero_scale_samples, decoy_curve
+        As in `Ranking`.
+    verdict, called
+        Whether the ranking is about the network, and how many pairs it calls, in words.
+    top : list of TopGenes
+        The first genes of every tumor.
+    truth : TruthScores or None
+        The ranking against planted drivers, if there are any.
     """
 
-    method: str
-    view: str
+    key: RankingKey
     counts: Mapping[str, int]
     expression_share: float
     decoys_in_top: float
@@ -67,35 +86,33 @@ class RankingSummary:
 
     @property
     def name(self) -> str:
-        """Such as "Gradient × input, contrast"."""
-        return f"{method_name(self.method)}, {self.view}"
+        """The title of the ranking, such as "Gradient × input, contrast"."""
+        return self.key.title
 
 
 def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
-    """A ranking's counts, verdict and top genes."""
+    """The counts, the verdict and the top genes of a ranking."""
     results, thresholds = run.results, run.config.significance
     counts = {grade: int((ranking.evidence == grade).sum()) for grade in EVIDENCE}
-    in_top = ranking.statistics["rank"] <= TOP
-    expression_share = float((ranking.evidence == "expression-driven")[in_top].mean())
-    known = ranking.decoys_in_top_20[~np.isnan(ranking.decoys_in_top_20)]
-    decoys_in_top = float(known.mean()) if known.size else math.nan
+    is_expression_driven = ranking.evidence == "expression-driven"
+    expression_share = defined_mean(is_expression_driven[ranking.rank <= TOP])
+    decoys_in_top = defined_mean(ranking.decoys_in_top_20)
     blind = blind_decoys(len(results.genes), len(results.decoy_gene))
     truth = None
     if run.truth is not None:
         truth = score_against_truth(
             run.truth.drives,
-            ranking.statistics["rank"],
-            ranking.statistics["q_decoy"],
+            ranking.rank,
+            ranking.q_decoy,
             threshold=thresholds.q_decoy,
         )
     return RankingSummary(
-        method=ranking.method,
-        view=ranking.view,
+        key=ranking.key,
         counts=counts,
         expression_share=expression_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
-        decoys_rejected=decoys_rejected(ranking.decoys["p_value"]),
+        decoys_rejected=decoys_rejected(ranking.decoys.p_value),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
         zero_scale_samples=ranking.zero_scale_samples,
@@ -114,21 +131,27 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
 
 
 def blind_decoys(n_genes: int, n_decoys: int) -> float:
-    """False genes expected in the top 20 of a ranking that cannot tell decoys from genes.
+    """Expected number of false genes in the top 20 of a ranking that ignores the training.
 
-    Of 20 places D / (G + D) go to decoys, each standing for G / D genes; NaN without decoys.
+    With G genes and D decoys, D / (G + D) of the 20 places go to decoys, and each decoy stands for
+    G / D genes. NaN without decoys.
     """
     return TOP * n_genes / (n_genes + n_decoys) if n_decoys else math.nan
 
 
 def decoys_rejected(p_value: np.ndarray) -> float:
-    """Share of (tumor, decoy) pairs whose p-value is at most 0.05; NaN where none has one."""
-    known = p_value[~np.isnan(p_value)]
-    return float((known <= P_LEVEL).mean()) if known.size else math.nan
+    """Share of (tumor, decoy) pairs whose p-value is at most 0.05; NaN without p-values."""
+    return defined_mean(np.where(np.isnan(p_value), np.nan, p_value <= P_LEVEL))
+
+
+def defined_mean(values: np.ndarray) -> float:
+    """The mean of all values but NaN; NaN where there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else math.nan
 
 
 def called_words(n_learned: int, q_decoy: float) -> str:
-    """How many pairs are graded learned, and how many of them are expected to be wrong."""
+    """How many pairs are graded learned, and how many of those are expected to be wrong."""
     if n_learned == 0:
         return "No (tumor, gene) pair is graded learned."
     return (
@@ -151,19 +174,16 @@ def judge_ranking(
     Parameters
     ----------
     n_learned : int
-        (tumor, gene) pairs graded learned.
-    expression_share : float
-        Share of the tumors' top 20 that is graded expression-driven.
-    decoys_in_top, blind : float
-        False genes in the top 20, measured and of a ranking that ignores the training; NaN
-        without decoys.
+        Number of (tumor, gene) pairs that are graded learned.
+    expression_share, decoys_in_top, blind : float
+        As in `RankingSummary`; the last two are NaN without decoys.
     guided_own : bool
-        The own view of a guided method, which carries a warning of its own.
+        Whether it is the own view of a guided method, whose verdict ends with a warning.
 
     References
     ----------
     Adebayo et al. 2018, doi:10.48550/arXiv.1810.03292; Nie et al. 2018,
-    doi:10.48550/arXiv.1805.07039 (guided maps re-read the input).
+    doi:10.48550/arXiv.1805.07039 (guided maps repeat the input).
     """
     decoys = f"{decoys_in_top:.1f} of the top {TOP} places"
     if math.isnan(decoys_in_top):
@@ -173,7 +193,8 @@ def judge_ranking(
         level = "input"
         text = (
             "Reflects the input, not what the network learned: genes that it could not have "
-            f"learned fill an estimated {decoys}; blind to the training it would be {blind:.1f}."
+            f"learned fill an estimated {decoys}; a ranking blind to the training would have "
+            f"{blind:.1f}."
         )
     elif n_learned == 0:
         level = "none"
@@ -185,7 +206,7 @@ def judge_ranking(
         level = "mixed"
         text = (
             f"Partly the input: {100 * expression_share:.0f} % of the tumors' top {TOP} genes are "
-            "only expression-driven. Trust the ones graded learned."
+            "only expression-driven. Trust those graded learned."
         )
     else:
         level = "network"
@@ -199,15 +220,13 @@ def judge_ranking(
 def _top_genes(run: Run, ranking: Ranking) -> list[TopGenes]:
     table = gene_table(run.results, ranking)
     rows = table[table["rank"].notna()].groupby("tumor", sort=False).head(run.config.report.top)
-    learned = (ranking.evidence == "learned").sum(axis=1)
+    n_learned = (ranking.evidence == "learned").sum(axis=1)
     return [
         TopGenes(
             tumor=tumor,
-            n=int(n),
-            n_learned=int(n_learned),
+            n=int(run.results.n[t]),
+            n_learned=int(n_learned[t]),
             rows=rows[rows["tumor"] == tumor].to_dict("records"),
         )
-        for tumor, n, n_learned in zip(
-            run.results.tumors.tolist(), run.results.n, learned, strict=True
-        )
+        for t, tumor in enumerate(run.results.tumors.tolist())
     ]

@@ -108,6 +108,15 @@ def _leads_outside(item: h5py.Group | h5py.Dataset) -> bool:
     return bool(item.external) or any(s.is_absolute() or ".." in s.parts for s in sources)
 
 
+def carried_digest(path: Path) -> str:
+    """The digest that a file carries, unchecked; "" if the file is missing or unreadable."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("digest", ""))
+    except OSError:
+        return ""
+
+
 def text_digest(text: str) -> str:
     """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Lists of files that belong together: names, sizes and SHA-256, written after the last of them."""
+"""A list of files that belong together, with sizes and SHA-256; it is written last."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,19 +22,23 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Files by their names relative to the manifest's folder, and digests of what they show."""
+    """Files by name, relative to the list's folder, and digests of what they were made from."""
 
     files: Mapping[str, Entry]
     made_from: Mapping[str, str]
 
 
 def write_manifest(path: Path, names: Iterable[str], made_from: Mapping[str, str]) -> None:
-    """List finished files of the folder of `path`, whole or not at all.
+    """Write the list of finished files, whole or not at all.
 
     Parameters
     ----------
+    path : Path
+        The list; it stands in the folder of the files.
+    names : iterable of str
+        The files, relative to that folder.
     made_from : mapping
-        Digests of the files that they were made from, by a name; empty for one that was not there.
+        Name and digest of each file that they were made from; the digest of a missing one is empty.
     """
     files = {}
     for name in names:
@@ -50,7 +54,7 @@ def write_manifest(path: Path, names: Iterable[str], made_from: Mapping[str, str
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The list that `write_manifest` wrote.
+    """Read the list that `write_manifest` wrote.
 
     Raises
     ------
@@ -59,18 +63,18 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wanted = content.pop("digest")
+        digest = content.pop("digest")
         files = {name: Entry(**entry) for name, entry in content["files"].items()}
         made_from = dict(content["made_from"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path} is no readable list of files ({error})"
         raise FileError(msg) from error
-    if wanted != _digest(content):
+    if digest != _digest(content):
         msg = f"{path} is damaged: its digest differs"
         raise FileError(msg)
     outside = [name for name in files if _leads_outside(name)]
     if outside:
-        msg = f"{path} names {outside[0]}, which is outside its folder and refused"
+        msg = f"{path} names {outside[0]}, which is refused because it is outside its folder"
         raise FileError(msg)
     return Manifest(files, made_from)
 

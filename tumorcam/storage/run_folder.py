@@ -68,6 +68,16 @@ class RunFolder:
         return self.root / "bands"
 
     @property
+    def band_files(self) -> list[Path]:
+        """Every finished band, while reduce works."""
+        return sorted(self.bands.glob("b*.h5"))
+
+    @property
+    def ranking_files(self) -> list[Path]:
+        """Every finished ranking, while reduce works."""
+        return sorted(self.bands.glob("ranking*.h5"))
+
+    @property
     def significance(self) -> Path:
         """The tables of all rankings."""
         return self.root / "significance.h5"
@@ -76,6 +86,11 @@ class RunFolder:
     def responses(self) -> Path:
         """Folder of what faithfulness has finished while it works."""
         return self.root / "responses"
+
+    @property
+    def response_files(self) -> list[Path]:
+        """Every finished block of samples, while faithfulness works."""
+        return sorted(self.responses.glob("*.h5"))
 
     @property
     def faithfulness(self) -> Path:

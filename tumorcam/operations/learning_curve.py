@@ -1,0 +1,57 @@
+"""The learning curve of one model as a table of its epochs, also while the model trains."""
+
+import pandas as pd
+
+from tumorcam.errors import FileError
+from tumorcam.storage.plan import Plan
+from tumorcam.storage.run_folder import RunFolder
+
+COLUMNS = {  # of history.csv: the title and the format of each
+    "epoch": ("epoch", "{:.0f}"),
+    "training_loss": ("training loss (nats)", "{:.4f}"),
+    "validation_loss": ("validation loss (nats)", "{:.4f}"),
+    "validation_accuracy": ("validation accuracy", "{:.3f}"),
+    "learning_rate": ("learning rate", "{:.2e}"),
+    "seconds": ("time (s)", "{:.1f}"),
+}
+MARK = "<- lowest validation loss"
+
+
+def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
+    """The finished epochs of a model, the one with the lowest validation loss marked.
+
+    Parameters
+    ----------
+    name : str
+        The model, such as "r00-f00", or "n00-f00" of a null replicate.
+
+    Raises
+    ------
+    FileError
+        If the plan has no such model.
+    """
+    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
+    if name not in keys:
+        msg = f"--curve {name} is not in the plan; its models are {', '.join(keys)}"
+        raise FileError(msg)
+    path = run.history(keys[name])
+    if not path.exists():
+        return f"{name}: no epoch is finished yet"
+    return f"{name}:\n{epoch_table(pd.read_csv(path))}"
+
+
+def epoch_table(history: pd.DataFrame) -> str:
+    """A row for each epoch, with titles, units and a mark at the lowest validation loss.
+
+    Parameters
+    ----------
+    history : DataFrame
+        At least one epoch, with the columns of COLUMNS.
+    """
+    table = pd.DataFrame(
+        {title: history[name].map(layout.format) for name, (title, layout) in COLUMNS.items()}
+    )
+    is_lowest = history["validation_loss"] == history["validation_loss"].min()
+    table[""] = is_lowest.map({True: MARK, False: ""})
+    text: str = table.to_string(index=False)
+    return "\n".join(line.rstrip() for line in text.splitlines())
