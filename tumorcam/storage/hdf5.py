@@ -141,7 +141,7 @@ def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -
 
 def stored_attributes(path: Path, encoding_type: str, *, remedy: str) -> dict[str, Any]:
     """The root attributes of a finished file; FileError as in `open_file`."""
-    with open_file(path, encoding_type, remedy=remedy) as file:
+    with open_file(path, encoding_type, remedy=remedy) as file, reading(file):
         return dict(file.attrs)
 
 
