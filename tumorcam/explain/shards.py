@@ -116,6 +116,11 @@ def write_shard(
         records.write_record(file, shard, compression=compression)
 
 
+def shard_digest(path: Path) -> str:
+    """The digest of a finished shard; FileError where it is missing or damaged."""
+    return hdf5.stored_digest(path, SHARD_TYPE, remedy=REMEDY)
+
+
 def read_predictions(path: Path) -> Predictions:
     """The predictions of a shard; FileError where it is missing or damaged."""
     with _open(path) as file:

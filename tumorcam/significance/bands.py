@@ -1,37 +1,43 @@
 """Statistics of one band of genes: the part of reduce that MPI ranks divide."""
 
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
+from tumorcam.explain import shards
+from tumorcam.explain.shards import BAND
+from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.significance import classification, resampling, statistics
 from tumorcam.significance.resampling import FlipRecords, Patients
 from tumorcam.significance.statistics import TumorStatistics
 from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import BAND_TYPE, SHARD_TYPE, ShardKey, shard_file
+from tumorcam.storage.plan import ShardKey
+from tumorcam.storage.records import stored
+from tumorcam.storage.run_folder import RunFolder
 
-VIEWS = ("own", "contrast")
-BAND = 256  # genes; fixed, so that no sum depends on the number of ranks
-STATISTICS = ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value")
+BAND_TYPE = "tumorcam-band"
 SUM_BYTES = 2**29  # of the sums that a pass over the shards fills
-REMEDY = "run jobs.explain"
+REMEDY = "run `tumorcam reduce`"
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Every replicate's held-out prediction, and how samples make patients.
+class HeldOutSamples:
+    """Predictions of all samples by the networks that held them out, and their patients.
 
-    `probability` (replicates, samples, tumors) float32, NaN where a shard is missing; `explained`
-    (samples,) int: by how many replicates; `kept` (kept samples,) int, ascending, and their
-    `patients`; `n_patients` (folds, tumors) int; `recall` (tumors,) float64 of the ensemble;
-    `zero_scale` counts the maps of each method that are zero.
+    `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing; `explained`
+    (samples,) int is the number of replicates that explain a sample; `kept` (kept samples,) int are
+    the samples that count, ascending, and `patients` theirs; `n_patients` (folds, tumors) is int;
+    `recall` (tumors,) float64 is the ensemble's; `zero_maps` counts by method the samples whose
+    maps are all zero.
     """
 
     probability: np.ndarray
@@ -40,222 +46,320 @@ class Samples:
     patients: Patients
     n_patients: np.ndarray
     recall: np.ndarray
-    zero_scale: dict[str, int]
+    zero_maps: Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Source:
-    """What bands are computed from: the shards of a run that are `present`, and whose they are."""
+class BandSource:
+    """What bands are computed from: the shards that are there, and their samples."""
 
-    folder: Path
+    run: RunFolder
     cohort: Cohort
     config: Config
     present: Sequence[ShardKey]
-    samples: Samples
+    samples: HeldOutSamples
+
+    @property
+    def keys(self) -> list[RankingKey]:
+        """All rankings of the run."""
+        return ranking_keys(self.config.explain.methods)
 
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """One band of one method and view.
+    """Statistics of the genes and decoys of one band, or of several side by side, in one ranking.
 
-    `columns` maps names to arrays whose last axis is the band: each of STATISTICS (tumors, band)
-    float64; `model_score` (replicates, folds, tumors, band) float64, NaN where the fold lacks the
-    tumor; `bootstrap` (tumors, bootstraps, band) float32; with null replicates `null_p_value`
-    (nulls, tumors, band) and `null_model_score` (nulls, folds, tumors, band) float64. `flips` has
-    one a tumor, of testable genes, or nothing where the tumor has too few patients.
+    The last axis of every array is the genes and decoys. Those of `TumorStatistics` are (tumors,
+    features) float64. `model_score` (replicates, folds, tumors, features) float64 is NaN where a
+    fold lacks the tumor. With null replicates `null_p_value` (nulls, tumors, features) and
+    `null_model_score` (nulls, folds, tumors, features) are float64.
     """
 
-    columns: dict[str, np.ndarray]
-    flips: list[FlipRecords | None]
+    score: np.ndarray
+    sd: np.ndarray
+    effect: np.ndarray
+    positive: np.ndarray
+    positive_low: np.ndarray
+    positive_high: np.ndarray
+    p_value: np.ndarray
+    model_score: np.ndarray
+    null_p_value: np.ndarray | None
+    null_model_score: np.ndarray | None
 
 
-def ranking_names(config: Config) -> list[str]:
-    """Every "METHOD/VIEW" of a run."""
-    return [f"{method}/{view}" for method in config.explain.methods for view in VIEWS]
+@dataclass(frozen=True)
+class BandResamples:
+    """Bootstraps and sign flips of the genes of one band in one ranking.
+
+    `bootstrap` (tumors, bootstraps, features) float32 is NaN for tumors with too few patients;
+    `flips` holds, by the number of the tumor, the flips of its testable genes.
+    """
+
+    flips: Mapping[str, FlipRecords]
+    bootstrap: np.ndarray = stored(chunks=(1, None, None))
 
 
-def read_source(folder: Path, cohort: Cohort, config: Config, present: Sequence[ShardKey]) -> Source:
-    """The predictions of the shards that are present, and the grouping of samples into patients."""
+@dataclass(frozen=True)
+class BandRanking(BandResamples, BandStatistics):
+    """All that a band's file holds of one ranking."""
+
+
+@dataclass(frozen=True)
+class BandExpression:
+    """Expression of the genes of a band in each tumor against all others, (tumors, genes)."""
+
+    expression_auroc: np.ndarray
+    log2_fold_change: np.ndarray
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The files of all bands, open for reading; arrays are joined along the genes and decoys."""
+
+    files: Sequence[h5py.File]
+
+    def statistics(self, key: RankingKey) -> BandStatistics:
+        """The statistics of all genes and decoys in one ranking."""
+        parts = [records.read_record(group, BandStatistics) for group in self._groups(key)]
+        return _side_by_side(parts)
+
+    def expression(self) -> BandExpression:
+        """Expression of all genes."""
+        return _side_by_side([records.read_record(file, BandExpression) for file in self.files])
+
+    def bootstraps(self, key: RankingKey, tumor: int) -> np.ndarray:
+        """(bootstraps, genes + decoys) float32 scores of one tumor."""
+        parts = [records.read_array(group, "bootstrap", tumor) for group in self._groups(key)]
+        return np.concatenate(parts, axis=-1)
+
+    def flips(self, key: RankingKey, tumor: int) -> list[FlipRecords]:
+        """The flips of one tumor, band by band."""
+        return [
+            records.read_record(group[f"flips/{tumor}"], FlipRecords) for group in self._groups(key)
+        ]
+
+    def _groups(self, key: RankingKey) -> list[h5py.Group]:
+        return [file[key.name] for file in self.files]
+
+
+@contextlib.contextmanager
+def open_bands(paths: Sequence[Path]) -> Iterator[Bands]:
+    """All bands of a run, for reading; FileError where one is missing or damaged."""
+    with contextlib.ExitStack() as stack:
+        files = [hdf5.open_file(path, BAND_TYPE, remedy=REMEDY) for path in paths]
+        yield Bands([stack.enter_context(file) for file in files])
+
+
+def is_band_complete(path: Path, attributes: Mapping[str, str]) -> bool:
+    """Whether a band was finished with these attributes."""
+    return hdf5.is_complete(path, BAND_TYPE, attributes)
+
+
+def read_source(
+    run: RunFolder, cohort: Cohort, config: Config, present: Sequence[ShardKey]
+) -> BandSource:
+    """The predictions of the shards that are there, and the patients of their samples."""
     shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
     probability = np.full(shape, np.nan, dtype=np.float32)
-    zero_scale = dict.fromkeys(config.explain.methods, 0)
-    for shard in present:
-        if shard.null:
+    zero_maps = dict.fromkeys(config.explain.methods, 0)
+    for key in present:
+        if key.null:
             continue
-        with open_shard(folder, shard) as file:
-            probability[shard.replicate, file["sample_index"][...]] = file["probability"][...]
-            for method in zero_scale:
-                zero_scale[method] += int((file[f"scale/{method}"][...] == 0).sum())
+        predictions = shards.read_predictions(run.shard(key))
+        probability[key.replicate, predictions.sample_index] = predictions.probability
+        for method, n in shards.zero_maps(run.shard(key), config.explain.methods).items():
+            zero_maps[method] += n
     explained = (~np.isnan(probability[:, :, 0])).sum(axis=0)
-    known = np.flatnonzero(explained)
-    ensemble = classification.ensemble_probability(probability)[known]
-    is_correct = ensemble.argmax(axis=1) == cohort.tumor[known]
-    kept = known[is_correct | (not config.significance.correct_only)]
+    some = np.flatnonzero(explained)
+    ensemble = classification.ensemble_probability(probability)[some]
+    is_correct = ensemble.argmax(axis=1) == cohort.tumor[some]
+    kept = some[is_correct | (not config.significance.correct_only)]
     patients = resampling.group_patients(cohort, kept, config)
     first = np.unique(patients.patient, return_index=True)[1]
     n_patients = np.zeros((cohort.n_folds, len(cohort.tumors)), dtype=np.int64)
     np.add.at(n_patients, (cohort.fold[kept[first]], patients.tumor), 1)
-    samples = Samples(
+    samples = HeldOutSamples(
         probability=probability,
         explained=explained,
         kept=kept,
         patients=patients,
         n_patients=n_patients,
-        recall=classification.score_classifier(ensemble, cohort.tumor[known]).recall,
-        zero_scale=zero_scale,
+        recall=classification.score_classifier(ensemble, cohort.tumor[some]).recall,
+        zero_maps=zero_maps,
     )
-    return Source(folder, cohort, config, present, samples)
+    return BandSource(run, cohort, config, present, samples)
 
 
-def write_band(path: Path, attributes: Mapping[str, str], source: Source, band: slice) -> None:
-    """Compute a band of genes and decoys and write it, for `read_column` and `read_flips`.
+def write_band(path: Path, attributes: Mapping[str, str], source: BandSource, band: slice) -> None:
+    """Compute and write the statistics of a band of genes and decoys.
 
     A pass over the shards takes as many rankings as fit SUM_BYTES.
     """
-    names, cohort = ranking_names(source.config), source.cohort
+    cohort, keys = source.cohort, source.keys
     at_once = max(1, SUM_BYTES // (8 * len(cohort.sample) * BAND))
     with hdf5.create_file(path, BAND_TYPE, attributes) as file:
-        for start in range(0, len(names), at_once):
-            for name, of_band in band_statistics(source, band, names[start : start + at_once]):
-                _write_statistics(file.create_group(name), of_band)
+        for start in range(0, len(keys), at_once):
+            for key, ranking in band_rankings(source, band, keys[start : start + at_once]):
+                records.write_record(file.create_group(key.name), ranking)
         expression, n_tumors = cohort.gene_band(band), len(cohort.tumors)  # empty beyond the genes
-        for statistic in (statistics.expression_auroc, statistics.log2_fold_change):
-            column = statistic(expression, cohort.tumor, n_tumors=n_tumors)
-            records.write_dataset(file, statistic.__name__, column)
+        columns = BandExpression(
+            statistics.expression_auroc(expression, cohort.tumor, n_tumors=n_tumors),
+            statistics.log2_fold_change(expression, cohort.tumor, n_tumors=n_tumors),
+        )
+        records.write_record(file, columns)
 
 
-def band_statistics(
-    source: Source, band: slice, names: Sequence[str]
-) -> Iterator[tuple[str, BandStatistics]]:
-    """Statistics of one band for some rankings, from the shards that are present.
+def band_rankings(
+    source: BandSource, band: slice, keys: Sequence[RankingKey]
+) -> Iterator[tuple[RankingKey, BandRanking]]:
+    """All that a band's file holds of some rankings, computed from the shards that are there.
 
-    A sample counts by its mean over the replicates that explained it, a patient by the mean of its
+    A sample counts by its mean over the replicates that explain it, a patient by the mean of its
     samples.
     """
-    cohort, config, samples = source.cohort, source.config, source.samples
-    width, min_patients = band.stop - band.start, config.significance.min_patients
-    is_gene = np.arange(band.start, band.stop) < len(cohort.genes)
+    cohort, samples = source.cohort, source.samples
     testable = np.append(cohort.variance, cohort.variance[cohort.decoy_gene])[band] > 0
-    total = {name: np.zeros((len(cohort.sample), width)) for name in names}
-    keys = ("model_score", "null_model_score", "null_p_value")
-    parts: dict[str, dict[str, list[np.ndarray]]] = {n: {k: [] for k in keys} for n in names}
-    for (null, _), group in groupby(source.present, key=lambda one: (one.null, one.replicate)):
-        values, seen = _read_replicate(source, list(group), band, names)
-        for name, part in parts.items():
-            scores = _model_scores(values[name], seen, cohort, samples)
-            part["null_model_score" if null else "model_score"].append(scores)
-            if null:
-                patients = _patients(values[name], seen, samples)
-                alone = _by_tumor(patients, cohort, samples, testable, min_patients)
-                part["null_p_value"].append(np.stack([one.p_value for one in alone]))
+    is_gene = np.arange(band.start, band.stop) < len(cohort.genes)
+    sums = {key: _Sums.start(source, band) for key in keys}
+    for replicate in _by_replicate(source.present):
+        values, has_sample = _read_replicate(source, replicate, band, keys)
+        for key, so_far in sums.items():
+            if replicate[0].null:
+                so_far.add_null(values[key.name], has_sample, source, testable)
             else:  # one replicate after the other: the order of the sum is fixed
-                total[name][seen] += values[name][seen]
-    seen = samples.explained > 0
-    for name, part in parts.items():
-        total[name][seen] /= samples.explained[seen, np.newaxis]
-        patients = _patients(total[name], seen, samples)
-        found = _by_tumor(patients, cohort, samples, testable, min_patients)
-        columns = {key: np.stack([getattr(one, key) for one in found]) for key in STATISTICS}
-        columns |= {key: np.stack(arrays) for key, arrays in part.items() if arrays}
-        bootstraps, flips = _resample(patients[0], cohort, samples, testable & is_gene, config)
-        yield name, BandStatistics(columns | {"bootstrap": bootstraps}, flips)
+                so_far.add(values[key.name], has_sample, source)
+    has_sample = samples.explained > 0
+    for key, so_far in sums.items():
+        so_far.total[has_sample] /= samples.explained[has_sample, np.newaxis]
+        means, codes = _patients(so_far.total, has_sample, samples)
+        columns = _stacked(_by_tumor(means, codes, source, testable))
+        bootstraps, flips = _resample(means, source, testable & is_gene)
+        columns |= so_far.columns()
+        yield key, BandRanking(bootstrap=bootstraps, flips=flips, **columns)
 
 
-def read_column(files: Sequence[h5py.File], name: str, row: int | None = None) -> np.ndarray:
-    """A column of all bands, or one row of it, joined along its last axis."""
-    rows = ... if row is None else row
-    return np.concatenate([file[name][rows] for file in files], axis=-1)
+def _by_replicate(present: Sequence[ShardKey]) -> list[list[ShardKey]]:
+    groups = groupby(present, key=lambda shard: (shard.null, shard.replicate))
+    return [list(shards_of) for _, shards_of in groups]
 
 
-def read_flips(files: Sequence[h5py.File], name: str) -> list[FlipRecords]:
-    """Every band's flips of the genes of one ranking and tumor, such as "METHOD/VIEW/flips/3"."""
-    return [
-        FlipRecords(*(file[f"{name}/{key}"][...] for key in FlipRecords._fields)) for file in files
-    ]
+@dataclass
+class _Sums:
+    """What one pass over the replicates' shards adds up for a ranking."""
+
+    total: np.ndarray
+    model_score: list[np.ndarray]
+    null_model_score: list[np.ndarray]
+    null_p_value: list[np.ndarray]
+
+    @classmethod
+    def start(cls, source: BandSource, band: slice) -> "_Sums":
+        """Nothing added yet."""
+        return cls(np.zeros((len(source.cohort.sample), band.stop - band.start)), [], [], [])
+
+    def add(self, values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> None:
+        """Add the values (samples, band) of a replicate."""
+        self.model_score.append(_model_scores(values, has_sample, source))
+        self.total[has_sample] += values[has_sample]
+
+    def add_null(
+        self, values: np.ndarray, has_sample: np.ndarray, source: BandSource, testable: np.ndarray
+    ) -> None:
+        """Add the values (samples, band) of a null replicate."""
+        self.null_model_score.append(_model_scores(values, has_sample, source))
+        means, codes = _patients(values, has_sample, source.samples)
+        by_tumor = _by_tumor(means, codes, source, testable)
+        self.null_p_value.append(np.stack([tumor.p_value for tumor in by_tumor]))
+
+    def columns(self) -> dict[str, Any]:
+        """The scores of models and null models, for `BandStatistics`."""
+        names = ("model_score", "null_model_score", "null_p_value")
+        parts = {name: getattr(self, name) for name in names}
+        return {name: np.stack(arrays) if arrays else None for name, arrays in parts.items()}
 
 
-def open_shard(folder: Path, shard: ShardKey) -> "h5py.File":
-    """A finished shard, for reading."""
-    return hdf5.open_file(shard_file(folder, shard), SHARD_TYPE, remedy=REMEDY)
+def _side_by_side(parts: Sequence[records.Record]) -> records.Record:
+    """One record whose arrays are those of all parts, joined along the last axis."""
+    columns = {
+        field.name: [getattr(part, field.name) for part in parts]
+        for field in fields(parts[0])  # type: ignore[arg-type]
+    }
+    joined = {
+        name: None if arrays[0] is None else np.concatenate(arrays, axis=-1)
+        for name, arrays in columns.items()
+    }
+    return type(parts[0])(**joined)
 
 
 def _read_replicate(
-    source: Source, of_replicate: Sequence[ShardKey], band: slice, names: Sequence[str]
+    source: BandSource, of_replicate: Sequence[ShardKey], band: slice, keys: Sequence[RankingKey]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """(samples, band) float16 of each ranking, and which of the samples a shard has."""
+    """(samples, band) float16 of each ranking, and whether a shard has the sample."""
     shape = (len(source.cohort.sample), band.stop - band.start)
-    values = {name: np.zeros(shape, dtype=np.float16) for name in names}
-    seen = np.zeros(shape[0], dtype=bool)
+    values = {key.name: np.zeros(shape, dtype=np.float16) for key in keys}
+    has_sample = np.zeros(shape[0], dtype=bool)
     for shard in of_replicate:
-        with open_shard(source.folder, shard) as file:
-            index = file["sample_index"][...]
-            seen[index] = True
-            for name in names:
-                method, view = name.split("/")
-                values[name][index] = file[f"{view}/{method}"][:, band]
-    return values, seen
+        path = source.run.shard(shard)
+        index = shards.read_predictions(path).sample_index
+        has_sample[index] = True
+        for name, part in shards.read_band(path, keys, band).items():
+            values[name][index] = part
+    return values, has_sample
 
 
 def _patients(
-    values: np.ndarray, seen: np.ndarray, samples: Samples
+    values: np.ndarray, has_sample: np.ndarray, samples: HeldOutSamples
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(patients, band) means over each patient's kept samples among the seen, and who they are."""
-    chosen = seen[samples.kept]
+    """(patients, band) means over each patient's samples that count, and the patients' codes."""
+    chosen = has_sample[samples.kept]
     codes, patient = np.unique(samples.patients.patient[chosen], return_inverse=True)
     rows = values[samples.kept[chosen]].astype(np.float64, copy=False)
     return statistics.patient_means(rows, patient), codes
 
 
-def _model_scores(
-    values: np.ndarray, seen: np.ndarray, cohort: Cohort, samples: Samples
-) -> np.ndarray:
-    """(folds, tumors, band): each model's mean over the patients that it held out."""
+def _model_scores(values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> np.ndarray:
+    """(folds, tumors, band): the mean of each model over the patients that it held out."""
+    cohort, samples = source.cohort, source.samples
     scores = np.full((cohort.n_folds, len(cohort.tumors), values.shape[1]), np.nan)
     for fold in range(cohort.n_folds):
-        means, codes = _patients(values, seen & (cohort.fold == fold), samples)
-        there, tumor = np.unique(samples.patients.tumor[codes], return_inverse=True)
-        scores[fold, there] = statistics.patient_means(means, tumor)
+        means, codes = _patients(values, has_sample & (cohort.fold == fold), samples)
+        tumors, tumor = np.unique(samples.patients.tumor[codes], return_inverse=True)
+        scores[fold, tumors] = statistics.patient_means(means, tumor)
     return scores
 
 
 def _by_tumor(
-    patients: tuple[np.ndarray, np.ndarray],
-    cohort: Cohort,
-    samples: Samples,
-    testable: np.ndarray,
-    min_patients: int,
+    means: np.ndarray, codes: np.ndarray, source: BandSource, testable: np.ndarray
 ) -> list[TumorStatistics]:
-    means, codes = patients
-    tumor_of = samples.patients.tumor[codes]
+    """The statistics of each tumor, of (patients, band) means."""
+    tumor_of = source.samples.patients.tumor[codes]
+    min_patients = source.config.significance.min_patients
     return [
         statistics.tumor_statistics(means[tumor_of == t], testable, min_patients=min_patients)
-        for t in range(len(cohort.tumors))
+        for t in range(len(source.cohort.tumors))
     ]
 
 
+def _stacked(by_tumor: Sequence[TumorStatistics]) -> dict[str, Any]:
+    """(tumors, band) of each statistic."""
+    names = [field.name for field in fields(TumorStatistics) if field.name != "n"]
+    return {name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
+
+
 def _resample(
-    means: np.ndarray, cohort: Cohort, samples: Samples, testable: np.ndarray, config: Config
-) -> tuple[np.ndarray, list[FlipRecords | None]]:
+    means: np.ndarray, source: BandSource, testable: np.ndarray
+) -> tuple[np.ndarray, dict[str, FlipRecords]]:
     """Bootstrapped scores (tumors, bootstraps, band), NaN with too few patients, and flips."""
+    cohort, patients, config = source.cohort, source.samples.patients, source.config
     shape = (len(cohort.tumors), resampling.N_BOOTSTRAPS, means.shape[1])
     bootstraps = np.full(shape, np.nan, dtype=np.float32)
-    flips: list[FlipRecords | None] = [None] * len(cohort.tumors)
+    flips = {}
     for tumor, name in enumerate(cohort.tumors.tolist()):
-        chosen = samples.patients.tumor == tumor
+        chosen = patients.tumor == tumor
         if chosen.sum() < config.significance.min_patients:
             continue
-        bootstraps[tumor] = resampling.bootstrap_means(
-            means[chosen], samples.patients.weights[:, chosen]
-        )
+        weights = patients.weights[:, chosen]
+        bootstraps[tumor] = resampling.bootstrap_means(means[chosen], weights)
         draw = functools.partial(config.rng, "flips", name)
-        flips[tumor] = resampling.flip_records(means[chosen][:, testable], draw)
+        flips[str(tumor)] = resampling.flip_records(means[chosen][:, testable], draw)
     return bootstraps, flips
-
-
-def _write_statistics(group: h5py.Group, statistics: BandStatistics) -> None:
-    for name, values in statistics.columns.items():
-        by_row = (1, *values.shape[1:]) if name == "bootstrap" else None
-        records.write_dataset(group, name, values, chunks=by_row)
-    for tumor, flips in enumerate(statistics.flips):
-        for name, values in flips._asdict().items() if flips else ():
-            records.write_dataset(group, f"flips/{tumor}/{name}", values)

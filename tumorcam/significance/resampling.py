@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,14 +12,15 @@ from tumorcam.significance.exact_sums import midranks
 N_FLIPS = 999  # the smallest p-value is 1 / 1,000
 N_BOOTSTRAPS = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the bootstrapped ranks
-BLOCK = 1024  # patients whose signs are in memory at once; fixed, for it orders the sums
+BLOCK = 1024  # patients whose signs are in memory at once; fixed, since it orders the sums
 
 
-class FlipRecords(NamedTuple):
-    """What sign flips of some genes add to the largest statistic of any set of genes.
+@dataclass(frozen=True)
+class FlipRecords:
+    """What random sign flips of some genes can add to the largest statistic of a set of genes.
 
-    `statistic` (genes,) float64 without a flip; flip number `flip` (records,) int16 gave the gene
-    at `gene` (records,) int32 the statistic `value` (records,) float64.
+    `statistic` (genes,) float64 is without a flip. In record i, flip number `flip` (records,) int16
+    gave gene `gene` (records,) int32 the statistic `value` (records,) float64.
     """
 
     statistic: np.ndarray
@@ -31,8 +31,10 @@ class FlipRecords(NamedTuple):
 
 @dataclass(frozen=True)
 class Patients:
-    """Who the samples are: `patient` (samples,) int, a code for each person and tumor, ascending
-    with the tumor; `tumor` (patients,) int; `weights` (bootstraps, patients) float64.
+    """The patients of some samples; a person with two tumors is two patients.
+
+    `patient` (samples,) int is the patient of each sample, ascending with the tumor; `tumor`
+    (patients,) is int; `weights` (bootstraps, patients) float64 are those of the bootstraps.
     """
 
     patient: np.ndarray
@@ -41,18 +43,18 @@ class Patients:
 
 
 def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator]) -> FlipRecords:
-    """Studentised means of genes whose patients' values change signs at random, where they matter.
+    """Studentised means of genes after random sign flips of the patients, as far as they matter.
 
-    All genes get the same signs, which keeps their correlation. A flip's statistic matters where it
-    exceeds both the gene's own and those of all genes of a lower own one: no other can be the
-    maximum with which `step_down_p_values` compares.
+    All genes get the same signs, which keeps their correlation. A flipped statistic matters where
+    it exceeds the gene's own statistic and the flipped ones of all genes with a lower own one: no
+    other can be the maximum that `step_down_p_values` compares with.
 
     Parameters
     ----------
     values : (patients, genes) float
         At least 2 patients.
     draw : callable
-        The generator of the signs of a block of 1,024 patients, by its number.
+        Gives the random generator of a block of 1,024 patients, by the number of the block.
     """
     n, n_genes = values.shape
     sums = np.zeros((1 + N_FLIPS, n_genes))
@@ -77,15 +79,16 @@ def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator])
 
 
 def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
-    """Step-down max-T p-values of all genes of a tumor: family-wise error, within the tumor.
+    """Step-down max-T p-values of all genes of a tumor, which bound its family-wise error.
 
-    A gene's p-value is (1 + flips whose largest statistic, among the genes of no higher own
-    statistic, reaches the gene's own) / (1 + flips), and never below that of a higher one.
+    Let m be the number of flips whose largest statistic, among the genes with no higher own
+    statistic, reaches the gene's own. The p-value is (1 + m) / (1 + flips), and never below the
+    p-value of a gene with a higher statistic.
 
     Parameters
     ----------
     parts : sequence of FlipRecords
-        Of neighbouring sets of genes, in order; the genes' tests share their flips.
+        Of neighbouring sets of genes, in order; all genes have the same flips.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
 
 
 def group_patients(cohort: Cohort, samples: np.ndarray, config: Config) -> Patients:
-    """The given samples' patients; a person with two tumors counts in both, with one weight."""
+    """The patients of the given samples; a person has the same weights in two tumors."""
     names, person = np.unique(cohort.patient, return_inverse=True)
     code = cohort.tumor * len(names) + person
     codes, patient = np.unique(code[samples], return_inverse=True)
@@ -122,43 +125,45 @@ def group_patients(cohort: Cohort, samples: np.ndarray, config: Config) -> Patie
 
 
 def bootstrap_weights(draws: Sequence[np.random.Generator]) -> np.ndarray:
-    """(bootstraps, patients) float64 Poisson(1) weights, a patient's from its own generator."""
+    """(bootstraps, patients) float64 Poisson(1) weights; each patient has its own generator."""
     weights = [draw.poisson(1.0, N_BOOTSTRAPS) for draw in draws]
     return np.array(weights, np.float64).reshape(-1, N_BOOTSTRAPS).T
 
 
 def bootstrap_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(bootstraps, genes) float32 weighted means of (patients, genes); NaN where all weigh 0."""
+    """(bootstraps, genes) float32 weighted means of (patients, genes); NaN if all weights are 0."""
     total = weights.sum(axis=1, keepdims=True)
     return (weights @ values / np.where(total > 0, total, np.nan)).astype(np.float32)
 
 
 def rank_intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """2.5 and 97.5 % quantile of each gene's rank over the bootstraps, each (genes,) float64.
+    """The 2.5 and the 97.5 % quantile of each gene's rank over bootstraps, each (genes,) float64.
 
     Parameters
     ----------
     means : (bootstraps, genes) float
-        Scores of all genes of a tumor; bootstraps with NaN do not count. Rank 1 is the highest,
-        ties are midranks. A quantile is one of the ranks that occurred.
+        Scores of all genes of a tumor. Bootstraps with NaN are left out. Rank 1 is the highest
+        score, ties get midranks, and a quantile is one of the ranks that occur.
     """
-    known = means[~np.isnan(means).any(axis=1)]
-    if not known.size:
+    complete = means[~np.isnan(means).any(axis=1)]
+    if not complete.size:
         return np.full(means.shape[1], np.nan), np.full(means.shape[1], np.nan)
-    ranks = np.sort(midranks(-known), axis=0)
+    ranks = np.sort(midranks(-complete), axis=0)
     low, high = (int(np.ceil(share * len(ranks))) - 1 for share in INTERVAL)
     return ranks[low], ranks[high]
 
 
 def null_p_values(scores: np.ndarray, null_scores: np.ndarray) -> np.ndarray:
-    """(1 + null scores at or above the gene's) / (1 + null scores), pooled over a tumor's genes.
+    """(tumors, genes) float64: (1 + null scores at or above the gene's) / (1 + null scores).
+
+    The null scores of all genes of a tumor are pooled.
 
     Parameters
     ----------
     scores : (tumors, genes) float
         NaN stays NaN.
     null_scores : (null replicates, tumors, genes) float
-        NaN does not count. Without null replicates all is NaN.
+        NaN is left out. Without null replicates all p-values are NaN.
     """
     p_value = np.full(scores.shape, np.nan)
     for tumor, own in enumerate(scores):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr
 from scipy.stats import false_discovery_control, rankdata
 
@@ -15,7 +14,6 @@ Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.wilcoxon
 TOP_GENES = 50  # genes of a tumor's top at most ...
 TOP_SHARE = 20  # ... and at most one gene in so many
-CURVE_ROWS = 500  # of a decoy curve, at most
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,6 @@ class TumorStatistics:
     positive_low: np.ndarray
     positive_high: np.ndarray
     p_value: np.ndarray
-
-
-@dataclass(frozen=True)
-class DecoyResolution:
-    """The smallest q_decoy that could be reached, and whether it is too large to call genes."""
-
-    smallest_q_decoy: float
-    too_few_decoys: bool
 
 
 def patient_means(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
@@ -171,78 +161,6 @@ def benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:
     tested = ~np.isnan(p_value)
     q_value[tested] = false_discovery_control(p_value[tested])
     return q_value
-
-
-def decoy_q_values(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> np.ndarray:
-    """False discovery rate of the genes at or above each gene's score, measured on decoys.
-
-    With G genes and D decoys in each tumor, all (tumor, gene) pairs counted together,
-    q(s) = min over s' ≤ s of min(1, (1 + #{decoys ≥ s'}) / #{genes ≥ s'} · G/D).
-
-    Parameters
-    ----------
-    gene_scores : (tumors, genes) float
-        NaN (a tumor without patients) is left out and stays NaN.
-    decoy_scores : (tumors, decoys) float
-
-    Returns
-    -------
-    (tumors, genes) float64
-        From 0 to 1, never smaller at a lower score; all NaN without decoys.
-
-    References
-    ----------
-    Elias & Gygi 2007, doi:10.1038/nmeth1019.
-    """
-    upwards = _whole_curve(gene_scores, decoy_scores)[::-1]
-    known = ~np.isnan(gene_scores)
-    position = np.searchsorted(upwards["score"].to_numpy(), gene_scores[known])
-    q_decoy = np.full(gene_scores.shape, np.nan)
-    q_decoy[known] = upwards["q_decoy"].to_numpy()[position]
-    return q_decoy
-
-
-def decoy_curve(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> pd.DataFrame:
-    """Genes found against genes estimated to be false, from the highest score down.
-
-    A row a distinct gene score of `decoy_q_values`' arrays; of more than 500 the first and then
-    ever fewer, evenly on a logarithmic scale down to the last. `genes` and `decoys` are (tumor,
-    gene) pairs at or above `score`; `estimated_false` is (1 + decoys) · G/D, at most `genes`, and
-    like `q_decoy` NaN without decoys.
-    """
-    whole = _whole_curve(gene_scores, decoy_scores)
-    if len(whole) <= CURVE_ROWS:
-        return whole
-    rows = np.unique(np.geomspace(1, len(whole), CURVE_ROWS).round().astype(int)) - 1
-    return whole.iloc[rows].reset_index(drop=True)
-
-
-def smallest_q_decoy(
-    gene_scores: np.ndarray, decoy_scores: np.ndarray, *, level: float = 0.05
-) -> DecoyResolution:
-    """The q_decoy that the best set of genes would have if no decoy were in it: (G/D) / genes.
-
-    The best set is the largest with the lowest q_decoy. If even its bound exceeds `level`, so few
-    decoys cannot call so few genes. NaN, and not "too few", where there are none at all: then the
-    rate is unknown. Scores are as in `decoy_q_values`.
-    """
-    curve = _whole_curve(gene_scores, decoy_scores)
-    called = curve.loc[curve["q_decoy"] == curve["q_decoy"].min(), "genes"].max()
-    smallest = float(_genes_per_decoy(gene_scores, decoy_scores) / called)
-    return DecoyResolution(smallest, too_few_decoys=smallest > level)
-
-
-def decoys_in_top(gene_scores: np.ndarray, decoy_scores: np.ndarray, *, k: int = 20) -> np.ndarray:
-    """False genes expected in each tumor's top k: the decoys among k genes and decoys, times G/D.
-
-    (tumors,) float64; NaN for a tumor without scores, and without decoys. Of equal scores, which
-    are as in `decoy_q_values`, decoys come first.
-    """
-    both = np.concatenate([decoy_scores, gene_scores], axis=1)
-    top = np.argsort(-both, axis=1, kind="stable")[:, :k]
-    n_decoys = (top < decoy_scores.shape[1]).sum(axis=1)
-    false = n_decoys * _genes_per_decoy(gene_scores, decoy_scores)
-    return np.where(np.isnan(both).any(axis=1), np.nan, false)
 
 
 def rank_genes(score: np.ndarray) -> np.ndarray:
@@ -371,21 +289,3 @@ def _signed_rank_tail(n: int) -> np.ndarray:
     for rank in range(1, n + 1):
         counts[rank:] += counts[:-rank].copy()
     return np.cumsum(counts[::-1])[::-1] / 2.0**n
-
-
-def _whole_curve(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> pd.DataFrame:
-    """`decoy_curve` with all its rows; a q-value's minimum over all s' is met at a gene's score."""
-    genes = np.sort(gene_scores[~np.isnan(gene_scores)])
-    decoys = np.sort(decoy_scores[~np.isnan(decoy_scores)])
-    score = np.unique(genes)[::-1]
-    n_genes = len(genes) - np.searchsorted(genes, score)
-    n_decoys = len(decoys) - np.searchsorted(decoys, score)
-    false = np.minimum(n_genes, (1 + n_decoys) * _genes_per_decoy(gene_scores, decoy_scores))
-    q_decoy = np.minimum.accumulate((false / n_genes)[::-1])[::-1]
-    table = {"score": score, "genes": n_genes, "decoys": n_decoys}
-    return pd.DataFrame(table | {"estimated_false": false, "q_decoy": q_decoy})
-
-
-def _genes_per_decoy(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> float:
-    n_decoys = decoy_scores.shape[1]
-    return gene_scores.shape[1] / n_decoys if n_decoys else np.nan
