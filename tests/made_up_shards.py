@@ -7,14 +7,19 @@ import pandas as pd
 
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import Config, config_from_tables, config_json, config_toml
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import ShardKey, model_file, read_plan, shard_file
+from tumorcam.config import Config, config_from_tables, config_toml
+from tumorcam.explain import shards
+from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes
+from tumorcam.explain.views import VIEWS
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import ShardKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import MODEL_TYPE, model_digest
 
 TUMORS = ("ACC", "BRCA", "COAD")
 N_PATIENTS, N_GENES, N_DRIVERS = 12, 500, 12  # a tumor; gene g drives tumor g // 12
 LEFT_OUT = "COAD"  # always misclassified in fold 0: with correct_only no model of it has any
-METHOD, VIEWS = "gradient_x_input", ("own", "contrast")
+METHOD = "gradient_x_input"
 
 
 def prepare_wide_run(folder: Path) -> Config:
@@ -60,12 +65,12 @@ def prepare_wide_run(folder: Path) -> Config:
 
 def write_models_and_shards(config: Config) -> None:
     """Every model as an empty artifact, and every shard as explain would write it."""
-    cohort = read_cohort(config.folder / "cohort.h5", config)
-    plan = read_plan(config.folder / "plan.json", config.layout.nulls)
+    run = RunFolder.of(config)
+    cohort = read_cohort(run.cohort, config)
+    plan = read_plan(run.plan, config.layout.nulls)
     for model in (*plan.models, *plan.null_models):
-        path = model_file(config.folder, model)
         attributes = {"cohort_digest": cohort.digest, "model": model.name}
-        with hdf5.create_file(path, "tumorcam-model", attributes):
+        with hdf5.create_file(run.model(model), MODEL_TYPE, attributes):
             pass
     for shard in plan.explain_tasks:
         write_shard(config, cohort, shard)
@@ -85,19 +90,20 @@ def write_shard(config: Config, cohort: Cohort, shard: ShardKey, *, seed: int = 
     lost = (cohort.tumors[tumor] == LEFT_OUT) & (shard.fold == 0)
     probability[lost] = [0.1, 2.0, 0.1]
     scale = np.where(np.arange(n) == 0, 0, 1).astype(np.float32)
-    path = model_file(config.folder, shard.model)
-    attributes = {
-        "cohort_digest": cohort.digest,
-        "model_digest": hdf5.stored_digest(path, "tumorcam-model", remedy=""),
-        "config": config_json(config, ("explain",)),
-        "shard": shard.name,
-        "n_samples": n,
-    }
-    with hdf5.create_file(shard_file(config.folder, shard), "tumorcam-shard", attributes) as file:
-        records.write_dataset(file, "sample_index", index.astype(np.int32))
-        records.write_dataset(file, "probability", (probability / 3).astype(np.float32))
-        records.write_dataset(file, f"scale/{METHOD}", scale)
-        for view in VIEWS:
-            half = values[view].astype(np.float16)
-            name = f"{view}/{METHOD}"
-            records.write_dataset(file, name, half, chunks=(n, 256), compression="gzip")
+    run = RunFolder.of(config)
+    attributes = shard_attributes(
+        config, cohort.digest, model_digest(run.model(shard.model)), shard
+    )
+    rivals = np.array([[other for other in range(3) if other != own] for own in tumor], np.int16)
+    maps = {view: values[view].astype(np.float16) for view in VIEWS}
+    record = Shard(
+        sample_index=index.astype(np.int32),
+        tumor=tumor.astype(np.int16),
+        predicted=probability.argmax(axis=1).astype(np.int16),
+        probability=(probability / 3).astype(np.float32),
+        sample=cohort.sample[index],
+        target=tumor.astype(np.int16),
+        rivals=rivals,
+        methods={METHOD: MethodMaps(**maps, scale=scale, cube=None, cube_scale=None)},
+    )
+    shards.write_shard(run.shard(shard), attributes, record, compression="gzip")
