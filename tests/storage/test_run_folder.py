@@ -27,3 +27,13 @@ def test_names_by_hand():
     assert run.model(ModelKey(0, 1, null=True)) == Path("runs/run/models/n00-f01/model.h5")
     assert run.shard(ShardKey(2, 0, 13, 0, 9)) == Path("runs/run/shards/r02-f00-b0013.h5")
     assert run.truth == Path("runs/run/input/truth.csv")
+
+
+def test_parts_are_listed_by_their_kind(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.band_files() == run.ranking_files() == run.response_files() == []
+    for path in (run.band(0), run.band(12), run.ranking(3), run.response(1)):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert run.band_files() == [run.band(0), run.band(12)]
+    assert run.ranking_files() == [run.ranking(3)] and run.response_files() == [run.response(1)]

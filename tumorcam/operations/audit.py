@@ -144,9 +144,9 @@ def further_files(config: Config) -> list[ExpectedFile]:
     run = RunFolder.of(config)
     has_input = not config.input.expression and (run.input / manifest.FILE_NAME).exists()
     parts = (
-        ("significance", BAND_TYPE, run.band_files),
-        ("significance", RANKING_TYPE, run.ranking_files),
-        ("faithfulness", RESPONSES_TYPE, run.response_files),
+        ("significance", BAND_TYPE, run.band_files()),
+        ("significance", RANKING_TYPE, run.ranking_files()),
+        ("faithfulness", RESPONSES_TYPE, run.response_files()),
     )
     return [
         *(_listed_files(INPUT, run.input, {}) if has_input else ()),

@@ -68,16 +68,6 @@ class RunFolder:
         return self.root / "bands"
 
     @property
-    def band_files(self) -> list[Path]:
-        """Every finished band, while reduce works."""
-        return sorted(self.bands.glob("b*.h5"))
-
-    @property
-    def ranking_files(self) -> list[Path]:
-        """Every finished ranking, while reduce works."""
-        return sorted(self.bands.glob("ranking*.h5"))
-
-    @property
     def significance(self) -> Path:
         """The tables of all rankings."""
         return self.root / "significance.h5"
@@ -86,11 +76,6 @@ class RunFolder:
     def responses(self) -> Path:
         """Folder of what faithfulness has finished while it works."""
         return self.root / "responses"
-
-    @property
-    def response_files(self) -> list[Path]:
-        """Every finished block of samples, while faithfulness works."""
-        return sorted(self.responses.glob("*.h5"))
 
     @property
     def faithfulness(self) -> Path:
@@ -134,6 +119,18 @@ class RunFolder:
     def response(self, index: int) -> Path:
         """Responses of one block of samples, while faithfulness works."""
         return self.responses / f"b{index:04d}.h5"
+
+    def band_files(self) -> list[Path]:
+        """Every finished band, while reduce works."""
+        return sorted(self.bands.glob("b*.h5"))
+
+    def ranking_files(self) -> list[Path]:
+        """Every finished ranking, while reduce works."""
+        return sorted(self.bands.glob("ranking*.h5"))
+
+    def response_files(self) -> list[Path]:
+        """Every finished block of samples, while faithfulness works."""
+        return sorted(self.responses.glob("*.h5"))
 
 
 def slugs(labels: np.ndarray) -> list[str]:
