@@ -12,6 +12,7 @@ from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE, shard_fault
+from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
 from tumorcam.storage import disk, hdf5, integrity, manifest
@@ -20,7 +21,6 @@ from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE
 from tumorcam.training.baselines import BASELINES_TYPE
 
-FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
 WHOLE, MISSING, BROKEN = "whole", "missing", "broken"
 JOB_OF_STAGE = {  # in the order of the pipeline
     "cohort": "prepare",

@@ -28,7 +28,7 @@ from tumorcam.storage.run_folder import RunFolder
 try:
     from tumorcam.explain import devices
     from tumorcam.operations import selftest
-    from tumorcam.training.network import use_threads
+    from tumorcam.training.threads import use_threads
 except ImportError as no_tensorflow:
     NO_TENSORFLOW_REASON = str(no_tensorflow)
 else:

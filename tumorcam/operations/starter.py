@@ -1,14 +1,15 @@
-"""What a new user starts from: a config for their own files, and a site's batch scripts."""
+"""What a new user starts from: a config for their own files, and the batch scripts."""
 
 import shutil
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import tomli_w
 
-from tumorcam.config import load_config
+from tumorcam.config import config_from_tables
 from tumorcam.errors import ConfigError
-from tumorcam.storage.hdf5 import write_aside
+from tumorcam.storage.hdf5 import write_text
 
 TEMPLATE = """\
 # A run of tumorcam. Next: tumorcam prepare {config} --dry-run, then tumorcam run {config}
@@ -65,15 +66,15 @@ def write_config(path: Path, expression: str, samples: str, scale: str) -> None:
         name: tomli_w.dumps({"value": value}).partition(" = ")[2].strip()
         for name, value in values.items()
     }
-    with write_aside(path) as aside:
-        aside.write_text(TEMPLATE.format(config=path, stem=path.stem, **texts), encoding="utf-8")
-        load_config(aside)  # refuses an unknown scale
+    text = TEMPLATE.format(config=path, stem=path.stem, **texts)
+    config_from_tables(tomllib.loads(text), source=str(path))  # refuses an unknown scale
+    write_text(path, text)
 
 
 def copy_folders(sources: Sequence[Path], target: Path) -> list[Path]:
-    """Copy the files of some folders into folders of the same names; the files written.
+    """Copy the files of folders into folders of the same names; the paths of the copies.
 
-    Files that exist stay as they are, so that a site's own settings are never overwritten.
+    A file that exists stays as it is, so that the settings of a site are never overwritten.
     """
     written = []
     for source in sources:

@@ -61,17 +61,18 @@ def read_checks(run: Run) -> Faithfulness | None:
 def summarise_checks(record: Faithfulness, run: Run) -> Checks:
     """Every check in words, the report's ranking first."""
     first, n_genes = run.first_ranking, len(run.results.genes)
-    keys = ranking_keys(record.methods)
+    methods = record.methods.tolist()
+    keys = ranking_keys(methods)
     order = sorted(range(len(keys)), key=lambda i: (keys[i] != first, keys[i].name))
     titles = [key.title for key in keys]
-    methods = sorted(record.methods, key=lambda method: (method != first.method, method))
+    in_order = sorted(methods, key=lambda method: (method != first.method, method))
     level = run.config.significance.q_decoy
     nulls, markers, planted = record.nulls, record.markers, record.planted
     return Checks(
         record=record,
         nulls=None if nulls is None else null_check(nulls, titles, order),
-        deletion=deletion_check(record, methods),
-        retrained=retrained_check(record, methods),
+        deletion=deletion_check(record, in_order),
+        retrained=retrained_check(record, in_order),
         markers=None if markers is None else marker_check(markers, record, titles, order),
         stability=stability_check(record.stability, titles, order, n_genes=n_genes),
         planted=None if planted is None else planted_check(planted, titles, order, level),
@@ -126,7 +127,7 @@ def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
 
 def deletion_check(record: Faithfulness, methods: list[str]) -> Check:
     """In how many tumors the deletion of top genes lowers the logit more than that of others."""
-    part, names = record.deletion, list(record.methods)
+    part, names = record.deletion, record.methods.tolist()
     mean = CHANGES.index(MEAN)
     size, n = int(part.size), len(record.tumors)
     rows = []

@@ -38,7 +38,7 @@ def figure_names(record: Faithfulness | None) -> list[str]:
 
 def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Figure]]:
     """Name, caption and figure of each check that has one."""
-    methods, method = list(record.methods), run.first_ranking.method
+    methods, method = record.methods.tolist(), run.first_ranking.method
     method = method if method in methods else methods[0]
     name = RankingKey(method, record.view).title
     yield (
@@ -54,7 +54,7 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Fi
         f"How much more the genes of {name} matter than other genes, tumor by tumor: area between "
         "the curves over the logarithm of the number of genes, divided by its width, with paired "
         "95 % bootstrap intervals over patients. Right of the line the ranking is better.",
-        tumors_figure(record.deletion, methods.index(method), list(record.tumors)),
+        tumors_figure(record.deletion, methods.index(method), record.tumors.tolist()),
     )
     if record.planted:
         yield (
