@@ -24,7 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorcam.settings import ModelSettings
-from tumorcam.training.network import build_network, fit_initial_weights, use_threads
+from tumorcam.training.initial_weights import fit_initial_weights
+from tumorcam.training.network import build_network
+from tumorcam.training.threads import use_threads
 
 SIDE, N_TUMORS, N_TARGETS = 107, 22, 4
 OWN_BATCH = 64  # the default of explain.batch_size

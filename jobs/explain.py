@@ -52,7 +52,7 @@ def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
-    from tumorcam.training.network import use_threads
+    from tumorcam.training.threads import use_threads
 
     use_threads(job.config.run.threads_per_rank)
     gpu = devices.take_gpu(job.launch)

@@ -15,7 +15,7 @@ def faithfulness(job: Job) -> int:
     from tumorcam.explain import devices
     from tumorcam.faithfulness import perturbation
     from tumorcam.faithfulness.examine import examine_run
-    from tumorcam.training.network import use_threads
+    from tumorcam.training.threads import use_threads
 
     if job.args.dry_run:
         return _print_cost(job)

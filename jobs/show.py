@@ -34,7 +34,7 @@ def show(job: Job) -> int:
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import sample
     from tumorcam.report import sample_figure
-    from tumorcam.training.network import use_threads
+    from tumorcam.training.threads import use_threads
 
     args = job.args
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)

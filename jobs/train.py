@@ -71,7 +71,7 @@ def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") 
     from tumorcam.storage.plan import BASELINES
     from tumorcam.training.baselines import train_baselines
     from tumorcam.training.loop import train_model
-    from tumorcam.training.network import use_threads
+    from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
     threads = job.config.run.threads_per_rank

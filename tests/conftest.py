@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny cohort as arrays, as files, and as a prepared run."""
 
 import dataclasses
+import importlib
 import logging
 import shutil
 import sys
@@ -224,8 +225,8 @@ def one_thread():
 
     It refuses another number once it has computed something.
     """
-    if "tumorcam.training.network" in sys.modules:
-        sys.modules["tumorcam.training.network"].use_threads(1)
+    if "tensorflow" in sys.modules:
+        importlib.import_module("tumorcam.training.threads").use_threads(1)
 
 
 @pytest.fixture(autouse=True)

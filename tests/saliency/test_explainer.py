@@ -13,7 +13,8 @@ from random_networks import distance, fill, random_network, relu_network
 from tumorcam import saliency
 from tumorcam.saliency import Explainer
 from tumorcam.settings import METHODS, ModelSettings
-from tumorcam.training.network import build_network, fit_initial_weights
+from tumorcam.training.initial_weights import fit_initial_weights
+from tumorcam.training.network import build_network
 
 layers = keras.layers
 TOLERANCE = 1e-5  # of the relative distance to the float64 oracle
@@ -226,8 +227,8 @@ def test_batch_size_changes_no_more_than_rounding(batch):
 
 OF_SELFTEST = """
 import sys, numpy
-from tumorcam.training import network
-network.use_threads(int(sys.argv[1]))
+from tumorcam.training import threads
+threads.use_threads(int(sys.argv[1]))
 from tumorcam.operations import selftest
 numpy.savez(sys.argv[2], **selftest._explained(*selftest._example()).methods)
 """

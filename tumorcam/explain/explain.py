@@ -71,10 +71,10 @@ def explain_shards(
     gpu: str = "",
     visible: bool = True,
 ) -> int:
-    """Write those of the shards that are not finished; their number.
+    """Write the shards that are not finished yet; returns their number.
 
-    While TensorFlow computes, one thread reads the samples of the next shard and another writes the
-    last one. When a signal asks the job to stop, the present shard is dropped after its batch.
+    While TensorFlow computes a shard, one thread reads the samples of the next and another writes
+    the previous one. When a signal asks the job to stop, the shard at hand is dropped.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def explain_shards(
 
 
 class _Reader:
-    """Reads the samples of shards, and the classifier of each, of which it keeps the last one."""
+    """Reads samples and classifiers of shards. It keeps the last classifier for the next shard."""
 
     def __init__(self, run: RunFolder, cohort: Cohort, config: Config) -> None:
         self._run, self._cohort, self._config = run, cohort, config
@@ -187,7 +187,7 @@ def make_explainer(classifier: Classifier, config: Config, gpu: str = "") -> Exp
 
 
 def read_samples(cohort: Cohort, key: ShardKey, config: Config) -> ShardSamples:
-    """The samples of a shard, with the tumors that they are explained for."""
+    """Read the samples of a shard, and choose the tumors for which they are explained."""
     index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
     tumors = cohort.tumors.tolist()
     target = [
@@ -211,7 +211,7 @@ def explain_samples(
 def batch_shard(
     path: Path, maps: Maps, samples: ShardSamples, gene_layout: GeneLayout, config: Config
 ) -> Shard:
-    """The part of a shard that one batch of samples gives.
+    """One batch of samples and their maps as a part of a shard.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def _write_parts(
 
 
 def _joined(records: Sequence[Record]) -> Record:
-    """One record whose arrays are those of all records, one after the other."""
+    """One record whose arrays are the concatenated arrays of all records."""
     values = {
         field.name: _joined_values([getattr(record, field.name) for record in records])
         for field in fields(records[0])  # type: ignore[arg-type]

@@ -229,6 +229,6 @@ def describe(cohort: Cohort, question: Question, sample_map: SampleMap, table: p
         )
     return (
         f"{sample} ({own}): {method_name(question.method)} for {cohort.tumors[question.target]}\n"
-        f"model {sample_map.model}, which never saw this patient, calls it {cohort.tumors[called]} with "
-        f"probability {sample_map.probability[called]:.3f}\n{picks}"
+        f"model {sample_map.model}, which never saw this patient, calls it {cohort.tumors[called]} "
+        f"with probability {sample_map.probability[called]:.3f}\n{picks}"
     )

@@ -1,4 +1,4 @@
-"""Shards, the files that explain writes, and saliency.h5, which shows all of them as one."""
+"""Shards, the files that explain writes, and saliency.h5, which presents them as one file."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,7 +42,7 @@ class MethodMaps:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of the samples that it holds out.
+    """Predictions of a model for samples that it held out.
 
     `sample_index` (samples,) int32 is the canonical index in the cohort; `tumor` and `predicted`
     (samples,) int16 index the cohort's tumors; `probability` is (samples, tumors) float32.
@@ -71,7 +71,7 @@ class Shard(Predictions):
 
 @dataclass(frozen=True)
 class _SampleOrder:
-    """The part of saliency.h5 that is stored there: the sample of each row, -1 for none."""
+    """The array that saliency.h5 itself stores: the sample of each row, -1 where there is none."""
 
     sample_index: np.ndarray
 
@@ -79,7 +79,7 @@ class _SampleOrder:
 def shard_attributes(
     config: Config, cohort_digest: str, model_digest: str, key: ShardKey
 ) -> dict[str, str | int]:
-    """Root attributes of a shard, which say what it was made from and with."""
+    """Root attributes of a shard: its cohort, model, settings, name and number of samples."""
     return {
         "cohort_digest": cohort_digest,
         "model_digest": model_digest,
@@ -122,7 +122,7 @@ def shard_digest(path: Path) -> str:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """The predictions of a shard; FileError where it is missing or damaged."""
+    """Read the predictions of a shard; FileError where it is missing or damaged."""
     with _open(path) as file:
         return records.read_record(file, Predictions)
 
@@ -135,7 +135,7 @@ def zero_maps(path: Path, methods: Sequence[str]) -> dict[str, int]:
 
 
 def read_band(path: Path, keys: Sequence[RankingKey], band: slice) -> dict[str, np.ndarray]:
-    """Values of neighbouring genes and decoys: (samples, band) float16 by the name of the ranking.
+    """Read neighbouring genes and decoys: (samples, band) float16 by the name of the ranking.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def read_band(path: Path, keys: Sequence[RankingKey], band: slice) -> dict[str, 
 
 
 def read_cube(path: Path, method: str, row: int) -> np.ndarray:
-    """The whole map (rows, columns) float32 of one sample of a shard, at its own scale."""
+    """Read the map of one sample of a shard: (rows, columns) float32, multiplied by its scale."""
     with _open(path) as file:
         maps = _group(file, method)
         scale = records.read_array(maps, "cube_scale", row)
@@ -163,7 +163,7 @@ def shard_fault(
     model_digest: str,
     n_features: int,
 ) -> str:
-    """What is wrong with a shard, and what to do about it; empty if nothing is.
+    """What is wrong with a shard and what to do about it; empty if the shard is good.
 
     A good shard is complete, was made from this run's cohort and model with the present settings,
     and has the values of all genes and decoys for every method and view.
@@ -189,7 +189,7 @@ def shard_fault(
 def unfinished_shards(
     run: RunFolder, plan: Plan, keys: Sequence[ShardKey], config: Config
 ) -> list[ShardKey]:
-    """Those of the shards that are missing, damaged, or made from other files or settings.
+    """Shards that are missing, damaged, or made from other files or with other settings.
 
     Raises
     ------
@@ -264,7 +264,7 @@ def _group(file: h5py.File, method: str) -> h5py.Group:
 
 
 def _differences(file: h5py.File, attributes: Mapping[str, str | int]) -> list[str]:
-    """How the root attributes differ; of the settings, each changed one."""
+    """The root attributes that differ, as messages; each changed setting has its own."""
     with records.reading(file):
         stored_values = {name: file.attrs.get(name) for name in attributes}
     names = [name for name, value in attributes.items() if stored_values[name] != value]

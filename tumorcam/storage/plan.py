@@ -1,4 +1,4 @@
-"""The plan of a run: which models and shards it is to have."""
+"""The plan of a run: the models and shards that it will have."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class ModelKey:
-    """A network, named by its replicate and held-out fold; a null one learns permuted labels."""
+    """A model, named by its replicate and held-out fold; a null model learns permuted labels."""
 
     replicate: int
     fold: int
@@ -29,7 +29,7 @@ class ModelKey:
 
     @property
     def name(self) -> str:
-        """Such as r00-f00, or n00-f00 of a null replicate."""
+        """The name in files, such as r00-f00, or n00-f00 for a null replicate."""
         return f"{'n' if self.null else 'r'}{self.replicate:02d}-f{self.fold:02d}"
 
 
@@ -54,16 +54,16 @@ class ShardKey:
 
     @property
     def name(self) -> str:
-        """Such as r00-f00-b0000."""
+        """The name in files, such as r00-f00-b0000."""
         return f"{self.model.name}-b{self.block:04d}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All models and shards that a run is to have, with the sizes of their files.
+    """All models and shards that a run will have, and the sizes that they depend on.
 
-    `models` and `shards` are those of the replicates, shards in the order of saliency.h5; those of
-    the `nulls` null replicates come in addition.
+    `models` and `shards` belong to the replicates; the shards stand in the order of saliency.h5.
+    `nulls` is the number of null replicates, whose models and shards come in addition.
     """
 
     cohort_digest: str
@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def null_shards(self) -> tuple[ShardKey, ...]:
-        """The null models' shards: of all samples, each by a model that held it out."""
+        """The shards of the null models, which explain every sample by a model that held it out."""
         first = [shard for shard in self.shards if shard.replicate == 0]
         return tuple(
             dataclasses.replace(shard, replicate=k, null=True)
@@ -98,7 +98,7 @@ class Plan:
 
     @property
     def train_tasks(self) -> list[str]:
-        """Names of what the train array's elements make: models, baselines, null models."""
+        """Names of the tasks of the train array: models, baselines, then null models."""
         models, nulls = ([key.name for key in group] for group in (self.models, self.null_models))
         return [*models, BASELINES, *nulls]
 
@@ -121,7 +121,7 @@ def make_plan(
     fold : (samples,) int
         Held-out fold of each sample.
     block : int
-        Samples of a shard at most.
+        Largest number of samples of a shard.
     """
     sizes = np.bincount(fold)
     pairs = [(r, f) for r in range(replicates) for f in range(len(sizes))]

@@ -23,7 +23,7 @@ REMEDY = "run `tumorcam train`"
 
 @dataclass(frozen=True)
 class Permutations:
-    """Which sample's value each decoy carried: (decoys, samples) int32, within each set."""
+    """The sample whose value each decoy carried: (decoys, samples) int32, counted in the set."""
 
     training: np.ndarray
     validation: np.ndarray
@@ -64,7 +64,7 @@ class LearningRecord:
 
 @dataclass(frozen=True)
 class TrainedModel(LearningRecord):
-    """All that explaining a sample needs, and all that tells how the model was trained.
+    """A trained network, with all that is needed to explain samples and to check its training.
 
     `tumors` (tumors,) and `genes` (genes,) are str; `side` is the image's, in pixels; `pixel`
     (genes + decoys,) and `decoy_gene` (decoys,) int32 are the layout; `weights` float32 stand in
@@ -89,7 +89,7 @@ class TrainedModel(LearningRecord):
 
 
 class _Origin(NamedTuple):
-    """Root attributes of a model: its name, and what it was made from and with."""
+    """Root attributes of a model's file: its cohort, settings and name."""
 
     cohort_digest: str
     config: str
@@ -104,7 +104,7 @@ class _Scaled:
 
 
 def model_attributes(config: Config, cohort_digest: str, name: str) -> dict[str, str]:
-    """Root attributes of a model, which say what it was made from and with."""
+    """Root attributes of a model's file: its cohort, settings and name."""
     return _Origin(cohort_digest, config_json(config, SECTIONS), name)._asdict()
 
 
@@ -115,7 +115,7 @@ def write_model(path: Path, attributes: Mapping[str, str], model: TrainedModel) 
 
 
 def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> TrainedModel:
-    """A finished model. Weights are read as numbers, never as code.
+    """Read a finished model. Weights are read as numbers, never as code.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
 
 
 def read_learning(path: Path, cohort_digest: str) -> LearningRecord:
-    """How a model learned, without its weights.
+    """Read how a model learned, without its weights.
 
     Raises
     ------
@@ -149,13 +149,13 @@ def read_learning(path: Path, cohort_digest: str) -> LearningRecord:
 
 
 def read_scaler(path: Path) -> Scaler:
-    """The scaler of a model; FileError where the file is missing or damaged."""
+    """Read the scaler of a model; FileError where the file is missing or damaged."""
     with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
         return records.read_record(file, _Scaled).scaler
 
 
 def model_digest(path: Path) -> str:
-    """The digest of a finished model; FileError where it is missing or damaged."""
+    """Read the digest of a finished model; FileError where it is missing or damaged."""
     return hdf5.stored_digest(path, MODEL_TYPE, remedy=REMEDY)
 
 
@@ -165,7 +165,7 @@ def _require_origin(file: h5py.File, path: Path, origin: _Origin) -> None:
     if stored == origin:
         return
     if stored.cohort_digest != origin.cohort_digest:
-        digests = [names.cohort_digest[:12] for names in (stored, origin)]
+        digests = [attributes.cohort_digest[:12] for attributes in (stored, origin)]
         what = f"its cohort is {digests[0]}, this run's {digests[1]}"
     elif stored.config != origin.config:
         what = "; ".join(changed_settings(stored.config, origin.config))

@@ -38,12 +38,12 @@ BASELINE_METHODS = tuple(f.name for f in fields(Baselines) if f.name != records.
 
 
 def baseline_attributes(cohort_digest: str) -> dict[str, str]:
-    """Root attributes of the baselines' file, which say what it was made from."""
+    """Root attributes of the baselines' file: its cohort."""
     return {"cohort_digest": cohort_digest}
 
 
 def read_baselines(path: Path, cohort_digest: str) -> Baselines:
-    """The baselines; FileError where they are missing, damaged, or of another cohort."""
+    """Read the baselines; FileError where they are missing, damaged, or of another cohort."""
     with hdf5.open_file(path, BASELINES_TYPE, remedy=REMEDY) as file:
         hdf5.require_cohort(file, path, cohort_digest, remedy=REMEDY)
         return records.read_record(file, Baselines)

@@ -1,4 +1,4 @@
-"""The samples that a model learns from, and its batches: functions of seed, epoch and step."""
+"""Training samples of a model and their batches, which depend on seed, epoch and step alone."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class LearningSet:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """All that one model learns from; `role` (all samples,) int8 is as in `splits.roles`."""
+    """Everything that one model learns from; `role` (all samples,) int8 is as in `splits.roles`."""
 
     name: str
     role: np.ndarray
@@ -103,12 +103,16 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
 def permuted_tumors(
     patients: np.ndarray, tumors: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(samples,) int: all samples of a patient get the tumor of another one, drawn without return.
+    """Tumors permuted over patients, so that all samples of a patient keep the same tumor.
 
     Parameters
     ----------
     patients, tumors : (samples,) str, int
         Where a patient has several tumors, the first counts.
+
+    Returns
+    -------
+    (samples,) int
     """
     _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
     return rng.permutation(tumors[first])[patient]
@@ -121,7 +125,7 @@ def learning_set(
     gene_layout: GeneLayout,
     permutation: np.ndarray,
 ) -> LearningSet:
-    """Standardised samples; the values of their decoys carry nothing about the label.
+    """Standardised samples whose decoys have permuted values, which say nothing about the label.
 
     Parameters
     ----------
@@ -129,7 +133,7 @@ def learning_set(
         log2(x + 1).
     tumor : (samples,) int
     permutation : (decoys, samples) int32
-        Of each decoy's values.
+        The sample whose value each decoy carries.
     """
     genes = scaler.standardise(expression)
     decoys = genes[permutation.T, gene_layout.decoy_gene[None, :]]
@@ -137,7 +141,7 @@ def learning_set(
 
 
 def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """(decoys, samples) int32: a random permutation of the samples for each decoy."""
+    """A random permutation of the samples for each decoy: (decoys, samples) int32."""
     order = np.arange(n_samples, dtype=np.int32)
     return rng.permuted(np.tile(order, (n_decoys, 1)), axis=1)
 
@@ -173,7 +177,7 @@ def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarr
 
 
 def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:
-    """(tumors,) float32: the weight of a sample of each tumor; the mean over all samples is 1."""
+    """The weight of a sample of each tumor, (tumors,) float32; the mean over all samples is 1."""
     counts = np.bincount(tumor, minlength=n_tumors)
     if not balanced:
         return np.ones(n_tumors, dtype=np.float32)
@@ -193,7 +197,7 @@ class BatchMaker:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every training sample occurs at least once."""
+        """Steps of an epoch, in which every training sample occurs at least once."""
         return math.ceil(len(self.data.tumor) / self.config.training.batch_size)
 
     def batch(self, epoch: int, step: int, rows: slice = slice(None)) -> Batch:

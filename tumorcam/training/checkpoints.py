@@ -1,4 +1,4 @@
-"""Checkpoints of a training: all workers write them, the chief keeps them."""
+"""Checkpoints of a training: all workers write them, and the chief keeps them."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ KEPT = 2  # the last one may be damaged
 
 
 class Checkpoints:
-    """Checkpoints of `state`, written as often as a share of the time allows.
+    """Checkpoints of a training's state, which take no more than a share of the time.
 
     Parameters
     ----------
@@ -31,16 +31,16 @@ class Checkpoints:
     def __init__(
         self, folder: Path, state: dict[str, Any], *, is_chief: bool, share: float
     ) -> None:
-        self._own = tempfile.TemporaryDirectory()
+        self._scratch = tempfile.TemporaryDirectory()
         self._state = tf.train.Checkpoint(**state)
         self._folder = folder
-        where = folder if is_chief else Path(self._own.name)
+        where = folder if is_chief else Path(self._scratch.name)
         _drop_damaged_list(where)
         self._manager = tf.train.CheckpointManager(self._state, str(where), max_to_keep=KEPT)
         self._share, self._pause, self._saved = share, 0.0, time.monotonic()
 
     def restore(self) -> bool:
-        """Take the state of the last undamaged checkpoint; False if there is none.
+        """Restore the state from the last undamaged checkpoint; False if there is none.
 
         Raises
         ------
@@ -51,7 +51,9 @@ class Checkpoints:
         for path in sorted(paths, key=_number, reverse=True):
             fault = _fault(path)
             if fault:
-                logger.warning("the checkpoint %s is damaged (%s); going on without", path, fault)
+                logger.warning(
+                    "the checkpoint %s is damaged (%s); going on without it", path, fault
+                )
                 continue
             try:
                 self._state.restore(path).assert_consumed()
@@ -62,11 +64,11 @@ class Checkpoints:
         return False
 
     def is_affordable(self) -> bool:
-        """Whether another checkpoint now keeps within the share of the time."""
+        """Whether a checkpoint now would keep to the share of the time."""
         return time.monotonic() - self._saved >= self._pause
 
     def save(self) -> bool:
-        """Write a checkpoint; False if the disk is full: the training goes on, the last one stays."""
+        """Write a checkpoint; False if the disk is full, so that only the earlier ones are kept."""
         started, is_saved = time.monotonic(), True
         earlier = {path.stem for path in Path(self._manager.directory).glob("ckpt-*.index")}
         try:
@@ -87,9 +89,9 @@ class Checkpoints:
         return is_saved
 
     def _delete_unfinished(self, earlier: Collection[str]) -> int:
-        """Delete the files of a failed save, which would keep the disk full; their bytes.
+        """Delete the files of a failed save, which would keep the disk full; returns their bytes.
 
-        Earlier checkpoints stay, also those of another process that the manager does not list.
+        Earlier checkpoints stay, even those of another process, which the manager does not list.
         """
         left = [
             path
@@ -116,7 +118,7 @@ def _drop_damaged_list(folder: Path) -> None:
 
 
 def _fault(path: str) -> str:
-    """Why a checkpoint cannot be read; empty if the checksums of all tensors are right."""
+    """The reason why a checkpoint cannot be read; empty if all of its tensors can."""
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():

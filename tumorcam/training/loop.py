@@ -1,4 +1,4 @@
-"""The training loop, for one device, several devices and several nodes; it resumes exactly."""
+"""The training loop, on one or several devices and nodes; it resumes from checkpoints."""
 
 import shutil
 import time
@@ -32,7 +32,8 @@ from tumorcam.training.artifact import (
 )
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
-from tumorcam.training.network import describe_layers, fit_initial_weights, new_network
+from tumorcam.training.initial_weights import fit_initial_weights
+from tumorcam.training.network import describe_layers, new_network
 from tumorcam.training.optimizer import make_optimizer
 from tumorcam.training.prediction import predict_logits, probabilities, validation_scores
 from tumorcam.training.workers import Workers
@@ -137,7 +138,7 @@ class TrainingLoop:
             logger.info("%s goes on from step %d", task.name, int(self.step))
 
     def run(self, history_path: Path) -> pd.DataFrame:
-        """Train until the last epoch or until patience ends; the learning curve, a row an epoch.
+        """Train until the last epoch or until patience ends; returns the learning curve.
 
         The chief also writes the curve to `history_path` after each epoch. When a signal asks any
         worker to stop, all of them stop after the same step, with a checkpoint.
@@ -170,7 +171,7 @@ class TrainingLoop:
         return self.learning_curve()
 
     def learning_curve(self) -> pd.DataFrame:
-        """HISTORY_COLUMNS of the epochs so far."""
+        """One row of HISTORY_COLUMNS for each epoch so far."""
         n_epochs = int(self.step) // self.batches.steps_per_epoch
         curve = pd.DataFrame(self.history.numpy()[:n_epochs], columns=HISTORY_COLUMNS)
         return curve.astype({"epoch": int})
@@ -181,14 +182,14 @@ class TrainingLoop:
         return n_epochs > 0 and waited >= self.config.training.patience
 
     def _require_one_step(self) -> None:
-        """Check that all workers read the same checkpoint; else their batches would not match."""
+        """Check that all workers start from the same step; else their batches would not match."""
         total = int(self.step) * self.workers.n_devices
         if self.workers.total(int(self.step)) != total:
-            msg = f"{self.task.name}: the workers found other checkpoints; {REMEDY}"
+            msg = f"{self.task.name}: the workers read different checkpoints; {REMEDY}"
             raise ClusterError(msg)
 
     def _take_step(self, data: Iterator[Any], wishes: Wishes) -> Wishes:
-        """Take a step; what any of the workers wishes."""
+        """Take a step; returns which wishes at least one worker has."""
         try:
             numbers = tf.constant([float(wish) for wish in wishes], tf.float64)
             loss, *totals = self._train_step(next(data), numbers).numpy()
@@ -254,7 +255,7 @@ class TrainingLoop:
                 part.set_shape((size, *shape))
             return tuple(parts)
 
-        # not from_generator: it makes glibc give freed memory back (see use_threads)
+        # not from_generator: it makes glibc give freed memory back (see threads.py)
         batches = tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread sleeps: a finished iterator waits 30 s for it
@@ -262,12 +263,12 @@ class TrainingLoop:
 
     @tf.function
     def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
-        """The loss, and for each wish the number of devices whose worker has it, as one sum."""
+        """The loss, then for each wish the number of devices whose worker has it."""
         values = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
         return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
     def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
-        """A step of the optimizer; its sums do not depend on who computed which micro-batch."""
+        """A step of the optimizer; the number of devices changes its sums by rounding only."""
         variables = self.network.trainable_variables
         parts = []
         for images, targets, *masks in self._micro_batches(batch):
@@ -291,8 +292,8 @@ class TrainingLoop:
 def float64_sum(*values: tf.Tensor) -> tf.Tensor:
     """The float64 sum of float32 tensors of one shape.
 
-    Rounded to float32 again, it depends on the order of its terms in one value of a billion only.
-    A float32 sum depends on it everywhere: after twenty steps of training, weights were 1e-3 apart.
+    After rounding to float32, the order of the terms changes only one value in a billion. In a
+    float32 sum it changes every value: after twenty steps of training, weights were 1e-3 apart.
     """
     return sum(tf.cast(value, tf.float64) for value in values)
 

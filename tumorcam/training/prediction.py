@@ -1,4 +1,4 @@
-"""What a network predicts for standardised samples, and how well."""
+"""Predictions of a network for standardised samples, and their scores."""
 
 from typing import NamedTuple
 

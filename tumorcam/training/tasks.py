@@ -1,4 +1,4 @@
-"""Which models are this process's to train, and which of them are still to do."""
+"""The models that a process trains, and those of them that are still untrained."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from tumorcam.training.baselines import BASELINES_TYPE, baseline_attributes
 def chosen_tasks(
     names: list[str], model: str | None, share: str | None, launch: Launch
 ) -> list[str]:
-    """The names that a process trains: one by name, a share, its array task, or all.
+    """Names of the models that a process trains: one model, a share, its array task, or all.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def chosen_tasks(
 
 
 def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) -> list[str]:
-    """Those of the names whose file is missing, damaged or made with other settings."""
+    """Names whose file is missing, incomplete, or of another cohort or other settings."""
     keys = {key.name: key for key in (*plan.models, *plan.null_models)}
 
     def is_trained(name: str) -> bool:

@@ -28,12 +28,12 @@ class Workers:
         return int(self.strategy.num_replicas_in_sync)
 
     def expect(self, seconds: float, what: str) -> None:
-        """Bound the time of what this process does now, if it has peers."""
+        """Limit the time that the work at hand may take, if this process has peers."""
         if self.watchdog is not None:
             self.watchdog.expect(seconds, what)
 
     def total(self, value: float) -> float:
-        """The sum of every device's value; the call returns when all workers have made it.
+        """The sum of a value over all devices; the call returns when all workers have made it.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class Workers:
         return ClusterError(f"{where}: another worker is gone ({type(error).__name__}); {REMEDY}")
 
     def require_divisible(self, batch_size: int, micro_batch: int) -> None:
-        """Check that a global batch divides into equally many full micro-batches for each device.
+        """Check that each device gets the same number of full micro-batches of a global batch.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Workers:
 
 
 def join_workers(watchdog: Watchdog | None) -> Workers:
-    """All workers of TF_CONFIG where a watchdog is given, else all GPUs, else the one device.
+    """The devices that train: of all workers if there is a watchdog, else all GPUs or the CPU.
 
     Raises
     ------
