@@ -1,4 +1,4 @@
-"""What deleting and inserting genes does to the networks: falls by sample, curves by tumor."""
+"""The effect of deleting and inserting genes: falls of logits by sample, curves by tumor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,29 +8,37 @@ import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
-from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, RANDOM_DRAWS, T_TEST, GeneSets
+from tumorcam.faithfulness.gene_sets import (
+    MATCHED,
+    RANDOM,
+    RANDOM_DRAWS,
+    T_TEST,
+    GeneSets,
+    matched_set,
+)
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.storage.plan import ModelKey
 
 MEAN, DONOR, INSERTION = CHANGES = ("mean", "donor", "insertion")
-CONTROLS = (RANDOM, MATCHED, T_TEST)  # what a ranking is held against
-BLOCK = 32  # samples; fixed, so that no bit depends on who computes which
-SHOWN_SIZE = 20  # genes of the difference that is told in words
+CONTROLS = (RANDOM, MATCHED, T_TEST)  # gene sets that a ranking is compared with
+BLOCK = 32  # samples; fixed, so that no bit depends on the number of ranks
+DIFFERENCE_SIZE = 20  # genes of the difference that the report tells in words
 
 
-class Block(NamedTuple):
-    """Samples at `rows` (samples,) int of the cohort, held out by `model`."""
+class ResponseBlock(NamedTuple):
+    """Samples at `rows` (samples,) int of the cohort, which `model` held out."""
 
     model: ModelKey
     rows: np.ndarray
 
 
-class Responses(NamedTuple):
-    """What a network says of all copies of some samples, each (samples, copies).
+@dataclass(frozen=True)
+class Responses:
+    """Predictions of a network for all copies of some samples, each (samples, copies).
 
-    `margin` float64 is the own tumor's logit minus the mean of the others', `logit` float64 the own
-    tumor's, `correct` bool whether it is the highest.
+    `margin` float64 is the logit of the sample's own tumor minus the mean of the other logits,
+    `logit` float64 the own tumor's logit, and `correct` bool tells whether it is the highest.
     """
 
     margin: np.ndarray
@@ -39,7 +47,7 @@ class Responses(NamedTuple):
 
     @classmethod
     def of_logits(cls, logits: np.ndarray, own: np.ndarray) -> "Responses":
-        """Of (samples, copies, tumors) logits and the samples' own tumors (samples,) int."""
+        """The responses of (samples, copies, tumors) logits; `own` (samples,) int: tumors."""
         values = logits.astype(np.float64)
         logit = values[np.arange(len(own)), :, own]
         others = (values.sum(axis=2) - logit) / (values.shape[2] - 1)
@@ -48,13 +56,13 @@ class Responses(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleFalls:
-    """Every sample's falls, means over replicates and over random draws.
+    """Falls of every sample, means over replicates and over random draws.
 
-    `sample` (samples,) int, ascending, in the cohort. `margin`, `logit` (changes, sets, sizes,
-    samples) float64: what the intact sample had more than the changed one (insertion: what the
-    changed sample has more than a blank one); `correct` of the same shape: the share of networks
-    that call the changed sample rightly. `intact_margin`, `intact_logit`, `intact_correct`
-    (samples,) are of the sample as it is.
+    `sample` (samples,) int is the index in the cohort, ascending. `margin` and `logit` (changes,
+    sets, sizes, samples) float are the value of the intact sample minus that of the changed one
+    (for insertion: of the changed sample minus a blank one). `correct`, of the same shape, is the
+    share of networks that classify the changed sample rightly. `intact_margin`, `intact_logit` and
+    `intact_correct` (samples,) are those of the unchanged sample.
     """
 
     sample: np.ndarray
@@ -65,13 +73,18 @@ class SampleFalls:
     intact_logit: np.ndarray
     intact_correct: np.ndarray
 
+    def as_float32(self) -> "SampleFalls":
+        """The same in float32, as the file keeps it."""
+        values = {name: array.astype(np.float32) for name, array in vars(self).items()}
+        return SampleFalls(**(values | {"sample": self.sample}))
+
 
 @dataclass(frozen=True)
 class Deletion:
-    """Curves of deletion and insertion, a row a tumor and a last one for their mean.
+    """Curves of deletion and insertion, one row for each tumor and a last row for their mean.
 
-    The mean is over the tumors that have enough patients for an interval. Intervals are 95 %
-    bootstraps over patients, paired over sets; NaN for tumors with too few patients.
+    The mean is over the tumors with enough patients for an interval. Intervals are 95 % bootstrap
+    intervals over patients, paired over sets; they are NaN for tumors with too few patients.
 
     Attributes
     ----------
@@ -80,16 +93,16 @@ class Deletion:
     curve, curve_low, curve_high : (tumors + 1, changes, sets, sizes) float64
         Mean fall of the margin over a tumor's patients, logits.
     logit_curve, accuracy : (tumors + 1, changes, sets, sizes) float64
-        Mean fall of the own logit; share of samples still called rightly.
+        Mean fall of the own logit, and share of samples that are still classified rightly.
     intact_margin, intact_accuracy : (tumors + 1,) float64
         Of unchanged samples.
     area, area_low, area_high : (tumors + 1, changes, rankings, controls) float64
-        Area between a ranking's curve and a control's over the logarithm of the number of genes,
-        divided by its width: their mean distance in logits.
+        Area between the curves of a ranking and a control over the logarithm of the number of
+        genes, divided by its width, that is their mean distance in logits.
     size : int
-        The number of genes of `difference`, 20 or the next smaller one.
+        The number of genes of `difference`: 20, or the next smaller one.
     difference, difference_low, difference_high : (tumors + 1, changes, rankings, controls) float64
-        Fall of the ranking minus the control's at that number.
+        Fall for the ranking minus fall for the control at that number of genes.
     """
 
     sizes: np.ndarray
@@ -111,23 +124,24 @@ class Deletion:
 
 
 def choose_samples(cohort: Cohort, config: Config) -> np.ndarray:
-    """(chosen samples,) int: all, or so many of each tumor at most, by the seed and their IDs."""
+    """(chosen samples,) int: up to faithfulness.samples of each tumor, by seed and IDs."""
     at_most = config.faithfulness.samples or len(cohort.tumor)
-    place = np.array([config.rng("chosen", one).random() for one in cohort.sample.tolist()])
+    names = cohort.sample.tolist()
+    place = np.array([config.rng("chosen", name).random() for name in names])
     order = np.argsort(place, kind="stable")
     by_tumor = [order[cohort.tumor[order] == t][:at_most] for t in range(len(cohort.tumors))]
     return np.sort(np.concatenate(by_tumor))
 
 
-def make_blocks(fold: np.ndarray, chosen: np.ndarray, replicates: int) -> list[Block]:
-    """The chosen samples in the order of replicate, fold and ID, so many at once.
+def make_blocks(fold: np.ndarray, chosen: np.ndarray, replicates: int) -> list[ResponseBlock]:
+    """The chosen samples in blocks, in the order of replicate, fold and ID.
 
     Parameters
     ----------
     fold, chosen : (samples,), (chosen samples,) int
     """
     return [
-        Block(ModelKey(r, f), held_out[i : i + BLOCK])
+        ResponseBlock(ModelKey(r, f), held_out[i : i + BLOCK])
         for r in range(replicates)
         for f in range(int(fold.max()) + 1)
         for held_out in [chosen[fold[chosen] == f]]
@@ -136,9 +150,12 @@ def make_blocks(fold: np.ndarray, chosen: np.ndarray, replicates: int) -> list[B
 
 
 def sample_falls(
-    blocks: Sequence[Block], responses: Sequence[Responses], sets: GeneSets, tumor: np.ndarray
+    blocks: Sequence[ResponseBlock],
+    responses: Sequence[Responses],
+    sets: GeneSets,
+    tumor: np.ndarray,
 ) -> SampleFalls:
-    """The falls of all samples, of the responses of all blocks; NaN where a set is not known.
+    """The falls of all samples, from the responses of all blocks; NaN where a set has no scores.
 
     Parameters
     ----------
@@ -150,13 +167,14 @@ def sample_falls(
     margin, logit, correct = np.empty((3, replicates, len(sample), responses[0].logit.shape[1]))
     for block, response in zip(blocks, responses, strict=True):
         where = (block.model.replicate, np.searchsorted(sample, block.rows))
-        margin[where], logit[where], correct[where] = response
-    margin, logit, correct = (each.mean(axis=0).T for each in (margin, logit, correct))
+        margin[where], logit[where], correct[where] = vars(response).values()
+    margin, logit, correct = (values.mean(axis=0).T for values in (margin, logit, correct))
     shape = (len(CHANGES), -1, len(sets.sizes), len(sample))
-    known = np.concatenate([sets.known, np.ones((1, sets.known.shape[1]), bool)])[:, tumor[sample]]
+    always = np.ones((1, sets.has_scores.shape[1]), bool)
+    has_scores = np.concatenate([sets.has_scores, always])[:, tumor[sample]]
 
     def of_sets(values: np.ndarray) -> np.ndarray:
-        return np.where(known[:, np.newaxis], _join_draws(values), np.nan)
+        return np.where(has_scores[:, np.newaxis], _join_draws(values), np.nan)
 
     def fall(values: np.ndarray) -> np.ndarray:
         intact, blank, changed = values[0], values[1], values[2:].reshape(shape)
@@ -178,12 +196,12 @@ def sample_falls(
 def deletion_curves(
     falls: SampleFalls, sets: GeneSets, patients: resampling.Patients, *, min_patients: int
 ) -> Deletion:
-    """Means by tumor with intervals, and how far rankings lie above their controls.
+    """Curves by tumor with intervals, and the distances of rankings from their controls.
 
     Parameters
     ----------
     min_patients : int
-        Tumors with fewer get no interval.
+        Tumors with fewer patients get no interval.
     """
     shape = falls.margin.shape[:3]
     n_tumors = int(patients.tumor.max()) + 1
@@ -193,39 +211,45 @@ def deletion_curves(
     n_patients = np.bincount(patients.tumor, minlength=n_tumors)
     enough = n_patients >= min_patients
     mean = np.empty((n_tumors, by_patient.shape[1]))
-    drawn = np.full((resampling.N_BOOTSTRAPS, *mean.shape), np.nan, dtype=np.float32)
+    bootstraps = np.full((resampling.N_BOOTSTRAPS, *mean.shape), np.nan, dtype=np.float32)
     for tumor in range(n_tumors):
-        mine = patients.tumor == tumor
-        mean[tumor] = by_patient[mine].mean(axis=0)
+        own = patients.tumor == tumor
+        mean[tumor] = by_patient[own].mean(axis=0)
         if enough[tumor]:
-            drawn[:, tumor] = resampling.bootstrap_means(
-                by_patient[mine], patients.weights[:, mine]
+            bootstraps[:, tumor] = resampling.bootstrap_means(
+                by_patient[own], patients.weights[:, own]
             )
     curve = with_mean(mean, enough).reshape(-1, *shape)
-    curves = np.stack([with_mean(one, enough) for one in drawn]).reshape(-1, *curve.shape)
+    curves = np.stack([with_mean(means, enough) for means in bootstraps])
+    curves = curves.reshape(-1, *curve.shape)
     names = [*sets.names, RANDOM]
     rankings, controls = _pairs(names)
-    size = max(i for i, k in enumerate(sets.sizes) if k <= SHOWN_SIZE)
+    size = max(i for i, k in enumerate(sets.sizes) if k <= DIFFERENCE_SIZE)
 
     def distances(values: np.ndarray) -> np.ndarray:
         return values[..., rankings, np.newaxis] - values[..., controls]
 
-    areas, bounds = distances(log_area(curve, sets.sizes)), log_area(curves, sets.sizes)
     sample_tumor = patients.tumor[patients.patient]
+    curve_interval = interval(curves)
+    area_interval = interval(distances(log_area(curves, sets.sizes)))
+    difference_interval = interval(distances(curves[..., size]))
     return Deletion(
-        np.array(sets.sizes),
-        np.array(names),
-        curve,
-        *interval(curves),
-        _tumor_means(falls.logit, sample_tumor, enough),
-        _tumor_means(falls.correct, sample_tumor, enough),
-        _tumor_means(falls.intact_margin, sample_tumor, enough),
-        _tumor_means(falls.intact_correct, sample_tumor, enough),
-        areas,
-        *interval(distances(bounds)),
-        np.array(sets.sizes[size]),
-        distances(curve[..., size]),
-        *interval(distances(curves[..., size])),
+        sizes=np.array(sets.sizes),
+        sets=np.array(names),
+        curve=curve,
+        curve_low=curve_interval.low,
+        curve_high=curve_interval.high,
+        logit_curve=_tumor_means(falls.logit, sample_tumor, enough),
+        accuracy=_tumor_means(falls.correct, sample_tumor, enough),
+        intact_margin=_tumor_means(falls.intact_margin, sample_tumor, enough),
+        intact_accuracy=_tumor_means(falls.intact_correct, sample_tumor, enough),
+        area=distances(log_area(curve, sets.sizes)),
+        area_low=area_interval.low,
+        area_high=area_interval.high,
+        size=np.array(sets.sizes[size]),
+        difference=distances(curve[..., size]),
+        difference_low=difference_interval.low,
+        difference_high=difference_interval.high,
     )
 
 
@@ -247,36 +271,44 @@ def log_area(curves: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def with_mean(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """(tumors + 1, ...) of (tumors, ...): the last row is the mean of the tumors that count.
+    """(tumors + 1, ...) from (tumors, ...): the last row is the mean of the tumors that count.
 
-    NaN among them is left out.
+    The mean leaves NaN out.
     """
     return np.concatenate([values, known_mean(values[counted])[np.newaxis]])
 
 
-def interval(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """2.5 and 97.5 % quantile over the first axis, NaN left out; NaN where all is."""
+class Interval(NamedTuple):
+    """The 2.5 and the 97.5 % quantile."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def interval(draws: np.ndarray) -> Interval:
+    """Quantiles over the first axis; NaN is left out, and stays where there is nothing else."""
     flat = draws.reshape(len(draws), -1)
     low, high = np.full((2, flat.shape[1]), np.nan)
-    known = ~np.isnan(flat).all(axis=0)
-    if known.any():
-        low[known], high[known] = np.nanquantile(flat[:, known], resampling.INTERVAL, axis=0)
-    return low.reshape(draws.shape[1:]), high.reshape(draws.shape[1:])
+    has_value = ~np.isnan(flat).all(axis=0)
+    if has_value.any():
+        quantiles = np.nanquantile(flat[:, has_value], resampling.INTERVAL, axis=0)
+        low[has_value], high[has_value] = quantiles
+    return Interval(low.reshape(draws.shape[1:]), high.reshape(draws.shape[1:]))
 
 
 def _pairs(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the rankings (rankings,) and of their controls (rankings, controls) among sets."""
-    methods = [name.removeprefix(f"{MATCHED}/") for name in names if name.startswith(MATCHED)]
+    """Positions in `sets` of the rankings (rankings,) and their controls (rankings, controls)."""
+    methods = [name for name in names if matched_set(name) in names]
     rankings = [names.index(method) for method in methods]
     controls = [
-        [names.index(f"{MATCHED}/{method}" if one == MATCHED else one) for one in CONTROLS]
+        [names.index(matched_set(method) if name == MATCHED else name) for name in CONTROLS]
         for method in methods
     ]
     return np.array(rankings), np.array(controls)
 
 
 def _join_draws(values: np.ndarray) -> np.ndarray:
-    """The random draws, which are the last sets, as one set of their mean."""
+    """Replace the random draws, which are the last sets, by one set with their mean."""
     random = values[:, -RANDOM_DRAWS:].mean(axis=1, keepdims=True)
     return np.concatenate([values[:, :-RANDOM_DRAWS], random], axis=1)
 

@@ -1,4 +1,4 @@
-"""Sets of genes to delete and insert: a ranking's top genes, and what they are held against."""
+"""Sets of genes to delete and insert: top genes of rankings, and genes to compare them with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,38 +18,38 @@ T_TEST, RANDOM, MATCHED = "t_test", "random", "matched"
 
 @dataclass(frozen=True)
 class GeneSets:
-    """Genes by set, tumor and number; each set is named after where it comes from.
+    """Genes by set, tumor and size; each set is named after its source.
 
-    `sizes` are the numbers of genes k; `names` the sets: each method, matched/METHOD for each
-    method, t_test. `members` has an array (sets, tumors, k) int a size, the best gene first;
-    `known` (sets, tumors) bool says where the set's method has scores: elsewhere its genes mean
-    nothing. Random genes are drawn for each sample anew (`random_genes`) and are no member.
+    `sizes` are the numbers of genes k. `names` are the sets: each method, `matched_set` of each
+    method, and t_test. `members` has for each size an array (sets, tumors, k) int, the best gene
+    first. `has_scores` (sets, tumors) bool tells where the set's method has scores; elsewhere its
+    genes mean nothing. Random genes differ by sample (`random_genes`) and are not among the sets.
     """
 
     sizes: tuple[int, ...]
     names: tuple[str, ...]
     members: tuple[np.ndarray, ...]
-    known: np.ndarray
+    has_scores: np.ndarray
 
     def of_tumor(self, tumor: int) -> list[list[np.ndarray]]:
-        """A tumor's genes: for each set one array (k,) a size."""
-        return [[one[i, tumor] for one in self.members] for i in range(len(self.names))]
+        """The genes of a tumor: for each set an array (k,) int for each size."""
+        return [[members[i, tumor] for members in self.members] for i in range(len(self.names))]
 
 
 def set_sizes(n_genes: int) -> tuple[int, ...]:
-    """The numbers of genes that are changed together: at most half of all."""
+    """Numbers of genes that are changed together: at most half of all genes."""
     return tuple(k for k in TOP_SIZES if 2 * k <= n_genes)
 
 
 def n_sets(n_methods: int) -> int:
-    """Sets of a sample that are tried, random draws among them."""
+    """Number of sets that are tried for each sample, random draws included."""
     return 2 * n_methods + 1 + RANDOM_DRAWS
 
 
 def make_gene_sets(
     scores: Mapping[str, np.ndarray], t_statistic: np.ndarray, variance: np.ndarray
 ) -> GeneSets:
-    """Each method's top genes, as many of the same variance, and the t-test's.
+    """The top genes of each method, as many genes of the same variance, and those of the t-test.
 
     Parameters
     ----------
@@ -68,23 +68,28 @@ def make_gene_sets(
             np.stack([matched_genes(top, by_variance) for top in of_method]) for of_method in tops
         ]
         members.append(np.stack([*tops, *matched, t_ranked[:, :k]]))
-    names = (*scores, *(f"{MATCHED}/{method}" for method in scores), T_TEST)
-    has_scores = [~np.isnan(score).any(axis=1) for score in scores.values()]
+    names = (*scores, *(matched_set(method) for method in scores), T_TEST)
+    of_methods = [~np.isnan(score).any(axis=1) for score in scores.values()]
     always = np.ones(len(t_statistic), dtype=bool)
-    known = np.stack([*has_scores, *has_scores, always])
-    return GeneSets(sizes, names, tuple(members), known)
+    has_scores = np.stack([*of_methods, *of_methods, always])
+    return GeneSets(sizes, names, tuple(members), has_scores)
+
+
+def matched_set(method: str) -> str:
+    """Name of the set of genes that are matched in variance with a method's top genes."""
+    return f"{MATCHED}/{method}"
 
 
 def ranked_genes(score: np.ndarray) -> np.ndarray:
-    """(tumors, genes) int: genes from the highest score down; of equal ones the first, NaN last."""
+    """(tumors, genes) int: genes from the highest score down, ties in gene order, NaN last."""
     return np.argsort(-score, axis=1, kind="stable")
 
 
 def matched_genes(top: np.ndarray, by_variance: np.ndarray) -> np.ndarray:
-    """For each gene of a top another gene of nearly its variance, outside the top.
+    """For each of some top genes another gene of nearly the same variance.
 
-    In the order of the top, each gene gets the gene nearest in rank by variance that is neither in
-    the top nor taken; of two as near, the more variable one.
+    In their order, each top gene gets the gene that is nearest in rank by variance, is no top gene
+    and was not taken before; of two equally near ones, the more variable.
 
     Parameters
     ----------
@@ -109,13 +114,13 @@ def matched_genes(top: np.ndarray, by_variance: np.ndarray) -> np.ndarray:
 
 
 def random_genes(sample: str, n_genes: int, config: Config) -> np.ndarray:
-    """(draws, genes) int: all genes in random orders, by the run's seed and the sample's ID."""
+    """(draws, genes) int: random orders of all genes, by the run's seed and the sample's ID."""
     rng = config.rng("random genes", sample)
     return np.stack([rng.permutation(n_genes) for _ in range(RANDOM_DRAWS)])
 
 
 def t_statistics(cohort: Cohort) -> np.ndarray:
-    """(tumors, genes) float64 Welch's t of a tumor's log2 expression against all other samples."""
+    """(tumors, genes) float64: Welch's t of log2 expression, a tumor against all other samples."""
     parts = [
         welch_statistics(cohort.gene_band(slice(i, i + BAND)), cohort.tumor, len(cohort.tumors))
         for i in range(0, len(cohort.genes), BAND)
@@ -124,7 +129,7 @@ def t_statistics(cohort: Cohort) -> np.ndarray:
 
 
 def welch_statistics(expression: np.ndarray, tumor: np.ndarray, n_tumors: int) -> np.ndarray:
-    """Welch's t of each tumor against the rest: high where the tumor expresses the gene more.
+    """Welch's t of each tumor against all other samples; high where it expresses the gene more.
 
     Parameters
     ----------
@@ -136,7 +141,7 @@ def welch_statistics(expression: np.ndarray, tumor: np.ndarray, n_tumors: int) -
     Returns
     -------
     (tumors, genes) float64
-        NaN where both variances are 0 or a side has fewer than two samples.
+        NaN where both variances are 0, or where one side has fewer than two samples.
 
     References
     ----------
@@ -155,5 +160,5 @@ def welch_statistics(expression: np.ndarray, tumor: np.ndarray, n_tumors: int) -
         squares_rest[t] = (squares[others] + between).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         sd, sd_rest = np.sqrt(squares / (n - 1)), np.sqrt(squares_rest / (n_rest - 1))
-        found = ttest_ind_from_stats(mean, sd, n, mean_rest, sd_rest, n_rest, equal_var=False)
-    return np.asarray(found.statistic)
+        test = ttest_ind_from_stats(mean, sd, n, mean_rest, sd_rest, n_rest, equal_var=False)
+    return np.asarray(test.statistic)

@@ -1,7 +1,6 @@
-"""Logits of held-out samples some of whose genes are deleted, replaced or alone inserted."""
+"""Logits of held-out samples in which genes are deleted, replaced or inserted."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,30 +10,30 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import place_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
-from tumorcam.explain.explain import read_run_model
-from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, Block, Responses
+from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock, Responses
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
 from tumorcam.storage.plan import ModelKey
-from tumorcam.training.network import TrainedModel
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.network import Classifier, load_classifier
 
 BATCH = 256  # images; always full, so that no bit depends on who computes which samples
 
 
 def respond(
-    folder: Path,
+    run: RunFolder,
     cohort: Cohort,
-    wanted: dict[int, Block],
+    blocks: dict[int, ResponseBlock],
     sets: GeneSets,
     config: Config,
     *,
-    shown: bool = True,
+    visible: bool = True,
 ) -> Iterator[tuple[int, Responses]]:
-    """How the networks respond to every changed copy of the samples of some blocks, one by one.
+    """Responses of the networks to all changed copies of the samples of some blocks, in turn.
 
     Parameters
     ----------
-    wanted : dict
-        Blocks by their number in the run; those of one model stand together.
+    blocks : dict
+        Blocks by their number in the run; those of one model follow each other.
 
     Yields
     ------
@@ -47,19 +46,19 @@ def respond(
         If a model is missing, damaged, or belongs to another cohort.
     """
     traced: dict[ModelKey, TracedModel] = {}  # the last one alone
-    for number, block in progress(wanted.items(), "faithfulness", "blocks", visible=shown):
+    for number, block in progress(blocks.items(), "faithfulness", "blocks", visible=visible):
         if block.model not in traced:
-            trained = read_run_model(folder, cohort, block.model, config)
-            traced = {block.model: TracedModel(trained)}
+            classifier = load_classifier(run, cohort, block.model, config)
+            traced = {block.model: TracedModel(classifier)}
         yield number, respond_block(cohort, block, traced[block.model], sets, config)
 
 
 class TracedModel:
-    """A model of a run whose network is traced once."""
+    """A classifier whose network TensorFlow traces once."""
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self.scaler, self.layout = trained.scaler, trained.layout
-        self._forward = tf.function(lambda images: trained.network(images, training=False))
+    def __init__(self, classifier: Classifier) -> None:
+        self.scaler, self.layout = classifier.scaler, classifier.layout
+        self._forward = tf.function(lambda images: classifier.network(images, training=False))
 
     def logits(self, parts: Iterable[np.ndarray]) -> np.ndarray:
         """(rows, tumors) float32 logits of the rows of all parts, computed in full batches.
@@ -67,19 +66,19 @@ class TracedModel:
         Parameters
         ----------
         parts : iterable of (rows, genes + decoys) float32
-            Standardised; the last batch is filled up with zeros, whose logits are left out.
+            Standardised values. Zeros fill up the last batch; their logits are left out.
         """
-        found = []
+        batches = []
         for features in full_batches(parts, BATCH):
             missing = BATCH - len(features)
             filled = np.pad(features, [(0, missing), (0, 0)]) if missing else features
             logits = self._forward(tf.constant(place_genes(filled, self.layout)))
-            found.append(logits.numpy()[: len(features)])
-        return np.concatenate(found)
+            batches.append(logits.numpy()[: len(features)])
+        return np.concatenate(batches)
 
 
 def respond_block(
-    cohort: Cohort, block: Block, traced: TracedModel, sets: GeneSets, config: Config
+    cohort: Cohort, block: ResponseBlock, traced: TracedModel, sets: GeneSets, config: Config
 ) -> Responses:
     """Responses of one model to all changed copies of a block's samples."""
     own = cohort.tumor[block.rows]
@@ -107,17 +106,17 @@ def changed_copies(
     genes: Sequence[Sequence[np.ndarray]],
     gene_layout: GeneLayout,
 ) -> np.ndarray:
-    """A sample as it is, blank, and with each set of genes changed in each way.
+    """Copies of a sample: unchanged, blank, and with each set of genes changed in each way.
 
-    A decoy is another pixel than its gene: it keeps the sample's value when its gene is deleted or
-    replaced, and is 0, the training mean, where genes are inserted into a blank image.
+    A decoy has a pixel of its own. It keeps the sample's value when its gene is deleted or
+    replaced, and is 0, the training mean, when genes are inserted into a blank image.
 
     Parameters
     ----------
     sample, donor : (genes,) float32
-        Standardised values of the sample and of the one whose values replace it.
+        Standardised values of the sample, and of the sample whose values replace them.
     genes : sequence of sequences of (k,) int
-        For each set its genes, an array a size.
+        For each set an array of genes for each size.
 
     Returns
     -------
@@ -139,7 +138,7 @@ def changed_copies(
 
 
 def donor_samples(cohort: Cohort, rows: np.ndarray, config: Config) -> np.ndarray:
-    """(samples,) int: for each sample one of another tumor, by the run's seed and its ID."""
+    """(samples,) int: for each sample another one of another tumor, by the seed and its ID."""
     return np.array(
         [
             config.rng("donor", str(cohort.sample[row])).choice(
@@ -152,7 +151,7 @@ def donor_samples(cohort: Cohort, rows: np.ndarray, config: Config) -> np.ndarra
 
 
 def full_batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """The rows of all parts in their order, so many at once; the last may be fewer."""
+    """The rows of all parts in their order, `size` at a time; the last batch may be smaller."""
     rest: np.ndarray | None = None
     for part in parts:
         rest = part if rest is None else np.concatenate([rest, part])

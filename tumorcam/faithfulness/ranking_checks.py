@@ -1,17 +1,15 @@
 """Rankings of significance.h5 against permuted labels, themselves, known markers and drivers."""
 
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-import h5py
 import numpy as np
 from scipy.stats import rankdata
 
 from tumorcam.config import Config
 from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
+from tumorcam.significance.tables import Significance
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
 
@@ -86,9 +84,7 @@ class PlantedScores:
     neither: np.ndarray
 
 
-def null_agreement(
-    tables: h5py.File, rankings: Sequence[str], drives: np.ndarray | None
-) -> Nulls | None:
+def null_agreement(significance: Significance, drives: np.ndarray | None) -> Nulls | None:
     """Permuted labels against real ones; None without null replicates.
 
     Parameters
@@ -96,66 +92,61 @@ def null_agreement(
     drives : (tumors, genes) bool or None
         The planted drivers, whose decoys are looked at; else those of each tumor's top k genes.
     """
-    if tables[f"{rankings[0]}/nulls/learned"].size == 0:
-        return None
-    decoy_gene = tables["decoy_gene"][...]
-    found: dict[str, list[Any]] = {name.name: [] for name in dataclasses.fields(Nulls)}
-    for name in rankings:
-        group, null = tables[name], tables[f"{name}/nulls"]
-        score, null_score = group["score"][...], null["score"][...]
-        k = statistics.top_k(score.shape[1])
-        meant = group["rank"][...] <= k if drives is None else drives
-        pairs = meant[:, decoy_gene]
+    columns: dict[str, list[Any]] = {field.name: [] for field in fields(Nulls)}
+    for ranking in map(significance.ranking, significance.keys):
+        if not len(ranking.nulls.learned):
+            return None
+        k = statistics.top_k(ranking.score.shape[1])
+        genes = ranking.rank <= k if drives is None else drives
+        pairs = genes[:, significance.decoy_gene]
         differences = agreement.decoy_rank_differences(
-            null_score, null["decoy_score"][...], decoy_gene, pairs
+            ranking.nulls.score, ranking.nulls.decoy_score, significance.decoy_gene, pairs
         )
         estimate = agreement.t_interval(differences)
         row = [
-            agreement.spearman(score[np.newaxis], null_score),
-            null["learned"][...],
+            agreement.spearman(ranking.score[np.newaxis], ranking.nulls.score),
+            ranking.nulls.learned,
             differences,
             pairs.sum(),
             *estimate,
         ]
-        for values, value in zip(found.values(), row, strict=True):
+        for values, value in zip(columns.values(), row, strict=True):
             values.append(value)
-    return Nulls(**{name: np.stack(values) for name, values in found.items()})
+    return Nulls(**{name: np.stack(values) for name, values in columns.items()})
 
 
-def stability_of(tables: h5py.File, rankings: Sequence[str], config: Config) -> Stability:
+def stability_of(significance: Significance, config: Config) -> Stability:
     """How alike the top genes of halves of the replicates and of folds are."""
-    n_genes = len(tables["genes"])
+    n_genes = len(significance.genes)
     k = statistics.top_k(n_genes)
-    n = tables[f"{rankings[0]}/replicate_score"].shape[0]
-    ways = agreement.halvings(n, config.rng("halvings")) if n > 1 else []
-    rows = []
-    for name in rankings:
-        replicates, folds = (
-            tables[f"{name}/{part}_score"][..., :n_genes] for part in ("replicate", "fold")
-        )
-        unknown = np.full((1, *replicates.shape[1:]), np.nan)
-        halves = agreement.half_scores(replicates, ways) or [(unknown[0], unknown[0])]
+    n, ways, rows = 0, None, []
+    for ranking in map(significance.ranking, significance.keys):
+        replicates = ranking.replicate_score[..., :n_genes]
+        folds = ranking.fold_score[..., :n_genes]
+        if ways is None:
+            n = len(replicates)
+            ways = agreement.halvings(n, config.rng("halvings")) if n > 1 else []
+        unknown = np.full(replicates.shape[1:], np.nan)
+        halves = agreement.half_scores(replicates, ways) or [(unknown, unknown)]
         pairs = [(a, b) for i, a in enumerate(folds) for b in folds[:i]]
         rows.append([*agreement.mean_agreement(halves, k=k), *agreement.mean_agreement(pairs, k=k)])
-    counts = map(np.array, (k, n, len(ways)))
+    counts = map(np.array, (k, n, len(ways or [])))
     return Stability(*counts, *(np.stack(column) for column in zip(*rows, strict=True)))
 
 
 def planted_scores(
-    tables: h5py.File, rankings: Sequence[str], drives: np.ndarray, t_statistic: np.ndarray
+    significance: Significance, drives: np.ndarray, t_statistic: np.ndarray
 ) -> PlantedScores:
     """Every ranking, and the t-test, against the planted drivers (tumors, genes) bool."""
     counts: dict[str, list[list[int]]] = {n: [] for n in ("called", "own", "other", "neither")}
     precision, area = [], []
-    for name in rankings:
-        score, rank, q_decoy = (
-            tables[f"{name}/{key}"][...] for key in ("score", "rank", "q_decoy")
-        )
+    for ranking in map(significance.ranking, significance.keys):
         scores = [
-            truth.score_against_truth(drives, rank, q_decoy, threshold=level) for level in LEVELS
+            truth.score_against_truth(drives, ranking.rank, ranking.q_decoy, threshold=level)
+            for level in LEVELS
         ]
         precision.append(scores[0].precision)
-        area.append(_mean(agreement.average_precision(score, drives)))
+        area.append(_mean(agreement.average_precision(ranking.score, drives)))
         for key, rows in counts.items():
             rows.append([getattr(one, key) for one in scores])
     t_rank = statistics.rank_genes(t_statistic)
@@ -172,10 +163,11 @@ def planted_scores(
 
 
 def marker_lifts(
-    tables: h5py.File, rankings: Sequence[str], is_marker: np.ndarray, t_statistic: np.ndarray
+    significance: Significance, is_marker: np.ndarray, t_statistic: np.ndarray
 ) -> MarkerLifts:
     """Every ranking, and the t-test, against known markers (tumors, genes) bool."""
-    lifts = [agreement.marker_lift(tables[f"{name}/score"][...], is_marker) for name in rankings]
+    rankings = map(significance.ranking, significance.keys)
+    lifts = [agreement.marker_lift(ranking.score, is_marker) for ranking in rankings]
     t_lift = agreement.marker_lift(_finite(t_statistic), is_marker)
     return MarkerLifts(is_marker.sum(axis=1), np.stack(lifts), t_lift)
 

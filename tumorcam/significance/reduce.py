@@ -15,7 +15,7 @@ from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import FileError
-from tumorcam.explain.shards import SALIENCY_TYPE, shard_digest, shard_fault, write_saliency
+from tumorcam.explain.shards import BAND, SALIENCY_TYPE, shard_digest, shard_fault, write_saliency
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance import bands, decoys, resampling, statistics, tables
 from tumorcam.significance.bands import Bands, BandSource, BandStatistics
@@ -147,11 +147,11 @@ def _fault_message(faults: Mapping[str, str], plan: Plan, run: RunFolder) -> str
 def _write_bands(source: BandSource, attributes: Mapping[str, str], world: Ranks) -> list[Path]:
     """Write this rank's share of the bands, except those that exist; the paths of all bands."""
     n_features = len(source.cohort.genes) + len(source.cohort.decoy_gene)
-    starts = range(0, n_features, bands.BAND)
+    starts = range(0, n_features, BAND)
     paths = [source.run.band(i) for i in range(len(starts))]
     share = list(zip(paths, starts, strict=True))[world.rank :: world.size]
     for path, start in progress(share, "reduce", "bands", visible=world.is_root):
-        band = slice(start, min(start + bands.BAND, n_features))
+        band = slice(start, min(start + BAND, n_features))
         if not bands.is_band_complete(path, attributes):
             bands.write_band(path, attributes, source, band)
     return paths

@@ -1,0 +1,87 @@
+"""The file faithfulness.h5, and the files of responses while its job works."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tumorcam.faithfulness.deletion import Deletion, Responses, SampleFalls
+from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
+from tumorcam.storage import hdf5, records
+
+FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
+REMEDY = "run `tumorcam faithfulness`"
+
+
+@dataclass(frozen=True)
+class FaithfulnessChecks:
+    """All checks of a run; a part is None where the run has nothing to make it from.
+
+    `tumors` (tumors,), `methods` (methods,) and `rankings` (rankings,) are str, the last ones
+    METHOD/view. `changes` and `controls` name the axes of `deletion`, which, like `retrained`, is
+    about `methods` in one view alone. `marker_file` is the name of the user's list of markers.
+    """
+
+    tumors: np.ndarray
+    methods: np.ndarray
+    rankings: np.ndarray
+    changes: tuple[str, ...]
+    controls: tuple[str, ...]
+    samples: SampleFalls
+    deletion: Deletion
+    retrained: pd.DataFrame
+    stability: Stability
+    nulls: Nulls | None
+    markers: MarkerLifts | None
+    planted: PlantedScores | None
+    marker_file: str
+
+
+@dataclass(frozen=True)
+class Faithfulness(FaithfulnessChecks):
+    """A file faithfulness.h5; `view` is that of `deletion` and `retrained`."""
+
+    view: str
+    digest: str
+
+
+def write_faithfulness(
+    path: Path, attributes: Mapping[str, str], checks: FaithfulnessChecks
+) -> None:
+    """Write faithfulness.h5.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Digests and settings, the view among them.
+    """
+    with hdf5.create_file(path, FAITHFULNESS_TYPE, attributes) as file:
+        records.write_record(file, checks)
+
+
+def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | None:
+    """The checks of these tables; None where they are missing, damaged, or of other tables."""
+    attributes = {"significance_digest": significance_digest}
+    if not hdf5.is_complete(path, FAITHFULNESS_TYPE, attributes):
+        return None
+    with hdf5.open_file(path, FAITHFULNESS_TYPE, remedy=REMEDY) as file:
+        return records.read_record(file, Faithfulness)
+
+
+def has_responses(path: Path, attributes: Mapping[str, str]) -> bool:
+    """Whether a block's responses were finished with these attributes."""
+    return hdf5.is_complete(path, RESPONSES_TYPE, attributes)
+
+
+def write_responses(path: Path, attributes: Mapping[str, str], responses: Responses) -> None:
+    """Write the responses of one block of samples."""
+    with hdf5.create_file(path, RESPONSES_TYPE, attributes) as file:
+        records.write_record(file, responses)
+
+
+def read_responses(path: Path) -> Responses:
+    """The responses of one block; FileError where they are missing or damaged."""
+    with hdf5.open_file(path, RESPONSES_TYPE, remedy=REMEDY) as file:
+        return records.read_record(file, Responses)
