@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 from made_up_checks import changed_record, drawn_deletion, drawn_parts, drawn_table, write_checks
 from made_up_run import finish_run
-from markupsafe import Markup
-from test_page import check, run_job
+from test_page import check, page_of, run_job
 
 from tumorcam.explain.views import ranking_keys
-from tumorcam.report import faithfulness, faithfulness_figures, figures, page
-from tumorcam.report.classifier import summarise_classifier
+from tumorcam.report import faithfulness, faithfulness_figures, figures
 from tumorcam.report.results import read_run
-from tumorcam.report.summary import summarise_ranking
 
 METHODS = ["guided_grad_cam", "guided_backprop", "gradient_x_input"]
 TITLES = [key.title for key in ranking_keys(METHODS)]
@@ -36,30 +33,13 @@ def checks_of(config):
     return faithfulness.summarise_checks(faithfulness.read_checks(run), run)
 
 
-def rendered(config):
-    """The page without drawing its figures."""
-    run = read_run(config)
-    record = faithfulness.read_checks(run)
-    names = ["genes", "confusion", "decoys", "learning", "example"]
-    names += faithfulness_figures.figure_names(record)
-    html = page.render_page(
-        run,
-        [summarise_ranking(run, ranking) for ranking in run.results.rankings()],
-        summarise_classifier(run),
-        faithfulness.summarise_checks(record, run) if record else None,
-        [page.PageFigure(name, name, Markup("<svg></svg>")) for name in names],
-    )
-    check(html)
-    return html
-
-
 def section(html):
     start = html.index('<section id="faithfulness">')
     return html[start : html.index("</section>", start)]
 
 
 def test_a_run_that_was_not_checked_says_how_to(config):
-    html = rendered(config)
+    html = page_of(config)
     assert "tumorcam faithfulness CONFIG" in section(html)
     assert 'href="#faithfulness"' in html
 
@@ -99,7 +79,7 @@ def test_the_page_has_every_check_and_its_files(config):
 
 def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
     write_checks(config, nulls=None, markers=None, planted=None)
-    html = section(rendered(config))
+    html = section(page_of(config))
     assert "No null replicates." in html and "No list of markers is configured" in html
     assert "Planted truth" not in html and "false-share" not in html
 
@@ -180,7 +160,7 @@ def test_no_tumor_with_markers_and_nothing_called(config, parts):
     checks = checks_of(config)
     assert checks.markers.verdict.text.startswith("No tumor has 5 of the markers")
     assert checks.planted.verdict.text.endswith("No pair has a q_decoy of at most 0.05.")
-    assert "No tumor has 5 of the markers" in section(rendered(config))
+    assert "No tumor has 5 of the markers" in section(page_of(config))
 
 
 def test_too_many_false_pairs_are_said(parts):

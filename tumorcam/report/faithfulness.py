@@ -105,14 +105,17 @@ def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
         }
         for i in order
     ]
-    first = rows[0]
+    return Check(_null_verdict(rows[0], n_runs), rows)
+
+
+def _null_verdict(row: dict[str, Any], n_runs: int) -> Verdict:
     text = (
-        f"On permuted labels no gene would be called learned in {first['clean']} of {_runs(n_runs)}"
+        f"On permuted labels no gene would be called learned in {row['clean']} of {_runs(n_runs)}"
     )
-    follows_input = first["high"] < 0
-    if first["clean"] < n_runs:
-        text += f", and up to {first['learned']:,} pairs of tumor and gene in the others"
-    if not math.isnan(first["low"]):
+    follows_input = row["high"] < 0
+    if row["clean"] < n_runs:
+        text += f", and up to {row['learned']:,} pairs of tumor and gene in the others"
+    if not math.isnan(row["low"]):
         text += (
             "; even so genes rank above their own decoys: part of the ranking follows the input"
             if follows_input
@@ -121,45 +124,53 @@ def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
     text += "."
     if n_runs < MIN_NULLS:
         text += f" That is few: take {MIN_NULLS} null replicates or more."
-    level = "input" if first["clean"] < n_runs else "mixed" if follows_input else "network"
-    return Check(Verdict(level, text), rows)
+    level = "input" if row["clean"] < n_runs else "mixed" if follows_input else "network"
+    return Verdict(level, text)
 
 
 def deletion_check(record: Faithfulness, methods: list[str]) -> Check:
     """In how many tumors the deletion of top genes lowers the logit more than that of others."""
-    part, names = record.deletion, record.methods.tolist()
-    mean = CHANGES.index(MEAN)
-    size, n = int(part.size), len(record.tumors)
-    rows = []
-    for method in methods:
-        i, title = names.index(method), RankingKey(method, record.view).title
-        for change, words in enumerate(CHANGE_NAMES):
-            row: dict[str, Any] = {"name": title, "change": words}
-            for c, control in enumerate(CONTROLS):
-                at = (-1, change, i, c)
-                row[control] = {
-                    "value": float(part.area[at]),
-                    "low": float(part.area_low[at]),
-                    "high": float(part.area_high[at]),
-                    "above": int((part.area_low[:n, change, i, c] > 0).sum()),
-                }
-            rows.append(row)
-    i, n_tested = names.index(methods[0]), int((~np.isnan(part.area_low[:n, mean, 0, 0])).sum())
+    rows = [
+        _deletion_row(record, method, change)
+        for method in methods
+        for change in range(len(CHANGE_NAMES))
+    ]
+    return Check(_deletion_verdict(record, methods[0]), rows, CONTROLS)
+
+
+def _deletion_row(record: Faithfulness, method: str, change: int) -> dict[str, Any]:
+    part, i = record.deletion, record.methods.tolist().index(method)
+    title = RankingKey(method, record.view).title
+    row: dict[str, Any] = {"name": title, "change": CHANGE_NAMES[change]}
+    for c, control in enumerate(CONTROLS):
+        at = (-1, change, i, c)
+        row[control] = {
+            "value": float(part.area[at]),
+            "low": float(part.area_low[at]),
+            "high": float(part.area_high[at]),
+            "above": int((part.area_low[: len(record.tumors), change, i, c] > 0).sum()),
+        }
+    return row
+
+
+def _deletion_verdict(record: Faithfulness, method: str) -> Verdict:
+    part, i = record.deletion, record.methods.tolist().index(method)
+    mean, tumors = CHANGES.index(MEAN), slice(len(record.tumors))
+    n_tested = int((~np.isnan(part.area_low[tumors, mean, 0, 0])).sum())
     if not n_tested:
-        text = "No tumor has enough patients for an interval."
-        return Check(Verdict("unknown", text), rows, CONTROLS)
+        return Verdict("unknown", "No tumor has enough patients for an interval.")
     above = {
-        control: int((part.difference_low[:n, mean, i, c] > 0).sum())
+        control: int((part.difference_low[tumors, mean, i, c] > 0).sum())
         for c, control in enumerate(CONTROLS)
     }
     fall = float(part.difference[-1, mean, i, CONTROLS.index(MATCHED)])
     text = (
-        f"Deleting the {_top(size)} lowers the tumor's logit more than deleting genes of like "
-        f"variance in {above[MATCHED]} of {n_tested} tumors (by {_signed(fall)} logits on average),"
-        f" more than random genes in {above[RANDOM]}, and more than the t-test's top genes in "
-        f"{above[T_TEST]}."
+        f"Deleting the {_top(int(part.size))} lowers the tumor's logit more than deleting genes of "
+        f"like variance in {above[MATCHED]} of {n_tested} tumors (by {_signed(fall)} logits on "
+        f"average), more than random genes in {above[RANDOM]}, and more than the t-test's top "
+        f"genes in {above[T_TEST]}."
     )
-    return Check(Verdict(_level(above[MATCHED] / n_tested), text), rows, CONTROLS)
+    return Verdict(_level(above[MATCHED] / n_tested), text)
 
 
 def retrained_check(record: Faithfulness, methods: list[str]) -> Check:
@@ -257,7 +268,6 @@ def planted_check(part: PlantedScores, titles: list[str], order: list[int], leve
     `titles` and `order` are as in `null_check`. Pairs are called up to a q_decoy of `level`.
     """
     at = int(np.abs(part.level - level).argmin())
-    columns = (f"{part.level[at]:g}",)
     rows: Rows = [
         {
             "name": titles[i],
@@ -268,7 +278,7 @@ def planted_check(part: PlantedScores, titles: list[str], order: list[int], leve
         }
         for i in order
     ]
-    first = rows[0]
+    verdict = _planted_verdict(rows[0], part, level=float(part.level[at]))
     rows.append(
         {
             "name": "t-test",
@@ -278,20 +288,22 @@ def planted_check(part: PlantedScores, titles: list[str], order: list[int], leve
             "false_share": math.nan,
         }
     )
+    return Check(verdict, rows, (f"{part.level[at]:g}",))
+
+
+def _planted_verdict(row: dict[str, Any], part: PlantedScores, *, level: float) -> Verdict:
     text = (
-        f"Of a tumor's top 20 genes {_percent(first['precision'])} were planted in it (t-test: "
+        f"Of a tumor's top 20 genes {_percent(row['precision'])} were planted in it (t-test: "
         f"{_percent(float(part.t_precision))}). "
     )
-    if not first["called"]:
-        text += f"No pair has a q_decoy of at most {part.level[at]:g}."
-        return Check(Verdict("mixed", text), rows, columns)
-    is_kept = first["false_share"] <= part.level[at]
+    if not row["called"]:
+        return Verdict("mixed", f"{text}No pair has a q_decoy of at most {level:g}.")
+    is_kept = row["false_share"] <= level
     text += (
-        f"At q_decoy ≤ {part.level[at]:g}, {_percent(first['false_share'])} of {first['called']:,} "
-        f"called pairs are no driver of any tumor: {'within' if is_kept else 'above'} what q_decoy "
-        "promises."
+        f"At q_decoy ≤ {level:g}, {_percent(row['false_share'])} of {row['called']:,} called pairs "
+        f"are no driver of any tumor: {'within' if is_kept else 'above'} what q_decoy promises."
     )
-    return Check(Verdict("network" if is_kept else "mixed", text), rows, columns)
+    return Verdict("network" if is_kept else "mixed", text)
 
 
 def _retrained_name(key: RankingKey, kind: str, n_draws: int) -> str:

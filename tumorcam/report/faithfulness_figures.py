@@ -13,7 +13,15 @@ from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
 from tumorcam.faithfulness.ranking_checks import PlantedScores
 from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report.faithfulness import CONTROL_NAMES
-from tumorcam.report.figures import BLUE, GREY, INCHES_PER_TUMOR, ORANGE, STYLE, VIEW_COLORS
+from tumorcam.report.figures import (
+    BLUE,
+    GREY,
+    INCHES_PER_TUMOR,
+    ORANGE,
+    STYLE,
+    VIEW_COLORS,
+    CaptionedFigure,
+)
 from tumorcam.report.results import Run
 
 GREEN = "#009e73"  # Okabe & Ito, as in `figures`
@@ -36,12 +44,12 @@ def figure_names(record: Faithfulness | None) -> list[str]:
     return ["deletion", "deletion-tumors", *(["false-share"] if record.planted else [])]
 
 
-def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Figure]]:
-    """Name, caption and figure of each check that has one."""
+def check_figures(record: Faithfulness, run: Run) -> Iterator[CaptionedFigure]:
+    """The figure of each check that has one."""
     methods, method = record.methods.tolist(), run.first_ranking.method
     method = method if method in methods else methods[0]
     name = RankingKey(method, record.view).title
-    yield (
+    yield CaptionedFigure(
         "deletion",
         f"Effect of deleting, replacing or inserting the top genes of a tumor by {name}, and as "
         "many other genes, in held-out samples. Above: fall of the tumor's logit minus the mean of "
@@ -49,7 +57,7 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Fi
         "95 % bootstrap intervals over patients.",
         curves_figure(record.deletion, method, name),
     )
-    yield (
+    yield CaptionedFigure(
         "deletion-tumors",
         f"How much more the genes of {name} matter than other genes, tumor by tumor: area between "
         "the curves over the logarithm of the number of genes, divided by its width, with paired "
@@ -57,7 +65,7 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[tuple[str, str, Fi
         tumors_figure(record.deletion, methods.index(method), record.tumors.tolist()),
     )
     if record.planted:
-        yield (
+        yield CaptionedFigure(
             "false-share",
             "Share of the called pairs of tumor and gene whose gene drives no tumor, by q_decoy up "
             "to which pairs are called. Below the dotted line q_decoy keeps its promise.",

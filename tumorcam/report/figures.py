@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -45,6 +45,14 @@ INCHES_PER_TUMOR = 0.27
 N_RINGS = 10  # highest pixels of the example, which are ringed and named
 HEAT_MAP_GENES = 3  # of each tumor
 MAX_HEAT_MAP_ROWS = 100
+
+
+class CaptionedFigure(NamedTuple):
+    """A figure of the page with its name, which is that of its files, and its caption."""
+
+    name: str
+    caption: str
+    figure: Figure
 
 
 @mpl.rc_context(STYLE)

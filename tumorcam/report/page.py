@@ -3,7 +3,7 @@
 import itertools
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
@@ -19,6 +18,7 @@ from tumorcam.config import config_toml
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
+from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.significance.tables import Ranking
@@ -77,9 +77,10 @@ def write_report(run: Run, folder: Path) -> None:
     classifier = summarise_classifier(run)
     record = read_checks(run)
     page_figures = [
-        _write_figure(folder / "figures", name, caption, figure, partial=results.missing_shards)
-        for name, caption, figure in itertools.chain(
-            _figures(run, first, rankings, classifier),
+        _write_figure(folder / "figures", figure, partial=results.missing_shards)
+        for figure in itertools.chain(
+            _ranking_figures(run, first, rankings),
+            _network_figures(run, classifier),
             faithfulness_figures.check_figures(record, run) if record else (),
         )
     ]
@@ -150,44 +151,47 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def _figures(
-    run: Run, first: Ranking, rankings: list[RankingSummary], classifier: ClassifierSummary
-) -> Iterable[tuple[str, str, Figure]]:
-    tumors, genes = run.results.tumors.tolist(), run.results.genes
+def _ranking_figures(
+    run: Run, first: Ranking, rankings: list[RankingSummary]
+) -> Iterator[CaptionedFigure]:
+    """The figures of the rankings; `first` is the one that comes first on the page."""
     top = figures.heat_map_genes(first.rank)
     curves: dict[str, dict[str, Any]] = {}
     for ranking in rankings:
         curves.setdefault(ranking.key.method, {})[ranking.key.view] = ranking.decoy_curve
-    yield (
+    yield CaptionedFigure(
         "genes",
-        f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {rankings[0].name}. Colour: score "
+        f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {first.key.title}. Colour: score "
         "as a share of the gene's largest absolute score; dots: graded learned.",
         figures.heat_map_figure(
             first.score[:, top],
             first.evidence[:, top] == "learned",
-            tumors,
-            genes[top].tolist(),
+            run.results.tumors.tolist(),
+            run.results.genes[top].tolist(),
         ),
     )
-    yield (
-        "confusion",
-        f"Held-out samples by true and called tumor, by the ensemble of {run.n_replicates} "
-        "replicates. Numbers are samples.",
-        figures.confusion_figure(classifier.scores.confusion, tumors),
-    )
-    yield (
+    yield CaptionedFigure(
         "decoys",
         "Number of (tumor, gene) pairs that can be called, and number of those that are false by "
         "the estimate from the decoys. A ranking is useful while its line is below the dashed one.",
         figures.decoy_figure(curves, run.config.significance.q_decoy),
     )
-    yield (
+
+
+def _network_figures(run: Run, classifier: ClassifierSummary) -> Iterator[CaptionedFigure]:
+    yield CaptionedFigure(
+        "confusion",
+        f"Held-out samples by true and called tumor, by the ensemble of {run.n_replicates} "
+        "replicates. Numbers are samples.",
+        figures.confusion_figure(classifier.scores.confusion, run.results.tumors.tolist()),
+    )
+    yield CaptionedFigure(
         "learning",
         f"Learning curves of all {len(run.networks)} networks; rings mark the epoch kept.",
         figures.learning_figure(run.networks.values()),
     )
     if run.example is not None:
-        yield (
+        yield CaptionedFigure(
             "example",
             f"Sample {run.example.sample}, held out and correctly called {run.example.tumor} by "
             f"network {run.example.model} (probability {run.example.probability:.2f}). Each pixel "
@@ -196,9 +200,8 @@ def _figures(
         )
 
 
-def _write_figure(
-    folder: Path, name: str, caption: str, figure: Figure, *, partial: Sequence[str]
-) -> PageFigure:
+def _write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[str]) -> PageFigure:
+    name, caption, figure = drawing
     if partial:
         figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
     svg = figures.write_picture(folder / name, figure, name=name, description=caption)
