@@ -97,7 +97,7 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
     The log ends with a record of how the job ended. A TumorcamError is one message and exit code
     1. A signal that asks the job to stop gives exit code 75, Ctrl-C 130: the same command goes on.
     """
-    from tumorcam.cluster import preemption
+    from tumorcam.cluster import preemption, quiet
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
     from tumorcam.cluster.logs import DONE, FAILED, STOPPED, end_logging, logger
     from tumorcam.config import load_config
@@ -107,7 +107,7 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
     prepare_tensorflow()
     launch = current_launch()
     try:
-        with preemption.stop_on_signal():
+        with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
             config = load_config(args.config, overrides(args))
             code = command.body(Job(config, args, RunFolder.of(config), launch))
     except PreemptedError as stop:

@@ -83,7 +83,8 @@ def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") 
         return
     workers = join_workers(watchdog)
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
-    logger.info("devices: %d", workers.n_devices)
+    if workers.n_devices > 1:
+        logger.info("devices: %d", workers.n_devices)
     keys = {key.name: key for key in (*plan.models, *plan.null_models)}
     train_model(job.run, cohort, keys[name], job.config, workers)
 

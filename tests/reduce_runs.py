@@ -5,8 +5,10 @@ import sys
 
 from tumorcam.cluster import processes
 from tumorcam.config import Config
+from tumorcam.significance.tables import SIGNIFICANCE_TYPE
 from tumorcam.storage import hdf5, integrity
-from tumorcam.storage.plan import SIGNIFICANCE_TYPE, ShardKey, read_plan
+from tumorcam.storage.plan import ShardKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 
 def toml(config: Config) -> str:
@@ -16,16 +18,16 @@ def toml(config: Config) -> str:
 
 def tables_digest(config: Config) -> str:
     """Of significance.h5, which must be whole."""
-    path = config.folder / "significance.h5"
+    path = RunFolder.of(config).significance
     integrity.verify_file(path)
     return hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
 
 
 def shards_of(config: Config) -> tuple[ShardKey, ...]:
-    return read_plan(config.folder / "plan.json").shards
+    return read_plan(RunFolder.of(config).plan).shards
 
 
 def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProcess[str]":
     words = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", "-m"]
-    command = [*words, "jobs.reduce", toml(config)]
+    command = [*words, "tumorcam.jobs", "reduce", toml(config)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -3,12 +3,14 @@
 import h5py
 import numpy as np
 import pandas as pd
-from made_up_shards import METHOD, N_DRIVERS, VIEWS
+from made_up_shards import METHOD, N_DRIVERS
 from scipy import stats
 
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
-from tumorcam.storage.plan import read_plan, shard_file
+from tumorcam.explain.views import VIEWS
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 
 class Slow:
@@ -16,17 +18,18 @@ class Slow:
 
     def __init__(self, config: Config):
         self.config = config
-        self.cohort = cohort = read_cohort(config.folder / "cohort.h5", config)
+        run = RunFolder.of(config)
+        self.cohort = cohort = read_cohort(run.cohort, config)
         self.n_genes = len(cohort.genes)
         n_features, n_samples = self.n_genes + len(cohort.decoy_gene), len(cohort.sample)
         self.values = {v: np.full((2, n_samples, n_features), np.nan) for v in VIEWS}
         self.probability = np.full((2, n_samples, 3), np.nan)
-        for shard in read_plan(config.folder / "plan.json").shards:
-            with h5py.File(shard_file(config.folder, shard)) as file:
+        for shard in read_plan(run.plan).shards:
+            with h5py.File(run.shard(shard)) as file:
                 index = file["sample_index"][...]
                 self.probability[shard.replicate, index] = file["probability"][...]
                 for view, values in self.values.items():
-                    values[shard.replicate, index] = file[f"{view}/{METHOD}"][...]
+                    values[shard.replicate, index] = file[f"{METHOD}/{view}"][...]
         called = self.probability.mean(axis=0).argmax(axis=1)
         self.correct = called == cohort.tumor
         self.kept = self.correct | (not config.significance.correct_only)

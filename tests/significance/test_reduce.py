@@ -1,6 +1,4 @@
 import dataclasses
-import functools
-import json
 
 import h5py
 import made_up_shards
@@ -21,9 +19,14 @@ from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config, config_toml
 from tumorcam.errors import ConfigError, FileError
+from tumorcam.explain.shards import SALIENCY_TYPE, shard_digest
+from tumorcam.explain.views import VIEWS, RankingKey
 from tumorcam.significance import bands, reduce
-from tumorcam.storage import hdf5, integrity, records
-from tumorcam.storage.plan import SALIENCY_TYPE, read_plan, shard_file
+from tumorcam.significance.statistics import TumorStatistics
+from tumorcam.significance.tables import Significance, read_significance
+from tumorcam.storage import hdf5, integrity
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 SETTINGS = ["all samples", "correct_only"]
 COLUMNS = (
@@ -46,6 +49,11 @@ COLUMNS = (
 )
 
 
+def read_tables(config: Config) -> Significance:
+    run = RunFolder.of(config)
+    return read_significance(run.significance, read_cohort(run.cohort, config).digest)
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def reduced(request, wide_run, tmp_path_factory) -> Config:
     """The wide run with its tables, of all samples or of the correctly classified ones."""
@@ -59,18 +67,20 @@ def reduced(request, wide_run, tmp_path_factory) -> Config:
 
 
 @pytest.fixture(scope="module")
+def tables(reduced) -> Significance:
+    return read_tables(reduced)
+
+
+@pytest.fixture(scope="module")
 def slow(reduced) -> Slow:
     return Slow(reduced)
 
 
-@pytest.mark.parametrize("view", bands.VIEWS)
-def test_statistics_of_patients_agree_with_pandas_and_scipy(reduced, slow, view):
+@pytest.mark.parametrize("view", VIEWS)
+def test_statistics_of_patients_agree_with_pandas_and_scipy(tables, slow, view):
     patients = slow.patients(slow.values[view].mean(axis=0), slow.kept)
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        group = file[f"{METHOD}/{view}"]
-        found = {name: group[name][...] for name in bands.STATISTICS}
-        decoys = {name: group[f"decoys/{name}"][...] for name in ("score", "sd", "positive")}
-        np.testing.assert_array_equal(file["n"][...], patients.groupby(level=0).size())
+    ranking = tables.ranking(RankingKey(METHOD, view))
+    np.testing.assert_array_equal(tables.n, patients.groupby(level=0).size())
     close = {"rtol": 1e-9, "atol": 1e-12}
     for tumor, table in patients.groupby(level=0):
         values, n = table.to_numpy(), len(table)
@@ -82,21 +92,20 @@ def test_statistics_of_patients_agree_with_pandas_and_scipy(reduced, slow, view)
         wanted = {"score": score, "sd": sd, "effect": score / sd, "positive": above / n,
                   "positive_low": low, "positive_high": high, "p_value": p_value}  # fmt: skip
         for name, column in wanted.items():
-            np.testing.assert_allclose(found[name][tumor], column[genes], **close, err_msg=name)
-        for name in decoys:
-            np.testing.assert_allclose(decoys[name][tumor], wanted[name][rest], **close)
+            found = getattr(ranking, name)[tumor]
+            np.testing.assert_allclose(found, column[genes], **close, err_msg=name)
+        for name in ("score", "sd", "positive"):
+            found = getattr(ranking.decoys, name)[tumor]
+            np.testing.assert_allclose(found, wanted[name][rest], **close)
 
 
-@pytest.mark.parametrize("view", bands.VIEWS)
-def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, slow, view):
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        group = file[f"{METHOD}/{view}"]
-        found = {name: group[name][...] for name in COLUMNS}
-        decoys = group["decoys/score"][...]
-        in_top = group["decoys_in_top_20"][...]
-        recall = file["classification/recall"][...]
-        assert group.attrs["zero_scale_samples"] == len(shards_of(reduced)), "one a shard"
-        np.testing.assert_array_equal(file["classification/probability"][...], slow.probability)
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, tables, slow, view):
+    ranking = tables.ranking(RankingKey(METHOD, view))
+    found = {name: getattr(ranking, name) for name in COLUMNS}
+    decoys, recall = ranking.decoys.score, tables.classification.recall
+    assert ranking.zero_scale_samples == len(shards_of(reduced)), "one a shard"
+    np.testing.assert_array_equal(tables.classification.probability, slow.probability)
     score = found["score"]
     q_value = multipletests(found["p_value"].ravel(), method="fdr_bh")[1].reshape(score.shape)
     np.testing.assert_allclose(found["q_value"], q_value, rtol=1e-12)
@@ -111,16 +120,16 @@ def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, slow, vie
     both = np.concatenate([decoys, score], axis=1)
     ranks = stats.rankdata(-both, axis=1, method="ordinal")
     ratio = score.shape[1] / decoys.shape[1]
+    in_top = ranking.decoys_in_top_20
     np.testing.assert_allclose(in_top, (ranks[:, : decoys.shape[1]] <= 20).sum(axis=1) * ratio)
     tumor = slow.cohort.tumor
     np.testing.assert_allclose(recall, [slow.correct[tumor == t].mean() for t in range(3)])
     check_evidence(found, recall, reduced)
 
 
-def test_expression_columns_agree_with_scikit_learn(reduced, slow):
+def test_expression_columns_agree_with_scikit_learn(tables, slow):
     expression, tumor = slow.cohort.expression(), slow.cohort.tumor
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        auroc, change = file["expression_auroc"][...], file["log2_fold_change"][...]
+    auroc, change = tables.expression_auroc, tables.log2_fold_change
     for t in range(3):
         wanted = [roc_auc_score(tumor == t, expression[:, gene]) for gene in range(0, 500, 50)]
         np.testing.assert_allclose(auroc[t, ::50], wanted, rtol=1e-12)
@@ -131,39 +140,39 @@ def test_expression_columns_agree_with_scikit_learn(reduced, slow):
         )  # fmt: skip
 
 
-def test_the_schema_and_the_attributes(reduced):
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        assert json.loads(file.attrs["methods"]) == [METHOD]
-        assert json.loads(file.attrs["views"]) == ["own", "contrast"]
+def test_the_file_holds_its_records_and_nothing_else(reduced, tables):
+    assert tables.methods == (METHOD,) and tables.views == ("own", "contrast")
+    digests = [shard_digest(RunFolder.of(reduced).shard(shard)) for shard in shards_of(reduced)]
+    with h5py.File(RunFolder.of(reduced).significance) as file:
         assert set(file) == {
             "tumors", "genes", "decoy_gene", "n", "expression_auroc", "log2_fold_change",
-            "classification", METHOD,
+            "classification", "methods", "missing_shards", METHOD,
         }  # fmt: skip
-        group = file[f"{METHOD}/contrast"]
-        assert set(group) == {
+        assert set(file[METHOD]) == {"own", "contrast"}
+        assert set(file[f"{METHOD}/contrast"]) == {
             *COLUMNS, "decoys", "decoys_in_top_20", "decoy_curve", "replicate_score", "fold_score",
             "nulls",
         }  # fmt: skip
-        assert set(group.attrs) == {"smallest_q_decoy", "too_few_decoys", "zero_scale_samples"}
-        curve = records.read_table(group["decoy_curve"])
-        assert list(curve) == ["score", "genes", "decoys", "estimated_false", "q_decoy"]
-        for name in COLUMNS[:-2]:
-            assert group[name].shape == (3, 500) and group[name].dtype == np.float64, name
-            assert np.isfinite(group[name][...]).all(), name
-        assert np.isnan(group["p_null"][...]).all(), "no null replicates"
-        digests = [
-            hdf5.stored_digest(shard_file(reduced.folder, shard), "tumorcam-shard", remedy="")
-            for shard in shards_of(reduced)
-        ]
+        assert set(file[f"{METHOD}/contrast"].attrs) == {
+            "method", "view", "smallest_q_decoy", "too_few_decoys", "zero_scale_samples"
+        }  # fmt: skip
         assert file.attrs["shards_digest"] == integrity.text_digest("".join(digests))
+    ranking = tables.ranking(RankingKey(METHOD, "contrast"))
+    columns = ["score", "genes", "decoys", "estimated_false", "q_decoy"]
+    assert list(ranking.decoy_curve) == columns
+    for name in COLUMNS[:-2]:
+        values = getattr(ranking, name)
+        assert values.shape == (3, 500) and values.dtype == np.float64, name
+        assert np.isfinite(values).all(), name
+    assert np.isnan(ranking.p_null).all(), "no null replicates"
 
 
 def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):
-    path = reduced.folder / "saliency.h5"
+    path = RunFolder.of(reduced).saliency
     with hdf5.open_file(path, SALIENCY_TYPE, remedy="") as file:
         order = file["sample_index"][...]
-        for view in bands.VIEWS:
-            found = file[f"{view}/{METHOD}"]
+        for view in VIEWS:
+            found = file[f"{METHOD}/{view}"]
             assert found.is_virtual and found.dtype == np.float16
             for replicate in range(2):
                 wanted = slow.values[view][replicate, order[replicate]]
@@ -171,9 +180,8 @@ def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):
     assert (np.sort(order, axis=1) == np.arange(order.shape[1])).all()
 
 
-def test_correct_only_drops_the_tumor_that_one_fold_loses(reduced, slow):
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        n, recall = file["n"][...], file["classification/recall"][...]
+def test_correct_only_drops_the_tumor_that_one_fold_loses(reduced, tables):
+    n, recall = tables.n, tables.classification.recall
     lost = made_up_shards.TUMORS.index(made_up_shards.LEFT_OUT)
     assert recall[lost] < 0.7 and (recall[:2] > 0.5).all()
     if reduced.significance.correct_only:
@@ -185,10 +193,9 @@ def test_correct_only_drops_the_tumor_that_one_fold_loses(reduced, slow):
 def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
     cohort = read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
     variance = np.where(np.arange(500) == 300, 0, cohort.variance)
-    plan = read_plan(wide_copy.folder / "plan.json")
-    reduce.reduce_run(
-        wide_copy.folder, dataclasses.replace(cohort, variance=variance), plan, wide_copy, Ranks()
-    )
+    run = RunFolder.of(wide_copy)
+    changed = dataclasses.replace(cohort, variance=variance)
+    reduce.reduce_run(run, changed, read_plan(run.plan), wide_copy, Ranks())
     table = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
     constant = table["gene"] == "G300"
     assert table["p_value"].isna().equals(constant)
@@ -200,19 +207,21 @@ def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
 
 
 def test_a_band_does_not_change_with_its_width(wide_run):
-    plan = read_plan(wide_run.folder / "plan.json")
-    cohort = read_cohort(wide_run.folder / "cohort.h5", wide_run)
-    source = bands.read_source(wide_run.folder, cohort, wide_run, plan.shards)
-    name = f"{METHOD}/own"
+    run, key = RunFolder.of(wide_run), RankingKey(METHOD, "own")
+    cohort = read_cohort(run.cohort, wide_run)
+    source = bands.read_source(run, cohort, wide_run, read_plan(run.plan).shards)
     whole, part = (
-        dict(bands.band_statistics(source, band, [name]))[name].columns
+        dict(bands.band_rankings(source, band, [key]))[key]
         for band in (slice(0, 560), slice(490, 520))
     )
-    for key, column in part.items():
-        same = np.testing.assert_array_equal
-        if key == "bootstrap":  # a matrix product: its bits depend on its width, which is fixed
-            same = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
-        same(column, whole[key][..., 490:520], err_msg=key)
+    for field in dataclasses.fields(TumorStatistics):
+        if field.name != "n":
+            column = getattr(whole, field.name)[..., 490:520]
+            np.testing.assert_array_equal(getattr(part, field.name), column, err_msg=field.name)
+    np.testing.assert_array_equal(part.model_score, whole.model_score[..., 490:520])
+    # a matrix product: its bits depend on its width, which is fixed
+    bootstrap = whole.bootstrap[..., 490:520]
+    np.testing.assert_allclose(part.bootstrap, bootstrap, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.mpi
@@ -257,24 +266,23 @@ def test_a_dry_run_says_what_it_would_do(wide_copy, capsys):
     assert not (wide_copy.folder / "significance.h5").exists()
 
 
-def test_the_library_gives_the_table_of_a_run(reduced):
+def test_the_library_gives_the_table_of_a_run(reduced, tables):
     table = tumorcam.gene_significance(reduced.folder, method=METHOD, view="contrast")
     assert len(table) == 3 * 500
     assert list(table)[:6] == ["tumor", "gene", "method", "view", "n", "score"]
-    with h5py.File(reduced.folder / "significance.h5") as file:
-        for tumor, part in table.groupby("tumor"):
-            row = made_up_shards.TUMORS.index(tumor)
-            by_gene = part.sort_values("gene")
-            for name in ("score", "q_decoy", "rank", "replication"):
-                wanted = file[f"{METHOD}/contrast/{name}"][row]
-                np.testing.assert_array_equal(by_gene[name], wanted)
-            assert part["rank"].is_monotonic_increasing
+    ranking = tables.ranking(RankingKey(METHOD, "contrast"))
+    for tumor, part in table.groupby("tumor"):
+        row = made_up_shards.TUMORS.index(tumor)
+        by_gene = part.sort_values("gene")
+        for name in ("score", "q_decoy", "rank", "replication"):
+            np.testing.assert_array_equal(by_gene[name], getattr(ranking, name)[row])
+        assert part["rank"].is_monotonic_increasing
 
 
 def test_the_library_names_what_a_run_has(reduced, tiny_run):
-    with pytest.raises(ConfigError, match="its methods are gradient_x_input, its views own, con"):
+    with pytest.raises(ConfigError, match="has gradient_x_input/own, gradient_x_input/contrast"):
         tumorcam.gene_significance(reduced.folder, method="guided_backprop", view="own")
-    with pytest.raises(FileError, match=r"significance.h5 does not exist; run jobs.reduce"):
+    with pytest.raises(FileError, match=r"significance.h5 does not exist; run `tumorcam reduce`"):
         tumorcam.gene_significance(str(tiny_run.folder), method=METHOD, view="own")
     with pytest.raises(AttributeError, match="no attribute 'saliency_maps'"):
         _ = tumorcam.saliency_maps
@@ -287,9 +295,9 @@ def test_the_tiny_run_goes_all_the_way(explained_copy):
         explained_copy.folder, method="guided_grad_cam", view="contrast"
     )
     assert len(table) == 4 * 36 and table["n"].unique().tolist() == [11]
-    plan = read_plan(explained_copy.folder / "plan.json")
+    plan = read_plan(RunFolder.of(explained_copy).plan)
     cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
     before = tables_digest(explained_copy)
     (explained_copy.folder / "significance.h5").unlink()
-    reduce.reduce_run(explained_copy.folder, cohort, plan, explained_copy, Ranks())
+    reduce.reduce_run(RunFolder.of(explained_copy), cohort, plan, explained_copy, Ranks())
     assert tables_digest(explained_copy) == before

@@ -28,16 +28,6 @@ def scipy_p_value(column, method):
     ).pvalue
 
 
-def slow_decoy_q_values(genes, decoys):
-    """Section 5 word for word: every threshold s' that is some score."""
-    ratio = genes.shape[1] / decoys.shape[1]
-    rate = {
-        s: min(1, (1 + (decoys >= s).sum()) / max(1, (genes >= s).sum()) * ratio)
-        for s in [*genes.ravel(), *decoys.ravel()]
-    }
-    return np.array([[min(rate[t] for t in rate if t <= s) for s in row] for row in genes])
-
-
 # patient means
 
 
@@ -180,7 +170,7 @@ def test_wilson_interval_of_no_trials_is_nan():
     np.testing.assert_array_equal(found.share, [NAN, 0.5])
 
 
-# multiple testing and decoys
+# multiple testing
 
 
 @unhurried
@@ -191,86 +181,6 @@ def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
     if not missing.all():
         wanted = multipletests(p_value[~missing], method="fdr_bh")[1]
         np.testing.assert_allclose(found[~missing], wanted, rtol=0, atol=1e-12)
-
-
-def test_decoy_q_values_by_hand():
-    genes, decoys = np.array([[9.0, 8.0, 7.0, 1.0]] * 2), np.array([[7.5, 0.0]] * 2)
-    # G/D = 2; at 9: 2/2, at 8: 2/4, at 7: 3 * 2/6, at 1: 3 * 2/8
-    found = statistics.decoy_q_values(genes, decoys)
-    np.testing.assert_array_equal(found, [[0.5, 0.5, 0.75, 0.75]] * 2)
-    assert statistics.decoy_curve(genes, decoys).to_dict("list") == {
-        "score": [9.0, 8.0, 7.0, 1.0],
-        "genes": [2, 4, 6, 8],
-        "decoys": [0, 0, 2, 2],
-        "estimated_false": [2.0, 2.0, 6.0, 6.0],
-        "q_decoy": [0.5, 0.5, 0.75, 0.75],
-    }
-
-
-@unhurried
-@given(score_table(6), score_table(4))
-def test_decoy_q_values_agree_with_the_formula(genes, decoys):
-    found = statistics.decoy_q_values(genes, decoys)
-    np.testing.assert_allclose(found, slow_decoy_q_values(genes, decoys), rtol=1e-12)
-
-
-@unhurried
-@given(score_table(6), score_table(4))
-def test_decoy_q_values_never_fall_with_the_score_and_stay_in_bounds(genes, decoys):
-    q_decoy = statistics.decoy_q_values(genes, decoys).ravel()
-    downwards = np.argsort(-genes.ravel(), kind="stable")
-    assert (np.diff(q_decoy[downwards]) >= 0).all()
-    assert ((q_decoy > 0) & (q_decoy <= 1)).all()
-    assert q_decoy.min() >= statistics.smallest_q_decoy(genes, decoys).smallest_q_decoy
-    scaled = statistics.decoy_q_values(2 * genes + 1, 2 * decoys + 1)
-    np.testing.assert_array_equal(scaled.ravel(), q_decoy)
-
-
-def test_no_decoys_and_no_patients_give_nan():
-    genes, decoys = np.array([[3.0, 1.0], [NAN, NAN]]), np.array([[2.0], [NAN]])
-    none = np.empty((2, 0))
-    assert np.isnan(statistics.decoy_q_values(genes, none)).all()
-    assert np.isnan(statistics.decoy_curve(genes, none)["q_decoy"]).all()
-    assert np.isnan(statistics.decoys_in_top(genes, none)).all()
-    assert not statistics.smallest_q_decoy(genes, none).too_few_decoys
-    found = statistics.decoy_q_values(genes, decoys)
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(genes))
-    empty = np.full((2, 2), NAN)
-    assert np.isnan(statistics.decoy_q_values(empty, decoys)).all()
-    assert np.isnan(statistics.smallest_q_decoy(empty, decoys).smallest_q_decoy)
-
-
-def test_a_long_decoy_curve_is_thinned_from_the_top():
-    rng = np.random.default_rng(0)
-    genes, decoys = rng.normal(size=(10, 5000)), rng.normal(size=(10, 500))
-    genes[:, :200] += 6
-    curve = statistics.decoy_curve(genes, decoys)
-    assert 200 < len(curve) <= 500
-    assert curve["genes"].iloc[:5].tolist() == [1, 2, 3, 4, 5]
-    assert curve["genes"].iloc[-1] == genes.size
-    assert curve["score"].is_monotonic_decreasing
-    q_decoy = statistics.decoy_q_values(genes, decoys)
-    for row in curve.itertuples():
-        assert row.genes == (genes >= row.score).sum()
-        assert row.decoys == (decoys >= row.score).sum()
-        assert row.q_decoy == q_decoy[genes == row.score][0]
-
-
-@pytest.mark.parametrize(("n_drivers", "too_few"), [(160, True), (250, False)])
-def test_smallest_q_decoy_says_whether_there_are_too_few_decoys(n_drivers, too_few):
-    genes, decoys = np.zeros((1, 1000)), np.zeros((1, 100))
-    genes[0, :n_drivers] = 1.0
-    found = statistics.smallest_q_decoy(genes, decoys)
-    assert found.smallest_q_decoy == 10 / n_drivers
-    assert found.too_few_decoys is too_few
-    decoys[0, 0] = 2.0  # one decoy above all raises q_decoy, but not what is attainable
-    assert statistics.smallest_q_decoy(genes, decoys).smallest_q_decoy == 10 / n_drivers
-
-
-def test_decoys_in_top_by_hand():
-    genes, decoys = np.array([[9.0, 8.0, 5.0, 1.0]] * 2), np.array([[7.0, 0.0], [5.0, 5.0]])
-    assert statistics.decoys_in_top(genes, decoys, k=3).tolist() == [2.0, 2.0]
-    assert statistics.decoys_in_top(genes, decoys, k=20).tolist() == [4.0, 4.0]
 
 
 # ranks and replication

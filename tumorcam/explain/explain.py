@@ -91,7 +91,6 @@ def explain_shards(
         If a signal came before the last shard was explained.
     """
     missing = [key for key in keys if not _is_finished(run, cohort, key, config)]
-    logger.info("%d of %d shards were there already", len(keys) - len(missing), len(keys))
     reader = _Reader(run, cohort, config)
     explainer: Explainer | None = None
     model = stopped = None  # the model whose weights the explainer has; why it stops early

@@ -268,10 +268,10 @@ def _differences(file: h5py.File, attributes: Mapping[str, str | int]) -> list[s
     with records.reading(file):
         stored_values = {name: file.attrs.get(name) for name in attributes}
     names = [name for name, value in attributes.items() if stored_values[name] != value]
-    faults = [f"it was made with another {name}" for name in names if name != "config"]
+    changes = [f"another {name}" for name in names if name != "config"]
     if "config" in names:
-        faults += changed_settings(str(stored_values["config"] or "{}"), str(attributes["config"]))
-    return faults
+        changes += changed_settings(str(stored_values["config"] or "{}"), str(attributes["config"]))
+    return [f"it was made with {change}" for change in changes]
 
 
 def _size_faults(file: h5py.File, size: tuple[int, int], config: Config) -> list[str]:
