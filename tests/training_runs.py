@@ -2,22 +2,24 @@
 
 import dataclasses
 
-import h5py
 import numpy as np
 import tensorflow as tf
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.storage.plan import ModelKey, model_file
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import TrainedModel, read_model
 from tumorcam.training.batches import training_task
 from tumorcam.training.loop import TrainingLoop, train_model
 from tumorcam.training.network import new_network
 from tumorcam.training.workers import Workers
 
-WANTED = ModelKey(0, 1)
+KEY = ModelKey(0, 1)
+NOT_LEARNED = {"digest", "history.seconds"}
 
 
 class Killed(BaseException):
-    """As SIGKILL: no `except Exception` sees it."""
+    """As SIGKILL: no `except Exception` catches it."""
 
 
 def with_training(config, **changes):
@@ -25,7 +27,7 @@ def with_training(config, **changes):
 
 
 def cohort_of(config):
-    return read_cohort(config.folder / "cohort.h5", config)
+    return read_cohort(RunFolder.of(config).cohort, config)
 
 
 def one_device():
@@ -33,33 +35,44 @@ def one_device():
 
 
 def train(folder, config):
-    """Train r00-f01 of the prepared run into a folder; the artifact's path."""
-    train_model(folder, cohort_of(config), WANTED, config, one_device())
-    return model_file(folder, WANTED)
+    """Train r00-f01 of the prepared run into a folder."""
+    cohort = cohort_of(config)
+    train_model(RunFolder(folder), cohort, KEY, config, one_device())
+    return read_model(RunFolder(folder).model(KEY), config, cohort.digest, KEY.name)
 
 
-def contents(path):
-    """Every dataset of an artifact but the seconds, and the best and the kept epoch."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[...]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        found |= {name: file.attrs[name] for name in ("best_epoch", "kept_epoch")}
-    del found["history/seconds"]
-    return found
+def trained(config, key=KEY):
+    """A model of a run, as its file has it."""
+    return read_model(RunFolder.of(config).model(key), config, cohort_of(config).digest, key.name)
 
 
-def assert_same_model(first, second):
-    first, second = contents(first), contents(second)
-    assert first.keys() == second.keys()
-    for name, values in first.items():
-        if np.asarray(values).dtype.kind == "f":
-            np.testing.assert_allclose(values, second[name], rtol=0, atol=1e-6, err_msg=name)
+def flat_values(record):
+    """Every value of a record by its dotted name."""
+    values = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if dataclasses.is_dataclass(value):
+            inner = flat_values(value)
+        elif isinstance(value, tuple):
+            inner = {str(i): item for i, item in enumerate(value)}
+        elif hasattr(value, "columns"):
+            inner = {name: value[name].to_numpy() for name in value.columns}
         else:
-            np.testing.assert_array_equal(values, second[name], err_msg=name)
+            values[field.name] = value
+            continue
+        values |= {f"{field.name}.{name}": item for name, item in inner.items()}
+    return values
+
+
+def assert_same_model(first: TrainedModel, second: TrainedModel, atol=1e-6):
+    """Equal in all but the seconds, and the digest, which depends on them."""
+    first, second = flat_values(first), flat_values(second)
+    assert first.keys() == second.keys()
+    for name in first.keys() - NOT_LEARNED:
+        if np.asarray(first[name]).dtype.kind == "f":
+            np.testing.assert_allclose(first[name], second[name], rtol=0, atol=atol, err_msg=name)
+        else:
+            np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 def die_at(monkeypatch, step):
@@ -79,7 +92,7 @@ def die_at(monkeypatch, step):
 def loop_of(config, folder):
     """An untrained loop with its network."""
     cohort = cohort_of(config)
-    task = training_task(cohort, WANTED, config)
+    task = training_task(cohort, KEY, config)
     rng = np.random.default_rng(0)
     network = new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
     return TrainingLoop(config, task, network, one_device(), folder)

@@ -5,10 +5,9 @@ import signal
 import pandas as pd
 import pytest
 from training_runs import (
-    WANTED,
+    KEY,
     Killed,
     assert_same_model,
-    contents,
     die_at,
     loop_of,
     train,
@@ -18,7 +17,7 @@ from training_runs import (
 from tumorcam.cluster import preemption
 from tumorcam.errors import FileError, PreemptedError
 from tumorcam.settings import ModelSettings
-from tumorcam.storage.plan import model_file
+from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import checkpoints, loop
 from tumorcam.training.loop import TrainingLoop
 
@@ -34,7 +33,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, killed_at)
         train(tmp_path / "killed", tiny_run)
-    assert not model_file(tmp_path / "killed", WANTED).exists()
+    assert not RunFolder(tmp_path / "killed").model(KEY).exists()
     taken = die_at(monkeypatch, None)
     resumed = train(tmp_path / "killed", tiny_run)
     assert taken == list(range(resumed_at, 6))
@@ -46,17 +45,17 @@ def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, tmp_path, monk
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)
         train(tmp_path / "killed", tiny_run)
-    (tmp_path / "killed/models/r00-f01/history.csv").write_text("epoch,training_loss\n0,99\n")
-    resumed = train(tmp_path / "killed", tiny_run)
-    assert_same_model(whole, resumed)
-    csv = pd.read_csv(resumed.parent / "history.csv")
+    path = RunFolder(tmp_path / "killed").history(KEY)
+    path.write_text("epoch,training_loss\n0,99\n")
+    assert_same_model(whole, train(tmp_path / "killed", tiny_run))
+    csv = pd.read_csv(path)
     assert csv["training_loss"].max() < 9
 
 
-def test_resume_after_all_but_the_artifact_takes_no_step(tiny_run, tmp_path, monkeypatch):
+def test_resume_after_all_but_the_model_file_takes_no_step(tiny_run, tmp_path, monkeypatch):
     whole = train(tmp_path / "whole", tiny_run)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(loop, "_write_artifact", lambda *_: die())
+        patched.setattr(loop, "write_model", lambda *_: die())
         train(tmp_path / "killed", tiny_run)
     taken = die_at(monkeypatch, None)
     resumed = train(tmp_path / "killed", tiny_run)
@@ -72,13 +71,13 @@ def test_resume_after_patience_ended_takes_no_step(tiny_run, tmp_path, monkeypat
     """At a learning rate of 0 no epoch is better than the first."""
     config = with_training(tiny_run, learning_rate=0.0, epochs=9, patience=2, checkpoint_steps=3)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(loop, "_write_artifact", lambda *_: die())
+        patched.setattr(loop, "write_model", lambda *_: die())
         train(tmp_path / "killed", config)
     taken = die_at(monkeypatch, None)
-    found = contents(train(tmp_path / "killed", config))
+    model = train(tmp_path / "killed", config)
     assert taken == []
-    assert found["best_epoch"] == 0
-    assert found["history/epoch"].tolist() == [0, 1, 2]
+    assert model.best_epoch == 0
+    assert model.history["epoch"].tolist() == [0, 1, 2]
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken_up(tiny_run, tmp_path, monkeypatch):
@@ -133,19 +132,22 @@ def test_a_checkpoint_of_another_network_is_refused(tiny_run, tmp_path):
         loop_of(other, tmp_path)
 
 
-def test_a_notice_stops_after_the_step_with_a_checkpoint(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
+def test_a_signal_stops_after_the_step_with_a_checkpoint(tiny_run, tmp_path, monkeypatch, name):
     whole = train(tmp_path / "whole", tiny_run)
     config, take = with_training(tiny_run, checkpoint_steps=100), TrainingLoop._take_step
 
-    def take_noticed(self, data, wishes):
+    def take_with_signal(self, data, wishes):
         if int(self.step) == 2:
-            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.Signals[name])
         return take(self, data, wishes)
 
     with monkeypatch.context() as patched, preemption.stop_on_signal():
-        patched.setattr(TrainingLoop, "_take_step", take_noticed)
-        with pytest.raises(PreemptedError, match="r00-f01 stopped after step 4"):
+        patched.setattr(TrainingLoop, "_take_step", take_with_signal)
+        message = f"stopped by {name}: r00-f01 after step 4, with a checkpoint"
+        with pytest.raises(PreemptedError, match=message) as stopped:
             train(tmp_path, config)
+    assert stopped.value.signal == name
     taken = die_at(monkeypatch, None)
     assert_same_model(whole, train(tmp_path, config))
     assert taken == [4, 5]
@@ -154,15 +156,15 @@ def test_a_notice_stops_after_the_step_with_a_checkpoint(tiny_run, tmp_path, mon
 def test_checkpoints_keep_within_their_share_of_the_time(tiny_run, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock[0])
-    made = loop_of(with_training(tiny_run, checkpoint_share=0.1), tmp_path).checkpoints
-    assert made.is_affordable()
+    saver = loop_of(with_training(tiny_run, checkpoint_share=0.1), tmp_path).checkpoints
+    assert saver.is_affordable()
 
     def slow():
         clock[0] += 2
 
-    monkeypatch.setattr(made._manager, "save", slow)
-    made.save()
+    monkeypatch.setattr(saver._manager, "save", slow)
+    saver.save()
     clock[0] += 17.9
-    assert not made.is_affordable()
+    assert not saver.is_affordable()
     clock[0] += 0.2
-    assert made.is_affordable()
+    assert saver.is_affordable()

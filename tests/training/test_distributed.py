@@ -16,7 +16,8 @@ import pytest
 
 from jobs import train
 from tumorcam.config import config_toml
-from tumorcam.storage.plan import ModelKey, model_file
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 MODEL = ModelKey(0, 0)
@@ -24,20 +25,23 @@ MIRRORED = """
 import sys
 from pathlib import Path
 import tensorflow as tf
-from tumorcam.training import loop, network
+from tumorcam.training import loop
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import load_config
 from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.threads import use_threads
 from tumorcam.training.workers import Workers
 
-network.use_threads(1)
+use_threads(1)
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert strategy.num_replicas_in_sync == 2
 config = load_config(Path(sys.argv[1]))
-cohort = read_cohort(config.folder / "cohort.h5", config)
-loop.train_model(Path(sys.argv[2]), cohort, ModelKey(0, 0), config, Workers(strategy))
+cohort = read_cohort(RunFolder.of(config).cohort, config)
+run = RunFolder(Path(sys.argv[2]))
+loop.train_model(run, cohort, ModelKey(0, 0), config, Workers(strategy))
 """
 LONELY = """
 from pathlib import Path
@@ -62,10 +66,10 @@ def run_python(*words, **environment):
 
 
 def free_ports(n):
-    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [one.getsockname()[1] for one in with_ports]
-    for one in with_ports:
-        one.close()
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
     return ports
 
 
@@ -84,7 +88,7 @@ def start_workers(config_file, *words, n_workers=2):
 
 
 def end_of(workers, seconds=180):
-    """Exit codes and what was said."""
+    """Exit codes, and the text of standard output and error."""
     outputs = [worker.communicate(timeout=seconds)[0] for worker in workers]
     return [worker.returncode for worker in workers], "\n".join(outputs)
 
@@ -99,12 +103,12 @@ def wait_for(path, seconds=120.0, since=0.0):
 
 def learned(folder):
     """Weights, held-out probabilities and the learning curve but for the seconds."""
-    with h5py.File(model_file(folder, MODEL)) as file:
-        found = {f"weights/{name}": file["weights"][name][...] for name in file["weights"]}
-        found["probability"] = file["held_out/probability"][...]
+    with h5py.File(RunFolder(folder).model(MODEL)) as file:
+        values = {f"weights/{name}": file["weights"][name][...] for name in file["weights"]}
+        values["probability"] = file["held_out/probability"][...]
         for name in ("training_loss", "validation_loss", "validation_accuracy", "learning_rate"):
-            found[name] = file["history"][name][...]
-    return found
+            values[name] = file["history"][name][...]
+    return values
 
 
 def assert_learned_the_same(folder, other):
@@ -126,8 +130,8 @@ def one_device(tiny_run, tmp_path):
     config_file = tmp_path / "one.toml"
     config_file.write_text(config_toml(tiny_run), encoding="utf-8")
     assert train.main([str(config_file), "--model", MODEL.name]) == 0
-    model = model_file(tiny_run.folder, MODEL)
-    kept = model_file(tmp_path / "one", MODEL)
+    model = RunFolder.of(tiny_run).model(MODEL)
+    kept = RunFolder(tmp_path / "one").model(MODEL)
     kept.parent.mkdir(parents=True)
     model.replace(kept)
     return tmp_path / "one"
@@ -142,8 +146,8 @@ def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
 
 @pytest.mark.slow
 def test_two_workers_equal_one_device(one_device, tiny_run, tiny_toml):
-    codes, said = end_of(start_workers(tiny_toml))
-    assert codes == [0, 0], said
+    codes, output = end_of(start_workers(tiny_toml))
+    assert codes == [0, 0], output
     assert_learned_the_same(one_device, tiny_run.folder)
     logs = [tiny_run.folder / "logs" / f"train-r00-f00-{worker}.log" for worker in range(2)]
     wrote = ["held-out accuracy" in log.read_text(encoding="utf-8") for log in logs]
@@ -152,24 +156,26 @@ def test_two_workers_equal_one_device(one_device, tiny_run, tiny_toml):
 
 @pytest.mark.slow
 def test_checkpoints_pass_from_one_worker_to_two_to_four_to_one(tiny_run, tiny_toml, tmp_path):
-    """120 epochs of three steps; each notice stops all workers after the same step."""
+    """120 epochs of three steps; each signal stops all workers after the same step."""
     longer = ["--set", "training.epochs=120", "--set", "training.patience=120"]
-    history = model_file(tiny_run.folder, MODEL).parent / "history.csv"
+    history = RunFolder.of(tiny_run).history(MODEL)
     for n_workers in (1, 2, 4):
         since = time.time()
         workers = start_workers(tiny_toml, *longer, n_workers=n_workers)
         wait_for(history, since=since)
         workers[-1].send_signal(signal.SIGUSR1)  # one of them alone
-        codes, said = end_of(workers)
-        assert codes == [75] * n_workers, said
-        assert said.count("stopped: r00-f00 stopped after step") == n_workers
+        codes, output = end_of(workers)
+        assert codes == [75] * n_workers, output
+        assert output.count("stopped by SIGUSR1: r00-f00 after step") == 1
+        others = output.count("stopped with another worker: r00-f00 after step")
+        assert others == n_workers - 1
     resumed = start_workers(tiny_toml, *longer, n_workers=1)
-    codes, said = end_of(resumed)
-    assert codes == [0], said
-    found = learned(tiny_run.folder)
+    codes, output = end_of(resumed)
+    assert codes == [0], output
+    resumed_values = learned(tiny_run.folder)
     shutil.rmtree(history.parent)
     assert train.main([tiny_toml, *longer, "--model", MODEL.name]) == 0
-    assert_same_values(found, learned(tiny_run.folder))
+    assert_same_values(resumed_values, learned(tiny_run.folder))
 
 
 @pytest.mark.slow
@@ -177,16 +183,16 @@ def test_sigterm_too_stops_workers_with_a_checkpoint(tiny_run, tiny_toml):
     """TensorFlow swallows it by itself."""
     longer = ["--set", "training.epochs=2000", "--set", "training.patience=2000"]
     workers = start_workers(tiny_toml, *longer)
-    wait_for(model_file(tiny_run.folder, MODEL).parent / "history.csv")
+    wait_for(RunFolder.of(tiny_run).history(MODEL))
     for worker in workers:
         worker.terminate()
-    codes, said = end_of(workers)
-    assert codes == [75, 75] and "stopped: r00-f00 stopped after step" in said, said
+    codes, output = end_of(workers)
+    assert codes == [75, 75] and "stopped by SIGTERM: r00-f00 after step" in output, output
 
 
 @pytest.mark.slow
-def test_workers_that_found_other_checkpoints_are_refused(tiny_run, tiny_toml):
-    """As where a shared file system shows one node an older folder."""
+def test_workers_that_read_different_checkpoints_are_refused(tiny_run, tiny_toml):
+    """As on a shared file system that shows one node an older state of a folder."""
     program = (
         "import sys; from tumorcam.training import checkpoints; from jobs import train;"
         "restore = checkpoints.Checkpoints.restore;"
@@ -195,7 +201,7 @@ def test_workers_that_found_other_checkpoints_are_refused(tiny_run, tiny_toml):
     )
     longer = ["--set", "training.epochs=2000", "--set", "training.patience=2000"]
     first = start_workers(tiny_toml, *longer, n_workers=1)
-    wait_for(model_file(tiny_run.folder, MODEL).parent / "history.csv")
+    wait_for(RunFolder.of(tiny_run).history(MODEL))
     first[0].send_signal(signal.SIGUSR1)
     assert end_of(first)[0] == [75]
     words = [tiny_toml, "--model", MODEL.name, *longer]
@@ -204,16 +210,16 @@ def test_workers_that_found_other_checkpoints_are_refused(tiny_run, tiny_toml):
         run_python("-m", "jobs.train", *words, TF_CONFIG=sees),
         run_python("-c", program, *words, TF_CONFIG=blind),
     ]
-    codes, said = end_of(workers)
-    assert codes == [1, 1] and "the workers found other checkpoints" in said, said
+    codes, output = end_of(workers)
+    assert codes == [1, 1] and "the workers read different checkpoints" in output, output
 
 
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_other_and_one_alone_goes_on(tiny_run, tiny_toml):
     longer = ["--set", "training.epochs=60", "--set", "training.patience=60"]
     workers = start_workers(tiny_toml, *longer)
-    model = model_file(tiny_run.folder, MODEL)
-    wait_for(model.parent / "history.csv")
+    model = RunFolder.of(tiny_run).model(MODEL)
+    wait_for(RunFolder.of(tiny_run).history(MODEL))
     workers[1].kill()
     output, _ = workers[0].communicate(timeout=60)
     assert workers[0].returncode != 0, output
@@ -232,5 +238,5 @@ def test_a_worker_without_peers_gives_up(tmp_path, monkeypatch):
     lonely = run_python("-c", LONELY, TF_CONFIG=tf_configs(2)[0])
     output, _ = lonely.communicate(timeout=60)
     assert lonely.returncode == -signal.SIGKILL
-    wanted = "error: worker 0: the start of all workers took over 12 s: a worker is stopped, gone"
-    assert wanted in output and wanted in (tmp_path / "lonely.log").read_text(encoding="utf-8")
+    message = "error: worker 0: the start of all workers took over 12 s: a worker is stopped, gone"
+    assert message in output and message in (tmp_path / "lonely.log").read_text(encoding="utf-8")

@@ -1,38 +1,28 @@
-import dataclasses
+import json
 
 import h5py
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy import special
+from training_runs import KEY, cohort_of, trained
 
 from tumorcam.cohort import layout
-from tumorcam.cohort.images import Scaler
 from tumorcam.config import Config
 from tumorcam.errors import FileError, ModelError
 from tumorcam.settings import ModelSettings
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import MODEL_TYPE
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import (
-    LOGIT_SD,
     build_network,
     describe_layers,
-    fit_initial_weights,
-    main_directions,
-    model_attributes,
+    load_classifier,
     new_network,
     reachable_pixels,
-    read_model,
-    sparse_kernel,
-    write_network,
 )
 
-TUMORS = np.array(["ACC", "BRCA", "READ"])
 GENES = np.array([f"GENE{i:02d}" for i in range(50)])
 SMALL = Config(model=ModelSettings(filters=(8, 8), dense=(16, 8)))
-DIGEST, NAME = "d" * 64, "r00-f01"
 
 
 def rng(seed=0):
@@ -48,41 +38,12 @@ def network_of(settings, side=8, seed=0):
     return build_network(settings, side=side, n_tumors=3, rng=rng(seed))
 
 
-def features_before_relu(network, images):
-    """What enters each layer's nonlinearity, by (layer's name, value after its pooling)."""
-    value, seen = images, []
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.MaxPooling2D):
-            seen[-1] = (seen[-1][0], tf.nn.max_pool2d(seen[-1][1], 2, 2, layer.padding.upper()))
-        elif isinstance(layer, keras.layers.Conv2D):
-            linear = tf.nn.conv2d(value, layer.kernel, 1, layer.padding.upper()) + layer.bias
-            seen.append((layer.name, linear))
-        elif isinstance(layer, keras.layers.Dense):
-            seen.append((layer.name, tf.matmul(value, layer.kernel) + layer.bias))
-        value = layer(value)
-    return {name: linear.numpy() for name, linear in seen}
-
-
-@pytest.fixture
-def artifact(tmp_path):
-    """Path of a small model's file and what was written into it."""
-    network, gene_layout = network_of(SMALL.model), small_layout()
-    scaler = Scaler(rng(1).random(50, np.float32), rng(2).random(50, np.float32) + 1)
-    path = tmp_path / "model.h5"
-    attributes = model_attributes(SMALL, DIGEST, NAME)
-    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
-        write_network(
-            file, network, tumors=TUMORS, genes=GENES, gene_layout=gene_layout, scaler=scaler
-        )
-    return path, network, gene_layout, scaler
-
-
 def test_the_published_network_misses_five_rows_and_columns():
     published = network_of(ModelSettings(padding="valid", dense=(64,)), side=107)
     reachable = reachable_pixels(published)
-    wanted = np.zeros((107, 107), dtype=bool)
-    wanted[:102, :102] = True
-    np.testing.assert_array_equal(reachable, wanted)
+    expected = np.zeros((107, 107), dtype=bool)
+    expected[:102, :102] = True
+    np.testing.assert_array_equal(reachable, expected)
     assert np.count_nonzero(~reachable) == 1045
 
 
@@ -101,8 +62,8 @@ def test_reachable_pixels_are_those_with_a_gradient_under_positive_weights(side,
     with tf.GradientTape() as tape:
         tape.watch(images)
         total = tf.reduce_sum(network(images))
-    seen = (tape.gradient(total, images).numpy() != 0).any(axis=(0, 3))
-    np.testing.assert_array_equal(reachable_pixels(network), seen)
+    has_gradient = (tape.gradient(total, images).numpy() != 0).any(axis=(0, 3))
+    np.testing.assert_array_equal(reachable_pixels(network), has_gradient)
 
 
 def test_a_sparse_draw_of_few_filters_blinds_no_pixel():
@@ -137,147 +98,62 @@ def test_equal_generators_give_equal_networks():
     assert not np.array_equal(first[0], other[0])
 
 
-@given(n_filters=st.integers(1, 70), seed=st.integers(0))
-def test_every_first_filter_looks_at_one_or_two_pixels(n_filters, seed):
-    kernel = sparse_kernel(n_filters, rng(seed))
-    assert kernel.shape == (3, 3, 1, n_filters)
-    assert kernel.dtype == np.float32
-    taps = np.count_nonzero(kernel, axis=(0, 1, 2))
-    assert set(taps) <= {1, 2}
-    np.testing.assert_allclose(np.abs(kernel[kernel != 0]), 0.5**0.5, rtol=1e-6)
+def test_layers_are_described_for_the_report():
+    layers = json.loads(describe_layers(network_of(SMALL.model)))
+    assert layers[0] == {"name": "conv1", "kind": "Conv2D", "output": [8, 8, 8], "weights": 80}
+    assert layers[-1] == {"name": "logits", "kind": "Dense", "output": [3], "weights": 27}
 
 
-def test_a_quarter_of_the_taps_is_negative():
-    kernel = sparse_kernel(4000, rng())
-    assert 0.2 < (kernel[kernel != 0] < 0).mean() < 0.3
+def load(config, key=KEY):
+    return load_classifier(RunFolder.of(config), cohort_of(config), key, config)
 
 
-def test_later_filters_lean_to_the_main_directions_of_their_patches():
-    """Channel 1 varies ten times as much as channel 0: the filters look at it almost alone."""
-    layer = keras.layers.Conv2D(4, 3, padding="same")
-    values = rng().normal(size=(20, 6, 6, 2)).astype(np.float32) * np.array([1, 10], np.float32)
-    layer(values)
-    kernel = main_directions(layer, values)
-    flat = kernel.reshape(-1, 4)
-    np.testing.assert_allclose(flat.T @ flat, np.eye(4), atol=1e-12)
-    assert (kernel[:, :, 1] ** 2).sum() > 0.99 * 4
-    nudged = main_directions(layer, values * np.float32(1 + 1e-6))
-    np.testing.assert_allclose(nudged, kernel, atol=1e-4)
+def test_a_classifier_has_the_weights_and_the_layout_of_its_file(trained_run):
+    classifier, model = load(trained_run), trained(trained_run)
+    for weights, stored in zip(classifier.network.get_weights(), model.weights, strict=True):
+        np.testing.assert_array_equal(weights, stored)
+    np.testing.assert_array_equal(classifier.layout.pixel, model.pixel)
+    np.testing.assert_array_equal(classifier.scaler.mean, model.scaler.mean)
+    assert classifier.digest == model.digest
 
 
-def test_more_filters_than_patch_values_are_only_turned():
-    layer = keras.layers.Conv2D(12, 3)
-    values = rng().normal(size=(20, 6, 6, 1)).astype(np.float32)
-    layer(values)
-    assert np.linalg.matrix_rank(main_directions(layer, values).reshape(9, 12)) == 9
+def test_a_classifier_gives_the_held_out_probabilities_of_its_file(trained_run):
+    classifier, held_out = load(trained_run), trained(trained_run).held_out
+    images = classifier.images(cohort_of(trained_run).expression(held_out.sample))
+    probability = special.softmax(classifier.network(images).numpy(), axis=1)
+    np.testing.assert_allclose(held_out.probability, probability, atol=1e-6)
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_initial_scale_gives_unit_spread_and_the_documented_mean(padding):
-    settings = ModelSettings(filters=(8, 16), dense=(64, 32), padding=padding)
-    network = network_of(settings, side=12)
-    images = rng().normal(0.3, 2, (200, 12, 12, 1)).astype(np.float32)
-    fit_initial_weights(network, images)
-    seen = features_before_relu(network, images)
-    for name in ("conv1", "conv2"):
-        np.testing.assert_allclose(seen[name].std(axis=(0, 1, 2)), 1, rtol=1e-3)
-        np.testing.assert_allclose(seen[name].mean(axis=(0, 1, 2)), 1, rtol=1e-3)
-    for name, spread in (("dense1", 1), ("dense2", 1), ("logits", LOGIT_SD)):
-        np.testing.assert_allclose(seen[name].mean(axis=0), 0, atol=1e-3)
-        np.testing.assert_allclose(seen[name].var(axis=0).mean() ** 0.5, spread, rtol=1e-3)
-
-
-def test_initial_scale_keeps_the_dense_kernels_directions():
-    network = network_of(SMALL.model)
-    before = network.get_layer("dense1").kernel.numpy()
-    fit_initial_weights(network, rng().normal(size=(50, 8, 8, 1)).astype(np.float32))
-    ratio = network.get_layer("dense1").kernel.numpy() / before
-    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
-
-
-def test_an_artifact_comes_back_bit_for_bit(artifact):
-    path, network, gene_layout, scaler = artifact
-    read = read_model(path, SMALL, DIGEST, NAME)
-    for kept, written in zip(read.network.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(kept, written)
-    np.testing.assert_array_equal(read.tumors, TUMORS)
-    np.testing.assert_array_equal(read.genes, GENES)
-    np.testing.assert_array_equal(read.layout.pixel, gene_layout.pixel)
-    np.testing.assert_array_equal(read.layout.decoy_gene, gene_layout.decoy_gene)
-    np.testing.assert_array_equal(read.scaler.mean, scaler.mean)
-    np.testing.assert_array_equal(read.scaler.sd, scaler.sd)
-    images = rng(3).normal(size=(4, 8, 8, 1)).astype(np.float32)
-    np.testing.assert_array_equal(read.network(images).numpy(), network(images).numpy())
-    with h5py.File(path) as file:
-        assert read.digest == file.attrs["digest"]
-
-
-def test_images_of_a_model_carry_genes_and_true_decoys(artifact):
-    path, _, gene_layout, scaler = artifact
-    expression = rng(4).random((3, 50), np.float32)
-    images = read_model(path, SMALL, DIGEST, NAME).images(expression)
+def test_images_of_a_classifier_carry_genes_and_true_decoys(trained_run):
+    classifier = load(trained_run)
+    expression = rng(4).random((3, 36), np.float32)
+    images = classifier.images(expression)
     assert images.shape == (3, 8, 8, 1)
-    wanted = (expression - scaler.mean) / scaler.sd
+    scaler, pixel = classifier.scaler, classifier.layout.pixel
     flat = images.reshape(3, 64)
-    np.testing.assert_allclose(flat[:, gene_layout.pixel[:50]], wanted, rtol=1e-6)
-    decoys = flat[:, gene_layout.pixel[50:]]
-    np.testing.assert_array_equal(decoys, flat[:, gene_layout.pixel[gene_layout.decoy_gene]])
+    expected = (expression - scaler.mean) / scaler.sd
+    np.testing.assert_allclose(flat[:, pixel[:36]], expected, rtol=1e-6)
+    decoys = flat[:, pixel[36:]]
+    np.testing.assert_array_equal(decoys, flat[:, pixel[classifier.layout.decoy_gene]])
 
 
-def test_weights_are_numbers_only(artifact):
-    kinds = {}
-    with h5py.File(artifact[0]) as file:
-        file.visititems(lambda name, item: kinds.update({name: getattr(item, "dtype", None)}))
-    weights = [kind for name, kind in kinds.items() if name.startswith("weights/")]
-    assert weights == [np.float32] * 10
-    assert all(kind is None or kind.kind in "fiS" for kind in kinds.values())
+def test_a_missing_model_is_refused(trained_run):
+    with pytest.raises(FileError, match=r"r07-f00/model.h5 does not exist; run `tumorcam train`"):
+        load(trained_run, ModelKey(7, 0))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"cohort_digest": "e" * 64}, "its cohort is dddddddddddd, this run's eeeeeeeeeeee"),
-        ({"name": "r01-f00"}, "it is r00-f01, wanted r01-f00"),
-        (
-            {"config": dataclasses.replace(SMALL, model=ModelSettings(filters=(8, 8), dense=(9,)))},
-            r"model.dense: \[16, 8\] -> \[9\]",
-        ),
-    ],
-)
-def test_another_cohort_name_or_setting_is_refused(artifact, change, message):
-    wanted = {"config": SMALL, "cohort_digest": DIGEST, "name": NAME} | change
-    with pytest.raises(ModelError, match=message) as raised:
-        read_model(artifact[0], **wanted)
-    assert str(artifact[0]) in str(raised.value)
-    assert "delete it and run jobs.train" in str(raised.value)
-
-
-def test_a_missing_model_is_refused(tmp_path):
-    with pytest.raises(FileError, match=r"model.h5 does not exist; run jobs.train"):
-        read_model(tmp_path / "model.h5", SMALL, DIGEST, NAME)
-
-
-def test_a_damaged_model_is_refused(artifact):
-    path = artifact[0]
-    with h5py.File(path) as file:
-        offset = file["weights/000"].id.get_chunk_info(0).byte_offset
-    content = bytearray(path.read_bytes())
-    content[offset] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(FileError, match=r"cannot be read .* delete it, then run jobs.train"):
-        read_model(path, SMALL, DIGEST, NAME)
+def test_a_model_of_other_pixels_is_refused(trained_copy):
+    with h5py.File(RunFolder.of(trained_copy).model(KEY), "a") as file:
+        file["pixel"][:2] = file["pixel"][:2][::-1]
+    with pytest.raises(ModelError, match="other genes, tumors or pixels than the cohort"):
+        load(trained_copy)
 
 
 @pytest.mark.parametrize("values", [np.zeros((2, 2), np.float32), np.array([b"code"])])
-def test_weights_that_are_not_those_of_the_layers_are_refused(artifact, values):
-    with h5py.File(artifact[0], "a") as file:
+def test_weights_that_do_not_fit_the_layers_are_refused(trained_copy, values):
+    path = RunFolder.of(trained_copy).model(KEY)
+    with h5py.File(path, "a") as file:
         del file["weights/003"]
         file["weights/003"] = values
-    with pytest.raises(ModelError, match="weights are not those of its layers"):
-        read_model(artifact[0], SMALL, DIGEST, NAME)
-
-
-def test_layers_are_described_for_the_report():
-    described = describe_layers(network_of(SMALL.model))
-    assert described[0] == {"name": "conv1", "kind": "Conv2D", "output": [8, 8, 8], "weights": 80}
-    assert described[-1] == {"name": "logits", "kind": "Dense", "output": [3], "weights": 27}
+    with pytest.raises(ModelError, match=r"model\.h5 do not fit its layers; delete it and run"):
+        load(trained_copy)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+from sklearn import metrics
+from training_runs import loop_of
+
+from tumorcam.training import prediction
+from tumorcam.training.prediction import predict_logits, probabilities, validation_scores
+
+
+def test_probabilities_by_hand():
+    """exp(0) and exp(log 3) are 1 and 3."""
+    np.testing.assert_allclose(probabilities(np.log([[1.0, 3.0]])), [[0.25, 0.75]])
+
+
+@given(st.integers(0, 10**6))
+def test_probabilities_are_float64_and_sum_to_one(seed):
+    logits = np.random.default_rng(seed).normal(0, 30, (5, 22)).astype(np.float32)
+    probability = probabilities(logits)
+    assert probability.dtype == np.float64
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(probability.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_validation_scores_agree_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    logits, tumor = rng.normal(0, 3, (50, 4)), rng.integers(0, 4, 50)
+    scores = validation_scores(logits, tumor)
+    loss = metrics.log_loss(tumor, special.softmax(logits, axis=1))
+    assert scores.loss == pytest.approx(loss)
+    assert scores.accuracy == metrics.accuracy_score(tumor, logits.argmax(axis=1))
+
+
+def test_extreme_logits_give_finite_scores():
+    scores = validation_scores(np.array([[1e6, -1e6], [0.0, 1e9]]), np.array([1, 1]))
+    assert np.isfinite(scores.loss)
+    assert scores.accuracy == 0.5
+
+
+def test_logits_do_not_depend_on_the_prediction_batch(tiny_run, tmp_path, monkeypatch):
+    loop = loop_of(tiny_run, tmp_path)
+    features = loop.task.training.features
+    whole = predict_logits(loop.network, features, loop.task.layout)
+    monkeypatch.setattr(prediction, "BATCH", 3)
+    parts = predict_logits(loop.network, features, loop.task.layout)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
