@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from training_runs import cohort_of
 
 from tumorcam.cohort import layout, splits
-from tumorcam.cohort.cohort import read_cohort
 from tumorcam.cohort.images import Scaler, fit_scaler
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
@@ -46,9 +46,9 @@ def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
     return BatchMaker(config, name, data, gene_layout, N_TUMORS)
 
 
-def indices(made, batch):
-    """Index of the sample that each image shows, where images are not mixed."""
-    return batch.images.reshape(len(batch.images), -1)[:, made.layout.pixel[0]].astype(int)
+def indices(maker, batch):
+    """Index of the sample on each image, where images are not mixed."""
+    return batch.images.reshape(len(batch.images), -1)[:, maker.layout.pixel[0]].astype(int)
 
 
 def assert_equal(first, second):
@@ -67,8 +67,8 @@ def drawn_set(n_samples=200, n_genes=30, seed=0):
     scaler = fit_scaler(expression)
     tumor = rng.integers(0, N_TUMORS, n_samples)
     permutation = draw_permutations(6, n_samples, rng)
-    made = learning_set(expression, tumor, scaler, gene_layout, permutation)
-    return made, scaler.standardise(expression)
+    drawn = learning_set(expression, tumor, scaler, gene_layout, permutation)
+    return drawn, scaler.standardise(expression)
 
 
 def test_a_batch_by_hand():
@@ -87,14 +87,14 @@ def test_a_batch_by_hand():
 
 @pytest.mark.parametrize("training", [{}, {"dropout": 0.5, "input_noise": 0.3}, PLAIN])
 def test_a_batch_depends_on_seed_model_epoch_and_step_alone(training):
-    one = maker(**training)
-    assert_equal(one.batch(2, 1), maker(**training).batch(2, 1))
-    again = one.batch(2, 1)
+    batches = maker(**training)
+    assert_equal(batches.batch(2, 1), maker(**training).batch(2, 1))
+    again = batches.batch(2, 1)
     for other in (
         maker(**training, seed=2).batch(2, 1),
         maker(**training, name="r00-f01").batch(2, 1),
-        one.batch(3, 1),
-        one.batch(2, 0),
+        batches.batch(3, 1),
+        batches.batch(2, 0),
     ):
         assert not np.array_equal(other.images, again.images)
 
@@ -106,9 +106,9 @@ def test_a_batch_depends_on_seed_model_epoch_and_step_alone(training):
     mixup=st.sampled_from([0.0, 0.2, 1.0]),
 )
 def test_slices_of_the_global_batch_make_up_the_whole(cut, epoch, step, mixup):
-    made = maker(mixup=mixup, dropout=0.3, input_noise=0.1, input_dropout=0.1)
-    whole = made.batch(epoch, step)
-    parts = [made.batch(epoch, step, rows) for rows in (slice(0, cut), slice(cut, 8))]
+    batches = maker(mixup=mixup, dropout=0.3, input_noise=0.1, input_dropout=0.1)
+    whole = batches.batch(epoch, step)
+    parts = [batches.batch(epoch, step, rows) for rows in (slice(0, cut), slice(cut, 8))]
     joined = Batch(
         np.concatenate([part.images for part in parts]),
         np.concatenate([part.targets for part in parts]),
@@ -119,10 +119,12 @@ def test_slices_of_the_global_batch_make_up_the_whole(cut, epoch, step, mixup):
 
 @given(n_samples=st.integers(1, 40), batch_size=st.integers(1, 50), epoch=st.integers(0, 3))
 def test_every_sample_is_shown_at_least_once_an_epoch(n_samples, batch_size, epoch):
-    made = maker(n_samples, batch_size, **PLAIN)
-    shown = [indices(made, made.batch(epoch, step)) for step in range(made.steps_per_epoch)]
-    counts = np.bincount(np.concatenate(shown), minlength=n_samples)
-    assert all(len(batch) == batch_size for batch in shown)
+    batches = maker(n_samples, batch_size, **PLAIN)
+    steps = [
+        indices(batches, batches.batch(epoch, step)) for step in range(batches.steps_per_epoch)
+    ]
+    counts = np.bincount(np.concatenate(steps), minlength=n_samples)
+    assert all(len(batch) == batch_size for batch in steps)
     assert counts.min() >= 1
     assert counts.max() - counts.min() <= 1
     assert counts.sum() < n_samples + batch_size
@@ -141,28 +143,28 @@ def test_targets_without_class_weights_sum_to_one(mixup, smoothing, epoch):
 
 
 def test_targets_with_class_weights_sum_to_the_weight():
-    made = maker(n_samples=21, class_weights=True, label_smoothing=0.1, **PLAIN)
-    batch = made.batch(0, 0)
-    tumor = made.data.tumor
+    batches = maker(n_samples=21, class_weights=True, label_smoothing=0.1, **PLAIN)
+    batch = batches.batch(0, 0)
+    tumor = batches.data.tumor
     weight = class_weights(tumor, N_TUMORS, balanced=True)
-    wanted = weight[tumor[indices(made, batch)]]
-    np.testing.assert_allclose(batch.targets.sum(axis=1), wanted, rtol=1e-6)
+    expected = weight[tumor[indices(batches, batch)]]
+    np.testing.assert_allclose(batch.targets.sum(axis=1), expected, rtol=1e-6)
 
 
 def test_mixup_mixes_images_and_targets_by_the_same_share():
     """Feature 1 is 1 in samples of tumor 0 and 0 elsewhere, so it is tumor 0's target."""
-    made = maker(n_samples=40, batch_size=40, mixup=1.0)
-    made.data.features[:, 1] = made.data.tumor == 0
-    batch = made.batch(0, 0)
-    shown = batch.images.reshape(40, -1)[:, made.layout.pixel[1]]
-    np.testing.assert_allclose(batch.targets[:, 0], shown, atol=1e-6)
-    assert np.count_nonzero((shown > 0.01) & (shown < 0.99)) > 5
+    batches = maker(n_samples=40, batch_size=40, mixup=1.0)
+    batches.data.features[:, 1] = batches.data.tumor == 0
+    batch = batches.batch(0, 0)
+    pixel = batch.images.reshape(40, -1)[:, batches.layout.pixel[1]]
+    np.testing.assert_allclose(batch.targets[:, 0], pixel, atol=1e-6)
+    assert np.count_nonzero((pixel > 0.01) & (pixel < 0.99)) > 5
 
 
 @given(dropped=st.floats(0, 0.8))
 def test_dropout_masks_have_mean_one(dropped):
-    made = maker(n_samples=8, batch_size=400, dropout=dropped)
-    for mask in made.batch(0, 0).masks:
+    batches = maker(n_samples=8, batch_size=400, dropout=dropped)
+    for mask in batches.batch(0, 0).masks:
         assert mask.dtype == np.float32
         assert set(np.unique(mask)) <= {np.float32(0), np.float32(1) / np.float32(1 - dropped)}
         error = (dropped / (1 - dropped) / mask.size) ** 0.5
@@ -170,13 +172,13 @@ def test_dropout_masks_have_mean_one(dropped):
 
 
 def test_input_noise_and_dropout_touch_genes_but_not_left_over_pixels():
-    made = maker(batch_size=200, input_noise=0.5, input_dropout=0.25, **PLAIN)
-    made.data.features[:] = 3
-    flat = made.batch(0, 0).images.reshape(200, -1)
-    left_over = np.setdiff1d(np.arange(made.layout.side**2), made.layout.pixel)
+    batches = maker(batch_size=200, input_noise=0.5, input_dropout=0.25, **PLAIN)
+    batches.data.features[:] = 3
+    flat = batches.batch(0, 0).images.reshape(200, -1)
+    left_over = np.setdiff1d(np.arange(batches.layout.side**2), batches.layout.pixel)
     assert len(left_over) > 0
     assert not flat[:, left_over].any()
-    genes = flat[:, made.layout.pixel]
+    genes = flat[:, batches.layout.pixel]
     np.testing.assert_allclose((genes == 0).mean(), 0.25, atol=0.03)
     np.testing.assert_allclose(genes[genes != 0].mean(), 3, atol=0.05)
     np.testing.assert_allclose(genes[genes != 0].std(), 0.5, atol=0.03)
@@ -193,60 +195,60 @@ def test_class_weights_have_mean_one_and_balance_the_tumors(counts):
 
 
 def test_genes_are_standardised_and_decoys_permuted_by_the_stored_permutation():
-    made, genes = drawn_set()
-    np.testing.assert_array_equal(made.features[:, :30], genes)
-    assert made.permutation.shape == (6, 200)
-    assert made.permutation.dtype == np.int32
+    drawn, genes = drawn_set()
+    np.testing.assert_array_equal(drawn.features[:, :30], genes)
+    assert drawn.permutation.shape == (6, 200)
+    assert drawn.permutation.dtype == np.int32
     for decoy in range(6):
-        np.testing.assert_array_equal(np.sort(made.permutation[decoy]), np.arange(200))
-        wanted = genes[made.permutation[decoy], decoy]
-        np.testing.assert_array_equal(made.features[:, 30 + decoy], wanted)
+        np.testing.assert_array_equal(np.sort(drawn.permutation[decoy]), np.arange(200))
+        expected = genes[drawn.permutation[decoy], decoy]
+        np.testing.assert_array_equal(drawn.features[:, 30 + decoy], expected)
 
 
 @given(seed=st.integers(0, 10**6))
 def test_permutation_breaks_every_link_of_a_decoy(seed):
     """Six standard errors: neither its gene nor another decoy's permutation is followed."""
-    made, genes = drawn_set(seed=seed)
-    values = np.hstack([genes[:, :6], made.features[:, 30:]])
+    drawn, genes = drawn_set(seed=seed)
+    values = np.hstack([genes[:, :6], drawn.features[:, 30:]])
     correlation = np.corrcoef(values.T)[6:]
     np.fill_diagonal(correlation[:, 6:], 0)
     assert np.abs(correlation).max() < 6 / 200**0.5
-    assert len(np.unique(made.permutation, axis=0)) == 6
+    assert len(np.unique(drawn.permutation, axis=0)) == 6
 
 
 def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    task = training_task(made, ModelKey(1, 0), tiny_run)
+    cohort = cohort_of(tiny_run)
+    task = training_task(cohort, ModelKey(1, 0), tiny_run)
     assert task.name == "r01-f00"
-    np.testing.assert_array_equal(task.role == splits.HELD_OUT, made.fold == 0)
+    np.testing.assert_array_equal(task.role == splits.HELD_OUT, cohort.fold == 0)
     for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
         index = np.flatnonzero(task.role == role)
-        np.testing.assert_array_equal(data.tumor, made.tumor[index])
-        genes = task.scaler.standardise(made.expression(index))
-        np.testing.assert_array_equal(data.features[:, : len(made.genes)], genes)
-    in_training = made.expression(np.flatnonzero(task.role == splits.TRAINING))
+        np.testing.assert_array_equal(data.tumor, cohort.tumor[index])
+        genes = task.scaler.standardise(cohort.expression(index))
+        np.testing.assert_array_equal(data.features[:, : len(cohort.genes)], genes)
+    in_training = cohort.expression(np.flatnonzero(task.role == splits.TRAINING))
     np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
-    np.testing.assert_array_equal(task.layout.pixel, made.layouts[1].pixel)
+    np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[1].pixel)
 
 
 def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    tasks = [training_task(made, ModelKey(k, f, null=True), tiny_run) for k, f in PAIRS]
-    seen = []
+    cohort = cohort_of(tiny_run)
+    tasks = [training_task(cohort, ModelKey(k, f, null=True), tiny_run) for k, f in PAIRS]
+    labels = []
     for (k, fold), task in zip(PAIRS, tasks, strict=True):
         assert task.name == f"n{k:02d}-f{fold:02d}"
-        np.testing.assert_array_equal(task.layout.pixel, made.layouts[k % 2].pixel)
-        label = np.full(len(made.tumor), -1)
+        np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[k % 2].pixel)
+        label = np.full(len(cohort.tumor), -1)
         label[task.role == splits.TRAINING] = task.training.tumor
         label[task.role == splits.VALIDATION] = task.validation.tumor
-        patients = pd.DataFrame({"patient": made.patient, "label": label})[label >= 0]
+        patients = pd.DataFrame({"patient": cohort.patient, "label": label})[label >= 0]
         assert (patients.groupby("patient")["label"].nunique() == 1).all()
-        agree = (label == made.tumor)[label >= 0].mean()
+        agree = (label == cohort.tumor)[label >= 0].mean()
         assert agree < 0.6, "chance is 0.25"
-        seen.append(label)
-    both = (seen[0] >= 0) & (seen[1] >= 0)
+        labels.append(label)
+    both = (labels[0] >= 0) & (labels[1] >= 0)
     assert not both.any(), "two folds of two share no training sample"
-    assert (seen[0] != seen[2])[seen[0] >= 0].any(), "another null replicate, other labels"
+    assert (labels[0] != labels[2])[labels[0] >= 0].any(), "another null replicate, other labels"
 
 
 @given(seeds)
@@ -259,24 +261,24 @@ def test_permuted_tumors_are_dealt_out_by_patient(seed):
     np.testing.assert_array_equal(twice[:30], twice[30:])
 
 
-def partners(made, config, wanted):
+def partners(cohort, config, key):
     """(decoys, all samples): whose value each training sample's decoys carry; -1 elsewhere."""
-    task = training_task(made, wanted, config)
+    task = training_task(cohort, key, config)
     index = np.flatnonzero(task.role == splits.TRAINING)
-    found = np.full((len(task.training.permutation), len(task.role)), -1)
-    found[:, index] = index[task.training.permutation]
-    assert np.isin(found[:, index], index).all(), "no value comes from outside the set"
-    return found
+    partner = np.full((len(task.training.permutation), len(task.role)), -1)
+    partner[:, index] = index[task.training.permutation]
+    assert np.isin(partner[:, index], index).all(), "no value comes from outside the set"
+    return partner
 
 
 def test_permutations_of_decoys_are_shared_or_a_networks_own(tiny_run):
     """Of two networks with the same fold and nearly the same training samples."""
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    cohort = cohort_of(tiny_run)
     agree = {}
     for kind in ("shared", "own"):
         training = dataclasses.replace(tiny_run.training, decoy_permutations=kind)
         config = dataclasses.replace(tiny_run, training=training)
-        first, second = (partners(made, config, ModelKey(r, 0)) for r in (0, 1))
+        first, second = (partners(cohort, config, ModelKey(r, 0)) for r in (0, 1))
         both = (first >= 0) & (second >= 0)
         agree[kind] = (first == second)[both].mean()
         assert len(np.unique(first, axis=0)) == len(first), "each decoy has its own"
@@ -291,12 +293,12 @@ def test_induced_permutations_skip_the_samples_outside(seed, n_samples):
     index = np.sort(rng.permutation(n_samples)[: rng.integers(1, n_samples + 1)])
     induced = induced_permutations(whole, index)
     assert induced.dtype == np.int32
-    for permutation, found in zip(whole, induced, strict=True):
+    for permutation, position in zip(whole, induced, strict=True):
         for i, sample in enumerate(index):
             reached = permutation[sample]
             while reached not in index:
                 reached = permutation[reached]
-            assert index[found[i]] == reached
+            assert index[position[i]] == reached
     np.testing.assert_array_equal(induced_permutations(whole, np.arange(n_samples)), whole)
 
 
@@ -316,9 +318,9 @@ def test_random_permutations_induce_every_permutation_alike():
 
 
 def test_no_patient_left_for_validation_is_refused(tiny_run):
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    fold = np.where(np.arange(len(made.fold)) < 44, 0, 1)
-    lonely = dataclasses.replace(made, tumor=np.arange(48) % 4, patient=made.sample, fold=fold)
+    cohort = cohort_of(tiny_run)
+    fold = np.where(np.arange(len(cohort.fold)) < 44, 0, 1)
+    lonely = dataclasses.replace(cohort, tumor=np.arange(48) % 4, patient=cohort.sample, fold=fold)
     with pytest.raises(CohortError, match=r"r00-f00: .* none is left for validation; use more"):
         training_task(lonely, ModelKey(0, 0), tiny_run)
 
@@ -331,5 +333,5 @@ def test_a_scaler_of_one_gene_by_hand():
     scaler = Scaler(np.array([2], np.float32), np.array([1], np.float32))
     expression = np.array([[1], [2], [4]], np.float32)
     permutation = np.array([[2, 0, 1]])
-    made = learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, permutation)
-    np.testing.assert_array_equal(made.features, [[-1, 2], [0, -1], [2, 0]])
+    learning = learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, permutation)
+    np.testing.assert_array_equal(learning.features, [[-1, 2], [0, -1], [2, 0]])

@@ -4,6 +4,7 @@ import signal
 
 import pandas as pd
 import pytest
+from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files, write_toml
 from training_runs import (
     KEY,
     Killed,
@@ -14,6 +15,7 @@ from training_runs import (
     with_training,
 )
 
+from jobs import prepare
 from tumorcam.cluster import preemption
 from tumorcam.errors import FileError, PreemptedError
 from tumorcam.settings import ModelSettings
@@ -22,14 +24,22 @@ from tumorcam.training import checkpoints, loop
 from tumorcam.training.loop import TrainingLoop
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The model r00-f01 of the tiny run, trained without a stop."""
+    folder = tmp_path_factory.mktemp("whole")
+    config = make_tiny_config(write_tiny_files(make_tiny_cohort(), folder), folder / "run")
+    assert prepare.main([write_toml(config, folder / "tiny.toml")]) == 0
+    return train(folder, config)
+
+
 @pytest.mark.parametrize(
     ("killed_at", "resumed_at"), [(1, 0), (3, 2), (5, 4)], ids=["anew", "mid-epoch", "later"]
 )
 def test_killed_and_resumed_equals_uninterrupted(
-    tiny_run, tmp_path, monkeypatch, killed_at, resumed_at
+    tiny_run, whole, tmp_path, monkeypatch, killed_at, resumed_at
 ):
     """Three steps an epoch, a checkpoint every two."""
-    whole = train(tmp_path / "whole", tiny_run)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, killed_at)
         train(tmp_path / "killed", tiny_run)
@@ -40,8 +50,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert_same_model(whole, resumed)
 
 
-def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", tiny_run)
+def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)
         train(tmp_path / "killed", tiny_run)
@@ -52,8 +61,7 @@ def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, tmp_path, monk
     assert csv["training_loss"].max() < 9
 
 
-def test_resume_after_all_but_the_model_file_takes_no_step(tiny_run, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", tiny_run)
+def test_resume_after_all_but_the_model_file_takes_no_step(tiny_run, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(loop, "write_model", lambda *_: die())
         train(tmp_path / "killed", tiny_run)
@@ -101,8 +109,9 @@ def flip(path):
 
 @pytest.mark.parametrize("damage", [cut, flip])
 @pytest.mark.parametrize("n_damaged", [1, 2])
-def test_the_last_sound_checkpoint_is_taken(tiny_run, tmp_path, monkeypatch, damage, n_damaged):
-    whole = train(tmp_path / "whole", tiny_run)
+def test_the_last_sound_checkpoint_is_taken(
+    tiny_run, whole, tmp_path, monkeypatch, damage, n_damaged
+):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)
         train(tmp_path, tiny_run)
@@ -115,8 +124,7 @@ def test_the_last_sound_checkpoint_is_taken(tiny_run, tmp_path, monkeypatch, dam
     assert taken == list(range(4 - 2 * n_damaged, 6))
 
 
-def test_a_damaged_list_of_checkpoints_is_none(tiny_run, tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", tiny_run)
+def test_a_damaged_list_of_checkpoints_is_none(tiny_run, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)
         train(tmp_path, tiny_run)
@@ -133,8 +141,9 @@ def test_a_checkpoint_of_another_network_is_refused(tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM", "SIGINT"])
-def test_a_signal_stops_after_the_step_with_a_checkpoint(tiny_run, tmp_path, monkeypatch, name):
-    whole = train(tmp_path / "whole", tiny_run)
+def test_a_signal_stops_after_the_step_with_a_checkpoint(
+    tiny_run, whole, tmp_path, monkeypatch, name
+):
     config, take = with_training(tiny_run, checkpoint_steps=100), TrainingLoop._take_step
 
     def take_with_signal(self, data, wishes):
