@@ -208,3 +208,22 @@ def test_slurm_says_what_a_rank_gets(monkeypatch):
     monkeypatch.setattr(launcher, "n_cpus", lambda: 8)
     assert launch(SLURM_CPUS_PER_TASK="2").cpus_per_rank == 2 and launch().cpus_per_rank == 8
     assert launch(PMI_FD="7", HOME="").pmi_variables == ["PMI_FD"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({}, 0),
+        ({"SLURM_LOCALID": "3"}, 3),
+        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1"}, 1),
+        ({"MPI_LOCALRANKID": "2"}, 2),
+    ],
+)
+def test_the_local_rank_is_the_launchers(variables, rank):
+    assert launch(**variables).local_rank == rank
+
+
+def test_gpus_are_named_as_the_scheduler_names_them():
+    assert launch().gpu_names(2) == ["0", "1"]
+    assert launch(CUDA_VISIBLE_DEVICES="2,GPU-77").gpu_names(2) == ["2", "GPU-77"]
+    assert launch(CUDA_VISIBLE_DEVICES="2,5").gpu_names(1) == ["0"], "TensorFlow sees others"

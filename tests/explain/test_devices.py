@@ -4,33 +4,16 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tumorcam.cluster import launcher
+from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import config_from_tables, config_tables
 from tumorcam.explain import devices
-from tumorcam.explain.explain import make_explainer, read_run_model
+from tumorcam.explain.explain import make_explainer
 from tumorcam.operations import selftest
 from tumorcam.saliency import sample_bytes
 from tumorcam.storage.plan import ModelKey
-
-
-@pytest.mark.parametrize(
-    ("environ", "rank"),
-    [
-        ({}, 0),
-        ({"SLURM_LOCALID": "3"}, 3),
-        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1"}, 1),
-        ({"MPI_LOCALRANKID": "2"}, 2),
-    ],
-)
-def test_the_local_rank_is_the_launchers(environ, rank):
-    assert launcher.local_rank(environ) == rank
-
-
-def test_gpus_are_named_as_the_scheduler_names_them():
-    assert launcher.gpu_names(2, {}) == ["0", "1"]
-    assert launcher.gpu_names(2, {"CUDA_VISIBLE_DEVICES": "2,GPU-77"}) == ["2", "GPU-77"]
-    assert launcher.gpu_names(1, {"CUDA_VISIBLE_DEVICES": "2,5"}) == ["0"], "TensorFlow sees others"
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.network import load_classifier
 
 
 @given(st.integers(1, 300), st.integers(1, 2000), st.integers(1, 10**6), st.integers(1, 10**9))
@@ -57,7 +40,8 @@ def two_gpus(monkeypatch):
 
 @pytest.mark.parametrize(("rank", "gpu"), [(0, "first"), (1, "second"), (2, "first")])
 def test_ranks_of_a_node_take_turns_at_its_gpus(two_gpus, rank, gpu):
-    assert devices.take_gpu(rank) == str(rank % 2)
+    launch = Launch.from_environ({"SLURM_LOCALID": str(rank)})
+    assert devices.take_gpu(launch) == str(rank % 2)
     assert two_gpus == [
         (gpu, "GPU"),
         ("set_memory_growth", gpu, True),
@@ -66,7 +50,7 @@ def test_ranks_of_a_node_take_turns_at_its_gpus(two_gpus, rank, gpu):
 
 
 def test_without_a_gpu_nothing_is_set():
-    assert devices.take_gpu(0) == "" and devices.free_bytes("") is None
+    assert devices.take_gpu(Launch.from_environ({})) == "" and devices.free_bytes("") is None
 
 
 @pytest.mark.parametrize(
@@ -83,16 +67,17 @@ def test_free_memory_is_what_nvidia_smi_says(tmp_path, monkeypatch, answer, free
 @pytest.mark.parametrize(("n_fitting", "batch_size"), [(3, 2), (20, 16), (10**6, 32)])
 def test_a_gpu_explains_as_many_samples_as_fit(trained_run, monkeypatch, n_fitting, batch_size):
     """The tiny run explains 8 samples at once in blocks of 10 on a CPU."""
-    cohort = read_cohort(trained_run.folder / "cohort.h5", trained_run)
-    trained = read_run_model(trained_run.folder, cohort, ModelKey(0, 0), trained_run)
+    run = RunFolder.of(trained_run)
+    cohort = read_cohort(run.cohort, trained_run)
+    classifier = load_classifier(run, cohort, ModelKey(0, 0), trained_run)
     tables = config_tables(trained_run)
     tables["explain"] |= {"batch_size": 8, "block": 40}
     config = config_from_tables(tables, source="test")
-    free = 2 * n_fitting * sample_bytes(trained.network)
+    free = 2 * n_fitting * sample_bytes(classifier.network)
     monkeypatch.setattr(devices, "free_bytes", lambda gpu: free)
-    assert make_explainer(trained, config, "0").batch_size == batch_size
+    assert make_explainer(classifier, config, "0").batch_size == batch_size
     monkeypatch.setattr(devices, "free_bytes", lambda gpu: None)
-    assert make_explainer(trained, config).batch_size == 8
+    assert make_explainer(classifier, config).batch_size == 8
 
 
 def test_the_self_test_passes_here_and_finds_a_wrong_gradient(capsys, monkeypatch):

@@ -22,15 +22,17 @@ from tumorcam.errors import ConfigError, FileError, ModelError, ShardError
 from tumorcam.explain.explain import (
     explain_shards,
     make_explainer,
-    read_run_model,
     rival_tumors,
     to_half,
 )
+from tumorcam.explain.shards import shard_digest
 from tumorcam.explain.views import own_and_contrast
 from tumorcam.operations import audit
 from tumorcam.settings import DEFAULT_METHODS
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import SHARD_TYPE, ModelKey, ShardKey, model_file, read_plan, shard_file
+from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import model_digest, read_model
+from tumorcam.training.network import load_classifier
 
 HALF = 2.0**-11  # relative rounding of float16
 N_SHARDS = 12  # of the tiny run: 2 replicates x (23 + 25 samples in blocks of 10)
@@ -137,13 +139,12 @@ def contents(path):
 
 
 def shard_paths(config: Config):
-    plan = read_plan(config.folder / "plan.json")
-    return [shard_file(config.folder, shard) for shard in plan.shards]
+    run = RunFolder.of(config)
+    return [run.shard(shard) for shard in read_plan(run.plan).shards]
 
 
 def digests(config: Config):
-    paths = shard_paths(config)
-    return [hdf5.stored_digest(path, SHARD_TYPE, remedy="") for path in paths]
+    return [shard_digest(path) for path in shard_paths(config)]
 
 
 def times(config: Config):
@@ -154,13 +155,19 @@ def toml(config: Config) -> str:
     return str(config.folder / "config.toml")
 
 
+def held_out_of(config: Config, key: ModelKey):
+    run = RunFolder.of(config)
+    digest = read_cohort(run.cohort, config).digest
+    return read_model(run.model(key), config, digest, key.name).held_out
+
+
 def changed(before, after):
     return sorted(name for name in before if before[name] != after[name])
 
 
 def test_the_schema_of_a_shard(explained_run):
-    plan = read_plan(explained_run.folder / "plan.json")
-    cohort = read_cohort(explained_run.folder / "cohort.h5", explained_run)
+    run = RunFolder.of(explained_run)
+    plan, cohort = read_plan(run.plan), read_cohort(run.cohort, explained_run)
     assert len(plan.shards) == N_SHARDS
     for shard in plan.shards:
         n, n_features, side = shard.stop - shard.start, plan.n_genes + plan.n_decoys, plan.side
@@ -172,20 +179,19 @@ def test_the_schema_of_a_shard(explained_run):
             "predicted": ((n,), "<i2"),
             "rivals": ((n, 3), "<i2"),
             "probability": ((n, 4), "<f4"),
-            "guided_grad_cam": ((n, side, side), "<f2"),
-            "cube_scale/guided_grad_cam": ((n,), "<f4"),
+            "guided_grad_cam/cube": ((n, side, side), "<f2"),
+            "guided_grad_cam/cube_scale": ((n,), "<f4"),
         }
         for method in DEFAULT_METHODS:
-            wanted[f"scale/{method}"] = ((n,), "<f4")
-            wanted[f"own/{method}"] = wanted[f"contrast/{method}"] = ((n, n_features), "<f2")
-        path = shard_file(explained_run.folder, shard)
+            wanted[f"{method}/scale"] = ((n,), "<f4")
+            wanted[f"{method}/own"] = wanted[f"{method}/contrast"] = ((n, n_features), "<f2")
+        path = run.shard(shard)
         found = contents(path)
         arrays = {name: v for name, v in found.items() if isinstance(v, np.ndarray)}
         assert {name: (v.shape, v.dtype.str) for name, v in arrays.items()} == wanted
         assert found["shard"] == shard.name and found["n_samples"] == n
         assert found["cohort_digest"] == cohort.digest
-        path = model_file(explained_run.folder, shard.model)
-        assert found["model_digest"] == hdf5.stored_digest(path, "tumorcam-model", remedy="")
+        assert found["model_digest"] == model_digest(run.model(shard.model))
         index = found["sample_index"]
         np.testing.assert_array_equal(
             index, np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
@@ -195,62 +201,58 @@ def test_the_schema_of_a_shard(explained_run):
         np.testing.assert_array_equal(found["predicted"], found["probability"].argmax(axis=1))
         np.testing.assert_allclose(found["probability"].sum(axis=1), 1, rtol=1e-5)
         with h5py.File(path) as file:
-            assert file["own/guided_backprop"].chunks == (n, n_features), "256 genes or all"
-            assert file["guided_grad_cam"].chunks == (min(8, n), side, side)
-            assert file["guided_grad_cam"].chunks == (
-                min(n, 8),
-                *found["guided_grad_cam"].shape[1:],
-            )
+            assert file["guided_backprop/own"].chunks == (n, n_features), "256 genes or all"
+            assert file["guided_grad_cam/cube"].chunks == (min(8, n), side, side)
 
 
 def test_probabilities_are_those_that_train_wrote(explained_run):
-    plan = read_plan(explained_run.folder / "plan.json")
-    for shard in plan.shards:
-        found = contents(shard_file(explained_run.folder, shard))
-        trained = contents(model_file(explained_run.folder, shard.model))
-        at = np.searchsorted(trained["held_out/sample"], found["sample_index"])
-        wanted = trained["held_out/probability"][at]
+    run = RunFolder.of(explained_run)
+    for shard in read_plan(run.plan).shards:
+        found = contents(run.shard(shard))
+        held_out = held_out_of(explained_run, shard.model)
+        wanted = held_out.probability[np.searchsorted(held_out.sample, found["sample_index"])]
         np.testing.assert_allclose(found["probability"], wanted, rtol=1e-4, atol=1e-6)
 
 
 def model_of(config: Config, shard: ShardKey):
-    cohort = read_cohort(config.folder / "cohort.h5", config)
-    trained = read_run_model(config.folder, cohort, shard.model, config)
-    found = contents(shard_file(config.folder, shard))
-    return trained, trained.images(cohort.expression(found["sample_index"])), found
+    run = RunFolder.of(config)
+    cohort = read_cohort(run.cohort, config)
+    classifier = load_classifier(run, cohort, shard.model, config)
+    found = contents(run.shard(shard))
+    return classifier, classifier.images(cohort.expression(found["sample_index"])), found
 
 
 def test_cubes_are_what_the_library_call_gives(explained_run):
     shard = read_plan(explained_run.folder / "plan.json").shards[4]
-    trained, images, found = model_of(explained_run, shard)
-    wanted = tumorcam.guided_grad_cam(trained.network, images, found["target"])
-    scale = found["cube_scale/guided_grad_cam"][:, None, None]
+    classifier, images, found = model_of(explained_run, shard)
+    wanted = tumorcam.guided_grad_cam(classifier.network, images, found["target"])
+    scale = found["guided_grad_cam/cube_scale"][:, None, None]
     np.testing.assert_allclose(
-        found["guided_grad_cam"] * scale, wanted, rtol=2 * HALF, atol=1e-6 * scale.max()
+        found["guided_grad_cam/cube"] * scale, wanted, rtol=2 * HALF, atol=1e-6 * scale.max()
     )
-    peak = np.abs(found["guided_grad_cam"]).max(axis=(1, 2))
+    peak = np.abs(found["guided_grad_cam/cube"]).max(axis=(1, 2))
     np.testing.assert_array_equal(peak, wanted.any(axis=(1, 2)))  # 1, or 0 of an empty map
     assert peak.any()
 
 
 def test_views_agree_with_the_oracle(explained_run):
     shard = read_plan(explained_run.folder / "plan.json").shards[0]
-    trained, images, found = model_of(explained_run, shard)
+    classifier, images, found = model_of(explained_run, shard)
     targets = np.column_stack([found["target"], found["rivals"]])[:2]
-    pixel, n_genes = trained.layout.pixel, trained.layout.n_genes
+    pixel, n_genes = classifier.layout.pixel, classifier.layout.n_genes
     for name, maps in oracles.all_maps(
-        trained.network, images[:2], targets, DEFAULT_METHODS
+        classifier.network, images[:2], targets, DEFAULT_METHODS
     ).items():
         genes = maps.reshape(*maps.shape[:2], -1)[:, :, pixel]
         for sample, values in enumerate(genes):
             scale = np.abs(values[:, :n_genes]).mean()
             own = values[0] / scale
             contrast = own - values[1:].mean(axis=0) / scale
-            np.testing.assert_allclose(found[f"scale/{name}"][sample], scale, rtol=1e-4)
+            np.testing.assert_allclose(found[f"{name}/scale"][sample], scale, rtol=1e-4)
             wanted = own - np.median(own[:n_genes])
-            np.testing.assert_allclose(found[f"own/{name}"][sample], wanted, rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(found[f"{name}/own"][sample], wanted, rtol=1e-3, atol=1e-3)
             np.testing.assert_allclose(
-                found[f"contrast/{name}"][sample], contrast, rtol=1e-3, atol=1e-3
+                found[f"{name}/contrast"][sample], contrast, rtol=1e-3, atol=1e-3
             )
 
 
@@ -269,7 +271,7 @@ def test_a_rerun_fills_only_gaps(explained_copy):
 def test_a_retrained_model_is_explained_anew(explained_copy):
     before = times(explained_copy)
     plan = read_plan(explained_copy.folder / "plan.json")
-    path = model_file(explained_copy.folder, plan.models[1])
+    path = RunFolder.of(explained_copy).model(plan.models[1])
     with h5py.File(path, "a") as file:
         file.attrs["digest"] = "retrained"
     assert job.main([toml(explained_copy)]) == 0
@@ -289,38 +291,38 @@ def test_other_settings_are_explained_anew(explained_copy):
 
 def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, capsys):
     plan = read_plan(explained_copy.folder / "plan.json")
-    first, other = (model_file(explained_copy.folder, m) for m in plan.models[:2])
+    first, other = (RunFolder.of(explained_copy).model(m) for m in plan.models[:2])
     shutil.copy(other, first)
     before = times(explained_copy)
     assert job.main([toml(explained_copy), "--share", "0/12"]) == 1
     said = capsys.readouterr().err
-    assert "it is r00-f01, wanted r00-f00" in said and "run jobs.train" in said
+    assert "it is r00-f01, wanted r00-f00" in said and "run `tumorcam train`" in said
     assert times(explained_copy) == before
 
 
 def test_a_model_of_other_pixels_is_refused(explained_copy):
     cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
     wanted = ModelKey(0, 0)
-    with h5py.File(model_file(explained_copy.folder, wanted), "a") as file:
+    with h5py.File(RunFolder.of(explained_copy).model(wanted), "a") as file:
         file["pixel"][:2] = file["pixel"][:2][::-1]
     with pytest.raises(ModelError, match="other genes, tumors or pixels than the cohort"):
-        read_run_model(explained_copy.folder, cohort, wanted, explained_copy)
+        load_classifier(RunFolder.of(explained_copy), cohort, wanted, explained_copy)
 
 
 def test_a_missing_model_is_named(tiny_run):
     cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
     plan = read_plan(tiny_run.folder / "plan.json")
-    with pytest.raises(FileError, match=r"r00-f00/model.h5 does not exist; run jobs.train"):
-        explain_shards(tiny_run.folder, cohort, plan.shards, tiny_run)
+    with pytest.raises(FileError, match=r"r00-f00/model.h5 does not exist; run `tumorcam train`"):
+        explain_shards(RunFolder.of(tiny_run), cohort, plan.shards, tiny_run)
 
 
 def test_cubes_of_a_method_that_is_not_computed_are_refused(trained_run):
     settings = dataclasses.replace(trained_run.explain, methods=("gradient_x_input",))
     config = dataclasses.replace(trained_run, explain=settings)
     cohort = read_cohort(config.folder / "cohort.h5", config)
-    trained = read_run_model(config.folder, cohort, ModelKey(0, 0), config)
+    classifier = load_classifier(RunFolder.of(config), cohort, ModelKey(0, 0), config)
     with pytest.raises(ConfigError, match=r"explain\.cubes names guided_grad_cam"):
-        make_explainer(trained, config)
+        make_explainer(classifier, config)
 
 
 def test_shares_make_the_same_bits_as_one_process(explained_run, trained_copy):
@@ -332,7 +334,8 @@ def test_shares_make_the_same_bits_as_one_process(explained_run, trained_copy):
 @pytest.mark.mpi
 def test_ranks_make_the_same_bits_as_one_process(explained_run, trained_copy):
     words = [processes.find_mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", "-m"]
-    subprocess.run([*words, "jobs.explain", toml(trained_copy)], check=True, capture_output=True)
+    words += ["tumorcam.jobs", "explain", toml(trained_copy)]
+    subprocess.run(words, check=True, capture_output=True)
     assert digests(trained_copy) == digests(explained_run)
 
 
@@ -362,9 +365,9 @@ def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
     made = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
     with h5py.File(explained_copy.folder / "shards" / "n00-f01-b0001.h5") as file:
         np.testing.assert_array_equal(file["target"], made.tumor[file["sample_index"]])
-    with h5py.File(explained_copy.folder / "models" / "n00-f01" / "model.h5") as file:
-        held_out = made.tumor[file["held_out/sample"]]
-        assert (file["held_out/probability"][...].argmax(axis=1) == held_out).mean() < 0.6
+    held_out = held_out_of(explained_copy, ModelKey(0, 1, null=True))
+    called = held_out.probability.argmax(axis=1)
+    assert (called == made.tumor[held_out.sample]).mean() < 0.6
     table = tumorcam.gene_significance(
         explained_copy.folder, method="gradient_x_input", view="contrast"
     )

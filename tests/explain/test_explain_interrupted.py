@@ -26,7 +26,7 @@ def test_a_notice_drops_the_shard_at_hand_and_writes_those_before(
     with monkeypatch.context() as patched:
         patched.setattr(explain, "explain_samples", noticed_at_the_third)
         assert job.main([toml(trained_copy)]) == 75
-    assert "stopped: SIGUSR1 came; 10 of 12 shards are left" in capsys.readouterr().err
+    assert "stopped by SIGUSR1: 10 of 12 shards are left" in capsys.readouterr().err
     assert len(list((trained_copy.folder / "shards").iterdir())) == 2, "no half shard, no .part"
     assert job.main([toml(trained_copy)]) == 0
     assert digests(trained_copy) == digests(explained_run)

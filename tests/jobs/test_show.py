@@ -1,6 +1,7 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import write_toml
@@ -11,9 +12,10 @@ from tumorcam.config import load_config
 from tumorcam.explain import views
 from tumorcam.explain.explain import explain_shards
 from tumorcam.explain.sample import ask, explain_sample, held_out_models, picks_table
+from tumorcam.explain.shards import read_predictions
 from tumorcam.settings import METHODS
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import SHARD_TYPE, model_file, read_plan, shard_file
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 PNG = b"\x89PNG\r\n"
 
@@ -45,22 +47,23 @@ def test_one_sample_becomes_a_table_and_two_pictures(trained_copy, toml, capsys)
 def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
     config = load_config(Path(toml))
     cohort = read(config)
-    plan = read_plan(config.folder / "plan.json")
+    run = RunFolder.of(config)
+    plan = read_plan(run.plan)
     shard = next(one for one in plan.shards if one.replicate == replicate and one.fold == 1)
-    explain_shards(config.folder, cohort, [shard], config, shown=False)
-    path = shard_file(config.folder, shard)
-    with hdf5.open_file(path, SHARD_TYPE, remedy="") as file:
-        samples, target = records.read_strings(file["sample"]), file["target"][...]
-        scale = file["cube_scale/guided_grad_cam"][...]
-        cube = file["guided_grad_cam"][...] * scale[:, np.newaxis, np.newaxis]
-        probability = file["probability"][...]
+    explain_shards(run, cohort, [shard], config, visible=False)
+    path = run.shard(shard)
+    found = read_predictions(path)
+    with h5py.File(path) as file:
+        samples, target = file["sample"].asstr()[...], file["target"][...]
+        scale = file["guided_grad_cam/cube_scale"][...]
+        cube = file["guided_grad_cam/cube"][...] * scale[:, np.newaxis, np.newaxis]
     for i in (0, len(samples) - 1):
         question = ask(cohort, samples[i], None, method="guided_grad_cam", cutoff=0.8)
         model = held_out_models(cohort, question.sample, replicate)[0]
-        seen = explain_sample(cohort, config, question, model)
+        seen = explain_sample(RunFolder.of(config), cohort, config, question, model)
         assert (question.target, model) == (target[i], shard.model)
         np.testing.assert_allclose(seen.saliency, cube[i], rtol=2e-3, atol=1e-4 * cube[i].max())
-        np.testing.assert_allclose(seen.probability, probability[i], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(seen.probability, found.probability[i], rtol=1e-4, atol=1e-6)
         assert np.array_equal(seen.expression[:36], cohort.expression()[question.sample])
 
 
@@ -69,7 +72,7 @@ def test_decoys_carry_the_value_of_their_gene(toml):
     cohort = read(config)
     question = ask(cohort, cohort.sample[0], None, method="gradient_x_input", cutoff=1e-9)
     model = held_out_models(cohort, 0, 0)[0]
-    seen = explain_sample(cohort, config, question, model)
+    seen = explain_sample(RunFolder.of(config), cohort, config, question, model)
     table = picks_table([seen], cohort.genes, cutoff=1e-9)
     assert table["decoy"].any()
     values = table.groupby("gene")[["expression", "standardised"]]
@@ -86,11 +89,11 @@ def test_every_method_has_a_unit_and_can_be_shown(trained_copy, toml, method, ca
 def test_models_not_trained_yet_are_left_out_but_not_the_one_shown(trained_copy, toml, capsys):
     cohort = read(trained_copy)
     second = held_out_models(cohort, 3, 1)[0]
-    model_file(trained_copy.folder, second).unlink()
+    RunFolder.of(trained_copy).model(second).unlink()
     assert show.main([toml, "--sample", cohort.sample[3]]) == 0
     assert "1/1" in capsys.readouterr().out
     assert show.main([toml, "--sample", cohort.sample[3], "--replicate", "1"]) == 1
-    assert "run jobs.train" in capsys.readouterr().err
+    assert "run `tumorcam train`" in capsys.readouterr().err
 
 
 def test_a_dry_run_needs_no_model_and_writes_nothing(tiny_run, tiny_toml, capsys):
