@@ -47,7 +47,7 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     (...) float64
     """
     ranks = [rankdata(values, axis=-1) for values in (first, second)]
-    left, right = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
+    left, right = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
     product = (left * right).sum(axis=-1)
     norm = np.sqrt((left**2).sum(axis=-1) * (right**2).sum(axis=-1))
     unknown = np.isnan(first).any(axis=-1) | np.isnan(second).any(axis=-1) | (norm == 0)
@@ -121,8 +121,8 @@ def mean_agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, k: int) ->
 
     A pair counts in the tumors where both are known.
     """
-    found = [top_agreement(first, second, k=k) for first, second in pairs]
-    return TopAgreement(*(known_mean(np.stack(part)) for part in zip(*found, strict=True)))
+    agreements = [top_agreement(first, second, k=k) for first, second in pairs]
+    return TopAgreement(*(known_mean(np.stack(part)) for part in zip(*agreements, strict=True)))
 
 
 def half_scores(
@@ -143,13 +143,13 @@ def top_agreement(first: np.ndarray, second: np.ndarray, *, k: int) -> TopAgreem
     first, second : (tumors, genes) float
         Of equal scores the first gene comes first.
     """
-    known = ~(np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1))
+    has_scores = ~(np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1))
     jaccard, overlap = np.full((2, len(first)), np.nan)
-    for tumor in np.flatnonzero(known):
-        one, other = (np.argsort(-each[tumor], kind="stable")[:k] for each in (first, second))
-        n_shared = len(np.intersect1d(one, other))
+    for tumor in np.flatnonzero(has_scores):
+        top, other_top = (np.argsort(-score[tumor], kind="stable")[:k] for score in (first, second))
+        n_shared = len(np.intersect1d(top, other_top))
         jaccard[tumor] = n_shared / (2 * k - n_shared)
-        overlap[tumor] = rank_biased_overlap(one, other)
+        overlap[tumor] = rank_biased_overlap(top, other_top)
     return TopAgreement(jaccard, overlap)
 
 

@@ -148,7 +148,7 @@ def planted_scores(
         precision.append(scores[0].precision)
         area.append(_mean(agreement.average_precision(ranking.score, drives)))
         for key, rows in counts.items():
-            rows.append([getattr(one, key) for one in scores])
+            rows.append([getattr(at_level, key) for at_level in scores])
     t_rank = statistics.rank_genes(t_statistic)
     nothing = np.full(t_rank.shape, np.nan)
     t_scores = truth.score_against_truth(drives, t_rank, nothing, threshold=0)
@@ -178,5 +178,5 @@ def _finite(t_statistic: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+    finite = values[~np.isnan(values)]
+    return float(finite.mean()) if finite.size else float("nan")

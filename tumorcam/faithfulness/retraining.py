@@ -62,7 +62,7 @@ def retrain_tasks(
 
 
 def retrain(
-    cohort: Cohort, wanted: Mapping[int, RetrainTask], config: Config
+    cohort: Cohort, tasks: Mapping[int, RetrainTask], config: Config
 ) -> dict[int, dict[str, str | int | float]]:
     """How well logistic regression on each task's genes calls held-out samples.
 
@@ -72,7 +72,7 @@ def retrain(
 
     Parameters
     ----------
-    wanted : mapping
+    tasks : mapping
         Tasks by their number.
 
     Returns
@@ -86,7 +86,7 @@ def retrain(
     """
     rows = {}
     with threadpool_limits(config.run.threads_per_rank):  # on which bits of matrix products depend
-        for number, task in wanted.items():
+        for number, task in tasks.items():
             expression = cohort.some_genes(task.genes)
             probability = np.zeros((len(cohort.tumor), len(cohort.tumors)))
             for fold in range(cohort.n_folds):
@@ -129,5 +129,5 @@ def _row(
 
 def _top_union(score: np.ndarray) -> np.ndarray:
     """(n,) int, ascending: the top genes of all tumors that have scores."""
-    known = ~np.isnan(score).all(axis=1)
-    return np.unique(ranked_genes(score[known])[:, :TOP])
+    has_scores = ~np.isnan(score).all(axis=1)
+    return np.unique(ranked_genes(score[has_scores])[:, :TOP])

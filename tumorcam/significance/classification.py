@@ -162,7 +162,7 @@ def merged_confusion(
     merged_name = {name: "+".join(group) for group in present for name in group}
     names = [merged_name.get(name, name) for name in tumors.tolist()]
     merged = list(dict.fromkeys(names))
-    member = np.array([[name == one for name in names] for one in merged], dtype=np.int64)
+    member = np.array([[name == group for name in names] for group in merged], dtype=np.int64)
     counts = member @ confusion @ member.T
     return MergedConfusion(np.array(merged), counts, _accuracy(counts))
 

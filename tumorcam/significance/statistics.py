@@ -266,7 +266,7 @@ def grade_evidence(
     -------
     (tumors, genes) str
     """
-    found = (
+    is_called = (
         (q_decoy <= settings.q_decoy)
         & (q_value <= settings.q_value)
         & (recall[:, np.newaxis] >= settings.recall)
@@ -274,8 +274,8 @@ def grade_evidence(
     grades = {
         "untestable": np.isnan(q_value),
         "unknown": np.isnan(q_decoy),
-        "learned": found & (replication >= settings.replication),
-        "unstable": found,
+        "learned": is_called & (replication >= settings.replication),
+        "unstable": is_called,
         "expression-driven": (rank <= top_k(rank.shape[1])) & (q_decoy > settings.q_decoy),
     }
     return np.select(list(grades.values()), list(grades), default="none")

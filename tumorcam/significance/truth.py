@@ -104,10 +104,10 @@ def score_against_truth(
     other = called & ~drives & drives.any(axis=0)
     n_called, n_own, n_other = int(called.sum()), int(own.sum()), int(other.sum())
     n_neither = n_called - n_own - n_other
-    found = (in_top & drives)[with_drivers].sum(axis=1)
+    n_found = (in_top & drives)[with_drivers].sum(axis=1)
     n_top = np.maximum(in_top[with_drivers].sum(axis=1), 1)
     return TruthScores(
-        precision=float((found / n_top).mean()) if n_planted else float("nan"),
+        precision=float((n_found / n_top).mean()) if n_planted else float("nan"),
         called=n_called,
         own=n_own,
         other=n_other,
