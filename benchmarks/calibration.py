@@ -8,7 +8,6 @@ default, two dense layers, and a gene in each pooling window (`layout.spacing`).
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -16,16 +15,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import tomli_w
 from scipy import stats
 
-from tumorcam.explain.explain import own_and_contrast
+from tumorcam.explain.views import own_and_contrast
 from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
-from tumorcam.storage.hdf5 import read_strings
+from tumorcam.significance.decoys import decoy_q_values
+from tumorcam.significance.tables import Ranking, Significance, read_significance
+from tumorcam.storage.plan import read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
 PLANTED = {  # samples: effects, a cohort each
@@ -94,35 +95,36 @@ def drivers(run: Path, ranks: int) -> Rows:
     tables["cohort"]["genes"], tables["synthesize"]["genes"] = 1024, 1500
     tables["splits"]["folds"] = 3
     tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
-    if not (run / "significance.h5").exists():
+    if not RunFolder(run).significance.exists():
         make(run, tables, ranks, until="synthesize")
-    planted_genes = pd.read_csv(run / "input" / "truth.csv")["gene"]
+    planted_genes = pd.read_csv(RunFolder(run).truth)["gene"]
     tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
     make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
-    drives, decoy_gene = planted_drivers(run)
-    own = drives[:, decoy_gene]  # decoys of the tumor's own drivers
-    for name, group in rankings(run):
-        score, decoys = group["score"][...], group["decoys/score"][...]
+    found = tables_of(run)
+    drives = planted_drivers(run, found)
+    own = drives[:, found.decoy_gene]  # decoys of the tumor's own drivers
+    for name, ranking in rankings(run):
+        score, decoys = ranking.score, ranking.decoys.score
         in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= score.shape[1]
-        q_decoy = statistics.decoy_q_values(score, decoys)
+        q_decoy = decoy_q_values(score, decoys)
         rank = statistics.rank_genes(score)
-        found = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
-        nulls = group["nulls"]
+        scores = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
+        nulls = ranking.nulls
         differences = agreement.decoy_rank_differences(
-            nulls["score"][...], nulls["decoy_score"][...], decoy_gene, own
+            nulls.score, nulls.decoy_score, found.decoy_gene, own
         )
         difference = agreement.t_interval(differences)
         yield {
             "ranking": name,
-            "precision at 20": found.precision,
+            "precision at 20": scores.precision,
             "decoys in the top 20": in_top.mean(),
-            "called": found.called,
-            "power": found.recall,
+            "called": scores.called,
+            "power": scores.recall,
             "permuted: rank less decoy's": difference.mean,
             "low": difference.low,
             "high": difference.high,
-            "permuted: most learned": int(nulls["learned"][...].max()),
+            "permuted: most learned": int(nulls.learned.max()),
         }
 
 
@@ -139,10 +141,9 @@ def nulls(folder: Path, ranks: int, kind: str) -> Rows:
         tables["synthesize"] |= change
         make(run, tables, ranks)
         drop_models(run)
-        for name, group in rankings(run):
-            evidence = read_strings(group["evidence"])
-            learned.setdefault(name, []).append(int((evidence == "learned").sum()))
-            smallest.setdefault(name, []).append(float(np.min(group["q_decoy"][...])))
+        for name, ranking in rankings(run):
+            learned.setdefault(name, []).append(int((ranking.evidence == "learned").sum()))
+            smallest.setdefault(name, []).append(float(ranking.q_decoy.min()))
     for name, counts in learned.items():
         yield {
             "ranking": name,
@@ -180,23 +181,23 @@ def make(
     run: Path, tables: dict[str, dict[str, Any]], ranks: int, *, until: str = "reduce"
 ) -> None:
     """Run the pipeline up to the tables, unless they are there; the shards are deleted."""
-    if (run / "significance.h5").exists():
+    if RunFolder(run).significance.exists():
         return
     run.mkdir(parents=True, exist_ok=True)
     config = run / "settings.toml"
     config.write_text(tomli_w.dumps(tables))
-    words = ["-m", "jobs.pipeline", str(config), "--ranks", str(ranks), "--until", until]
+    words = ["-m", "tumorcam.jobs", "run", str(config), "--ranks", str(ranks), "--until", until]
     with (run / "pipeline.log").open("w") as log:
         subprocess.run([sys.executable, *words], check=True, stdout=log, stderr=log)
     print(run.name, until, flush=True)
     if until == "reduce":
-        shutil.rmtree(run / "shards")
+        shutil.rmtree(RunFolder(run).shards)
 
 
 def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
     """The same networks explained with the coarse map of the first convolution, in RUN/conv1."""
     first = run / "conv1"
-    if not (first / "significance.h5").exists():
+    if not RunFolder(first).significance.exists():
         for name in ("input", "models"):
             shutil.copytree(run / name, first / name, dirs_exist_ok=True)
         for name in ("cohort.h5", "plan.json"):
@@ -214,30 +215,31 @@ def drop_models(run: Path) -> None:
     shutil.rmtree(run / "models", ignore_errors=True)
 
 
-def planted_drivers(run: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Planted drivers (tumors, genes) bool and the genes that the decoys copy, (decoys,) int."""
-    with h5py.File(run / "significance.h5") as file:
-        tumors, genes = read_strings(file["tumors"]), read_strings(file["genes"])
-        decoy_gene = file["decoy_gene"][...]
-    planted_truth = truth.read_truth(run / "input" / "truth.csv", tumors, genes)
+def tables_of(run: Path) -> Significance:
+    folder = RunFolder(run)
+    return read_significance(folder.significance, read_plan(folder.plan).cohort_digest)
+
+
+def planted_drivers(run: Path, found: Significance) -> np.ndarray:
+    """(tumors, genes) bool: the planted drivers that are in the tables."""
+    planted_truth = truth.read_truth(RunFolder(run).truth, found.tumors, found.genes)
     assert planted_truth is not None
-    return planted_truth.drives, decoy_gene
+    return planted_truth.drives
 
 
 def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
     """How well the rankings of the first K layouts, and the grade learned, find the drivers."""
-    drives, _ = planted_drivers(run)
-    n_genes = drives.shape[1]
-    with h5py.File(run / "significance.h5") as file:
-        recall = file["classification/recall"][...].mean()
-    for name, group in rankings(run):
+    tables = tables_of(run)
+    drives = planted_drivers(run, tables)
+    n_genes, recall = len(tables.genes), tables.classification.recall.mean()
+    for name, ranking in rankings(run):
         for k in layouts:
-            both = group["replicate_score"][:k].mean(axis=0)
+            both = ranking.replicate_score[:k].mean(axis=0)
             score, decoys = both[:, :n_genes], both[:, n_genes:]
-            q_decoy = statistics.decoy_q_values(score, decoys)
+            q_decoy = decoy_q_values(score, decoys)
             calls = {f"q_decoy <= {level:g}": q_decoy <= level for level in LEVELS}
-            if k == len(group["replicate_score"]):
-                calls["learned"] = read_strings(group["evidence"]) == "learned"
+            if k == len(ranking.replicate_score):
+                calls["learned"] = ranking.evidence == "learned"
             rank = statistics.rank_genes(score)
             auprc = agreement.average_precision(score, drives).mean()
             for how, called in calls.items():
@@ -281,7 +283,7 @@ def p_values() -> Rows:
     """Share of p-values at most 0.05 where own and rival maps are exchangeable.
 
     A sample's maps are products of a factor that they share and one of their own, as guided maps
-    of strongly expressed genes are; the common scale is that of `explain.own_and_contrast`.
+    of strongly expressed genes are; the common scale is that of `own_and_contrast`.
     """
     rng = np.random.default_rng(0)
     shapes = {
@@ -307,15 +309,13 @@ def p_values() -> Rows:
             yield {"maps": name, "patients": n, "rejected": share, "low": low, "high": high}
 
 
-def rankings(run: Path) -> Iterator[tuple[str, h5py.Group]]:
+def rankings(run: Path) -> Iterator[tuple[str, Ranking]]:
     """Every method and view, those with the coarse map of the first convolution last."""
     for folder, where in ((run, ""), (run / "conv1", " at conv1")):
-        if not (folder / "significance.h5").exists():
-            continue
-        with h5py.File(folder / "significance.h5") as file:
-            for method in json.loads(file.attrs["methods"]):
-                for view in ("own", "contrast"):
-                    yield f"{method}{where}, {view}", file[f"{method}/{view}"]
+        if RunFolder(folder).significance.exists():
+            found = tables_of(folder)
+            for key in found.keys:
+                yield f"{key.method}{where}, {key.view}", found.ranking(key)
 
 
 if __name__ == "__main__":

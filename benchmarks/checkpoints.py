@@ -6,22 +6,18 @@ Expression is drawn; a checkpoint costs the same.
 """
 
 import argparse
-import dataclasses
 import shutil
 import statistics
 import tempfile
 import time
 
-import tensorflow as tf
-
 from benchmarks.drawn_run import prepare_drawn
+from benchmarks.drawn_training import new_loop
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
 from tumorcam.storage.plan import ModelKey
-from tumorcam.training.batches import training_task
-from tumorcam.training.loop import TrainingLoop
-from tumorcam.training.network import new_network, use_threads
-from tumorcam.training.workers import Workers
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.threads import use_threads
 
 N_SAMPLES, N_GENES, N_TUMORS, EPOCHS, THREADS = 2_400, 10_304, 22, 3, 2
 NEVER = 10**9  # steps
@@ -62,17 +58,11 @@ def main() -> None:
 
 def train(config: Config, cohort: Cohort, steps: int, share: float) -> tuple[float, int, int]:
     """Seconds of a training, its steps, and bytes of a checkpoint."""
-    settings = dataclasses.replace(config.training, checkpoint_steps=steps, checkpoint_share=share)
-    config = dataclasses.replace(config, training=settings)
-    task = training_task(cohort, ModelKey(0, 0), config)
-    network = new_network(
-        config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
-    )
-    folder = config.folder / "models" / "r00-f00" / "checkpoints"
-    workers = Workers(tf.distribute.get_strategy())
-    loop = TrainingLoop(config, task, network, workers, folder)
+    run, key = RunFolder.of(config), ModelKey(0, 0)
+    folder = run.checkpoints(key)
+    loop = new_loop(config, cohort, folder, checkpoint_steps=steps, checkpoint_share=share)
     started = time.monotonic()
-    loop.run(folder.parent / "history.csv")
+    loop.run(run.history(key))
     seconds = time.monotonic() - started
     sizes = [path.stat().st_size for path in folder.glob("*.data*")]
     shutil.rmtree(folder.parent)

@@ -10,29 +10,30 @@ import dataclasses
 import multiprocessing
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.drawn_run import prepare_drawn
-from tumorcam.cluster import launcher, processes
+from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.cohort.images import Scaler, place_genes
+from tumorcam.cohort.images import Scaler
 from tumorcam.config import Config, config_from_tables
 from tumorcam.explain import explain
-from tumorcam.explain.explain import explain_shards, make_explainer, read_run_model, read_samples
-from tumorcam.storage import hdf5
-from tumorcam.storage.plan import MODEL_TYPE, ModelKey, model_file, read_plan
-from tumorcam.training.network import (
-    build_network,
-    fit_initial_weights,
+from tumorcam.storage.plan import ModelKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import (
+    HeldOut,
+    Permutations,
+    TrainedModel,
     model_attributes,
-    use_threads,
-    write_network,
+    write_model,
 )
+from tumorcam.training.initial_weights import fit_initial_weights
+from tumorcam.training.network import Classifier, build_network, describe_layers, load_classifier
+from tumorcam.training.threads import use_threads
 
 SIDE, N_TUMORS = 107, 22
 N_SAMPLES = 1024  # half of them explained by each of two networks
@@ -71,36 +72,44 @@ def make_run(folder: Path, n_samples: int, side: int) -> Config:
         source="benchmark",
     )
     cohort, plan = prepare_drawn(config, n_samples, side**2, N_TUMORS)
-    for one in plan.models:
-        write_model(one, cohort, config, cohort.expression(slice(64)))
+    run, expression = RunFolder.of(config), cohort.expression(slice(64))
+    for key in plan.models:
+        attributes = model_attributes(config, cohort.digest, key.name)
+        write_model(run.model(key), attributes, untrained_model(key, cohort, config, expression))
     return config
 
 
-def write_model(one: ModelKey, cohort: Cohort, config: Config, expression: np.ndarray) -> None:
-    gene_layout = cohort.layouts[one.replicate]
+def untrained_model(
+    key: ModelKey, cohort: Cohort, config: Config, expression: np.ndarray
+) -> TrainedModel:
+    """A network with weights as before training, and nothing of how it learned."""
+    layout, n_genes = cohort.layout_of(key), len(cohort.genes)
     network = build_network(
-        config.model, side=gene_layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(one.fold)
+        config.model, side=layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(key.fold)
     )
-    n_genes = expression.shape[1]
     scaler = Scaler(np.full(n_genes, 5, np.float32), np.full(n_genes, 2, np.float32))
-    features = scaler.standardise(expression)[:, gene_layout.source_gene]
-    fit_initial_weights(network, place_genes(features, gene_layout))
-    path = model_file(config.folder, one)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    attributes = model_attributes(config, cohort.digest, one.name)
-    with hdf5.create_file(path, MODEL_TYPE, attributes) as file:
-        write_network(
-            file,
-            network,
-            tumors=cohort.tumors,
-            genes=cohort.genes,
-            gene_layout=gene_layout,
-            scaler=scaler,
-        )
+    fit_initial_weights(network, Classifier(network, layout, scaler, "").images(expression))
+    return TrainedModel(
+        layers=describe_layers(network),
+        best_epoch=0,
+        kept_epoch=0,
+        history=pd.DataFrame({"epoch": [0]}),
+        digest="",
+        tumors=cohort.tumors,
+        genes=cohort.genes,
+        side=layout.side,
+        pixel=layout.pixel,
+        decoy_gene=layout.decoy_gene,
+        scaler=scaler,
+        weights=tuple(network.get_weights()),
+        role=np.zeros(len(cohort.sample), np.int8),
+        permutation=Permutations(*np.empty((2, 0, 0), np.int32)),
+        held_out=HeldOut(np.empty(0, np.int32), np.empty((0, N_TUMORS), np.float32)),
+    )
 
 
 def forget_shards(config: Config) -> None:
-    shutil.rmtree(config.folder / "shards", ignore_errors=True)
+    shutil.rmtree(RunFolder.of(config).shards, ignore_errors=True)
 
 
 def compare_ranks(config: Config, rounds: int) -> None:
@@ -119,24 +128,18 @@ def compare_ranks(config: Config, rounds: int) -> None:
 def job_seconds(config: Config, n_ranks: int, share: str) -> float:
     forget_shards(config)
     threads = THREADS // n_ranks
-    job = ["-m", "jobs.explain", str(config.folder / "config.toml"), "--share", share]
-    command = [sys.executable, "-m", "mpi4py", *job, "--set", f"run.threads_per_rank={threads}"]
-    if n_ranks > 1:
-        command = [processes.find_mpiexec(), "-n", str(n_ranks), *command]
-    ended = processes.run_together([command], launcher.thread_environment(threads))
-    assert ended.exit_code == 0, "the job failed"
-    return ended.cost.seconds
+    return run_job(config, "explain", "--share", share, n_ranks=n_ranks, threads=threads).seconds
 
 
 def compare_with_engine(config: Config, rounds: int) -> None:
     """The job's stages in this process against the explainer alone, start-up left out."""
-    cohort = read_cohort(config.folder / "cohort.h5", config)
-    plan = read_plan(config.folder / "plan.json")
-    trained = read_run_model(config.folder, cohort, plan.models[0], config)
-    explainer = make_explainer(trained, config)
-    parts = [read_samples(cohort, shard, config) for shard in plan.shards]
+    run = RunFolder.of(config)
+    cohort, plan = read_cohort(run.cohort, config), read_plan(run.plan)
+    classifier = load_classifier(run, cohort, plan.models[0], config)
+    explainer = explain.make_explainer(classifier, config)
+    parts = [explain.read_samples(cohort, shard, config) for shard in plan.shards]
     batches = [
-        (trained.images(part.expression[i : i + size]), part.target[i : i + size])
+        (classifier.images(part.expression[i : i + size]), part.target[i : i + size])
         for part in parts
         for size in [explainer.batch_size]
         for i in range(0, len(part.row), size)
@@ -154,7 +157,7 @@ def compare_with_engine(config: Config, rounds: int) -> None:
             else:
                 settings = dataclasses.replace(config.explain, compression=name)
                 packed = dataclasses.replace(config, explain=settings)
-                explain_shards(config.folder, cohort, plan.shards, packed, shown=False)
+                explain.explain_shards(run, cohort, plan.shards, packed, visible=False)
             if turn:
                 found.append(N_SAMPLES / (time.perf_counter() - started))
     explain.make_explainer = original
@@ -166,12 +169,8 @@ def compare_with_engine(config: Config, rounds: int) -> None:
 
 def print_memory(config: Config) -> None:
     """Peak memory of a job that explains all samples."""
-    path = config.folder / "config.toml"
-    command = [sys.executable, "-m", "jobs.explain", str(path)]
-    ended = processes.run_together([command], launcher.thread_environment(THREADS))
-    assert ended.exit_code == 0, "the job failed"
-    n_samples = read_plan(config.folder / "plan.json").n_samples
-    cost = ended.cost
+    cost = run_job(config, "explain", threads=THREADS)
+    n_samples = read_plan(RunFolder.of(config).plan).n_samples
     print(f"{n_samples:6} samples: {cost.peak_bytes / 1e6:6.0f} MB, {cost.seconds:.0f} s")
 
 

@@ -6,21 +6,15 @@ A batch as one micro-batch is what a training has that depends on the number of 
 """
 
 import argparse
-import dataclasses
 import statistics
 import tempfile
 from pathlib import Path
 
-import tensorflow as tf
-
 from benchmarks.drawn_run import prepare_drawn
+from benchmarks.drawn_training import new_loop
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.storage.plan import ModelKey
-from tumorcam.training.batches import training_task
-from tumorcam.training.loop import TrainingLoop
-from tumorcam.training.network import new_network, use_threads
-from tumorcam.training.workers import Workers
+from tumorcam.training.threads import use_threads
 
 N_STEPS, N_GENES, N_TUMORS, EPOCHS = 10, 10_304, 22, 2
 
@@ -55,15 +49,8 @@ def main() -> None:
 
 def seconds_a_step(config: Config, cohort: Cohort, size: int) -> float:
     """Of the last epoch: the first one compiles."""
-    settings = dataclasses.replace(config.training, micro_batch=size)
-    config = dataclasses.replace(config, training=settings)
-    task = training_task(cohort, ModelKey(0, 0), config)
-    network = new_network(
-        config, task.layout, cohort.genes, len(cohort.tumors), config.rng("benchmark")
-    )
-    workers = Workers(tf.distribute.get_strategy())
     with tempfile.TemporaryDirectory() as folder:
-        loop = TrainingLoop(config, task, network, workers, Path(folder) / "checkpoints")
+        loop = new_loop(config, cohort, Path(folder) / "checkpoints", micro_batch=size)
         history = loop.run(Path(folder) / "history.csv")
     return float(history["seconds"].iloc[-1]) / loop.batches.steps_per_epoch
 

@@ -6,7 +6,6 @@ The loop does the same for a few genes of each tumor; its time is scaled to all 
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,22 +16,24 @@ import pandas as pd
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from benchmarks.drawn_run import prepare_drawn
-from tumorcam.cluster import launcher, processes
+from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config, config_from_tables
-from tumorcam.significance import bands, resampling, statistics
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import (
-    MODEL_TYPE,
-    SHARD_TYPE,
-    Plan,
-    ShardKey,
-    model_file,
-    read_plan,
+from tumorcam.explain.shards import (
+    BAND,
+    MethodMaps,
+    Shard,
+    read_band,
+    read_predictions,
     shard_attributes,
-    shard_file,
+    write_shard,
 )
+from tumorcam.explain.views import VIEWS, ranking_keys
+from tumorcam.significance import bands, resampling, statistics
+from tumorcam.storage import hdf5
+from tumorcam.storage.plan import Plan, ShardKey, read_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import MODEL_TYPE, model_digest
 
 N_TUMORS, REPLICATES, FOLDS, RANKS = 22, 6, 5, 2
 DRIVERS = 20  # genes of a tumor whose values are raised
@@ -58,7 +59,7 @@ def main() -> None:
         )
         if not folder.exists():
             make_shards(config, args.samples, args.genes)
-        plan = read_plan(folder / "plan.json")
+        plan = read_plan(RunFolder(folder).plan)
         print_job(config, plan)
         print_loop(config, plan)
 
@@ -70,59 +71,60 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
     rng = np.random.default_rng(1)
     n_features = n_genes + len(cohort.decoy_gene)
     noise = rng.standard_normal((config.explain.block, 2 * n_features), dtype=np.float32)
-    for one in plan.models:
-        attributes = {"cohort_digest": cohort.digest, "model": one.name}
-        with hdf5.create_file(model_file(config.folder, one), MODEL_TYPE, attributes):
+    run = RunFolder.of(config)
+    for model in plan.models:
+        origin = {"cohort_digest": cohort.digest, "model": model.name}
+        with hdf5.create_file(run.model(model), MODEL_TYPE, origin):
             pass
-    for shard in plan.shards:
-        write_shard(config, cohort, shard, noise, rng)
-    size = sum(path.stat().st_size for path in (config.folder / "shards").iterdir())
+    for key in plan.shards:
+        digest = model_digest(run.model(key.model))
+        attributes = shard_attributes(config, cohort.digest, digest, key)
+        shard = make_shard(config, cohort, key, noise, rng)
+        write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
+    size = sum(path.stat().st_size for path in run.shards.iterdir())
     print(
         f"made {len(plan.shards)} shards, {size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
     )
 
 
-def write_shard(
-    config: Config, cohort: Cohort, shard: ShardKey, noise: np.ndarray, rng: np.random.Generator
-) -> None:
-    index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
+def make_shard(
+    config: Config, cohort: Cohort, key: ShardKey, noise: np.ndarray, rng: np.random.Generator
+) -> Shard:
+    index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
     n, n_features = len(index), noise.shape[1] // 2
-    raised = np.arange(n_features) // DRIVERS == cohort.tumor[index, np.newaxis]
-    digest = hdf5.stored_digest(model_file(config.folder, shard.model), MODEL_TYPE, remedy="")
-    attributes = shard_attributes(config, cohort.digest, digest, shard)
-    with hdf5.create_file(shard_file(config.folder, shard), SHARD_TYPE, attributes) as file:
-        records.write_dataset(file, "sample_index", index.astype(np.int32))
-        probability = np.eye(N_TUMORS, dtype=np.float32)[cohort.tumor[index]]
-        records.write_dataset(file, "probability", probability)
-        for method in config.explain.methods:
-            records.write_dataset(file, f"scale/{method}", np.ones(n, np.float32))
-            for view in bands.VIEWS:
-                shift = rng.integers(n_features)
-                rows = rng.permutation(len(noise))[:n]
-                values = noise[rows, shift : shift + n_features] + 0.5 * raised
-                records.write_dataset(
-                    file,
-                    f"{view}/{method}",
-                    values.astype(np.float16),
-                    chunks=(n, bands.BAND),
-                    compression=config.explain.compression,
-                )
+    tumor = cohort.tumor[index].astype(np.int16)
+    raised = np.arange(n_features) // DRIVERS == tumor[:, np.newaxis]
+
+    def draw() -> np.ndarray:
+        shift = rng.integers(n_features)
+        rows = rng.permutation(len(noise))[:n]
+        return (noise[rows, shift : shift + n_features] + 0.5 * raised).astype(np.float16)
+
+    methods = {
+        name: MethodMaps(
+            **{view: draw() for view in VIEWS},
+            scale=np.ones(n, np.float32),
+            cube=None,
+            cube_scale=None,
+        )
+        for name in config.explain.methods
+    }
+    return Shard(
+        sample_index=index.astype(np.int32),
+        tumor=tumor,
+        predicted=tumor,
+        probability=np.eye(N_TUMORS, dtype=np.float32)[tumor],
+        sample=cohort.sample[index],
+        target=tumor,
+        rivals=np.zeros((n, config.explain.rivals), np.int16),
+        methods=methods,
+    )
 
 
 def print_job(config: Config, plan: Plan) -> None:
-    """Time and memory of `jobs.reduce` on two ranks of one thread."""
-    (config.folder / "significance.h5").unlink(missing_ok=True)
-    words = [
-        sys.executable,
-        "-m",
-        "mpi4py",
-        "-m",
-        "jobs.reduce",
-        str(config.folder / "config.toml"),
-    ]
-    command = [processes.find_mpiexec(), "-n", str(RANKS), *words]
-    failed, cost = processes.run_together([command], launcher.thread_environment(1))
-    assert not failed
+    """Time and memory of the reduce job on two ranks of one thread."""
+    RunFolder.of(config).significance.unlink(missing_ok=True)
+    cost = run_job(config, "reduce", n_ranks=RANKS)
     print(
         f"{plan.n_samples} samples x {plan.n_genes} genes x {N_TUMORS} tumors x {REPLICATES} "
         f"replicates, {RANKS} ranks of one thread: {cost.seconds:.0f} s, "
@@ -132,29 +134,28 @@ def print_job(config: Config, plan: Plan) -> None:
 
 def print_loop(config: Config, plan: Plan) -> None:
     """A band on one rank and thread, and the loop on some of its cells: seconds a cell."""
-    cohort = read_cohort(config.folder / "cohort.h5", config)
-    name = bands.ranking_names(config)[0]
-    method, view = name.split("/")
+    run = RunFolder.of(config)
+    cohort = read_cohort(run.cohort, config)
+    key = ranking_keys(config.explain.methods)[0]
     with threadpool_limits(1):
-        source = bands.read_source(config.folder, cohort, config, plan.shards)
+        source = bands.read_source(run, cohort, config, plan.shards)
         started = time.monotonic()
-        _, found = next(bands.band_statistics(source, slice(0, bands.BAND), [name]))
-        own = (time.monotonic() - started) / (bands.BAND * N_TUMORS)
+        _, found = next(bands.band_rankings(source, slice(0, BAND), [key]))
+        own = (time.monotonic() - started) / (BAND * N_TUMORS)
         values = np.zeros((REPLICATES, plan.n_samples, LOOP_GENES))
         started = time.monotonic()
         for shard in plan.shards:
-            with bands.open_shard(config.folder, shard) as file:
-                values[shard.replicate, file["sample_index"][...]] = file[f"{view}/{method}"][
-                    :, :LOOP_GENES
-                ]
-        reading = (time.monotonic() - started) / (bands.BAND * N_TUMORS)  # whole chunks are read
+            path = run.shard(shard)
+            part = read_band(path, [key], slice(0, LOOP_GENES))[key.name]
+            values[shard.replicate, read_predictions(path).sample_index] = part
+        reading = (time.monotonic() - started) / (BAND * N_TUMORS)  # whole chunks are read
         seconds = []
         for tumor in range(N_TUMORS):
             for gene in range(LOOP_GENES):
                 started = time.monotonic()
                 p_value = loop_statistics(values[:, :, gene], cohort, tumor)
                 seconds.append(time.monotonic() - started)
-                wanted = found.columns["p_value"][tumor, gene]
+                wanted = found.p_value[tumor, gene]
                 assert np.isclose(p_value, wanted, rtol=1e-6), (p_value, wanted)
     loop = median(seconds) + reading
     times = f"{own * 1e6:.0f} us, in the loop {loop * 1e6:.0f} us: {loop / own:.0f} x"
