@@ -39,7 +39,7 @@ def expected(config: Config) -> list[ExpectedFile]:
 
 def write_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: None) -> None:
     if file.kind == manifest.MANIFEST_TYPE:
-        write_report_stub(file)
+        write_report_stub(config, file)
         return
     attributes = dict(file.attributes)
     digests = audit.stored_digests([file])
@@ -73,11 +73,12 @@ def write_shard_stub(
         fill(output)
 
 
-def write_report_stub(file: ExpectedFile) -> None:
+def write_report_stub(config: Config, file: ExpectedFile) -> None:
     for name in REPORT:
         hdf5.write_text(file.path.parent / name, "not empty")
     digests = audit.stored_digests([file])
     made_from = {name: digests[source] for name, source in file.made_from.items()}
+    made_from["config"] = config_json(config, ["report"])
     manifest.write_manifest(file.path, REPORT, made_from)
 
 

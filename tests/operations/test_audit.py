@@ -160,6 +160,12 @@ def test_a_report_of_other_tables_is_stale(finished):
     assert "made from another faithfulness.h5" in state.fault
 
 
+def test_a_report_with_other_settings_is_stale(finished):
+    state = only_faulty(audit.audit_run(changed(finished, "report", top=7)))
+    assert state.file.path.name == "files.json" and state.is_stale
+    assert "report.top: 20 -> 7" in state.fault
+
+
 def test_a_partial_report_lacks_its_list(finished):
     (finished.folder / "report" / "files.json").unlink()
     state = only_faulty(audit.audit_run(finished))

@@ -336,7 +336,7 @@ def _checked_state(
 
 def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str]) -> Iterator[Fault]:
     if expected.kind in NO_HDF5:
-        yield from _plain_faults(expected, digests)
+        yield from _plain_faults(expected, config, digests)
         return
     attributes = hdf5.stored_attributes(expected.path, expected.kind, remedy=expected.remedy)
     if expected.kind in UNFINISHED:  # its job asks whether it is up to date
@@ -370,7 +370,9 @@ def _attribute_faults(
         yield from (Fault(change) for change in changed_settings(made_with, now))
 
 
-def _plain_faults(expected: ExpectedFile, digests: Mapping[Path, str]) -> Iterator[Fault]:
+def _plain_faults(
+    expected: ExpectedFile, config: Config, digests: Mapping[Path, str]
+) -> Iterator[Fault]:
     path, attributes = expected.path, expected.attributes
     if expected.kind == manifest.MANIFEST_TYPE:
         try:
@@ -379,6 +381,7 @@ def _plain_faults(expected: ExpectedFile, digests: Mapping[Path, str]) -> Iterat
             msg = f"{error}; delete it, then {expected.remedy}"
             raise FileError(msg) from error
         yield from _source_faults(expected, made_from, digests)
+        yield from _attribute_faults(expected, made_from, config)
     text, size = attributes.get("text"), attributes.get("size")
     if text is not None and path.read_text(encoding="utf-8", errors="replace") != text:
         yield Fault("it is not what the cohort and the settings give", is_stale=False)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
-from tumorcam.config import config_toml
+from tumorcam.config import config_json, config_toml
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
@@ -87,12 +87,13 @@ def write_report(run: Run, folder: Path) -> None:
     checks = summarise_checks(record, run) if record else None
     page = render_page(run, rankings, classifier, checks, page_figures)
     hdf5.write_text(folder / "index.html", page)
-    digests = {
+    made_from = {
         run.folder.significance.name: results.digest,
         run.folder.faithfulness.name: record.digest if record else "",
+        "config": config_json(run.config, ["report"]),
     }
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
-    manifest.write_manifest(listed, names, digests)
+    manifest.write_manifest(listed, names, made_from)
     logger.info("page of %.1f MB written", len(page.encode()) / 1e6)
 
 

@@ -39,6 +39,7 @@ def write_manifest(path: Path, names: Iterable[str], made_from: Mapping[str, str
         The files, relative to that folder.
     made_from : mapping
         Name and digest of each file that they were made from; the digest of a missing one is empty.
+        `config`, if there, is the settings that they were made with, as JSON.
     """
     files = {}
     for name in names:
