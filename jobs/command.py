@@ -5,6 +5,7 @@ This module and the top of each job import nothing heavy, so that `--help` is in
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,17 @@ def no_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Command:
-    """A job: its name, what it does, its options, and its body, which returns the exit code."""
+    """A job: its name, what it does, its options, and its body, which returns the exit code.
+
+    `has_workers` if several of its processes may train one model together.
+    """
 
     name: str
     description: str
     body: Callable[[Job], int]
     examples: tuple[str, ...]
     add_options: Callable[[argparse.ArgumentParser], None] = no_options
+    has_workers: bool = False
 
     def fill_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add what all jobs take, then this one's own options and examples."""
@@ -99,7 +104,7 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
     """
     from tumorcam.cluster import preemption, quiet
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
-    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, end_logging, logger
+    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, logger
     from tumorcam.config import load_config
     from tumorcam.errors import PreemptedError, TumorcamError
     from tumorcam.storage.run_folder import RunFolder
@@ -114,22 +119,39 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
         message = f"{stop}; what is done is kept, the same command goes on"
         if not launch.is_child:  # else its parent says so
             print(message, file=sys.stderr)
-        end_logging(STOPPED, message)
-        return preemption.exit_code(stop.signal)
+        return _end(command, preemption.exit_code(stop.signal), STOPPED, message)
     except TumorcamError as error:
         message = "\n".join([str(error), *getattr(error, "__notes__", [])])
         if logger.handlers:
             logger.error("error: %s", message)
         else:
             print(f"error: {message}", file=sys.stderr)
-        end_logging(FAILED, message)
-        return 1
+        return _end(command, 1, FAILED, message)
     except BaseException as error:  # the traceback goes to standard error
         words = " ".join(str(error).split())[:MAX_CHARACTERS]
-        end_logging(FAILED, f"{type(error).__name__}: {words}")
+        if _is_worker(command):
+            traceback.print_exc()
+        _end(command, 1, FAILED, f"{type(error).__name__}: {words}")
         raise
-    end_logging(DONE)
+    return _end(command, code, DONE)
+
+
+def _end(command: Command, code: int, state: str, error: str = "") -> int:
+    """End the log and return the exit code; one worker of several ends here."""
+    from tumorcam.cluster.logs import end_logging
+    from tumorcam.cluster.watchdog import end_process
+
+    end_logging(state, error)
+    if _is_worker(command):
+        end_process(code)
     return code
+
+
+def _is_worker(command: Command) -> bool:
+    """Whether this process trains a model together with others."""
+    from tumorcam.cluster.launcher import current_launch
+
+    return command.has_workers and "TF_CONFIG" in current_launch().variables
 
 
 def overrides(args: argparse.Namespace) -> list[str]:

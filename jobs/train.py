@@ -90,7 +90,12 @@ def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") 
 
 
 COMMAND = Command(
-    "train", __doc__, train, ("configs/demo.toml", "configs/demo.toml --model r00-f01"), add_options
+    "train",
+    __doc__,
+    train,
+    ("configs/demo.toml", "configs/demo.toml --model r00-f01"),
+    add_options,
+    has_workers=True,
 )
 
 

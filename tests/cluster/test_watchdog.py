@@ -89,6 +89,25 @@ def test_one_that_does_not_end_after_its_work_is_ended(log):
     assert process.returncode == -signal.SIGKILL and not log.exists()
 
 
+@pytest.mark.parametrize("code", [0, 1, 75])
+def test_a_process_ends_at_once_with_its_code_and_its_output(log, code):
+    """As TensorFlow's shutdown, the exit handler waits for a worker that is gone."""
+    program = f"""
+import atexit, logging
+from tumorcam.cluster.watchdog import end_process
+atexit.register(time.sleep, 60)
+logging.basicConfig(filename=sys.argv[1])
+logging.error("logged")
+sys.stdout.write("out")
+sys.stderr.write("err")
+dog.__exit__()
+end_process({code})
+"""
+    process = start(log, program)
+    assert process.communicate(timeout=20) == ("out", "err") and process.returncode == code
+    assert "logged" in log.read_text(encoding="utf-8")
+
+
 def test_a_job_that_is_suspended_as_a_whole_is_not_late(log):
     """Its watchdog is suspended with it, and counts only the seconds that it ran."""
     process = start(log, "dog.expect(3, 'late'); print(dog._child.pid, flush=True); time.sleep(60)")

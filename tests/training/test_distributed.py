@@ -101,6 +101,12 @@ def wait_for(path, seconds=120.0, since=0.0):
         time.sleep(0.05)
 
 
+def seconds_since_last_word(config):
+    """Seconds since a worker last wrote to its log."""
+    logs = RunFolder.of(config).logs.glob(f"train-{MODEL.name}-*.log")
+    return time.time() - max(log.stat().st_mtime for log in logs)
+
+
 def learned(folder):
     """Weights, held-out probabilities and the learning curve but for the seconds."""
     with h5py.File(RunFolder(folder).model(MODEL)) as file:
@@ -148,6 +154,7 @@ def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
 def test_two_workers_equal_one_device(one_device, tiny_run, tiny_toml):
     codes, output = end_of(start_workers(tiny_toml))
     assert codes == [0, 0], output
+    assert seconds_since_last_word(tiny_run) < 10
     assert_learned_the_same(one_device, tiny_run.folder)
     logs = [tiny_run.folder / "logs" / f"train-r00-f00-{worker}.log" for worker in range(2)]
     wrote = ["held-out accuracy" in log.read_text(encoding="utf-8") for log in logs]
@@ -188,6 +195,7 @@ def test_sigterm_too_stops_workers_with_a_checkpoint(tiny_run, tiny_toml):
         worker.terminate()
     codes, output = end_of(workers)
     assert codes == [75, 75] and "stopped by SIGTERM: r00-f00 after step" in output, output
+    assert seconds_since_last_word(tiny_run) < 10
 
 
 @pytest.mark.slow
@@ -211,7 +219,9 @@ def test_workers_that_read_different_checkpoints_are_refused(tiny_run, tiny_toml
         run_python("-c", program, *words, TF_CONFIG=blind),
     ]
     codes, output = end_of(workers)
-    assert codes == [1, 1] and "the workers read different checkpoints" in output, output
+    assert codes == [1, 1], output
+    assert output.count("error: r00-f00: the workers read different checkpoints") == 2, output
+    assert seconds_since_last_word(tiny_run) < 10, "they wait for nobody"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import select
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 END = "end"  # the message of a worker whose work is over
 SECONDS_TO_END = 20.0  # until a worker whose work is over, but that does not end, is killed
@@ -64,6 +66,19 @@ class Watchdog:
     def _send(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # the work does not need its watchdog
             os.write(self._pipe, f"{line}\n".encode())
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process at once, after all output is written.
+
+    `sys.exit` also destroys all objects; TensorFlow's wait there for the other workers, in vain
+    where these have ended.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or there is none
+            stream.flush()
+    os._exit(code)
 
 
 def watch(pipe: int, worker: int, pid: int, log: Path) -> None:

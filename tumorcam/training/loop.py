@@ -87,6 +87,7 @@ def train_model(
     if workers.is_chief:
         write_model(path, attributes, _trained_model(cohort, task, loop, history))
         shutil.rmtree(run.checkpoints(key), ignore_errors=True)
+    workers.farewell()
 
 
 class Wishes(NamedTuple):
@@ -185,6 +186,7 @@ class TrainingLoop:
         """Check that all workers start from the same step; else their batches would not match."""
         total = int(self.step) * self.workers.n_devices
         if self.workers.total(int(self.step)) != total:
+            self.workers.farewell()
             msg = f"{self.task.name}: the workers read different checkpoints; {REMEDY}"
             raise ClusterError(msg)
 
@@ -201,7 +203,7 @@ class TrainingLoop:
         return Wishes(*(total > 0 for total in totals))
 
     def _stop(self, signal: str, *, is_saved: bool) -> None:
-        self.workers.total(0.0)  # the first process that ends may end the others
+        self.workers.farewell()
         checkpoint = "with" if is_saved else "without"
         cause = f"stopped by {signal}" if signal else "stopped with another worker"
         msg = f"{cause}: {self.task.name} after step {int(self.step)}, {checkpoint} a checkpoint"

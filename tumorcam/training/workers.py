@@ -1,5 +1,7 @@
 """The devices that train one network together, of this process or of several workers."""
 
+import contextlib
+import time
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -8,6 +10,8 @@ from tumorcam.cluster import preemption
 from tumorcam.cluster.logs import logger
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, Watchdog
 from tumorcam.errors import ClusterError, ConfigError
+
+SECONDS_AFTER_FAREWELL = 1.0  # in which the other workers read the last values of this one
 
 
 @dataclass
@@ -50,6 +54,19 @@ class Workers:
             return float(sum_up(tf.constant(value, tf.float64)))
         except tf.errors.OpError as error:
             raise self.lost(error, "between steps") from error
+
+    def farewell(self) -> None:
+        """Return when no worker needs this one any more, so that it may end at once.
+
+        A worker may only be missing here because it has come this far and ended, or because it
+        crashed, which ends the others' steps with an error of their own. So that is no error.
+        """
+        if self.watchdog is None:
+            return
+        self.expect(2 * PEERS_TIMEOUT, "the end of all workers")
+        with contextlib.suppress(ClusterError):
+            self.total(0.0)
+            time.sleep(SECONDS_AFTER_FAREWELL)
 
     def lost(self, error: tf.errors.OpError, where: str) -> Exception:
         """The error to raise for an error of TensorFlow: with peers, that one of them is gone.
