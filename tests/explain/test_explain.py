@@ -18,17 +18,17 @@ from jobs import reduce, report, train
 from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError, FileError, ModelError, ShardError
+from tumorcam.errors import ConfigError, FileError, ShardError
 from tumorcam.explain.explain import (
     explain_shards,
     make_explainer,
     rival_tumors,
     to_half,
 )
-from tumorcam.explain.shards import shard_digest
-from tumorcam.explain.views import own_and_contrast
+from tumorcam.explain.shards import SHARD_TYPE, Shard, shard_digest
 from tumorcam.operations import audit
 from tumorcam.settings import DEFAULT_METHODS
+from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import model_digest, read_model
@@ -54,69 +54,16 @@ def test_rivals_are_other_tumors_whatever_the_order_of_the_list(tumors, sample, 
 def test_rivals_are_those_of_lowest_sha256():
     tumors = ["ACC", "BRCA", "COAD", "READ"]
     hashes = {t: hashlib.sha256(f"TCGA-AA-0001-01A|{t}".encode()).hexdigest() for t in tumors}
-    wanted = sorted(set(tumors) - {"COAD"}, key=hashes.__getitem__)[:2]
-    found = rival_tumors("TCGA-AA-0001-01A", 2, tumors, 2)
-    assert [tumors[i] for i in found] == wanted == ["ACC", "BRCA"]
+    lowest = sorted(set(tumors) - {"COAD"}, key=hashes.__getitem__)[:2]
+    rivals = rival_tumors("TCGA-AA-0001-01A", 2, tumors, 2)
+    assert [tumors[i] for i in rivals] == lowest == ["ACC", "BRCA"]
 
 
 def test_every_tumor_is_about_as_often_a_rival():
     tumors = [f"T{i}" for i in range(8)]
-    drawn = [i for n in range(700) for i in rival_tumors(f"s{n}", 0, tumors, 3)]
-    counts = np.bincount(drawn, minlength=8)
+    rivals = [i for n in range(700) for i in rival_tumors(f"s{n}", 0, tumors, 3)]
+    counts = np.bincount(rivals, minlength=8)
     assert counts[0] == 0 and (np.abs(counts[1:] - 300) < 4 * np.sqrt(700 * 3 / 7 * 4 / 7)).all()
-
-
-def test_views_by_hand():
-    """Mean |S| of genes is (4 + 2 + 0 + 6 + 2 + 2 + 0 + 0) / 8 = 2; the median gene of own is 1."""
-    own, rival = [4, -2, 0, 6, 8], [2, 2, 0, 0, 100]  # four genes and a decoy
-    views = own_and_contrast(np.array([[own, rival]], np.float32), n_genes=4)
-    np.testing.assert_array_equal(views.scale, [2])
-    np.testing.assert_array_equal(views.own, [[1, -2, -1, 2, 3]])
-    np.testing.assert_array_equal(views.contrast, [[1, -2, 0, 3, 4 - 50]])
-    assert {v.dtype for v in views} == {np.dtype(np.float32)}
-
-
-def test_a_sample_without_any_saliency_stays_zero():
-    maps = np.zeros((2, 3, 5), np.float32)
-    maps[1, 0, 0] = 1
-    views = own_and_contrast(maps, n_genes=4)
-    assert views.scale[0] == 0 and views.scale[1] > 0
-    assert not views.own[0].any() and not views.contrast[0].any()
-
-
-maps_of_genes = st.builds(
-    lambda seed: np.random.default_rng(seed).normal(0, 9, (3, 4, 7)).astype(np.float32),
-    st.integers(0, 2**32),
-)
-
-
-@given(maps_of_genes, st.integers(-9, 9))
-def test_views_do_not_depend_on_the_unit_of_the_maps(maps, exponent):
-    views = own_and_contrast(maps, n_genes=5)
-    larger = own_and_contrast(maps * np.float32(2.0**exponent), n_genes=5)
-    np.testing.assert_array_equal(larger.own, views.own)
-    np.testing.assert_array_equal(larger.contrast, views.contrast)
-    np.testing.assert_array_equal(larger.scale, views.scale * np.float32(2.0**exponent))
-
-
-@given(maps_of_genes)
-def test_views_of_a_sample_are_its_own_and_decoys_change_no_gene(maps):
-    views = own_and_contrast(maps, n_genes=5)
-    alone = own_and_contrast(maps[1:2], n_genes=5)
-    np.testing.assert_array_equal(alone.own, views.own[1:2])
-    louder = maps * np.where(np.arange(7) < 5, 1, 10).astype(np.float32)
-    found = own_and_contrast(louder, n_genes=5)
-    np.testing.assert_array_equal(found.contrast[:, :5], views.contrast[:, :5])
-    np.testing.assert_array_equal(found.own[:, :5], views.own[:, :5])
-    np.testing.assert_allclose(np.median(views.own[:, :5], axis=1), 0, atol=1e-6)
-
-
-@given(maps_of_genes)
-def test_contrast_turns_its_sign_when_own_and_rival_change_places(maps):
-    pair = maps[:, :2]
-    there = own_and_contrast(pair, n_genes=5).contrast
-    back = own_and_contrast(pair[:, ::-1], n_genes=5).contrast
-    np.testing.assert_allclose(there, -back, rtol=1e-5, atol=1e-5)
 
 
 def test_float16_holds_its_largest_number_and_nothing_beyond():
@@ -127,15 +74,9 @@ def test_float16_holds_its_largest_number_and_nothing_beyond():
             to_half(np.array([1, worst]), "r00.h5:/own")
 
 
-def contents(path):
-    with h5py.File(path) as file:
-        found = dict(file.attrs)
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        return {k: v[...] if isinstance(v, h5py.Dataset) else v for k, v in found.items()}
+def read_shard(path):
+    with hdf5.open_file(path, SHARD_TYPE, remedy="") as file:
+        return records.read_record(file, Shard)
 
 
 def shard_paths(config: Config):
@@ -165,99 +106,83 @@ def changed(before, after):
     return sorted(name for name in before if before[name] != after[name])
 
 
-def test_the_schema_of_a_shard(explained_run):
+def test_a_shard_has_all_samples_of_its_block_and_names_its_sources(explained_run):
     run = RunFolder.of(explained_run)
     plan, cohort = read_plan(run.plan), read_cohort(run.cohort, explained_run)
     assert len(plan.shards) == N_SHARDS
-    for shard in plan.shards:
-        n, n_features, side = shard.stop - shard.start, plan.n_genes + plan.n_decoys, plan.side
-        wanted = {
-            "sample": ((n,), "|S16"),
-            "sample_index": ((n,), "<i4"),
-            "tumor": ((n,), "<i2"),
-            "target": ((n,), "<i2"),
-            "predicted": ((n,), "<i2"),
-            "rivals": ((n, 3), "<i2"),
-            "probability": ((n, 4), "<f4"),
-            "guided_grad_cam/cube": ((n, side, side), "<f2"),
-            "guided_grad_cam/cube_scale": ((n,), "<f4"),
-        }
-        for method in DEFAULT_METHODS:
-            wanted[f"{method}/scale"] = ((n,), "<f4")
-            wanted[f"{method}/own"] = wanted[f"{method}/contrast"] = ((n, n_features), "<f2")
-        path = run.shard(shard)
-        found = contents(path)
-        arrays = {name: v for name, v in found.items() if isinstance(v, np.ndarray)}
-        assert {name: (v.shape, v.dtype.str) for name, v in arrays.items()} == wanted
-        assert found["shard"] == shard.name and found["n_samples"] == n
-        assert found["cohort_digest"] == cohort.digest
-        assert found["model_digest"] == model_digest(run.model(shard.model))
-        index = found["sample_index"]
-        np.testing.assert_array_equal(
-            index, np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
-        )
-        np.testing.assert_array_equal(found["tumor"], cohort.tumor[index])
-        np.testing.assert_array_equal(found["target"], found["tumor"])
-        np.testing.assert_array_equal(found["predicted"], found["probability"].argmax(axis=1))
-        np.testing.assert_allclose(found["probability"].sum(axis=1), 1, rtol=1e-5)
-        with h5py.File(path) as file:
-            assert file["guided_backprop/own"].chunks == (n, n_features), "256 genes or all"
-            assert file["guided_grad_cam/cube"].chunks == (min(8, n), side, side)
+    for key in plan.shards:
+        shard, n = read_shard(run.shard(key)), key.stop - key.start
+        index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
+        np.testing.assert_array_equal(shard.sample_index, index)
+        np.testing.assert_array_equal(shard.sample, cohort.sample[index])
+        np.testing.assert_array_equal(shard.tumor, cohort.tumor[index])
+        np.testing.assert_array_equal(shard.target, shard.tumor)
+        np.testing.assert_array_equal(shard.predicted, shard.probability.argmax(axis=1))
+        np.testing.assert_allclose(shard.probability.sum(axis=1), 1, rtol=1e-5)
+        assert shard.rivals.shape == (n, 3) and shard.probability.shape == (n, 4)
+        assert set(shard.methods) == set(DEFAULT_METHODS)
+        for name, maps in shard.methods.items():
+            n_features = plan.n_genes + plan.n_decoys
+            assert maps.own.shape == maps.contrast.shape == (n, n_features)
+            assert maps.own.dtype == maps.contrast.dtype == np.float16
+            assert maps.scale.shape == (n,) and maps.scale.dtype == np.float32
+            assert (maps.cube is not None) == (name in explained_run.explain.cubes)
+        cube = shard.methods["guided_grad_cam"].cube
+        assert cube.shape == (n, plan.side, plan.side) and cube.dtype == np.float16
+        attributes = hdf5.stored_attributes(run.shard(key), SHARD_TYPE, remedy="")
+        assert attributes["shard"] == key.name and attributes["n_samples"] == n
+        assert attributes["cohort_digest"] == cohort.digest
+        assert attributes["model_digest"] == model_digest(run.model(key.model))
 
 
 def test_probabilities_are_those_that_train_wrote(explained_run):
     run = RunFolder.of(explained_run)
-    for shard in read_plan(run.plan).shards:
-        found = contents(run.shard(shard))
-        held_out = held_out_of(explained_run, shard.model)
-        wanted = held_out.probability[np.searchsorted(held_out.sample, found["sample_index"])]
-        np.testing.assert_allclose(found["probability"], wanted, rtol=1e-4, atol=1e-6)
+    for key in read_plan(run.plan).shards:
+        shard, held_out = read_shard(run.shard(key)), held_out_of(explained_run, key.model)
+        expected = held_out.probability[np.searchsorted(held_out.sample, shard.sample_index)]
+        np.testing.assert_allclose(shard.probability, expected, rtol=1e-4, atol=1e-6)
 
 
-def model_of(config: Config, shard: ShardKey):
+def explained(config: Config, key: ShardKey):
+    """The classifier, images and content of a shard."""
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
-    classifier = load_classifier(run, cohort, shard.model, config)
-    found = contents(run.shard(shard))
-    return classifier, classifier.images(cohort.expression(found["sample_index"])), found
+    classifier, shard = load_classifier(run, cohort, key.model, config), read_shard(run.shard(key))
+    return classifier, classifier.images(cohort.expression(shard.sample_index)), shard
 
 
 def test_cubes_are_what_the_library_call_gives(explained_run):
-    shard = read_plan(explained_run.folder / "plan.json").shards[4]
-    classifier, images, found = model_of(explained_run, shard)
-    wanted = tumorcam.guided_grad_cam(classifier.network, images, found["target"])
-    scale = found["guided_grad_cam/cube_scale"][:, None, None]
-    np.testing.assert_allclose(
-        found["guided_grad_cam/cube"] * scale, wanted, rtol=2 * HALF, atol=1e-6 * scale.max()
-    )
-    peak = np.abs(found["guided_grad_cam/cube"]).max(axis=(1, 2))
-    np.testing.assert_array_equal(peak, wanted.any(axis=(1, 2)))  # 1, or 0 of an empty map
+    key = read_plan(explained_run.folder / "plan.json").shards[4]
+    classifier, images, shard = explained(explained_run, key)
+    maps = tumorcam.guided_grad_cam(classifier.network, images, shard.target)
+    stored = shard.methods["guided_grad_cam"]
+    scale = stored.cube_scale[:, None, None]
+    np.testing.assert_allclose(stored.cube * scale, maps, rtol=2 * HALF, atol=1e-6 * scale.max())
+    peak = np.abs(stored.cube).max(axis=(1, 2))
+    np.testing.assert_array_equal(peak, maps.any(axis=(1, 2)))  # 1, or 0 of an empty map
     assert peak.any()
 
 
 def test_views_agree_with_the_oracle(explained_run):
-    shard = read_plan(explained_run.folder / "plan.json").shards[0]
-    classifier, images, found = model_of(explained_run, shard)
-    targets = np.column_stack([found["target"], found["rivals"]])[:2]
+    key = read_plan(explained_run.folder / "plan.json").shards[0]
+    classifier, images, shard = explained(explained_run, key)
+    targets = np.column_stack([shard.target, shard.rivals])[:2]
     pixel, n_genes = classifier.layout.pixel, classifier.layout.n_genes
-    for name, maps in oracles.all_maps(
-        classifier.network, images[:2], targets, DEFAULT_METHODS
-    ).items():
-        genes = maps.reshape(*maps.shape[:2], -1)[:, :, pixel]
-        for sample, values in enumerate(genes):
-            scale = np.abs(values[:, :n_genes]).mean()
-            own = values[0] / scale
-            contrast = own - values[1:].mean(axis=0) / scale
-            np.testing.assert_allclose(found[f"{name}/scale"][sample], scale, rtol=1e-4)
-            wanted = own - np.median(own[:n_genes])
-            np.testing.assert_allclose(found[f"{name}/own"][sample], wanted, rtol=1e-3, atol=1e-3)
-            np.testing.assert_allclose(
-                found[f"{name}/contrast"][sample], contrast, rtol=1e-3, atol=1e-3
-            )
+    maps = oracles.all_maps(classifier.network, images[:2], targets, DEFAULT_METHODS)
+    for name, values in maps.items():
+        stored, genes = shard.methods[name], values.reshape(*values.shape[:2], -1)[:, :, pixel]
+        for sample, features in enumerate(genes):
+            scale = np.abs(features[:, :n_genes]).mean()
+            own = features[0] / scale
+            contrast = own - features[1:].mean(axis=0) / scale
+            own -= np.median(own[:n_genes])
+            np.testing.assert_allclose(stored.scale[sample], scale, rtol=1e-4)
+            np.testing.assert_allclose(stored.own[sample], own, rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(stored.contrast[sample], contrast, rtol=1e-3, atol=1e-3)
 
 
 def test_a_rerun_fills_only_gaps(explained_copy):
-    before, wanted = times(explained_copy), digests(explained_copy)
+    before, digests_before = times(explained_copy), digests(explained_copy)
     paths = shard_paths(explained_copy)
     paths[3].unlink()
     paths[7].write_bytes(paths[7].read_bytes()[: paths[7].stat().st_size // 2])
@@ -265,7 +190,7 @@ def test_a_rerun_fills_only_gaps(explained_copy):
         file.attrs["complete"] = False
     assert job.main([toml(explained_copy)]) == 0
     assert changed(before, times(explained_copy)) == sorted(paths[i].stem for i in (3, 7, 9))
-    assert digests(explained_copy) == wanted, "and they are as before, bit by bit"
+    assert digests(explained_copy) == digests_before, "bit by bit"
 
 
 def test_a_retrained_model_is_explained_anew(explained_copy):
@@ -275,18 +200,19 @@ def test_a_retrained_model_is_explained_anew(explained_copy):
     with h5py.File(path, "a") as file:
         file.attrs["digest"] = "retrained"
     assert job.main([toml(explained_copy)]) == 0
-    mine = sorted(shard.name for shard in plan.shards if shard.model == plan.models[1])
-    assert changed(before, times(explained_copy)) == mine
-    found = contents(explained_copy.folder / "shards" / f"{mine[0]}.h5")
-    assert found["model_digest"] == "retrained"
+    keys = [key for key in plan.shards if key.model == plan.models[1]]
+    assert changed(before, times(explained_copy)) == sorted(key.name for key in keys)
+    path = RunFolder.of(explained_copy).shard(keys[0])
+    attributes = hdf5.stored_attributes(path, SHARD_TYPE, remedy="")
+    assert attributes["model_digest"] == "retrained"
 
 
 def test_other_settings_are_explained_anew(explained_copy):
     before = times(explained_copy)
     assert job.main([toml(explained_copy), "--set", "explain.rivals=1", "--share", "0/12"]) == 0
     assert changed(before, times(explained_copy)) == ["r00-f00-b0000"]
-    found = contents(explained_copy.folder / "shards" / "r00-f00-b0000.h5")
-    assert found["rivals"].shape == (10, 1)
+    shard = read_shard(explained_copy.folder / "shards" / "r00-f00-b0000.h5")
+    assert shard.rivals.shape == (10, 1)
 
 
 def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, capsys):
@@ -295,18 +221,9 @@ def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, c
     shutil.copy(other, first)
     before = times(explained_copy)
     assert job.main([toml(explained_copy), "--share", "0/12"]) == 1
-    said = capsys.readouterr().err
-    assert "it is r00-f01, wanted r00-f00" in said and "run `tumorcam train`" in said
+    message = capsys.readouterr().err
+    assert "it is r00-f01, wanted r00-f00" in message and "run `tumorcam train`" in message
     assert times(explained_copy) == before
-
-
-def test_a_model_of_other_pixels_is_refused(explained_copy):
-    cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
-    wanted = ModelKey(0, 0)
-    with h5py.File(RunFolder.of(explained_copy).model(wanted), "a") as file:
-        file["pixel"][:2] = file["pixel"][:2][::-1]
-    with pytest.raises(ModelError, match="other genes, tumors or pixels than the cohort"):
-        load_classifier(RunFolder.of(explained_copy), cohort, wanted, explained_copy)
 
 
 def test_a_missing_model_is_named(tiny_run):
@@ -357,17 +274,17 @@ def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
     for stage in (train, job, reduce, report):
         assert stage.main([toml, "--null", "1"]) == 0
     layout = dataclasses.replace(explained_copy.layout, nulls=1)
-    found = audit.audit_run(dataclasses.replace(explained_copy, layout=layout))
-    counts = audit.count_states(found)
+    states = audit.audit_run(dataclasses.replace(explained_copy, layout=layout))
+    counts = audit.count_states(states)
     assert counts["models"][audit.WHOLE] == 7 and counts["shards"][audit.WHOLE] == 18
     assert counts["significance"][audit.BROKEN] == 0
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    made = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
-    with h5py.File(explained_copy.folder / "shards" / "n00-f01-b0001.h5") as file:
-        np.testing.assert_array_equal(file["target"], made.tumor[file["sample_index"]])
+    cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
+    shard = read_shard(explained_copy.folder / "shards" / "n00-f01-b0001.h5")
+    np.testing.assert_array_equal(shard.target, cohort.tumor[shard.sample_index])
     held_out = held_out_of(explained_copy, ModelKey(0, 1, null=True))
     called = held_out.probability.argmax(axis=1)
-    assert (called == made.tumor[held_out.sample]).mean() < 0.6
+    assert (called == cohort.tumor[held_out.sample]).mean() < 0.6
     table = tumorcam.gene_significance(
         explained_copy.folder, method="gradient_x_input", view="contrast"
     )

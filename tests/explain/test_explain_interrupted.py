@@ -1,9 +1,10 @@
-"""Explain that is warned, or meets another one at work: whole shards, the same bits."""
+"""Explain stopped by a signal, or at work beside another: whole shards, the same bits."""
 
 import os
 import shutil
 import signal
 
+import pytest
 from test_explain import digests, toml
 
 from jobs import explain as job
@@ -11,22 +12,23 @@ from tumorcam.explain import explain
 from tumorcam.explain.explain import read_samples
 
 
-def test_a_notice_drops_the_shard_at_hand_and_writes_those_before(
-    explained_run, trained_copy, monkeypatch, capsys
+@pytest.mark.parametrize(("name", "code"), [("SIGUSR1", 75), ("SIGINT", 130)])
+def test_a_signal_drops_the_shard_at_hand_and_writes_those_before(
+    explained_run, trained_copy, monkeypatch, capsys, name, code
 ):
     explain_samples, begun = explain.explain_samples, []
 
-    def noticed_at_the_third(samples, trained, explainer):
+    def signal_at_the_third(samples, classifier, explainer):
         begun.append(samples)
-        for maps in explain_samples(samples, trained, explainer):
+        for maps in explain_samples(samples, classifier, explainer):
             if len(begun) == 3:
-                os.kill(os.getpid(), signal.SIGUSR1)
+                os.kill(os.getpid(), signal.Signals[name])
             yield maps
 
     with monkeypatch.context() as patched:
-        patched.setattr(explain, "explain_samples", noticed_at_the_third)
-        assert job.main([toml(trained_copy)]) == 75
-    assert "stopped by SIGUSR1: 10 of 12 shards are left" in capsys.readouterr().err
+        patched.setattr(explain, "explain_samples", signal_at_the_third)
+        assert job.main([toml(trained_copy)]) == code
+    assert f"stopped by {name}: 10 of 12 shards are left" in capsys.readouterr().err
     assert len(list((trained_copy.folder / "shards").iterdir())) == 2, "no half shard, no .part"
     assert job.main([toml(trained_copy)]) == 0
     assert digests(trained_copy) == digests(explained_run)

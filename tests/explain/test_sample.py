@@ -46,14 +46,14 @@ def many_picks(n, side=20):
     layout = GeneLayout(side, np.arange(side**2), np.empty(0, np.int32))
     saliency = np.where(np.arange(side**2) < n, 2.0, 0.0)
     genes = np.array([f"$G_{i}$<&" for i in range(side**2)])
-    seen = sample_map(saliency, layout)
-    return seen, picks_table([seen], genes, cutoff=0.5)
+    first = sample_map(saliency, layout)
+    return first, picks_table([first], genes, cutoff=0.5)
 
 
 def test_the_table_of_a_small_map():
-    seen = sample_map([8.0, -9.0, 10.0, 7.9, 3.0, 9.0])
+    first = sample_map([8.0, -9.0, 10.0, 7.9, 3.0, 9.0])
     other = sample_map([1.0, 0.0, 0.9, 0.0, 0.0, 0.7])
-    table = picks_table([seen, other], GENES, cutoff=0.8)
+    table = picks_table([first, other], GENES, cutoff=0.8)
     assert table.columns.tolist() == [
         "gene", "decoy", "saliency", "share", "expression", "standardised", "row", "column",
         "replicates",
@@ -100,13 +100,13 @@ def test_picks_are_a_top_set_that_no_scale_changes_and_that_grows_as_the_cutoff_
 def test_a_map_without_positive_saliency_picks_nothing_and_is_still_drawn(tiny_run):
     cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
     for value in (0.0, -1.0):
-        seen = sample_map(np.full(6, value), empty=0.0)
-        table = picks_table([seen], GENES, cutoff=0.8)
+        empty_map = sample_map(np.full(6, value), empty=0.0)
+        table = picks_table([empty_map], GENES, cutoff=0.8)
         assert table.empty and table_text(table, n_replicates=1) == ""
         question = ask(cohort, cohort.sample[0], None, method="guided_grad_cam", cutoff=0.8)
-        said = describe(cohort, question, seen, table)
-        assert said.endswith("no gene or decoy has a positive saliency")
-        figure = picks_figure(seen, table, title=said, method="guided_grad_cam")
+        text = describe(cohort, question, empty_map, table)
+        assert text.endswith("no gene or decoy has a positive saliency")
+        figure = picks_figure(empty_map, table, title=text, method="guided_grad_cam")
         assert "Guided Grad-CAM" in svg_text(figure, name="show", description="nothing")
 
 
@@ -128,8 +128,8 @@ def test_names_that_do_not_crowd_stay_beside_their_pixels():
 
 @pytest.mark.parametrize("n", [1, 3, MAX_NAMES, MAX_NAMES + 1, 300])
 def test_at_most_so_many_picks_are_named_and_none_overlap(n):
-    seen, table = many_picks(n)
-    figure = picks_figure(seen, table, title="t", method="gradient_x_input")
+    first, table = many_picks(n)
+    figure = picks_figure(first, table, title="t", method="gradient_x_input")
     svg = svg_text(figure, name="show", description="picks")
     texts = [e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     named = [text for text in texts if text.startswith("$G_")]
@@ -146,14 +146,14 @@ def test_at_most_so_many_picks_are_named_and_none_overlap(n):
 def test_questions_name_what_exists(tiny_run):
     cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
     sample = cohort.sample[5]
-    made = ask(cohort, sample, "READ", method="guided_grad_cam", cutoff=1.0)
-    assert made == Question(5, 3, "guided_grad_cam", 1.0)
+    question = ask(cohort, sample, "READ", method="guided_grad_cam", cutoff=1.0)
+    assert question == Question(5, 3, "guided_grad_cam", 1.0)
     own = ask(cohort, sample, None, method="guided_grad_cam", cutoff=1.0)
     assert own.target == cohort.tumor[5]
-    assert file_name(cohort, made, 1) == f"{sample}-READ-r01"
+    assert file_name(cohort, question, 1) == f"{sample}-READ-r01"
     hostile = replace(cohort, sample=np.array(["../../x/y z"] * len(cohort.sample)))
-    assert file_name(hostile, made, 0) == "x_y_z-READ-r00"
-    for name, target, cutoff, wanted in (
+    assert file_name(hostile, question, 0) == "x_y_z-READ-r00"
+    for name, target, cutoff, message in (
         (sample[:-1], None, 0.8, f"did you mean .*{sample}"),
         ("?", None, 0.8, f"such as {cohort.sample[0]}"),
         (sample, "read", 0.8, "it has ACC, BRCA, COAD, READ"),
@@ -161,7 +161,7 @@ def test_questions_name_what_exists(tiny_run):
         (sample, None, 1.1, "above 0 and at most 1"),
         (sample, None, float("nan"), "above 0 and at most 1"),
     ):
-        with pytest.raises(ConfigError, match=wanted):
+        with pytest.raises(ConfigError, match=message):
             ask(cohort, name, target, method="guided_grad_cam", cutoff=cutoff)
 
 

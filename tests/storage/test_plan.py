@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -11,9 +12,7 @@ from tumorcam.storage.plan import (
     ModelKey,
     ShardKey,
     make_plan,
-    model_file,
     read_plan,
-    shard_file,
     share_of,
     write_plan,
 )
@@ -28,15 +27,23 @@ def plan_of(fold, replicates=2, block=3):
 def test_the_plan_of_seven_samples_in_two_folds():
     plan = plan_of([0, 1, 0, 0, 1, 0, 1], replicates=1)
     assert plan.models == (ModelKey(0, 0), ModelKey(0, 1))
-    assert plan.shards == (ShardKey(0, 0, 0, 0, 3), ShardKey(0, 0, 1, 3, 4), ShardKey(0, 1, 0, 0, 3))
-    assert [shard.name for shard in plan.shards] == [
-        "r00-f00-b0000",
-        "r00-f00-b0001",
-        "r00-f01-b0000",
-    ]
+    blocks = [ShardKey(0, 0, 0, 0, 3), ShardKey(0, 0, 1, 3, 4), ShardKey(0, 1, 0, 0, 3)]
+    assert plan.shards == tuple(blocks)
+    names = ["r00-f00-b0000", "r00-f00-b0001", "r00-f01-b0000"]
+    assert [shard.name for shard in plan.shards] == names
     assert plan.train_tasks == ["r00-f00", "r00-f01", "baselines"]
     assert plan.shards[2].model == ModelKey(0, 1)
     assert (plan.n_samples, plan.n_genes, plan.n_decoys, plan.side) == (7, 10, 3, 4)
+
+
+def test_null_replicates_come_after_the_others():
+    plan = dataclasses.replace(plan_of([0, 1, 0], replicates=2), nulls=3)
+    names = [key.name for key in plan.null_models]
+    assert names == ["n00-f00", "n00-f01", "n01-f00", "n01-f01", "n02-f00", "n02-f01"]
+    assert plan.train_tasks == ["r00-f00", "r00-f01", "r01-f00", "r01-f01", "baselines", *names]
+    assert plan.explain_tasks == [*plan.shards, *plan.null_shards]
+    assert [shard.model for shard in plan.null_shards] == list(plan.null_models)
+    assert plan.null_shards[3].name == "n01-f01-b0000"
 
 
 folds = st.lists(st.integers(0, 3), max_size=40).map(lambda rest: [0, 1, 2, 3, *rest])
@@ -69,6 +76,7 @@ def test_a_plan_comes_back(tmp_path):
     plan = plan_of([0, 1, 0, 1])
     write_plan(tmp_path / "plan.json", plan)
     assert read_plan(tmp_path / "plan.json") == plan
+    assert read_plan(tmp_path / "plan.json", nulls=2) == dataclasses.replace(plan, nulls=2)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +95,7 @@ def test_what_is_no_plan_is_refused(tmp_path, spoil):
     fields = json.loads(path.read_text())
     spoil(fields)
     path.write_text(json.dumps(fields))
-    with pytest.raises(FileError, match=r"plan\.json is no readable plan .*run jobs\.prepare"):
+    with pytest.raises(FileError, match=r"plan\.json is no readable plan .*run `tumorcam prepare`"):
         read_plan(path)
 
 
@@ -98,8 +106,3 @@ def test_a_missing_or_cut_plan_is_refused(tmp_path):
     path.write_text('{"encoding-type": ')
     with pytest.raises(FileError, match="no readable plan"):
         read_plan(path)
-
-
-def test_files_stand_where_the_design_says(tmp_path):
-    assert model_file(tmp_path, ModelKey(0, 12)) == tmp_path / "models/r00-f12/model.h5"
-    assert shard_file(tmp_path, ShardKey(1, 2, 3, 0, 9)) == tmp_path / "shards/r01-f02-b0003.h5"

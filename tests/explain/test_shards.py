@@ -1,0 +1,296 @@
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+
+from tumorcam.config import Config, config_from_tables, config_tables
+from tumorcam.errors import FileError
+from tumorcam.explain.shards import (
+    SALIENCY_TYPE,
+    MethodMaps,
+    Predictions,
+    Shard,
+    read_band,
+    read_cube,
+    read_predictions,
+    shard_attributes,
+    shard_fault,
+    unfinished_shards,
+    write_saliency,
+    write_shard,
+    zero_maps,
+)
+from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage.plan import ShardKey, make_plan
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import MODEL_TYPE
+
+COHORT, MODEL = "c" * 64, "m" * 64
+KEY = ShardKey(0, 1, 2, 20, 29)
+SIDE, N_GENES, N_DECOYS = 18, 260, 30  # two bands of genes and decoys
+N_FEATURES = N_GENES + N_DECOYS
+
+
+def config_of(**explain):
+    tables = config_tables(Config())
+    tables["explain"] |= {"methods": ["grad_cam", "gradient"], "cubes": ["grad_cam"]} | explain
+    return config_from_tables(tables, source="test")
+
+
+CONFIG = config_of()
+
+
+def made_up_maps(rng, n, *, has_cube):
+    scale = rng.random(n, np.float32)
+    scale[: n // 3] = 0
+    return MethodMaps(
+        own=rng.normal(size=(n, N_FEATURES)).astype(np.float16),
+        contrast=rng.normal(size=(n, N_FEATURES)).astype(np.float16),
+        scale=scale,
+        cube=rng.normal(size=(n, SIDE, SIDE)).astype(np.float16) if has_cube else None,
+        cube_scale=rng.random(n, np.float32) if has_cube else None,
+    )
+
+
+def made_up_shard(key=KEY, config=CONFIG):
+    """A shard of drawn numbers; a third of the maps of each method are zero."""
+    rng, n = np.random.default_rng([key.replicate, key.fold, key.block]), key.stop - key.start
+    return Shard(
+        sample_index=np.arange(key.start, key.stop, dtype=np.int32),
+        tumor=rng.integers(0, 4, n).astype(np.int16),
+        predicted=rng.integers(0, 4, n).astype(np.int16),
+        probability=rng.random((n, 4), np.float32),
+        sample=np.array([f"sample-{i}" for i in range(n)]),
+        target=rng.integers(0, 4, n).astype(np.int16),
+        rivals=rng.integers(0, 4, (n, 3)).astype(np.int16),
+        methods={
+            name: made_up_maps(rng, n, has_cube=name in config.explain.cubes)
+            for name in config.explain.methods
+        },
+    )
+
+
+def write(run, key=KEY, config=CONFIG):
+    attributes = shard_attributes(config, COHORT, MODEL, key)
+    write_shard(run.shard(key), attributes, made_up_shard(key, config), compression="gzip")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with one shard."""
+    write(RunFolder(tmp_path))
+    return RunFolder(tmp_path)
+
+
+@pytest.mark.parametrize("compression", records.COMPRESSION)
+def test_a_shard_comes_back_bit_for_bit(tmp_path, compression):
+    path, shard = tmp_path / "shard.h5", made_up_shard()
+    attributes = shard_attributes(CONFIG, COHORT, MODEL, KEY)
+    write_shard(path, attributes, shard, compression=compression)
+    integrity.verify_file(path)
+    with hdf5.open_file(path, "tumorcam-shard", remedy="") as file:
+        stored = records.read_record(file, Shard)
+        assert {name: file.attrs[name] for name in attributes} == attributes
+    for field in dataclasses.fields(Shard):
+        if field.name != "methods":
+            np.testing.assert_array_equal(getattr(stored, field.name), getattr(shard, field.name))
+    assert stored.methods.keys() == shard.methods.keys()
+    for name, maps in shard.methods.items():
+        for field in dataclasses.fields(MethodMaps):
+            values = getattr(stored.methods[name], field.name)
+            expected = getattr(maps, field.name)
+            np.testing.assert_array_equal(values, expected)
+            assert getattr(values, "dtype", None) == getattr(expected, "dtype", None)
+
+
+def test_the_schema_of_a_shard(run):
+    with h5py.File(run.shard(KEY)) as file:
+        assert set(file) == {
+            *("sample", "sample_index", "tumor", "target", "rivals", "predicted", "probability"),
+            *("grad_cam", "gradient"),
+        }
+        assert set(file["gradient"]) == {"own", "contrast", "scale"}
+        assert set(file["grad_cam"]) == {"own", "contrast", "scale", "cube", "cube_scale"}
+        assert file["gradient/own"].chunks == (9, 256), "a band of genes"
+        assert file["grad_cam/cube"].chunks == (8, SIDE, SIDE), "eight samples"
+        assert file["grad_cam/cube"].compression == file["gradient/own"].compression == "gzip"
+        assert file["gradient/scale"].compression is None
+
+
+def test_predictions_are_read_alone(run):
+    predictions, shard = read_predictions(run.shard(KEY)), made_up_shard()
+    assert type(predictions) is Predictions
+    for field in dataclasses.fields(Predictions):
+        np.testing.assert_array_equal(getattr(predictions, field.name), getattr(shard, field.name))
+
+
+@pytest.mark.parametrize("band", [slice(0, 256), slice(256, 512), slice(3, 7)])
+def test_a_band_has_the_values_of_its_genes(run, band):
+    keys, shard = ranking_keys(CONFIG.explain.methods), made_up_shard()
+    values = read_band(run.shard(KEY), keys, band)
+    assert list(values) == [key.name for key in keys]
+    for key in keys:
+        expected = getattr(shard.methods[key.method], key.view)[:, band]
+        np.testing.assert_array_equal(values[key.name], expected)
+        assert values[key.name].dtype == np.float16
+
+
+@pytest.mark.parametrize("row", [0, 8])
+def test_a_cube_is_read_at_its_own_scale(run, row):
+    maps = made_up_shard().methods["grad_cam"]
+    cube = read_cube(run.shard(KEY), "grad_cam", row)
+    assert cube.dtype == np.float32
+    expected = maps.cube[row].astype(np.float32) * maps.cube_scale[row]
+    np.testing.assert_array_equal(cube, expected)
+
+
+def test_zero_maps_are_counted_by_method(run):
+    with h5py.File(run.shard(KEY), "a") as file:
+        file["gradient/scale"][...] = 1
+    assert zero_maps(run.shard(KEY), ["grad_cam", "gradient"]) == {"grad_cam": 3, "gradient": 0}
+
+
+READERS = {
+    "sample_index": read_predictions,
+    "gradient/scale": lambda path: zero_maps(path, ["gradient"]),
+    "gradient/own": lambda path: read_band(path, [RankingKey("gradient", "own")], slice(0, 9)),
+    "grad_cam/cube_scale": lambda path: read_cube(path, "grad_cam", 0),
+    "grad_cam": lambda path: read_cube(path, "grad_cam", 0),
+}
+
+
+@pytest.mark.parametrize(("name", "read"), READERS.items(), ids=READERS)
+def test_a_missing_dataset_is_damage(run, name, read):
+    read(run.shard(KEY))
+    with h5py.File(run.shard(KEY), "a") as file:
+        del file[name]
+    with pytest.raises(FileError, match=r"cannot be read .* delete it, then run `tumorcam explain"):
+        read(run.shard(KEY))
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_missing_shard_is_refused(tmp_path, read):
+    with pytest.raises(FileError, match=r"h5 does not exist; run `tumorcam explain`"):
+        read(tmp_path / "r00-f01-b0002.h5")
+
+
+def fault(run, **changes):
+    expected = {
+        "key": KEY,
+        "config": CONFIG,
+        "cohort_digest": COHORT,
+        "model_digest": MODEL,
+        "n_features": N_FEATURES,
+    }
+    return shard_fault(run, **(expected | changes))
+
+
+def test_a_good_shard_has_no_fault(run):
+    assert fault(run) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cohort_digest": "other"}, "it was made with another cohort_digest"),
+        ({"model_digest": "other"}, "it was made with another model_digest"),
+        ({"config": config_of(rivals=2)}, "explain.rivals: 3 -> 2"),
+        ({"config": config_of(methods=["grad_cam"])}, "'gradient'] -> ['grad_cam']"),
+        ({"n_features": 291}, "/grad_cam/own has shape (9, 290), wanted (9, 291)"),
+        ({"key": dataclasses.replace(KEY, stop=30)}, "it was made with another n_samples"),
+    ],
+)
+def test_a_fault_says_what_differs_and_what_to_do(run, changes, message):
+    text = fault(run, **changes)
+    assert text.startswith(str(run.shard(KEY))) and message in text
+    assert text.endswith("run `tumorcam explain`")
+
+
+def test_a_missing_cut_or_unfinished_shard_is_a_fault(run):
+    path = run.shard(KEY)
+    with h5py.File(path, "a") as file:
+        del file["gradient/contrast"]
+    assert "cannot be read" in fault(run) and "run `tumorcam explain`" in fault(run)
+    with h5py.File(path, "a") as file:
+        file.attrs["complete"] = False
+    assert "is incomplete: its writer did not finish" in fault(run)
+    path.write_bytes(path.read_bytes()[:3000])
+    assert "cannot be read" in fault(run)
+    path.unlink()
+    assert fault(run) == f"{path} does not exist; run `tumorcam explain`"
+
+
+def plan_of(replicates=2):
+    """Two folds of 11 and 6 samples in blocks of 5: three shards and two."""
+    return make_plan(
+        COHORT,
+        np.repeat([0, 1], [11, 6]),
+        side=SIDE,
+        n_genes=N_GENES,
+        n_decoys=N_DECOYS,
+        replicates=replicates,
+        block=5,
+    )
+
+
+def test_unfinished_shards_are_those_with_a_fault(tmp_path):
+    run, plan = RunFolder(tmp_path), plan_of()
+    for key in plan.models:
+        with hdf5.create_file(run.model(key), MODEL_TYPE, {"model": key.name}):
+            pass
+    assert unfinished_shards(run, plan, plan.shards, CONFIG) == list(plan.shards)
+    for key in plan.shards:
+        digest = hdf5.stored_digest(run.model(key.model), MODEL_TYPE, remedy="")
+        attributes = shard_attributes(CONFIG, COHORT, digest, key)
+        write_shard(run.shard(key), attributes, made_up_shard(key), compression="none")
+    assert unfinished_shards(run, plan, plan.shards, CONFIG) == []
+    assert unfinished_shards(run, plan, plan.shards, config_of(rivals=1)) == list(plan.shards)
+    run.shard(plan.shards[3]).unlink()
+    assert unfinished_shards(run, plan, plan.shards, CONFIG) == [plan.shards[3]]
+    assert unfinished_shards(run, plan, plan.shards[:3], CONFIG) == []
+
+
+def test_shards_of_a_missing_model_are_an_error(tmp_path):
+    plan = plan_of()
+    with pytest.raises(FileError, match=r"r00-f00/model.h5 does not exist; run `tumorcam train`"):
+        unfinished_shards(RunFolder(tmp_path), plan, plan.shards, CONFIG)
+
+
+@pytest.mark.parametrize("missing", [[], ["r00-f00-b0001"]], ids=["whole", "partial"])
+def test_saliency_presents_all_shards_as_one_file(tmp_path, missing):
+    """Rows after a missing shard move up, and the last rows stay empty."""
+    run, plan = RunFolder(tmp_path), plan_of()
+    present = [key for key in plan.shards if key.name not in missing]
+    for key in present:
+        write(run, key)
+    write_saliency(run, plan, present, CONFIG, {"cohort_digest": COHORT})
+    with hdf5.open_file(run.saliency, SALIENCY_TYPE, remedy="") as file:
+        assert file.attrs["cohort_digest"] == COHORT
+        order = file["sample_index"][...]
+        assert order.shape == (2, 17) and (order == -1).sum() == 5 * len(missing)
+        for key in ranking_keys(CONFIG.explain.methods):
+            values = file[key.name][...]
+            assert values.shape == (2, 17, N_FEATURES) and values.dtype == np.float16
+            assert not values[order == -1].any()
+            for replicate in range(2):
+                shards = [made_up_shard(shard) for shard in present if shard.replicate == replicate]
+                expected = [getattr(shard.methods[key.method], key.view) for shard in shards]
+                stored = values[replicate][order[replicate] >= 0]
+                np.testing.assert_array_equal(stored, np.concatenate(expected))
+
+
+def test_saliency_leaves_out_null_replicates(tmp_path):
+    run, plan = RunFolder(tmp_path), dataclasses.replace(plan_of(1), nulls=1)
+    for key in plan.explain_tasks:
+        write(run, key)
+    write_saliency(run, plan, plan.explain_tasks, CONFIG, {})
+    with hdf5.open_file(run.saliency, SALIENCY_TYPE, remedy="") as file:
+        assert file["sample_index"].shape == (1, 17)
+
+
+def test_the_attributes_of_a_shard_name_its_sources():
+    attributes = shard_attributes(CONFIG, COHORT, MODEL, KEY)
+    assert attributes["cohort_digest"] == COHORT and attributes["model_digest"] == MODEL
+    assert attributes["shard"] == "r00-f01-b0002" and attributes["n_samples"] == 9
