@@ -1,7 +1,6 @@
-"""faithfulness.h5 of drawn numbers, by the schema, for the tests of the report."""
+"""faithfulness.h5 of random numbers, by its record, for the tests of the report."""
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,9 @@ import pandas as pd
 
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config, config_json
-from tumorcam.faithfulness.deletion import CONTROLS, Deletion
-from tumorcam.faithfulness.examine import SECTIONS, write_record
+from tumorcam.explain.views import ranking_keys
+from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion, SampleFalls
+from tumorcam.faithfulness.examine import SECTIONS
 from tumorcam.faithfulness.ranking_checks import (
     LEVELS,
     MarkerLifts,
@@ -18,12 +18,12 @@ from tumorcam.faithfulness.ranking_checks import (
     PlantedScores,
     Stability,
 )
+from tumorcam.faithfulness.results import FaithfulnessChecks, write_faithfulness
 from tumorcam.faithfulness.retraining import COLUMNS
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE
+from tumorcam.significance.tables import read_significance
+from tumorcam.storage.run_folder import RunFolder
 
 SIZES, N_TUMORS, N_NULLS = (1, 2, 5, 10), 4, 5
-VIEWS = ("own", "contrast")
 
 
 def write_checks(config: Config, **changed: Any) -> None:
@@ -35,29 +35,27 @@ def write_checks(config: Config, **changed: Any) -> None:
         In the place of the drawn parts nulls, deletion, markers, stability, planted; None leaves a
         part out. `retrained` is a table.
     """
-    folder = config.folder
-    cohort = read_cohort(folder / "cohort.h5", config)
-    significance = folder / "significance.h5"
-    digest = hdf5.stored_digest(significance, SIGNIFICANCE_TYPE, remedy="")
-    methods = list(config.explain.methods)
-    rankings = [f"{method}/{view}" for method in methods for view in VIEWS]
+    run = RunFolder.of(config)
+    cohort = read_cohort(run.cohort, config)
+    keys = ranking_keys(config.explain.methods)
+    no_samples = np.zeros(0)
+    checks = FaithfulnessChecks(
+        tumors=cohort.tumors,
+        methods=np.array(config.explain.methods),
+        rankings=np.array([key.name for key in keys]),
+        changes=CHANGES,
+        controls=CONTROLS,
+        samples=SampleFalls(*[no_samples] * len(dataclasses.fields(SampleFalls))),
+        marker_file="",
+        **drawn_parts(list(config.explain.methods), len(keys)) | changed,
+    )
     attributes = {
         "cohort_digest": cohort.digest,
-        "significance_digest": digest,
+        "significance_digest": read_significance(run.significance, cohort.digest).digest,
         "view": "contrast",
         "config": config_json(config, SECTIONS),
     }
-    parts = drawn_parts(methods, len(rankings)) | changed
-    with hdf5.create_file(folder / "faithfulness.h5", FAITHFULNESS_TYPE, attributes) as file:
-        for name, values in (
-            ("tumors", cohort.tumors), ("methods", methods), ("rankings", rankings)
-        ):  # fmt: skip
-            records.write_dataset(file, name, values)
-        records.write_table(file.create_group("retrained"), parts.pop("retrained"))
-        for name, part in parts.items():
-            if part is not None:
-                write_record(file.create_group(name), part)
-    assert json.loads(attributes["config"])["faithfulness"]
+    write_faithfulness(run.faithfulness, attributes, checks)
 
 
 def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
@@ -86,9 +84,15 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
             np.array([3.0, np.nan, 4.0, 5.0]),
         ),
         "planted": PlantedScores(
-            *rng.uniform(0.5, 1, (2, n_rankings)), *np.array([[0.9], [0.8]])[:, 0],
-            np.array(LEVELS), called, called - 3, np.full(called.shape, 2),
-            np.ones(called.shape, dtype=int),
+            precision=rng.uniform(0.5, 1, n_rankings),
+            area=rng.uniform(0.5, 1, n_rankings),
+            t_precision=np.array(0.9),
+            t_area=np.array(0.8),
+            level=np.array(LEVELS),
+            called=called,
+            own=called - 3,
+            other=np.full(called.shape, 2),
+            neither=np.ones(called.shape, dtype=int),
         ),
     }  # fmt: skip
 
