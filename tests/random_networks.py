@@ -1,4 +1,4 @@
-"""Small Keras networks of all kinds of layers that tumorcam explains, drawn at random."""
+"""Random small Keras networks of all kinds of layers that tumorcam explains."""
 
 import keras
 import numpy as np
@@ -104,9 +104,9 @@ def side_by_side(rng, value, n_axes):
 BLOCKS = [convolution, normalised, pooling, pooled, padded, residual, side_by_side]
 
 
-def distance(found, wanted) -> float:
-    """Relative to the wanted values; where those are all zero, so must the found be."""
-    gap, size = np.linalg.norm(found - wanted), np.linalg.norm(wanted)
+def distance(maps, expected) -> float:
+    """Norm of the difference relative to the expected values', or absolute if those are zero."""
+    gap, size = np.linalg.norm(maps - expected), np.linalg.norm(expected)
     return gap / size if size > 0 else gap
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from random_networks import distance, fill, random_network, relu_network
 
 from tumorcam import saliency
+from tumorcam.errors import ModelError
 from tumorcam.saliency import Explainer
 from tumorcam.settings import METHODS, ModelSettings
 from tumorcam.training.initial_weights import fit_initial_weights
@@ -128,12 +129,12 @@ def test_real_networks_agree_with_the_oracle(side, shape, padding, seed):
     images[:, -2:] = 0  # left-over pixels
     targets = np.array([[0, 2], [1, 1]])
     maps = explain(network, images, targets)
-    for name, wanted in oracles.all_maps(network, images, targets, METHODS[:3]).items():
+    for name, expected in oracles.all_maps(network, images, targets, METHODS[:3]).items():
         assert maps.methods[name].dtype == np.float32
-        assert distance(maps.methods[name], wanted) <= TOLERANCE, name
+        assert distance(maps.methods[name], expected) <= TOLERANCE, name
     for image, logits in zip(images, maps.logits, strict=True):
-        wanted = oracles.logits(oracles.read_network(network), image)
-        assert distance(logits, wanted) <= TOLERANCE
+        expected = oracles.logits(oracles.read_network(network), image)
+        assert distance(logits, expected) <= TOLERANCE
 
 
 @pytest.mark.usefixtures("eager")
@@ -149,10 +150,10 @@ def test_networks_of_whole_numbers_agree_where_poolings_tie(side, shape, padding
     images[:, 4:] = 0
     targets = np.array([[0, 2], [1, 1]])
     maps = explain(network, images, targets).methods
-    wanted = oracles.all_maps(network, images, targets, METHODS[:3])
+    expected = oracles.all_maps(network, images, targets, METHODS[:3])
     for name in ("guided_backprop", "gradient_x_input"):
-        np.testing.assert_array_equal(maps[name], wanted[name])
-    assert distance(maps["guided_grad_cam"], wanted["guided_grad_cam"]) <= TOLERANCE
+        np.testing.assert_array_equal(maps[name], expected[name])
+    assert distance(maps["guided_grad_cam"], expected["guided_grad_cam"]) <= TOLERANCE
 
 
 def test_the_stock_network_agrees_with_automatic_differentiation():
@@ -170,12 +171,12 @@ def test_the_stock_network_agrees_with_automatic_differentiation():
             pixels = tf.constant(images)
             tape.watch(pixels)
             logit = tf.gather(network(pixels), targets[:, t], axis=1, batch_dims=1)
-        wanted = (tape.gradient(logit, pixels) * pixels).numpy()[..., 0]
-        assert distance(maps.methods["gradient_x_input"][:, t], wanted) <= TOLERANCE
+        expected = (tape.gradient(logit, pixels) * pixels).numpy()[..., 0]
+        assert distance(maps.methods["gradient_x_input"][:, t], expected) <= TOLERANCE
     np.testing.assert_allclose(maps.logits, network(images), rtol=1e-5, atol=1e-6)
-    wanted = oracles.all_maps(network, images[:1], targets[:1], METHODS[:3])
+    expected = oracles.all_maps(network, images[:1], targets[:1], METHODS[:3])
     for name in METHODS[:3]:
-        assert distance(maps.methods[name][:1], wanted[name]) <= TOLERANCE, name
+        assert distance(maps.methods[name][:1], expected[name]) <= TOLERANCE, name
 
 
 def explainer_network():
@@ -194,19 +195,19 @@ def batch():
     return Explainer(network, batch_size=8), images, targets
 
 
-def same_bits(found: saliency.Maps, wanted: saliency.Maps, order) -> None:
-    np.testing.assert_array_equal(found.logits, wanted.logits[order])
-    for name, value in found.methods.items():
-        np.testing.assert_array_equal(value, wanted.methods[name][order])
+def same_bits(maps: saliency.Maps, expected: saliency.Maps, order) -> None:
+    np.testing.assert_array_equal(maps.logits, expected.logits[order])
+    for name, value in maps.methods.items():
+        np.testing.assert_array_equal(value, expected.methods[name][order])
 
 
 def test_batch_mates_change_no_bit(batch):
     explainer, images, targets = batch
     loud = images.copy()
     loud[1:] *= 1000
-    found = explainer(loud, targets[[0, *range(7, 0, -1)]])
-    first = {name: value[:1] for name, value in found.methods.items()}
-    same_bits(saliency.Maps(found.logits[:1], first), explainer(images, targets), slice(1))
+    maps = explainer(loud, targets[[0, *range(7, 0, -1)]])
+    first = {name: value[:1] for name, value in maps.methods.items()}
+    same_bits(saliency.Maps(maps.logits[:1], first), explainer(images, targets), slice(1))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -235,13 +236,13 @@ numpy.savez(sys.argv[2], **selftest._explained(*selftest._example()).methods)
 
 
 def test_threads_change_no_more_than_rounding(tmp_path):
-    found = []
+    maps = []
     for threads in ("1", "2"):
         path = tmp_path / f"{threads}.npz"
         subprocess.run([sys.executable, "-c", OF_SELFTEST, threads, path], check=True)
-        found.append(np.load(path))
-    for name in found[0]:
-        assert distance(found[0][name], found[1][name]) <= 1e-6, name
+        maps.append(np.load(path))
+    for name in maps[0]:
+        assert distance(maps[0][name], maps[1][name]) <= 1e-6, name
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 8])
@@ -290,12 +291,37 @@ def test_weights_of_another_network_need_no_new_trace(batch):
     first, second = (
         fill(relu_network(9, 9), lambda size: rng.normal(0, 0.5, size)) for _ in range(2)
     )
-    mine = Explainer(first, batch_size=8)
-    mine(images, targets)
-    mine.take_weights(second)
-    found = mine(images, targets)
-    same_bits(found, Explainer(second, batch_size=8)(images, targets), slice(None))
-    assert mine._traced.experimental_get_tracing_count() == 1
+    explainer = Explainer(first, batch_size=8)
+    explainer(images, targets)
+    explainer.take_weights(second)
+    maps = explainer(images, targets)
+    same_bits(maps, Explainer(second, batch_size=8)(images, targets), slice(None))
+    assert explainer._traced.experimental_get_tracing_count() == 1
+
+
+def test_equal_weights_are_not_prepared_again_and_changed_ones_are(batch):
+    _, images, targets = batch
+    network = explainer_network()
+    explainer = Explainer(network, batch_size=8)
+    tensors = explainer._weights
+    explainer.take_weights(network)
+    assert explainer._weights is tensors
+    network.layers[0].kernel.assign_add(np.full(network.layers[0].kernel.shape, 0.01))
+    explainer.take_weights(network)
+    fresh = Explainer(network, batch_size=8)(images, targets)
+    same_bits(explainer(images, targets), fresh, slice(None))
+
+
+def test_released_weights_are_asked_for(batch):
+    _, images, targets = batch
+    network = explainer_network()
+    explainer = Explainer(network, batch_size=8)
+    maps = explainer(images, targets)
+    explainer.release_weights()
+    with pytest.raises(ModelError, match=r"weights were released; call take_weights"):
+        explainer(images, targets)
+    explainer.take_weights(network)
+    same_bits(explainer(images, targets), maps, slice(None))
 
 
 @pytest.mark.usefixtures("eager")
@@ -308,8 +334,8 @@ def test_networks_of_all_layers_agree_with_the_oracle(seed, n_axes):
     targets = np.array([[0, 2], [1, 1]])
     methods = tuple(oracles.ORACLES)
     maps = explain(network, images, targets, methods=methods).methods
-    for name, wanted in oracles.all_maps(network, images, targets).items():
-        assert distance(maps[name].reshape(wanted.shape), wanted) <= TOLERANCE, name
+    for name, expected in oracles.all_maps(network, images, targets).items():
+        assert distance(maps[name].reshape(expected.shape), expected) <= TOLERANCE, name
 
 
 @pytest.mark.usefixtures("eager")
@@ -319,10 +345,11 @@ def test_any_convolution_may_carry_grad_cam(seed):
     network = random_network(rng)
     images = rng.normal(size=(2, *network.input_shape[1:])).astype(np.float32)
     targets = np.array([[0], [1]])
-    for layer in [one.name for one in network.layers if isinstance(one, layers.Conv2D)]:
+    for layer in [step.name for step in network.layers if isinstance(step, layers.Conv2D)]:
         maps = explain(network, images, targets, methods=METHODS[:4], layer=layer).methods
-        wanted = oracles.all_maps(network, images, targets, ("grad_cam", "guided_grad_cam"), layer)
-        for name, value in wanted.items():
+        names = ("grad_cam", "guided_grad_cam")
+        expected = oracles.all_maps(network, images, targets, names, layer)
+        for name, value in expected.items():
             assert distance(maps[name], value) <= TOLERANCE, (layer, name)
 
 
@@ -335,5 +362,5 @@ def test_compiled_networks_agree_with_the_oracle(seed):
     targets = np.array([[0, 2], [1, 1]])
     methods = tuple(oracles.ORACLES)
     maps = explain(network, images, targets, methods=methods).methods
-    for name, wanted in oracles.all_maps(network, images, targets).items():
-        assert distance(maps[name], wanted) <= TOLERANCE, name
+    for name, expected in oracles.all_maps(network, images, targets).items():
+        assert distance(maps[name], expected) <= TOLERANCE, name

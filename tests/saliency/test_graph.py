@@ -15,10 +15,10 @@ CONVOLUTION = {"filters": 2, "kernel_size": 3, "activation": "relu"}
 @pytest.mark.parametrize(
     ("kind", "options", "why"),
     [
-        (layers.DepthwiseConv2D, {"kernel_size": 3}, "its gradient is not known here"),
-        (layers.Conv2DTranspose, {"filters": 2, "kernel_size": 3}, "not known here"),
-        (layers.LayerNormalization, {}, "not known here"),
-        (layers.PReLU, {}, "not known here"),
+        (layers.DepthwiseConv2D, {"kernel_size": 3}, "its gradient is not implemented"),
+        (layers.Conv2DTranspose, {"filters": 2, "kernel_size": 3}, "not implemented"),
+        (layers.LayerNormalization, {}, "not implemented"),
+        (layers.PReLU, {}, "not implemented"),
         (layers.Conv2D, CONVOLUTION | {"activation": "tanh"}, "its activation is tanh"),
         (layers.Activation, {"activation": "sigmoid"}, "its activation is sigmoid"),
         (layers.ReLU, {"threshold": 0.5}, "its threshold is 0.5"),
@@ -38,7 +38,8 @@ def test_a_layer_that_cannot_be_explained_is_named(kind, options, why):
         ]
     )
     name = "flat" if kind is layers.Softmax else "odd"
-    with pytest.raises(ModelError, match=rf"layer '{name}' \(\w+\) cannot be .*{why}.*; known are"):
+    message = rf"layer '{name}' \(\w+\) cannot be .*{why}.*; build the network"
+    with pytest.raises(ModelError, match=message):
         Explainer(network)
 
 
@@ -69,9 +70,9 @@ def test_a_network_without_a_graph_is_refused():
 
 def test_one_input_and_one_output_of_known_size():
     image = keras.Input((5, 5, 1))
-    made = layers.Dense(2)(layers.Flatten()(layers.Conv2D(**CONVOLUTION)(image)))
+    logits = layers.Dense(2)(layers.Flatten()(layers.Conv2D(**CONVOLUTION)(image)))
     with pytest.raises(ModelError, match=r"has 1 inputs and 2 outputs"):
-        Explainer(keras.Model(image, [made, made]))
+        Explainer(keras.Model(image, [logits, logits]))
     two = [keras.Input((5, 5, 1)), keras.Input((5, 5, 1))]
     with pytest.raises(ModelError, match=r"has 2 inputs and 1 outputs"):
         Explainer(keras.Model(two, layers.Flatten()(layers.Add()(two))))
@@ -88,17 +89,17 @@ def test_a_network_without_convolution_has_gradients_but_no_grad_cam():
     with pytest.raises(ModelError, match=r"has no convolution, which Grad-CAM needs"):
         Explainer(network)
     maps = Explainer(network, methods=("gradient",))(np.ones((1, 4, 4, 1)), np.array([[1]]))
-    wanted = network.layers[-1].kernel.numpy()[:, 1].reshape(4, 4)
-    np.testing.assert_array_equal(maps.methods["gradient"][0, 0], wanted)
+    kernel = network.layers[-1].kernel.numpy()[:, 1].reshape(4, 4)
+    np.testing.assert_array_equal(maps.methods["gradient"][0, 0], kernel)
 
 
 def test_an_unknown_layer_or_method_is_refused():
     network = random_network(np.random.default_rng(0))
     with pytest.raises(ModelError, match=r"no convolution 'conv9'; its convolutions: conv2d"):
         Explainer(network, layer="conv9")
-    with pytest.raises(ModelError, match=r"method 'cam' is unknown; known: guided_grad_cam"):
+    with pytest.raises(ModelError, match=r"method 'cam' is unknown; choose from guided_grad_cam"):
         Explainer(network, methods=("cam",))
-    with pytest.raises(ModelError, match=r"precision 'half' is unknown; known: float32, bfloat16"):
+    with pytest.raises(ModelError, match=r"precision 'half' is unknown; choose from float32, bf"):
         Explainer(network, precision="half")
 
 
@@ -126,8 +127,52 @@ def test_nested_networks_are_unrolled_and_layers_may_be_shared():
     np.testing.assert_array_equal(graph.weights[0][0], graph.weights[1][0])
 
 
+def test_nested_networks_may_have_several_inputs_but_not_outputs():
+    first, second = keras.Input((5, 5, 2)), keras.Input((5, 5, 2))
+    convolved = layers.Conv2D(2, 3, padding="same")(first)
+    image = keras.Input((5, 5, 2))
+    joining = keras.Model([first, second], layers.Add(name="sum")([convolved, second]))
+    end = layers.Dense(2)(layers.Flatten()(joining([image, image])))
+    steps = unroll(keras.Model(image, end)).steps
+    assert [step.inputs for step in steps] == [(IMAGE,), (1, IMAGE), (2,), (3,)]
+    forking = keras.Model(first, [convolved, first], name="fork")
+    end = layers.Dense(2)(layers.Flatten()(layers.Add()(forking(image))))
+    with pytest.raises(ModelError, match=r"'fork' .*: it has 2 outputs"):
+        unroll(keras.Model(image, end))
+
+
+def test_constants_and_operations_without_a_layer_are_refused():
+    image = keras.Input((5, 5, 1))
+    value = layers.Conv2D(**CONVOLUTION)(image)
+    for changed, reason in (
+        (value + 1.0, "it takes constants"),
+        (keras.ops.relu(value), "its gradient is not implemented"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            unroll(keras.Model(image, layers.Dense(2)(layers.Flatten()(changed))))
+
+
+def test_reading_a_network_does_not_change_it():
+    """Its layers are called no more often, and Keras numbers the next layers as before."""
+
+    def loss(labels, logits):  # Keras could not restore it in a clone of the compiled network
+        return keras.ops.mean((labels - logits) ** 2)
+
+    network = random_network(np.random.default_rng(3))
+    network.compile(optimizer="sgd", loss=loss)
+    outputs = [layer.output for layer in network.layers]
+    layers.Identity()  # the next one is identity_1 at least
+    number = int(layers.Identity().name.removeprefix("identity_"))
+    unroll(network)
+    assert layers.Identity().name == f"identity_{number + 1}"
+    assert all(
+        layer.output is output for layer, output in zip(network.layers, outputs, strict=True)
+    )
+    keras.Model(network.inputs, network.layers[1].output)  # fails where a layer has two outputs
+
+
 def test_networks_of_other_layers_need_an_explainer_of_their_own():
-    one, other = (random_network(np.random.default_rng(seed)) for seed in (0, 1))
-    explainer = Explainer(one)
+    network, other = (random_network(np.random.default_rng(seed)) for seed in (0, 1))
+    explainer = Explainer(network)
     with pytest.raises(ModelError, match=r"has other layers"):
         explainer.take_weights(other)

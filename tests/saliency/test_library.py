@@ -10,7 +10,7 @@ from scipy import stats
 
 import tumorcam
 from tumorcam.errors import ModelError
-from tumorcam.saliency import explainer
+from tumorcam.saliency import Explainer, methods
 from tumorcam.settings import METHODS
 
 TOLERANCE = 1e-5  # of the relative distance to the float64 oracle
@@ -24,8 +24,8 @@ def test_the_library_call_takes_any_number_of_images():
     maps = tumorcam.guided_grad_cam(network, images, targets)
     assert maps.shape == (70, 7, 7) and maps.dtype == np.float32
     for i in (0, 63, 64, 69):
-        wanted = oracles.guided_grad_cam(oracles.read_network(network), images[i], targets[i])
-        assert distance(maps[i], wanted) <= TOLERANCE
+        expected = oracles.guided_grad_cam(oracles.read_network(network), images[i], targets[i])
+        assert distance(maps[i], expected) <= TOLERANCE
     assert tumorcam.guided_grad_cam(network, images[:0], targets[:0]).shape == (0, 7, 7)
 
 
@@ -34,16 +34,15 @@ def test_smooth_grad_is_the_mean_gradient_under_the_same_noise():
     network = fill(relu_network(7, 7, filters=(2,)), lambda size: rng.normal(0, 0.5, size))
     images = rng.normal(size=(2, 7, 7, 1)).astype(np.float32)
     targets = np.array([[0], [2]])
-    found = explainer.Explainer(network, methods=("smooth_grad",), batch_size=2)(
-        images, targets
-    ).methods["smooth_grad"]
+    explainer = Explainer(network, methods=("smooth_grad",), batch_size=2)
+    maps = explainer(images, targets).methods["smooth_grad"]
     read, total = oracles.read_network(network), np.zeros((2, 7, 7))
-    for draw in range(explainer.NOISE_DRAWS):
-        noise = tf.random.stateless_normal((7, 7, 1), (explainer.NOISE_SEED, draw)).numpy()
+    for draw in range(methods.NOISE_DRAWS):
+        noise = tf.random.stateless_normal((7, 7, 1), (methods.NOISE_SEED, draw)).numpy()
         for i, image in enumerate(images):
             noisy = image + 0.15 * np.ptp(image) * noise
-            total[i] += oracles.gradient(read, noisy, targets[i, 0]) / explainer.NOISE_DRAWS
-    assert distance(found[:, 0], total) <= TOLERANCE
+            total[i] += oracles.gradient(read, noisy, targets[i, 0]) / methods.NOISE_DRAWS
+    assert distance(maps[:, 0], total) <= TOLERANCE
 
 
 def test_integrated_gradients_add_up_to_what_the_image_brings():
@@ -78,27 +77,27 @@ def test_guided_variants_are_made_of_the_others():
     network = fill(relu_network(9, 9, filters=(3, 2)), lambda size: rng.normal(0, 0.5, size))
     images = rng.normal(size=(4, 9, 9, 1)).astype(np.float32)
     targets = np.array([[0, 2], [1, 2], [2, 0], [0, 1]])
-    layer = next(one.name for one in network.layers if isinstance(one, keras.layers.Conv2D))
+    layer = next(step.name for step in network.layers if isinstance(step, keras.layers.Conv2D))
     guided = tumorcam.guided_backprop(network, images, targets)
     plain = tumorcam.gradient(network, images, targets)
     assert (guided < 0).any() and ((guided > 0) & (plain < 0)).any()
-    wanted = np.sign(guided) * np.sqrt(np.abs(guided) * np.maximum(plain, 0))
-    assert distance(tumorcam.guided_gradient(network, images, targets), wanted) <= 1e-6
+    expected = np.sign(guided) * np.sqrt(np.abs(guided) * np.maximum(plain, 0))
+    assert distance(tumorcam.guided_gradient(network, images, targets), expected) <= 1e-6
     for options in ({}, {"layer": layer}):
         coarse = tumorcam.grad_cam(network, images, targets, **options)
-        wanted = coarse.mean(axis=1, keepdims=True) * guided
-        found = tumorcam.guided_grad_cam_shared(network, images, targets, **options)
-        assert distance(found, wanted) <= 1e-6
+        expected = coarse.mean(axis=1, keepdims=True) * guided
+        maps = tumorcam.guided_grad_cam_shared(network, images, targets, **options)
+        assert distance(maps, expected) <= 1e-6
     alone = tumorcam.guided_grad_cam_shared(network, images, [0, 1, 2, 0])
     np.testing.assert_array_equal(alone, tumorcam.guided_grad_cam(network, images, [0, 1, 2, 0]))
 
 
 def test_the_example_of_the_library_works():
     names = {"keras": keras, "np": np, "guided_grad_cam": tumorcam.guided_grad_cam}
-    found = doctest.DocTestFinder(recurse=False).find(
+    examples = doctest.DocTestFinder(recurse=False).find(
         tumorcam.guided_grad_cam, "guided_grad_cam", globs=names
     )
-    assert found and doctest.DocTestRunner().run(found[0]).failed == 0
+    assert examples and doctest.DocTestRunner().run(examples[0]).failed == 0
 
 
 def test_bfloat16_maps_rank_pixels_almost_as_float32_ones():

@@ -25,8 +25,8 @@ def captum():
     return pytest.importorskip("captum.attr", reason="captum is not installed")
 
 
-def distance(found, wanted) -> float:
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+def distance(maps, expected) -> float:
+    return float(np.linalg.norm(maps - expected) / np.linalg.norm(expected))
 
 
 def example(*, pool: bool, softmax: bool = False):

@@ -1,4 +1,4 @@
-"""Which pixels the cells of a layer see, and how a coarse map is laid back on the image."""
+"""Receptive fields of a layer's cells, and interpolation of a coarse map to the image."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ from tumorcam.saliency.rules import (
 )
 
 
-class Cells(NamedTuple):
-    """Pixels that the cells of a value see along one axis.
+class ReceptiveField(NamedTuple):
+    """The pixels on which the cells of a value depend, along one axis.
 
-    Cell j sees the pixels from `first` + j * `stride` to `last` + j * `stride`; some may lie beyond
-    the image.
+    Cell j depends on the pixels from `first` + j * `stride` to `last` + j * `stride`, some of which
+    may lie outside the image.
     """
 
     stride: int
@@ -31,52 +31,61 @@ class Cells(NamedTuple):
 
     @property
     def centre(self) -> float:
-        """Middle of what cell 0 sees, in pixels."""
+        """Middle of the receptive field of cell 0, in pixels."""
         return (self.first + self.last) / 2
 
-    def seen_through(self, window: Window) -> "Cells":
-        """Of the cells of a layer that sees these through a window."""
+    def through(self, window: Window) -> "ReceptiveField":
+        """The receptive field of a layer that lays windows on these cells."""
         first = self.first - window.before * self.stride
         last = self.last + (window.size - 1 - window.before) * self.stride
-        return Cells(self.stride * window.stride, first, last)
+        return ReceptiveField(self.stride * window.stride, first, last)
 
 
-def cells_of(graph: Graph, shapes: Shapes, value: int) -> tuple[Cells, Cells]:
-    """Along rows and columns, the pixels that the cells of a value see, by any path.
+def receptive_fields(
+    graph: Graph, shapes: Shapes, value: int
+) -> tuple[ReceptiveField, ReceptiveField]:
+    """The receptive fields of a value's cells along rows and along columns, by any path.
 
     Raises
     ------
     ModelError
         If the value is no longer an image, or its paths have different strides.
     """
-    found: dict[int, tuple[Cells, Cells]] = {IMAGE: (Cells(1, 0, 0), Cells(1, 0, 0))}
+    pixel = ReceptiveField(1, 0, 0)
+    fields = {IMAGE: (pixel, pixel)}
     for step in graph.steps:
-        is_image = len(shapes[step.output]) == 3 and set(step.inputs) <= set(found)
+        is_image = len(shapes[step.output]) == 3 and set(step.inputs) <= set(fields)
         if not is_image or (isinstance(step.rule, Concatenate) and step.rule.axis != -1):
             continue
         windows = _windows(step.rule, shapes[step.inputs[0]])
         branches = [
             tuple(
-                cells.seen_through(window)
-                for cells, window in zip(found[one], windows, strict=True)
+                field.through(window) for field, window in zip(fields[branch], windows, strict=True)
             )
-            for one in step.inputs
+            for branch in step.inputs
         ]
         rows, columns = (_union(axis, step.layer) for axis in zip(*branches, strict=True))
-        found[step.output] = rows, columns
-    if value not in found:
-        msg = "the layer's cells have no place on the image; choose one further down for Grad-CAM"
+        fields[step.output] = rows, columns
+    if value not in fields:
+        msg = "the layer's cells have no place on the image; choose an earlier one for Grad-CAM"
         raise ModelError(msg)
-    return found[value]
+    return fields[value]
 
 
 def interpolation_matrix(n_pixels: int, n_cells: int, stride: float, offset: float) -> np.ndarray:
-    """(pixels, cells) float32: linear interpolation of cells to pixels, constant beyond the ends.
+    """The matrix of linear interpolation from cells to pixels, constant beyond the outer cells.
 
     Parameters
     ----------
-    stride, offset : float
-        Pixels from one cell's centre to the next, and to that of the first.
+    stride : float
+        Distance between the centres of neighbouring cells, in pixels.
+    offset : float
+        Position of the first cell's centre, in pixels.
+
+    Returns
+    -------
+    (pixels, cells) float32
+        Each row adds up to 1.
     """
     position = np.clip((np.arange(n_pixels) - offset) / stride, 0, n_cells - 1)
     distance = np.abs(position[:, None] - np.arange(n_cells)[None, :])
@@ -84,7 +93,7 @@ def interpolation_matrix(n_pixels: int, n_cells: int, stride: float, offset: flo
 
 
 def _windows(rule: Rule, shape: tuple[int, ...]) -> tuple[Window, Window]:
-    """What a rule's output cells see of an input of some shape."""
+    """The windows that a rule lays on the rows and columns of an input."""
     if isinstance(rule, ZeroPadding):
         return Window(1, 1, rule.rows[0]), Window(1, 1, rule.columns[0])
     if isinstance(rule, GlobalAverage | GlobalMaximum):
@@ -94,14 +103,14 @@ def _windows(rule: Rule, shape: tuple[int, ...]) -> tuple[Window, Window]:
     return POINT, POINT
 
 
-def _union(branches: tuple[Cells, ...], layer: str) -> Cells:
-    """What a cell sees by any of several paths."""
-    strides = {cells.stride for cells in branches}
+def _union(branches: tuple[ReceptiveField, ...], layer: str) -> ReceptiveField:
+    """The receptive field over several paths."""
+    strides = {field.stride for field in branches}
     if len(strides) > 1:
         msg = (
-            f"the paths into layer {layer!r} move by {sorted(strides)} pixels a cell; their maps "
-            "cannot be laid on the image; choose a layer before it for Grad-CAM"
+            f"the paths into layer {layer!r} move by {sorted(strides)} pixels a cell, so that its "
+            "cells have no place on the image; choose a layer before it for Grad-CAM"
         )
         raise ModelError(msg)
-    first, last = min(cells.first for cells in branches), max(cells.last for cells in branches)
-    return Cells(strides.pop(), first, last)
+    first, last = min(field.first for field in branches), max(field.last for field in branches)
+    return ReceptiveField(strides.pop(), first, last)

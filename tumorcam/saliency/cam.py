@@ -1,22 +1,35 @@
-"""Grad-CAM's coarse map: where it reads a network, and how it is laid on the image."""
+"""The convolution that Grad-CAM explains, and the interpolation of its map to the image."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from tumorcam.errors import ModelError
-from tumorcam.saliency.alignment import cells_of, interpolation_matrix
-from tumorcam.saliency.graph import IMAGE, Arrays, Graph, Shapes, Step
+from tumorcam.saliency.alignment import interpolation_matrix, receptive_fields
+from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
 from tumorcam.saliency.pooling import MaxPooling
-from tumorcam.saliency.rules import Affine, Convolution, Dense, Flatten, Identity, Rectifier
+from tumorcam.saliency.rules import (
+    Affine,
+    Arrays,
+    Convolution,
+    Dense,
+    Flatten,
+    Identity,
+    Rectifier,
+)
 
 
 class CamPoint(NamedTuple):
-    """Where Grad-CAM reads a network.
+    """The values of a network from which Grad-CAM is computed.
 
-    `activation` is the index of the convolution's rectified value, of `n_channels`; `gradient` that
-    of a value whose gradient has the same sum over space, or, behind the layer `dense` that takes
-    it, gives it by `summed_kernel`; `rows` (rows, cells) and `columns` lay a map on the image.
+    Grad-CAM needs the activation of a convolution, with `n_channels`, and its gradient summed over
+    rows and columns.
+
+    `activation` is the index of the convolution's value behind its rectifier. `gradient` is the
+    index of a later value whose gradient has the same sum. If a dense layer follows, it is the step
+    `dense`, `gradient` is the index of its output, and the sum is that gradient times
+    `summed_kernel`. The matrices `rows` (rows, cell rows) and `columns` (columns, cell columns)
+    interpolate a map to the image.
     """
 
     activation: int
@@ -28,9 +41,10 @@ class CamPoint(NamedTuple):
 
 
 def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
-    """Where Grad-CAM reads a network at a convolution.
+    """The values from which Grad-CAM is computed at a convolution, by default the last one.
 
-    It is read behind the convolution's BatchNormalization and rectifier, where it has them.
+    The activation is read behind the convolution's BatchNormalization and rectifier, if it has
+    them.
 
     Raises
     ------
@@ -38,41 +52,46 @@ def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
         If there is no such convolution, or its cells have no place on the image.
     """
     convolutions = [step for step in graph.steps if isinstance(step.rule, Convolution)]
-    named = [step for step in convolutions if layer in (None, step.layer)]
-    if not named:
-        known = ", ".join(step.layer for step in convolutions) or "none"
-        wanted = f"convolution {layer!r}" if layer else "convolution, which Grad-CAM needs"
-        msg = f"the network has no {wanted}; its convolutions: {known}"
+    candidates = [step for step in convolutions if layer in (None, step.layer)]
+    if not candidates:
+        names = ", ".join(step.layer for step in convolutions) or "none"
+        missing = f"convolution {layer!r}" if layer else "convolution, which Grad-CAM needs"
+        msg = f"the network has no {missing}; its convolutions: {names}"
         raise ModelError(msg)
-    activation = _rectified(graph, named[-1].output)
+    activation = _behind_rectifier(graph, candidates[-1].output)
     following = graph.consumers(activation)
-    pools = [type(step.rule) for step in following] == [MaxPooling]  # which only moves gradient
-    gradient = following[0].output if pools else activation
+    is_pooled = [type(step.rule) for step in following] == [MaxPooling]  # keeps the gradient's sum
+    gradient = following[0].output if is_pooled else activation
     dense, n_channels = _dense_behind(graph, gradient), shapes[activation][-1]
     rows, columns = (
-        interpolation_matrix(n_pixels, n_cells, cells.stride, cells.centre)
-        for n_pixels, n_cells, cells in zip(
+        interpolation_matrix(n_pixels, n_cells, field.stride, field.centre)
+        for n_pixels, n_cells, field in zip(
             shapes[IMAGE][:2],
             shapes[activation][:2],
-            cells_of(graph, shapes, activation),
+            receptive_fields(graph, shapes, activation),
             strict=True,
         )
     )
     return CamPoint(
-        activation, dense.output if dense else gradient, dense, n_channels, rows, columns
+        activation=activation,
+        gradient=dense.output if dense else gradient,
+        dense=dense,
+        n_channels=n_channels,
+        rows=rows,
+        columns=columns,
     )
 
 
 def summed_kernel(graph: Graph, cam: CamPoint) -> Arrays:
-    """Takes the gradient behind a dense layer to its sum over the cells of the image before it.
+    """The matrix from the gradient behind a dense layer to the channels' summed gradients.
 
-    All that Grad-CAM wants of a channel's gradient is that sum: one column a channel instead of one
-    a cell.
+    Grad-CAM needs the gradient of each channel only summed over rows and columns. Summing the dense
+    layer's kernel beforehand gives one column for each channel instead of one for each cell.
 
     Returns
     -------
     tuple of ndarray
-        (units, channels) float32, or nothing where no dense layer takes the image.
+        (units, channels) float32; empty if no dense layer follows the convolution.
     """
     if cam.dense is None:
         return ()
@@ -83,7 +102,7 @@ def summed_kernel(graph: Graph, cam: CamPoint) -> Arrays:
 
 
 def _dense_behind(graph: Graph, value: int) -> Step | None:
-    """The dense layer that takes an image, flattened; None if something else does."""
+    """The dense layer that takes the flattened image; None if the image goes elsewhere."""
     following = graph.consumers(value)
     if [type(step.rule) for step in following] != [Flatten]:
         return None
@@ -91,8 +110,8 @@ def _dense_behind(graph: Graph, value: int) -> Step | None:
     return behind[0] if [type(step.rule) for step in behind] == [Dense] else None
 
 
-def _rectified(graph: Graph, value: int) -> int:
-    """A convolution's value behind its rectifier; itself, if it has none."""
+def _behind_rectifier(graph: Graph, value: int) -> int:
+    """The index of a convolution's rectified value; `value` itself if no rectifier follows."""
     following = value
     while len(graph.consumers(following)) == 1:
         step = graph.consumers(following)[0]

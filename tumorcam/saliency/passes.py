@@ -1,4 +1,4 @@
-"""Forward and backward passes over the steps of a network."""
+"""Forward and backward passes through the steps of a network."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,46 +6,59 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tumorcam.saliency.graph import Step
-from tumorcam.saliency.rules import Pull, Weights, total
+from tumorcam.saliency.rules import Vjp, Weights, add_all
 
 
 class Forward(NamedTuple):
-    """Values by their index, and what pulls a gradient through the step that made each."""
+    """Activations and vector-Jacobian products of one forward pass, keyed by value index."""
 
     values: dict[int, tf.Tensor]
-    pulls: dict[int, Pull]
+    vjps: dict[int, Vjp]
 
 
 def forward(
     steps: Sequence[Step], weights: Sequence[Weights], start: dict[int, tf.Tensor]
 ) -> Forward:
-    """Values of all steps, from those that they start with."""
-    values, pulls = dict(start), {}
+    """Compute the values of all steps.
+
+    Parameters
+    ----------
+    weights : sequence
+        The prepared weights of each step.
+    start : dict
+        Values that are given, such as the images, keyed by value index.
+    """
+    values, vjps = dict(start), {}
     for step, arrays in zip(steps, weights, strict=True):
-        values[step.output], pulls[step.output] = step.rule(
+        values[step.output], vjps[step.output] = step.rule(
             [values[value] for value in step.inputs], arrays
         )
-    return Forward(values, pulls)
+    return Forward(values, vjps)
 
 
 def backward(
     steps: Sequence[Step],
-    pulls: dict[int, Pull],
+    vjps: dict[int, Vjp],
     start: dict[int, tf.Tensor],
-    wanted: Sequence[int],
+    at: Sequence[int],
     *,
     guided: bool,
 ) -> dict[int, tf.Tensor]:
-    """Gradients at the wanted values, of gradients at later ones.
+    """Gradients at some values, keyed by value index.
 
     Parameters
     ----------
+    vjps : dict
+        Vector-Jacobian products of a forward pass.
     start : dict
-        (samples, ...) float, by the index of the value.
+        (samples, ...) float: gradients that are given, such as those at the logits, keyed by value
+        index.
+    at : sequence of int
+        Indices of the values whose gradients are computed.
     guided : bool
-        Whether rectifiers pass positive gradient alone.
+        Whether rectifiers pass positive gradient only.
     """
-    needed = set(wanted)  # and all that depends on it
+    needed = set(at)  # and all values that depend on them
     for step in steps:
         if needed & set(step.inputs):
             needed.add(step.output)
@@ -53,8 +66,8 @@ def backward(
     for step in reversed(steps):
         if step.output not in parts or not needed & set(step.inputs):
             continue
-        pulled = pulls[step.output](total(parts[step.output]), guided)
-        for value, gradient in zip(step.inputs, pulled, strict=True):
+        gradients = vjps[step.output](add_all(parts[step.output]), guided)
+        for value, gradient in zip(step.inputs, gradients, strict=True):
             if value in needed:
                 parts.setdefault(value, []).append(gradient)
-    return {value: total(parts[value]) for value in wanted}
+    return {value: add_all(parts[value]) for value in at}

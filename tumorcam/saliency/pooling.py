@@ -1,4 +1,7 @@
-"""Max pooling, alone and behind a convolution: who of a window was the first maximum."""
+"""Max pooling, alone and fused with a convolution.
+
+The gradient of a window's maximum goes to its first largest cell, row by row.
+"""
 
 import itertools
 import math
@@ -9,16 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam.saliency.rules import (
-    Output,
+    Arrays,
+    LayerOutput,
     Pair,
     Rectifier,
+    Rule,
     Weights,
     Window,
     Windowed,
-    framed,
+    add_all,
+    crop_or_pad,
     fused,
-    product,
-    total,
+    matrix_product,
 )
 
 
@@ -26,18 +31,18 @@ from tumorcam.saliency.rules import (
 class MaxPooling(Windowed):
     """The largest cell of each window; the gradient goes to the first such cell, row by row.
 
-    Where windows have no cells in common, a `rectifier` of derivative 0 or 1 may follow.
+    If windows do not overlap, a `rectifier` with derivative 0 or 1 may follow in the same step.
     """
 
     rectifier: Rectifier | None = None
 
     @property
     def is_separate(self) -> bool:
-        """Whether windows have no cells in common, nor cells between them."""
+        """Whether windows neither overlap nor leave cells between them."""
         return self.size == self.strides
 
     def cells(self, rows: int, columns: int) -> Pair:
-        """Rows and columns of the output for an input of so many."""
+        """Rows and columns of the output for an input of a given size."""
         spans = (1, 1) if self.padding == "SAME" else self.size
         n_rows, n_columns = (
             -(-(n - span + 1) // stride)
@@ -45,83 +50,84 @@ class MaxPooling(Windowed):
         )
         return n_rows, n_columns
 
-    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
+    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> LayerOutput:
         return (self._by_comparison if self.is_separate else self._by_tensorflow)(values[0])
 
-    def _by_comparison(self, value: tf.Tensor) -> Output:
+    def _by_comparison(self, value: tf.Tensor) -> LayerOutput:
         shape, (height, width) = value.shape[1:3], self.size
         n_rows, n_columns = self.cells(*shape)
         top, left = (window.before for window in self.windows(*shape))
         spread = n_rows * height, n_columns * width
 
         def pool(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            whole = framed(image, (-top, -left), spread, image.dtype.min)
-            whole = tf.reshape(whole, (-1, n_rows, height, n_columns, width, image.shape[3]))
-            cells = [whole[:, :, a, :, b] for a in range(height) for b in range(width)]
-            return rectified(*first_largest(cells), self.rectifier)
+            padded = crop_or_pad(image, (-top, -left), spread, image.dtype.min)
+            windows = tf.reshape(padded, (-1, n_rows, height, n_columns, width, image.shape[3]))
+            cells = [windows[:, :, a, :, b] for a in range(height) for b in range(width)]
+            return rectify_maximum(*first_maximum(cells), self.rectifier)
 
-        made, first = fused(pool, value)
+        output, first = fused(pool, value)
 
-        def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
+        def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
             def route(pooled: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
                 cell = np.arange(height * width).reshape(1, 1, height, 1, width, 1)
-                back = tf.where(
+                at_cells = tf.where(
                     index[:, :, tf.newaxis, :, tf.newaxis] == tf.constant(cell, index.dtype),
-                    passed(pooled, self.rectifier, guided)[:, :, tf.newaxis, :, tf.newaxis],
+                    guide(pooled, self.rectifier, guided)[:, :, tf.newaxis, :, tf.newaxis],
                     tf.zeros((), pooled.dtype),
                 )
-                back = tf.reshape(back, (-1, *spread, pooled.shape[3]))
-                return framed(back, (top, left), shape)
+                at_image = tf.reshape(at_cells, (-1, *spread, pooled.shape[3]))
+                return crop_or_pad(at_image, (top, left), shape)
 
             return [fused(route, gradient, first)]
 
-        return Output(made, pull)
+        return LayerOutput(output, vjp)
 
-    def _by_tensorflow(self, value: tf.Tensor) -> Output:
-        made = tf.nn.max_pool2d(value, self.size, self.strides, self.padding)
+    def _by_tensorflow(self, value: tf.Tensor) -> LayerOutput:
+        output = tf.nn.max_pool2d(value, self.size, self.strides, self.padding)
 
-        def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            back = tf.raw_ops.MaxPoolGrad(
+        def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
+            at_input = tf.raw_ops.MaxPoolGrad(
                 orig_input=value,
-                orig_output=made,
+                orig_output=output,
                 grad=gradient,
                 ksize=(1, *self.size, 1),
                 strides=(1, *self.strides, 1),
                 padding=self.padding,
             )
-            return [back]
+            return [at_input]
 
-        return Output(made, pull)
+        return LayerOutput(output, vjp)
 
 
 @dataclass(frozen=True)
-class GlobalMaximum:
+class GlobalMaximum(Rule):
     """The largest cell of the image; the gradient goes to the first such cell, row by row."""
 
     keepdims: bool
 
-    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
+    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> LayerOutput:
         shape = values[0].shape[1:]
         cells = tf.reshape(values[0], (-1, shape[0] * shape[1], shape[2]))
-        made, first = tf.reduce_max(cells, 1), tf.argmax(cells, 1)
+        output, first = tf.reduce_max(cells, 1), tf.argmax(cells, 1)
 
-        def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
+        def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
             cell = tf.range(cells.shape[1], dtype=first.dtype)[:, tf.newaxis]
             pooled = tf.reshape(gradient, (-1, 1, shape[2]))
-            back = tf.where(first[:, tf.newaxis] == cell, pooled, tf.zeros_like(pooled))
-            return [tf.reshape(back, (-1, *shape))]
+            at_cells = tf.where(first[:, tf.newaxis] == cell, pooled, tf.zeros_like(pooled))
+            return [tf.reshape(at_cells, (-1, *shape))]
 
-        return Output(made[:, tf.newaxis, tf.newaxis] if self.keepdims else made, pull)
+        return LayerOutput(output[:, tf.newaxis, tf.newaxis] if self.keepdims else output, vjp)
 
 
 @dataclass(frozen=True)
-class PooledConvolution:
-    """A convolution of few channels and the pooling of its output, in one.
+class PooledConvolution(Rule):
+    """A convolution of few channels and the max pooling of its output, in one step.
 
-    Each pooling window is computed from the patch that it sees, as `size` times as many channels:
-    twice the arithmetic of the convolution, but no image of its size is written, and the gradient
-    comes back by small matrix products and a few shifted sums. Only for the network's first layer,
-    of one or a few channels, is that faster.
+    A patch is the part of the image on which a pooling window depends. A convolution with the
+    window's strides computes all cells of the window from its patch, as channels. This takes twice
+    the arithmetic of the plain convolution, but the unpooled image is never written, and the
+    vector-Jacobian product is a few small matrix products and shifted sums. It is faster only for
+    a first layer of one or a few channels.
     """
 
     convolution: tuple[Window, Window]
@@ -131,75 +137,79 @@ class PooledConvolution:
     pooled: Pair
     rectifier: Rectifier | None
 
-    def weights(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Kernel of a whole window, bias, and matrices that take its gradient to its patch.
+    def prepare(self, *weights: np.ndarray) -> Arrays:
+        """The kernel of a whole window, the bias, and matrices from a window's gradient to a patch.
 
         Parameters
         ----------
-        kernel : (kernel rows, kernel columns, channels, filters) float32
-        bias : (filters,) float32
+        weights : tuple of ndarray
+            The kernel (kernel rows, kernel columns, channels, filters) and the bias (filters,),
+            float32.
 
         Returns
         -------
         tuple of ndarray
             (patch rows, patch columns, channels, window cells * filters), (filters,) and
-            (window cells, filters, patch cells * channels), whose columns are blocks of the
-            pooling's size.
+            (window cells, filters, patch cells * channels) float32. The columns of the matrices
+            are ordered by blocks of the pooling's size.
         """
+        kernel, bias = weights
         sizes = self._sizes
         n_blocks = self._n_blocks()
         height, width = (n * size for n, size in zip(n_blocks, sizes, strict=True))
         patch = np.zeros((height, width, kernel.shape[2], *sizes, kernel.shape[3]), np.float32)
         for a, b in itertools.product(*map(range, sizes)):
             patch[a : a + len(kernel), b : b + kernel.shape[1], :, a, b] = kernel
-        used = [
+        n_used = [
             size + window.size - 1 for size, window in zip(sizes, self.convolution, strict=True)
         ]
         whole = patch.reshape(height, width, kernel.shape[2], -1)
         blocks = whole.reshape(n_blocks[0], sizes[0], n_blocks[1], sizes[1], *whole.shape[2:])
-        back = blocks.transpose(5, 0, 2, 1, 3, 4)
+        to_patch = blocks.transpose(5, 0, 2, 1, 3, 4)
         return (
-            np.ascontiguousarray(whole[: used[0], : used[1]]),
+            np.ascontiguousarray(whole[: n_used[0], : n_used[1]]),
             bias,
-            back.reshape(math.prod(sizes), kernel.shape[3], -1),
+            to_patch.reshape(math.prod(sizes), kernel.shape[3], -1),
         )
 
-    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> Output:
-        kernel, bias, back = weights
+    def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> LayerOutput:
+        kernel, bias, to_patch = weights
         n_cells = math.prod(self._sizes)
         top, left = (
-            one.before + two.before for one, two in zip(self.convolution, self.pooling, strict=True)
+            convolution.before + pooling.before
+            for convolution, pooling in zip(self.convolution, self.pooling, strict=True)
         )
-        seen = [
+        n_rows, n_columns = (
             (n - 1) * size + n_patch
             for n, size, n_patch in zip(self.pooled, self._sizes, kernel.shape[:2], strict=True)
-        ]
-        image = framed(values[0], (-top, -left), (seen[0], seen[1]))
+        )
+        image = crop_or_pad(values[0], (-top, -left), (n_rows, n_columns))
         outside = self._outside()
 
-        def pool(made: tf.Tensor, term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pool(windows: tf.Tensor, term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             cells = [
-                cell if beyond is None else cell + tf.constant(beyond, cell.dtype)
-                for cell, beyond in zip(tf.split(made, n_cells, -1), outside, strict=True)
+                cell if mask is None else cell + tf.constant(mask, cell.dtype)
+                for cell, mask in zip(tf.split(windows, n_cells, -1), outside, strict=True)
             ]
-            largest, first = first_largest(cells)
-            return rectified(largest + term, first, self.rectifier)
+            largest, first = first_maximum(cells)
+            return rectify_maximum(largest + term, first, self.rectifier)
 
         value, first = fused(pool, tf.nn.conv2d(image, kernel, self._sizes, "VALID"), bias)
 
-        def pull(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
+        def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
             def route(pooled: tf.Tensor, index: tf.Tensor) -> list[tf.Tensor]:
-                pooled = passed(pooled, self.rectifier, guided)
+                pooled = guide(pooled, self.rectifier, guided)
                 zero = tf.zeros_like(pooled)
                 return [tf.where(index == cell, pooled, zero) for cell in range(n_cells)]
 
             def overlap(*patches: tf.Tensor) -> tf.Tensor:
-                return framed(self._overlap(total(patches)), (top, left), self.image)
+                return crop_or_pad(self._overlap(add_all(patches)), (top, left), self.image)
 
             cells = fused(route, gradient, first)
-            return [fused(overlap, *(product(cell, back[i]) for i, cell in enumerate(cells)))]
+            patches = [matrix_product(cell, to_patch[i]) for i, cell in enumerate(cells)]
+            return [fused(overlap, *patches)]
 
-        return Output(value, pull)
+        return LayerOutput(value, vjp)
 
     @property
     def _sizes(self) -> Pair:
@@ -207,19 +217,19 @@ class PooledConvolution:
         return rows.size, columns.size
 
     def _n_blocks(self) -> Pair:
-        """Blocks of the pooling's size that a patch spans."""
+        """Rows and columns of blocks of the pooling's size in a patch, rounded up."""
         rows, columns = (
-            -(-(pool.size + one.size - 1) // pool.size)
-            for pool, one in zip(self.pooling, self.convolution, strict=True)
+            -(-(pooling.size + convolution.size - 1) // pooling.size)
+            for pooling, convolution in zip(self.pooling, self.convolution, strict=True)
         )
         return rows, columns
 
     def _overlap(self, blocks: tf.Tensor) -> tf.Tensor:
-        """The image, each pixel the sum of what the patches over it say."""
+        """The image whose pixels are the sums over the patches that overlap there."""
         (n_rows, n_columns), sizes = self._n_blocks(), self._sizes
         parts = tf.split(blocks, n_rows * n_columns, -1)
         strips = [
-            total(
+            add_all(
                 [
                     tf.pad(part, [(0, 0), (0, 0), (v, n_columns - 1 - v), (0, 0)])
                     for v, part in enumerate(parts[u * n_columns : (u + 1) * n_columns])
@@ -227,7 +237,7 @@ class PooledConvolution:
             )
             for u in range(n_rows)
         ]
-        whole = total(
+        whole = add_all(
             [
                 tf.pad(strip, [(0, 0), (u, n_rows - 1 - u), (0, 0), (0, 0)])
                 for u, strip in enumerate(strips)
@@ -240,8 +250,14 @@ class PooledConvolution:
         return tf.reshape(tf.transpose(cells, (0, 1, 3, 2, 4, 5)), shape)
 
     def _outside(self) -> list[np.ndarray | None]:
-        """For each cell of a window: minus infinity where it lies outside the convolution."""
-        found: list[np.ndarray | None] = []
+        """For each cell of a window, minus infinity where it lies outside the convolution's output.
+
+        Returns
+        -------
+        list of ndarray or None
+            (rows, columns, 1) of 0 or -inf; None for a cell that always lies inside.
+        """
+        masks: list[np.ndarray | None] = []
         for place in itertools.product(*map(range, self._sizes)):
             inside = [
                 (np.arange(n) * window.size - window.before + a >= 0)
@@ -250,13 +266,13 @@ class PooledConvolution:
                     place, self.pooled, self.pooling, self.cells, strict=True
                 )
             ]
-            seen = np.logical_and.outer(*inside)[..., None]
-            found.append(None if seen.all() else np.where(seen, 0, -np.inf))
-        return found
+            is_inside = np.logical_and.outer(*inside)[..., None]
+            masks.append(None if is_inside.all() else np.where(is_inside, 0, -np.inf))
+        return masks
 
 
-def first_largest(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """The largest of a window's cells, and the int16 index of the first such cell."""
+def first_maximum(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The largest of a window's cells, and the int16 index of the first cell with this value."""
     largest, first = cells[0], tf.zeros_like(cells[0], tf.int16)
     for i, cell in enumerate(cells[1:], 1):
         first = tf.where(cell > largest, tf.constant(i, tf.int16), first)
@@ -264,17 +280,17 @@ def first_largest(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     return largest, first
 
 
-def rectified(
+def rectify_maximum(
     value: tf.Tensor, first: tf.Tensor, rectifier: Rectifier | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A pooled value behind its rectifier, and its index, -1 where the derivative is 0."""
+    """The rectified maximum of each window, and its index, -1 where the derivative is 0."""
     if rectifier is None:
         return value, first
-    made = rectifier.rectified(value)
-    is_active = rectifier.derivative(made) > 0
-    return made, tf.where(is_active, first, tf.constant(-1, first.dtype))
+    activation = rectifier.apply(value)
+    is_active = rectifier.derivative(activation) > 0
+    return activation, tf.where(is_active, first, tf.constant(-1, first.dtype))
 
 
-def passed(gradient: tf.Tensor, rectifier: Rectifier | None, guided: bool) -> tf.Tensor:
-    """What a rectifier of derivative 1 passes of a gradient."""
+def guide(gradient: tf.Tensor, rectifier: Rectifier | None, guided: bool) -> tf.Tensor:
+    """The positive part of a gradient if it is guided and a rectifier follows, else all of it."""
     return tf.nn.relu(gradient) if guided and rectifier else gradient

@@ -1,0 +1,89 @@
+"""Rewrites of a graph that compute the same maps in less time."""
+
+from dataclasses import replace
+
+from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
+from tumorcam.saliency.pooling import MaxPooling, PooledConvolution
+from tumorcam.saliency.rules import Arrays, Convolution, Rectifier
+
+MAX_FUSED_CHANNELS = 3  # of an image; with more of them the fused convolution is slower
+
+
+def rectify_pooled(graph: Graph, keep: int) -> Graph:
+    """The same network with each rectifier moved behind the max pooling that follows it.
+
+    A rectifier is monotonic, so the largest cell of a window stays the largest, and the rectifier
+    then works on fewer cells. Where windows do not overlap, one step does both. If the rectified
+    value before the pooling is the value `keep`, it is computed as well.
+    """
+    steps: list[Step] = []
+    weights: list[Arrays] = []
+    n_values = 1 + max(step.output for step in graph.steps)
+    moved: dict[int, Step] = {}  # rectifiers, keyed by the index of their output
+    for step, arrays in zip(graph.steps, graph.weights, strict=True):
+        following = graph.consumers(step.output)
+        if isinstance(step.rule, Rectifier) and [type(s.rule) for s in following] == [MaxPooling]:
+            moved[step.output] = step
+            if step.output != keep:
+                continue
+        elif step.inputs[0] in moved:
+            rectifier, pooling = moved[step.inputs[0]], step.rule
+            assert isinstance(rectifier.rule, Rectifier) and isinstance(pooling, MaxPooling)
+            step = step._replace(inputs=rectifier.inputs)
+            if pooling.is_separate and not rectifier.rule.slope:
+                step = step._replace(rule=replace(pooling, rectifier=rectifier.rule))
+            else:
+                steps.append(step._replace(output=n_values))
+                weights.append(())
+                step = rectifier._replace(inputs=(n_values,), output=step.output)
+                n_values += 1
+        steps.append(step)
+        weights.append(arrays)
+    return graph._replace(steps=tuple(steps), weights=tuple(weights))
+
+
+def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
+    """The same network with its first convolution and the max pooling behind it in one step.
+
+    A network whose first steps are others is returned unchanged.
+    """
+    steps = _first_pooled_convolution(graph, n_channels=shapes[IMAGE][-1])
+    if steps is None:
+        return graph
+    first, pooling = steps
+    assert isinstance(first.rule, Convolution) and isinstance(pooling.rule, MaxPooling)
+    (rows, columns, _), (n_rows, n_columns, _) = shapes[IMAGE], shapes[first.output]
+    rule = PooledConvolution(
+        convolution=first.rule.windows(rows, columns),
+        pooling=pooling.rule.windows(n_rows, n_columns),
+        image=(rows, columns),
+        cells=(n_rows, n_columns),
+        pooled=pooling.rule.cells(n_rows, n_columns),
+        rectifier=pooling.rule.rectifier,
+    )
+    others = [
+        (step, arrays)
+        for step, arrays in zip(graph.steps, graph.weights, strict=True)
+        if step not in (first, pooling)
+    ]
+    fused = Step(rule, (IMAGE,), pooling.output, first.layer)
+    return graph._replace(
+        steps=(fused, *(step for step, _ in others)),
+        weights=(graph.weights[graph.steps.index(first)], *(arrays for _, arrays in others)),
+    )
+
+
+def _first_pooled_convolution(graph: Graph, n_channels: int) -> tuple[Step, Step] | None:
+    """The steps of the image's only convolution and of its pooling; None if it has others."""
+    first = graph.consumers(IMAGE)
+    if (
+        n_channels > MAX_FUSED_CHANNELS
+        or len(first) > 1
+        or not isinstance(first[0].rule, Convolution)
+        or first[0].rule.strides != (1, 1)
+    ):
+        return None
+    behind = graph.consumers(first[0].output)
+    if len(behind) == 1 and isinstance(behind[0].rule, MaxPooling) and behind[0].rule.is_separate:
+        return first[0], behind[0]
+    return None
