@@ -96,6 +96,8 @@ def test_a_jobs_own_error_says_more_than_slurms(tmp_path, write):
         (["Traceback (most recent call last):", "ModuleNotFoundError: No module named 'jobs'",
           "srun: error: vn1: task 0: Exited with exit code 1"],
          "ModuleNotFoundError: No module named 'jobs'"),
+        (["stopped by SIGUSR1: r00-f00 after step 5", "srun: error: vn1: task 0: Terminated"],
+         "stopped by SIGUSR1: r00-f00 after step 5"),
         (["srun: error: vn1: task 0: Exited with exit code 5"],
          "srun: error: vn1: task 0: Exited with exit code 5"),
         (["slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.", "srun: bye"],

@@ -17,7 +17,7 @@ OUTPUT_NAME = re.compile(r"tumorcam-[a-z]+-(?P<number>\d+(?:_\d+)?)\.out")
 CONSOLE_PREFIX = r"\d\d:\d\d:\d\d \S+: "  # of the lines of our jobs
 START_LINE = re.compile(rf"{CONSOLE_PREFIX}starts: ")
 ERROR_LINE = re.compile(  # from Slurm, from one of our jobs, from Python, from the batch script
-    rf"(srun|slurmstepd): error: |({CONSOLE_PREFIX})?(error|stopped): "
+    rf"(srun|slurmstepd): error: |({CONSOLE_PREFIX})?(error: |stopped by )"
     r"|([A-Za-z_]\w*\.)*\w*(Error|Exception|KeyboardInterrupt)\b|\S+: line \d+: "
 )
 CONSEQUENCE = re.compile(  # a line that follows from an earlier error
