@@ -10,6 +10,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from typing import NamedTuple
 
 from benchmarks.drawn_run import prepare_drawn
 from benchmarks.drawn_training import new_loop
@@ -47,17 +48,25 @@ def main() -> None:
         taken: dict[str, list[float]] = {name: [] for name in VARIANTS}
         for _ in range(args.rounds):
             for name, (steps, share) in VARIANTS.items():
-                seconds, n_steps, n_bytes = train(config, cohort, steps, share)
-                taken[name].append(seconds)
-                written = f", {n_bytes / 2**20:.0f} MB each" if n_bytes else ""
-                print(f"{name:42}{seconds:8.1f} s for {n_steps} steps{written}", flush=True)
+                cost = train(config, cohort, steps, share)
+                taken[name].append(cost.seconds)
+                size = f", {cost.n_bytes / 2**20:.0f} MB each" if cost.n_bytes else ""
+                print(f"{name:42}{cost.seconds:8.1f} s for {cost.n_steps} steps{size}", flush=True)
     without = statistics.median(taken["no checkpoints"])
     for name, seconds in taken.items():
         print(f"{name:42}{100 * (statistics.median(seconds) / without - 1):+7.1f} %, median")
 
 
-def train(config: Config, cohort: Cohort, steps: int, share: float) -> tuple[float, int, int]:
-    """Seconds of a training, its steps, and bytes of a checkpoint."""
+class TrainingCost(NamedTuple):
+    """Seconds and steps of a training, and bytes of a checkpoint, 0 without one."""
+
+    seconds: float
+    n_steps: int
+    n_bytes: int
+
+
+def train(config: Config, cohort: Cohort, steps: int, share: float) -> TrainingCost:
+    """Train the first model, with a checkpoint every so many steps; what it costs."""
     run, key = RunFolder.of(config), ModelKey(0, 0)
     folder = run.checkpoints(key)
     loop = new_loop(config, cohort, folder, checkpoint_steps=steps, checkpoint_share=share)
@@ -66,7 +75,7 @@ def train(config: Config, cohort: Cohort, steps: int, share: float) -> tuple[flo
     seconds = time.monotonic() - started
     sizes = [path.stat().st_size for path in folder.glob("*.data*")]
     shutil.rmtree(folder.parent)
-    return seconds, int(loop.step), max(sizes, default=0)
+    return TrainingCost(seconds, int(loop.step), max(sizes, default=0))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.explain_job [--rounds 5] [--skip-memory] [--skip-speed]
 
-Runs are made of drawn expression and untrained networks; explain sees no difference.
+Expression is drawn and the networks are untrained; explain takes as long as with real ones.
 """
 
 import argparse
@@ -55,10 +55,10 @@ def main() -> None:
             compare_with_engine(config, args.rounds)
         if not args.skip_memory:
             for n_samples in MEMORY_SAMPLES:
-                # made elsewhere: a child's peak memory counts that of the process that started it
+                # in another process: the peak memory of a child includes that of its parent
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    made = (Path(folder) / f"{n_samples}", n_samples, MEMORY_SIDE)
-                    print_memory(pool.apply(make_run, made))
+                    arguments = (Path(folder) / f"{n_samples}", n_samples, MEMORY_SIDE)
+                    print_memory(pool.apply(make_run, arguments))
 
 
 def make_run(folder: Path, n_samples: int, side: int) -> Config:

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def seconds_a_step(config: Config, cohort: Cohort, size: int) -> float:
-    """Of the last epoch: the first one compiles."""
+    """Seconds a step of the last epoch; the first epoch includes the compilation."""
     with tempfile.TemporaryDirectory() as folder:
         loop = new_loop(config, cohort, Path(folder) / "checkpoints", micro_batch=size)
         history = loop.run(Path(folder) / "history.csv")
