@@ -7,7 +7,7 @@ from scipy.integrate import trapezoid
 
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.faithfulness.deletion import (
-    Block,
+    ResponseBlock,
     Responses,
     SampleFalls,
     deletion_curves,
@@ -28,7 +28,7 @@ N_COPIES = 2 + 3 * (len(SETS.names) + RANDOM_DRAWS) * len(SIZES)
 
 def test_falls_are_means_over_replicates_and_draws():
     rng = np.random.default_rng(0)
-    blocks = [Block(ModelKey(r, f), np.arange(f, 6, 2)) for r in range(2) for f in range(2)]
+    blocks = [ResponseBlock(ModelKey(r, f), np.arange(f, 6, 2)) for r in range(2) for f in range(2)]
     made = [
         Responses(*rng.normal(size=(2, 3, N_COPIES)), rng.random((3, N_COPIES)) < 0.5)
         for _ in blocks
@@ -38,7 +38,7 @@ def test_falls_are_means_over_replicates_and_draws():
     assert falls.sample.tolist() == [0, 1, 2, 3, 4, 5]
     for sample in range(6):
         mine = [
-            [part[sample // 2] for part in one]
+            [part[sample // 2] for part in vars(one).values()]
             for one, block in zip(made, blocks, strict=True)
             if sample in block.rows
         ]
@@ -60,10 +60,11 @@ def test_falls_are_means_over_replicates_and_draws():
 def test_a_tumor_without_scores_has_no_falls():
     rng = np.random.default_rng(0)
     made = Responses(*rng.normal(size=(2, 4, N_COPIES)), rng.random((4, N_COPIES)) < 0.5)
-    known = SETS.known.copy()
-    known[[1, 3], 2] = False  # method b and its matched genes in tumor 2
-    sets = dataclasses.replace(SETS, known=known)
-    falls = sample_falls([Block(ModelKey(0, 0), np.arange(4))], [made], sets, np.array([0, 2, 1, 2]))
+    has_scores = SETS.has_scores.copy()
+    has_scores[[1, 3], 2] = False  # method b and its matched genes in tumor 2
+    sets = dataclasses.replace(SETS, has_scores=has_scores)
+    block = ResponseBlock(ModelKey(0, 0), np.arange(4))
+    falls = sample_falls([block], [made], sets, np.array([0, 2, 1, 2]))
     for values in (falls.margin, falls.logit, falls.correct):
         unknown = np.isnan(values).all(axis=(0, 2))
         assert np.argwhere(unknown).tolist() == [[1, 1], [1, 3], [3, 1], [3, 3]]

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from itertools import combinations
@@ -22,12 +23,15 @@ from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import FileError
+from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, perturbation, retraining
-from tumorcam.faithfulness.examine import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.ranking_checks import null_agreement, stability_of
+from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, Faithfulness, read_faithfulness
 from tumorcam.significance import statistics
-from tumorcam.storage import hdf5, integrity, records
-from tumorcam.storage.plan import FAITHFULNESS_TYPE, SIGNIFICANCE_TYPE, ModelKey, model_file
+from tumorcam.significance.tables import SIGNIFICANCE_TYPE, Significance, read_significance
+from tumorcam.storage import hdf5, integrity
+from tumorcam.storage.plan import ModelKey
+from tumorcam.storage.run_folder import RunFolder
 
 FILE = "faithfulness.h5"
 VIEWS, N_NULLS = ("own", "contrast"), 3
@@ -47,7 +51,7 @@ def write_nulls(path: Path) -> None:
     """Null replicates of drawn numbers, as reduce writes them; genes pass their decoys in one."""
     rng = np.random.default_rng(8)
     with h5py.File(path, "a") as file:
-        for name in (f"{m}/{v}" for m in json.loads(file.attrs["methods"]) for v in VIEWS):
+        for name in (f"{m}/{v}" for m in file["methods"].asstr() for v in VIEWS):
             n_tumors, n_genes = file[name]["score"].shape
             n_decoys = len(file["decoy_gene"])
             for key, values in (
@@ -59,6 +63,11 @@ def write_nulls(path: Path) -> None:
                 file[f"{name}/nulls/{key}"] = values
 
 
+def read_tables(config: Config) -> Significance:
+    run = RunFolder.of(config)
+    return read_significance(run.significance, read_cohort(run.cohort, config).digest)
+
+
 @pytest.fixture(scope="module")
 def reduced(explained_run, tmp_path_factory) -> Config:
     """The explained run with tables, planted drivers, nulls and a list of markers."""
@@ -66,8 +75,8 @@ def reduced(explained_run, tmp_path_factory) -> Config:
     config = copy_run(explained_run, folder)
     assert reduce.main([toml(config)]) == 0
     write_nulls(folder / "significance.h5")
-    with h5py.File(folder / "significance.h5") as file:
-        tumors, genes = (records.read_strings(file[name]) for name in ("tumors", "genes"))
+    tables = read_tables(config)
+    tumors, genes = tables.tumors.tolist(), tables.genes.tolist()
     rows = [(tumors[t], genes[g]) for t, g in np.argwhere(DRIVES)]
     truth = pd.DataFrame(rows, columns=["tumor", "gene"]).assign(effect=3.0)
     hdf5.write_text(folder / "input" / "truth.csv", truth.to_csv(index=False))
@@ -99,9 +108,8 @@ def found(examined) -> Faithfulness:
 
 
 @pytest.fixture(scope="module")
-def tables(examined):
-    with h5py.File(examined.folder / "significance.h5") as file:
-        yield file
+def tables(examined) -> Significance:
+    return read_tables(examined)
 
 
 def test_the_schema(examined, found):
@@ -139,16 +147,15 @@ def test_planted_genes_matter_more_than_any_others(found):
 
 
 def test_nulls_agree_with_scipy(found, tables):
-    decoy_gene = tables["decoy_gene"][...]
+    decoy_gene = tables.decoy_gene
     pairs = np.argwhere(DRIVES[:, decoy_gene])
     assert len(pairs) and (found.nulls.pairs == len(pairs)).all()
-    for r, name in enumerate(found.rankings):
-        group = tables[name]
-        differences = []
+    for r, key in enumerate(tables.keys):
+        ranking, differences = tables.ranking(key), []
         for k in range(N_NULLS):
-            score, decoy = (group[f"nulls/{key}"][k] for key in ("score", "decoy_score"))
+            score, decoy = ranking.nulls.score[k], ranking.nulls.decoy_score[k]
             for t in range(4):
-                wanted = stats.spearmanr(group["score"][t], score[t]).statistic
+                wanted = stats.spearmanr(ranking.score[t], score[t]).statistic
                 np.testing.assert_allclose(found.nulls.spearman[r, k, t], wanted, atol=1e-12)
             both = np.concatenate([score, decoy], axis=1)
             gaps = [
@@ -165,37 +172,37 @@ def test_nulls_agree_with_scipy(found, tables):
 
 
 def test_without_truth_the_top_genes_are_held_against_their_decoys(tables, found):
-    names = found.rankings.tolist()
-    part = null_agreement(tables, names, None)
-    for r, name in enumerate(names):
-        top = tables[name]["rank"][...] <= 1  # k of 36 genes
-        assert part.pairs[r] == top[:, tables["decoy_gene"][...]].sum()
+    part = null_agreement(tables, None)
+    for r, key in enumerate(tables.keys):
+        top = tables.ranking(key).rank <= 1  # k of 36 genes
+        assert part.pairs[r] == top[:, tables.decoy_gene].sum()
     np.testing.assert_array_equal(part.spearman, found.nulls.spearman)
 
 
-def test_stability_agrees_with_sets(found, tables, monkeypatch):
+def test_stability_agrees_with_sets(tables, monkeypatch):
     monkeypatch.setattr(statistics, "TOP_SHARE", 4)  # nine of 36 genes
-    config = Config()
-    names = found.rankings.tolist()
-    part = stability_of(tables, names, config)
+    part = stability_of(tables, Config())
     assert (part.k, part.replicates, part.halvings) == (9, 2, 1)
-    for r, name in enumerate(names):
-        for key, jaccard in (("replicate", part.jaccard_halves), ("fold", part.jaccard_folds)):
-            scores = tables[f"{name}/{key}_score"][..., :36]
+    for r, ranking in enumerate(map(tables.ranking, tables.keys)):
+        for values, jaccard in (
+            (ranking.replicate_score, part.jaccard_halves),
+            (ranking.fold_score, part.jaccard_folds),
+        ):
+            scores = values[..., :36]
             for t in range(4):
                 tops = [set(np.argsort(-one[t], kind="stable")[:9].tolist()) for one in scores]
                 wanted = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
                 assert jaccard[r, t] == pytest.approx(np.mean(wanted))
 
 
-def test_one_replicate_has_no_halves(found, tables, tmp_path):
-    names = found.rankings.tolist()
-    with h5py.File(tmp_path / "one.h5", "w") as file:
-        file["genes"] = tables["genes"][...]
-        for name in names:
-            file[f"{name}/replicate_score"] = tables[f"{name}/replicate_score"][:1]
-            file[f"{name}/fold_score"] = tables[f"{name}/fold_score"][...]
-        part = stability_of(file, names, Config())
+def test_one_replicate_has_no_halves(tables, tmp_path):
+    path = shutil.copy(tables.path, tmp_path / "one.h5")
+    with h5py.File(path, "a") as file:
+        for key in tables.keys:
+            first = file[f"{key.name}/replicate_score"][:1]
+            del file[f"{key.name}/replicate_score"]
+            file[f"{key.name}/replicate_score"] = first
+    part = stability_of(read_significance(path, tables.cohort_digest), Config())
     assert np.isnan(part.jaccard_halves).all() and (part.jaccard_folds >= 0).all()
     assert part.halvings == 0
 
@@ -205,9 +212,8 @@ def test_markers_and_truth_agree_with_scikit_learn(found, tables):
     is_marker[0, :5] = True  # of tumor 1 there are only four
     assert found.markers.n_markers.tolist() == [5, 4, 0, 0]
     assert np.isnan(found.markers.lift[:, 1:]).all() and np.isnan(found.markers.t_test[1:]).all()
-    for r, name in enumerate(found.rankings):
-        group = tables[name]
-        score, q_decoy = group["score"][...], group["q_decoy"][...]
+    for r, ranking in enumerate(map(tables.ranking, tables.keys)):
+        score, q_decoy = ranking.score, ranking.q_decoy
         lift = average_precision_score(is_marker[0], score[0]) / (5 / 36)
         assert found.markers.lift[r, 0] == pytest.approx(lift)
         area = np.mean([average_precision_score(DRIVES[t], score[t]) for t in range(4)])
@@ -224,7 +230,7 @@ def test_markers_and_truth_agree_with_scikit_learn(found, tables):
 def test_retraining_agrees_with_scikit_learn(examined, found, tables, monkeypatch):
     monkeypatch.setattr("tumorcam.faithfulness.retraining.TOP", 3)
     cohort = read_cohort(examined.folder / "cohort.h5", examined)
-    score = tables["gradient_x_input/contrast/score"][...]
+    score = tables.ranking(RankingKey("gradient_x_input", "contrast")).score
     tasks = retraining.retrain_tasks({"m": score}, DRIVES * 1.0, cohort, examined)
     assert [task.kind for task in tasks] == ["ranking", "variable", *["random"] * 5, "t_test"]
     union = np.unique(np.argsort(-score, axis=1)[:, :3])
@@ -290,7 +296,7 @@ def test_the_number_of_ranks_changes_no_bit(copied):
     wanted = digest_of(copied)
     (copied.folder / FILE).unlink()
     words = [processes.find_mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", "-m"]
-    command = [*words, "jobs.faithfulness", toml(copied)]
+    command = [*words, "tumorcam.jobs", "faithfulness", toml(copied)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert ended.returncode == 0, ended.stderr
     assert digest_of(copied) == wanted
@@ -312,9 +318,9 @@ def test_a_dry_run_counts_the_images(examined, tmp_path, capsys):
     ("spoil", "words"),
     [
         ("markers", "markers.gmt cannot be read"),
-        ("tables", "significance.h5 does not exist; run jobs.reduce"),
-        ("cohort", "significance.h5 was made from another cohort; delete it and run jobs.reduce"),
-        ("model", "model.h5 does not exist; run jobs.train"),
+        ("tables", "significance.h5 does not exist; run `tumorcam reduce`"),
+        ("cohort", "significance.h5 was made from another cohort (cohort_digest another,"),
+        ("model", "model.h5 does not exist; run `tumorcam train`"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_computed(copied, spoil, words, capsys):
@@ -328,7 +334,7 @@ def test_what_is_missing_is_said_before_anything_is_computed(copied, spoil, word
         with h5py.File(copied.folder / "significance.h5", "a") as file:
             file.attrs["cohort_digest"] = "another"
     else:
-        model_file(copied.folder, ModelKey(0, 1)).unlink()
+        RunFolder.of(copied).model(ModelKey(0, 1)).unlink()
     assert job.main([toml(copied), *options]) == 1
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said and "retraining" not in said

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.explain.explain import read_run_model
 from tumorcam.faithfulness import deletion, perturbation
-from tumorcam.faithfulness.deletion import Block, Responses, choose_samples, make_blocks
+from tumorcam.faithfulness.deletion import ResponseBlock, Responses, choose_samples, make_blocks
 from tumorcam.faithfulness.gene_sets import RANDOM_DRAWS, GeneSets, random_genes, t_statistics
 from tumorcam.faithfulness.gene_sets import make_gene_sets as made_sets
 from tumorcam.faithfulness.perturbation import TracedModel
 from tumorcam.storage.plan import ModelKey
-from tumorcam.training.network import TrainedModel
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.network import Classifier, load_classifier
 
 SMALL = GeneLayout(3, np.array([8, 0, 4, 5, 2], dtype=np.int32), np.array([2, 0], dtype=np.int32))
 
@@ -28,7 +28,7 @@ def sets_of(cohort: Cohort) -> GeneSets:
     return made_sets({"a": score, "b": -score}, t_statistics(cohort), cohort.variance)
 
 
-def linear_model(cohort: Cohort, weights: np.ndarray) -> TrainedModel:
+def linear_model(cohort: Cohort, weights: np.ndarray) -> Classifier:
     """A network whose logits are a sum over pixels of weights (pixels, tumors)."""
     gene_layout, n_genes = cohort.layouts[0], len(cohort.genes)
     network = keras.Sequential(
@@ -41,7 +41,7 @@ def linear_model(cohort: Cohort, weights: np.ndarray) -> TrainedModel:
     network.set_weights([weights])
     rng = np.random.default_rng(4)
     scaler = Scaler(*rng.uniform(1, 5, (2, n_genes)).astype(np.float32))
-    return TrainedModel(network, cohort.tumors, cohort.genes, gene_layout, scaler, "")
+    return Classifier(network, gene_layout, scaler, "")
 
 
 def test_copies_by_hand():
@@ -77,7 +77,7 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
     trained, sets = linear_model(cohort, weights), sets_of(cohort)
     rows = np.array([2, 3, 11, 30, 41])
     found = perturbation.respond_block(
-        cohort, Block(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
+        cohort, ResponseBlock(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
     )
     (donor_rows, pixel) = (perturbation.donor_samples(cohort, rows, tiny_run), gene_layout.pixel)
     expression = cohort.expression().astype(float)
@@ -130,21 +130,20 @@ def test_donors_are_of_other_tumors_and_depend_on_the_sample_alone(tiny_run):
 
 def test_bits_do_not_depend_on_who_computes_which_blocks(trained_run, monkeypatch):
     monkeypatch.setattr(deletion, "BLOCK", 5)
-    cohort = cohort_of(trained_run)
+    run, cohort = RunFolder.of(trained_run), cohort_of(trained_run)
     blocks = dict(enumerate(make_blocks(cohort.fold, np.arange(48), 1)))
     assert len(blocks) == 10
     sets = sets_of(cohort)
 
     def respond(numbers):
-        wanted = {i: blocks[i] for i in numbers}
-        folder = trained_run.folder
-        return dict(perturbation.respond(folder, cohort, wanted, sets, trained_run, shown=False))
+        some = {i: blocks[i] for i in numbers}
+        return dict(perturbation.respond(run, cohort, some, sets, trained_run, visible=False))
 
     whole = respond(blocks)
     for number, response in (respond([7]) | respond([1, 9]) | respond([])).items():
-        for one, other in zip(response, whole[number], strict=True):
-            np.testing.assert_array_equal(one, other)
-    block, model = blocks[7], read_run_model(trained_run.folder, cohort, ModelKey(0, 1), trained_run)
+        for name, values in vars(response).items():
+            np.testing.assert_array_equal(values, getattr(whole[number], name))
+    block, model = blocks[7], load_classifier(run, cohort, ModelKey(0, 1), trained_run)
     images = model.images(cohort.expression(block.rows))
     logits = model.network(images, training=False).numpy().astype(float)
     own = logits[np.arange(5), cohort.tumor[block.rows]]

@@ -38,7 +38,7 @@ def halve(path: Path) -> None:
         (lambda path: set_attribute(path, "cohort_digest", "x"), r"another cohort_digest; run"),
         (lambda path: set_attribute(path, "shard", "r09"), r"{shard}: .*another shard"),
         (lambda path: set_attribute(path, "n_samples", 3), r"made with another n_samples"),
-        (lambda path: set_attribute(path, "config", "{}"), r"made with explain\.batch_size: None -> 64"),
+        (lambda path: set_attribute(path, "config", "{}"), r"explain\.batch_size: None -> 64"),
         (lambda path: set_attribute(path, "encoding-version", "0"), r"version '0'; wanted"),
         (lambda path: set_attribute(path, "complete", False), r"incomplete"),
     ],

@@ -47,7 +47,7 @@ class Responses:
 
     @classmethod
     def of_logits(cls, logits: np.ndarray, own: np.ndarray) -> "Responses":
-        """The responses of (samples, copies, tumors) logits; `own` (samples,) int: tumors."""
+        """The responses of (samples, copies, tumors) logits of samples of the tumors `own`."""
         values = logits.astype(np.float64)
         logit = values[np.arange(len(own)), :, own]
         others = (values.sum(axis=2) - logit) / (values.shape[2] - 1)
