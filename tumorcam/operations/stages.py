@@ -43,7 +43,7 @@ def has_synthetic_input(config: Config) -> bool:
 
 
 def synthetic_settings(config: Config) -> str:
-    """What `synthesize` depends on, as JSON."""
+    """The settings that `synthesize` depends on, as JSON."""
     return config_json(config, ["run", "synthesize"])
 
 
