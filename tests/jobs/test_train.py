@@ -4,7 +4,8 @@ import pytest
 
 from jobs import train
 from tumorcam.cluster import processes
-from tumorcam.storage.plan import ModelKey, make_plan, model_file, write_plan
+from tumorcam.storage.plan import ModelKey, make_plan, write_plan
+from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import baselines, loop
 
 NAMES = ["r00-f00", "r00-f01", "r01-f00", "r01-f01", "baselines"]
@@ -171,7 +172,7 @@ def test_models_are_trained_in_processes_of_their_own(tiny_run, tiny_toml):
 def test_the_job_writes_the_model_and_its_log(tiny_run, tiny_toml):
     assert train.main([tiny_toml, "--model", "r01-f01"]) == 0
     assert [path.parent.name for path in tiny_run.folder.glob("models/*/model.h5")] == ["r01-f01"]
-    with h5py.File(model_file(tiny_run.folder, ModelKey(1, 1))) as file:
+    with h5py.File(RunFolder.of(tiny_run).model(ModelKey(1, 1))) as file:
         assert file.attrs["model"] == "r01-f01"
         assert np.isfinite(file["history/training_loss"][...]).all()
     log = tiny_run.folder / "logs" / "train-r01-f01-0.log"
