@@ -14,8 +14,8 @@ from stub_run import flip_bit
 from jobs import reduce
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.cohort.local_copy import local_cohort
+from tumorcam.significance.tables import SIGNIFICANCE_TYPE
 from tumorcam.storage import disk, hdf5
-from tumorcam.storage.plan import SIGNIFICANCE_TYPE
 from tumorcam.storage.run_folder import RunFolder
 
 

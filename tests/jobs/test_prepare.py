@@ -186,7 +186,7 @@ def test_help_has_examples(capsys):
     with pytest.raises(SystemExit) as stopped:
         prepare.main(["--help"])
     assert stopped.value.code == 0
-    assert "python -m jobs.prepare configs/demo.toml --dry-run" in capsys.readouterr().out
+    assert "tumorcam prepare configs/demo.toml --dry-run" in capsys.readouterr().out
 
 
 def test_the_plan_is_json(tiny_run):
