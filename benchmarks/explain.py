@@ -1,11 +1,16 @@
 """Throughput of Guided Grad-CAM on the mission's network: tumorcam beside its peers.
 
-    python -m benchmarks.explain [--samples 128] [--rounds 7] [--threads 2] [--profile]
+    python -m benchmarks.explain [--samples 128] [--rounds 7] [--threads 2] [--library] [--profile]
 
 All contenders explain the same images of 107 x 107 pixels with the same weights (`valid` padding,
 22 classes). Each has a process of its own; they take turns, and medians are quoted. A peer that is
-not installed is named and left out: xplique, captum with torch, grad-cam with torchvision. What
-uses TensorFlow is timed with oneDNN, and xplique also as TensorFlow would run it by itself.
+not installed is named and left out: xplique, captum with torch, grad-cam with torchvision.
+TensorFlow is timed with oneDNN; xplique is also timed with TensorFlow's default on CPUs without
+AVX-512, which is to leave oneDNN off.
+
+With `--library`, what a user calls is timed instead: the second and later calls of
+`tumorcam.guided_grad_cam(network, images, targets)` beside xplique, on 256 images and the network
+with `same` padding, with oneDNN and without.
 """
 
 import argparse
@@ -46,16 +51,19 @@ class Contender(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--samples", type=int, default=128)
+    parser.add_argument("--samples", type=int, help="by default 128, or 256 with --library")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--library", action="store_true", help="time the library's function")
     parser.add_argument("--profile", action="store_true", help="where the time of a batch goes")
     args = parser.parse_args()
+    args.samples = args.samples or (256 if args.library else 128)
+    args.padding = "same" if args.library else "valid"
     if args.profile:
         print_profile(args.threads)
         return
     rounds: dict[str, list[float]] = {}
-    teams = [start(kind, onednn, args) for kind, onednn in TEAMS]
+    teams = [start(kind, onednn, args) for kind, onednn in (LIBRARY if args.library else TEAMS)]
     for turn in range(args.rounds + 1):  # the first warms up
         for team in teams:
             for name, rate in ask(team):
@@ -64,42 +72,44 @@ def main() -> None:
     for team in teams:
         team.send(False)
     rate = 2 * MATRIX**3 * statistics.median(rounds.pop("matrix product"))
-    print_table(rounds, mission()[0], rate)
+    print_table(rounds, mission(64, args.padding)[0], rate)
 
 
 def start(kind: str, onednn: str, args: argparse.Namespace) -> Connection:
-    """A process of contenders; whenever it is sent True, it sends the rates of a round."""
+    """The connection to a process of contenders, which answers True with the rates of a round."""
     os.environ[ONEDNN] = onednn
-    here, there = multiprocessing.Pipe()
+    parent, child = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    context.Process(target=compete, args=(kind, there, args), daemon=True).start()
-    return here
+    context.Process(target=compete, args=(kind, child, args), daemon=True).start()
+    return parent
 
 
 def ask(team: Connection) -> list[tuple[str, float]]:
     team.send(True)
-    found: list[tuple[str, float]] = team.recv()
-    return found
+    rates: list[tuple[str, float]] = team.recv()
+    return rates
 
 
 def compete(kind: str, parent: Connection, args: argparse.Namespace) -> None:
     use_threads(args.threads)
-    network, images, targets = mission(args.samples)
+    network, images, targets = mission(args.samples, args.padding)
     contenders = list(KINDS[kind](network, images, targets, args.threads))
+    if args.library:
+        contenders = contenders[:1]  # those with one target
     suffix = ", oneDNN off" if os.environ[ONEDNN] == "0" else ""
     while parent.recv():
         rates = []
-        for one in contenders:
+        for name, n_samples, run in contenders:
             started = time.perf_counter()
-            one.run()
-            rates.append((one.name + suffix, one.n_samples / (time.perf_counter() - started)))
+            run()
+            rates.append((name + suffix, n_samples / (time.perf_counter() - started)))
         parent.send(rates)
 
 
-def mission(n_samples: int = 64):
-    """The mission's network with weights as before training, images and targets."""
+def mission(n_samples: int = 64, padding: str = "valid"):
+    """The mission's network with its initial weights, images and targets."""
     rng = np.random.default_rng(0)
-    settings = ModelSettings(padding="valid")
+    settings = ModelSettings(padding=padding)
     network = build_network(settings, side=SIDE, n_tumors=N_TUMORS, rng=rng)
     images = rng.normal(size=(n_samples, SIDE, SIDE, 1)).astype(np.float32)
     fit_initial_weights(network, images[:64])
@@ -107,16 +117,16 @@ def mission(n_samples: int = 64):
 
 
 def print_table(rounds: dict[str, list[float]], network: object, rate: float) -> None:
-    """Samples a second, and the share of the machine's arithmetic that is useful work."""
+    """Samples per second, and the share of the machine's arithmetic that is useful work."""
     forward, head = useful_operations(network)
     print(f"matrix product {rate / 1e9:.0f} GFLOP/s; forward {forward / 1e9:.3f} GFLOP a sample")
     print(f"{'':44}{'samples/s':>10}{'min':>8}{'max':>8}{'of bound':>10}")
-    for name, found in rounds.items():
+    for name, rates in rounds.items():
         n_targets = N_TARGETS if "rivals" in name else 1
         work = forward + n_targets * (head + forward)
-        middle = statistics.median(found)
-        share = f"{middle * work / rate:10.0%}"
-        print(f"{name:44}{middle:10.1f}{min(found):8.1f}{max(found):8.1f}{share}")
+        median = statistics.median(rates)
+        share = f"{median * work / rate:10.0%}"
+        print(f"{name:44}{median:10.1f}{min(rates):8.1f}{max(rates):8.1f}{share}")
 
 
 def useful_operations(network: object) -> tuple[float, float]:
@@ -150,6 +160,17 @@ def own(network, images, targets, n_threads) -> Iterator[Contender]:
             )
 
 
+def library(network, images, targets, n_threads) -> Iterator[Contender]:
+    """What a user calls; the round that warms up compiles, the next ones use what is kept."""
+    import tumorcam
+
+    yield Contender(
+        "tumorcam.guided_grad_cam, one target",
+        len(images),
+        lambda: tumorcam.guided_grad_cam(network, images, targets[:, 0]),
+    )
+
+
 def textbook(network, images, targets, n_threads) -> Iterator[Contender]:
     """One sample at a time: a model for Grad-CAM, a copy with guided ReLUs, GradientTape."""
     import keras
@@ -157,9 +178,8 @@ def textbook(network, images, targets, n_threads) -> Iterator[Contender]:
 
     @tf.custom_gradient
     def guided_relu(value):
-        made = tf.nn.relu(value)
         return (
-            made,
+            tf.nn.relu(value),
             lambda gradient: (
                 gradient * tf.cast(gradient > 0, tf.float32) * tf.cast(value > 0, tf.float32)
             ),
@@ -289,8 +309,8 @@ def matrix_product(network, images, targets, n_threads) -> Iterator[Contender]:
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
-    one, other = (tf.constant(rng.normal(size=(MATRIX, MATRIX)), tf.float32) for _ in range(2))
-    yield Contender("matrix product", 1, lambda: tf.matmul(one, other).numpy())
+    left, right = (tf.constant(rng.normal(size=(MATRIX, MATRIX)), tf.float32) for _ in range(2))
+    yield Contender("matrix product", 1, lambda: tf.matmul(left, right).numpy())
 
 
 def is_installed(name: str) -> bool:
@@ -316,19 +336,21 @@ def print_profile(n_threads: int) -> None:
             run()
         space = xplane_pb2.XSpace()
         space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
-    found: Counter[str] = Counter()
+    durations: Counter[str] = Counter()
     for plane in space.planes:
         for event in (event for line in plane.lines for event in line.events):
             name = plane.event_metadata[event.metadata_id].name
             kind = name.split(":")[-1]
             if "Mkl" in kind or "fusion" in name or name.startswith("_explain"):
-                found["XLA, between them" if "fusion" in name else name] += event.duration_ps / 1e9
-    for name, milliseconds in found.most_common(20):
+                name = "XLA, between them" if "fusion" in name else name
+                durations[name] += event.duration_ps / 1e9
+    for name, milliseconds in durations.most_common(20):
         print(f"{milliseconds:9.2f} ms  {name}")
 
 
 KINDS: dict[str, Callable[..., Iterator[Contender]]] = {
     "own": own,
+    "library": library,
     "textbook": textbook,
     "xplique": xplique,
     "torch": torch_peers,
@@ -340,6 +362,13 @@ TEAMS = [
     ("xplique", "0"),
     ("torch", "1"),
     ("textbook", "1"),
+    ("matrix", "1"),
+]
+LIBRARY = [
+    ("library", "1"),
+    ("xplique", "1"),
+    ("library", "0"),
+    ("xplique", "0"),
     ("matrix", "1"),
 ]
 

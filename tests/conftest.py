@@ -16,9 +16,12 @@ import pytest
 import slurm_jobs
 
 from jobs import explain, prepare, train
+from tumorcam.cluster import launcher
 from tumorcam.config import Config, config_from_tables, config_toml
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
+
+launcher.prepare_tensorflow()  # as the jobs do; without oneDNN a batch's order changes last bits
 
 TUMORS = ("ACC", "BRCA", "COAD", "READ")
 SAMPLES_PER_TUMOR, N_GENES, DRIVERS_PER_TUMOR = 12, 36, 3
