@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Explains the held-out samples: array tasks x ranks share the shards; finished ones are skipped.
-# A rank that dies leaves the others at work.
+# Explains the held-out samples. Array tasks and their ranks divide the shards and skip finished ones.
+# If a rank dies, the others continue.
 # sbatch [--array=0-N] [--ntasks=M] slurm/explain.sh [CONFIG] [options]
 #SBATCH --job-name=tumorcam-explain
 #SBATCH --ntasks=2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the ranking: deletes genes, compares with permuted labels, retrains; MPI ranks share the samples.
+# Tests the rankings: deletes genes, compares with permuted labels, retrains. MPI ranks divide the samples.
 # sbatch [--ntasks=M] slurm/faithfulness.sh [CONFIG] [options]
 #SBATCH --job-name=tumorcam-faithfulness
 #SBATCH --ntasks=2

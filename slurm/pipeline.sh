@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Submits what a run still lacks, each stage behind the one before it; run it in the project's folder:
+# Submits the stages that a run still lacks; each starts after the one before it. Run it in the
+# project's folder:
 # slurm/pipeline.sh [CONFIG] [--set section.key=value ...]
 set -euo pipefail
 SLURM_SUBMIT_DIR=$PWD
@@ -10,9 +11,9 @@ if [ -z "$todo" ]; then
     echo "all is there"
     exit
 fi
-mkdir -p "$(head -n 1 <<<"$todo")" # where Slurm writes; a job without it ends and says nothing
+mkdir -p "$(head -n 1 <<<"$todo")" # Slurm writes there; if it is missing, a job ends without a message
 
-stage="" ids="" before="" # of the stage that is being submitted, and of the one before it
+stage="" ids="" before="" # the stage that is being submitted, its jobs, and the jobs of the stage before it
 while IFS=$'\t' read -ra words; do
     if [ "${words[0]}" != "$stage" ]; then
         stage=${words[0]} before=$ids ids=""

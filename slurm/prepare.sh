@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares the cohort and the plan; makes a synthetic cohort first where the config names no input.
+# Prepares the cohort and the plan. If the config names no input, it makes a synthetic cohort first.
 # sbatch slurm/prepare.sh [CONFIG] [options]
 #SBATCH --job-name=tumorcam-prepare
 #SBATCH --ntasks=1

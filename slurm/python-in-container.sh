@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The container's python, for jobs: export TUMORCAM_PYTHON=slurm/python-in-container.sh in slurm/site.env.
+# Starts the Python of the container. In slurm/site.env: export TUMORCAM_PYTHON=slurm/python-in-container.sh
 # TUMORCAM_CONTAINER          the image, by default tumorcam.sif
 # TUMORCAM_CONTAINER_OPTIONS  words for `apptainer exec`, such as --nv (GPUs) and --bind (data, the site's MPI)
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Audits every shard and computes the statistics; MPI ranks share the genes.
+# Checks every shard and computes the statistics; MPI ranks divide the genes.
 # sbatch [--ntasks=M] slurm/reduce.sh [CONFIG] [options]
 #SBATCH --job-name=tumorcam-reduce
 #SBATCH --ntasks=2

@@ -8,25 +8,26 @@ case "${1:--}" in
 -*) set -- "${TUMORCAM_CONFIG:-configs/demo.toml}" "$@" ;;
 esac
 
-# Runs the job under srun. At the site's notice before the end (sbatch --signal=B:...) the processes are told, stop in
-# time, and the job goes back to the queue; so it does where Slurm told them itself, by SIGTERM (exit code 75).
+# Runs the job under srun. When the site's warning signal comes (sbatch --signal=B:...), it is passed on to the
+# processes, which stop in time, and the job goes back to the queue. The same happens if Slurm has sent them SIGTERM
+# itself, which gives exit code 75.
 run_step() { # SRUN-OPTION ... COMMAND ...
-    local signal=${TUMORCAM_NOTICE:-USR1@120} noticed="" ended="" code=0 step
+    local signal=${TUMORCAM_NOTICE:-USR1@120} warned="" ended="" code=0 step
     signal=${signal%%@*}
-    trap 'noticed=1; kill -s "$signal" "${step:-}" || true' "$signal" # srun hands it on
-    trap 'ended=1' TERM                                                # scancel, or the time is over
+    trap 'warned=1; kill -s "$signal" "${step:-}" || true' "$signal" # srun passes it on
+    trap 'ended=1' TERM                                              # scancel, or the time is over
     srun "$@" &
     step=$!
-    [ -z "$noticed" ] || kill -s "$signal" "$step" || true # it came just before
-    while kill -0 "$step" 2>/dev/null; do wait "$step" || true; done # a signal ends wait, too
+    [ -z "$warned" ] || kill -s "$signal" "$step" || true # the signal came before srun had started
+    while kill -0 "$step" 2>/dev/null; do wait "$step" || true; done # a signal ends `wait`, too
     wait "$step" || code=$?
-    if [ "$code" != 0 ] && [ -z "$ended" ] && { [ -n "$noticed" ] || [ "$code" = 75 ]; }; then
+    if [ "$code" != 0 ] && [ -z "$ended" ] && { [ -n "$warned" ] || [ "$code" = 75 ]; }; then
         go_on_later "${SLURM_RESTART_COUNT:-0}" "${TUMORCAM_REQUEUES:-10}"
     fi
     return "$code"
 }
 
-go_on_later() { # TIMES-DONE TIMES-AT-MOST
+go_on_later() { # TIMES-SO-FAR TIMES-AT-MOST
     if [ "$1" -ge "$2" ]; then
         echo "tumorcam: stopped before its end $(($1 + 1)) times, TUMORCAM_REQUEUES is $2; submit it again: it goes on"
     else

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Trains one network: element i of the array trains the i-th of the plan, the last one the baselines.
-# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (what is missing: tumorcam status CONFIG)
-# With --nodes=N one network is trained by N workers; without --array all are trained in turn.
+# Trains one network: element i of the array trains the i-th network of the plan; one element trains the baselines.
+# sbatch --array=0-40 slurm/train.sh [CONFIG] [options]      (tumorcam status CONFIG prints the missing elements)
+# With --nodes=N, N workers train one network together. Without --array all networks are trained in turn.
 #SBATCH --job-name=tumorcam-train
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
