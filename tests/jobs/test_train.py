@@ -49,6 +49,7 @@ def test_null_models_come_after_the_others_and_baselines_last(
     nulls = ["n00-f00", "n00-f01", "n01-f00", "n01-f01"]
     assert trained_names == [*NAMES[:-1], *nulls, NAMES[-1]]
     trained_names.clear()
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "8")
     assert train.main([tiny_toml, "--set", "layout.nulls=2"]) == 0
     assert trained_names == ["n01-f01"]
@@ -69,6 +70,7 @@ def test_shares_train_every_model_once(tiny_run, tiny_toml, trained_names, count
 
 @pytest.mark.parametrize("task", range(5))
 def test_an_array_task_trains_its_element(tiny_run, tiny_toml, trained_names, monkeypatch, task):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
     assert train.main([tiny_toml]) == 0
     assert trained_names == [NAMES[task]]
@@ -78,6 +80,7 @@ def test_an_array_task_trains_its_element(tiny_run, tiny_toml, trained_names, mo
 def test_a_choice_goes_before_the_array_task(
     tiny_run, tiny_toml, trained_names, monkeypatch, choice
 ):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     assert train.main([tiny_toml, *choice]) == 0
     assert trained_names == ["r00-f01"]
@@ -100,6 +103,7 @@ def test_a_wrong_choice_is_one_message(
     planned, tiny_toml, trained_names, monkeypatch, capsys, choice, task, message
 ):
     if task is not None:
+        monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
     assert train.main([tiny_toml, *choice]) == 1
     error = capsys.readouterr().err
