@@ -22,10 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
-    from tumorcam.explain.shards import unfinished_shards
-
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.explain.shards import unfinished_shards
     from tumorcam.storage.plan import read_plan, share_of
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)

@@ -27,7 +27,7 @@ def train(job: Job) -> int:
     TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
-    from tumorcam.storage.plan import read_plan
+    from tumorcam.storage.plan import BASELINES, read_plan
     from tumorcam.training.tasks import chosen_tasks, untrained
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)
@@ -37,7 +37,8 @@ def train(job: Job) -> int:
         return 0
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
-    for name in untrained(job.run, plan, names, job.config):
+    missing = untrained(job.run, plan, names, job.config)
+    for name in sorted(missing, key=BASELINES.__eq__):  # the baselines last
         module = [sys.executable, "-m", __package__, "train", *job.command_line]
         number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
         child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
