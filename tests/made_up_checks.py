@@ -1,6 +1,7 @@
 """faithfulness.h5 of random numbers, by its record, for the tests of the report."""
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def write_checks(config: Config, **changed: Any) -> None:
         "config": config_json(config, SECTIONS),
     }
     write_faithfulness(run.faithfulness, attributes, checks)
+    assert json.loads(attributes["config"])["faithfulness"]
 
 
 def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
