@@ -101,9 +101,9 @@ def drivers(run: Path, ranks: int) -> Rows:
     tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
     make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
-    found = tables_of(run)
-    drives = planted_drivers(run, found)
-    own = drives[:, found.decoy_gene]  # decoys of the tumor's own drivers
+    significance = tables_of(run)
+    drives = planted_drivers(run, significance)
+    own = drives[:, significance.decoy_gene]  # decoys of the tumor's own drivers
     for name, ranking in rankings(run):
         score, decoys = ranking.score, ranking.decoys.score
         in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= score.shape[1]
@@ -112,7 +112,7 @@ def drivers(run: Path, ranks: int) -> Rows:
         scores = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
         nulls = ranking.nulls
         differences = agreement.decoy_rank_differences(
-            nulls.score, nulls.decoy_score, found.decoy_gene, own
+            nulls.score, nulls.decoy_score, significance.decoy_gene, own
         )
         difference = agreement.t_interval(differences)
         yield {
@@ -216,13 +216,14 @@ def drop_models(run: Path) -> None:
 
 
 def tables_of(run: Path) -> Significance:
+    """The tables of a run."""
     folder = RunFolder(run)
     return read_significance(folder.significance, read_plan(folder.plan).cohort_digest)
 
 
-def planted_drivers(run: Path, found: Significance) -> np.ndarray:
+def planted_drivers(run: Path, tables: Significance) -> np.ndarray:
     """(tumors, genes) bool: the planted drivers that are in the tables."""
-    planted_truth = truth.read_truth(RunFolder(run).truth, found.tumors, found.genes)
+    planted_truth = truth.read_truth(RunFolder(run).truth, tables.tumors, tables.genes)
     assert planted_truth is not None
     return planted_truth.drives
 
@@ -243,17 +244,17 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
             rank = statistics.rank_genes(score)
             auprc = agreement.average_precision(score, drives).mean()
             for how, called in calls.items():
-                found = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
+                scores = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
                 yield {
                     "ranking": name,
                     "layouts": k,
                     "called by": how,
                     "recall of tumors": recall,
-                    "called": found.called,
-                    "false": found.neither,
-                    "false share": found.false_share,
-                    "power": found.recall,
-                    "precision at 20": found.precision,
+                    "called": scores.called,
+                    "false": scores.neither,
+                    "false share": scores.false_share,
+                    "power": scores.recall,
+                    "precision at 20": scores.precision,
                     "AUPRC": auprc,
                 }
 
@@ -267,7 +268,7 @@ def summarise_planted(folder: Path, rows: Rows) -> pd.DataFrame:
     table.to_csv(folder / "planted-cohorts.csv", index=False, float_format="%.4g")
     table["power at 2 SD"] = table["power"].where(table["effect"] == 2.0)
     table["calls"] = table["called"] > 0
-    wanted = {
+    summaries = {
         "calls": "sum",
         "false share": "mean",
         "power": "mean",
@@ -276,7 +277,7 @@ def summarise_planted(folder: Path, rows: Rows) -> pd.DataFrame:
         "AUPRC": "mean",
     }
     by = table.groupby(["ranking", "layouts", "called by"], sort=False)
-    return by.agg(wanted).reset_index()
+    return by.agg(summaries).reset_index()
 
 
 def p_values() -> Rows:
@@ -313,9 +314,9 @@ def rankings(run: Path) -> Iterator[tuple[str, Ranking]]:
     """Every method and view, those with the coarse map of the first convolution last."""
     for folder, where in ((run, ""), (run / "conv1", " at conv1")):
         if RunFolder(folder).significance.exists():
-            found = tables_of(folder)
-            for key in found.keys:
-                yield f"{key.method}{where}, {key.view}", found.ranking(key)
+            tables = tables_of(folder)
+            for key in tables.keys:
+                yield f"{key.method}{where}, {key.view}", tables.ranking(key)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The reduce job at full size, on made-up shards, beside a loop of pandas and scipy.
+"""Time and memory of the reduce job at full size on made-up shards, beside a loop in pandas.
 
     python -m benchmarks.reduce [--samples 10000] [--genes 11449] [--keep FOLDER]
 
@@ -29,7 +29,7 @@ from tumorcam.explain.shards import (
     write_shard,
 )
 from tumorcam.explain.views import VIEWS, ranking_keys
-from tumorcam.significance import bands, resampling, statistics
+from tumorcam.significance import band_statistics, held_out, resampling, statistics
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import Plan, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
-    """Every shard of a run; all share one block of drawn values, shifted by some genes."""
+    """Write every shard of a run; all share one block of random values, shifted by some genes."""
     started = time.monotonic()
     cohort, plan = prepare_drawn(config, n_samples, n_genes, N_TUMORS)
     rng = np.random.default_rng(1)
@@ -83,7 +83,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
         write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
     size = sum(path.stat().st_size for path in run.shards.iterdir())
     print(
-        f"made {len(plan.shards)} shards, {size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
+        f"wrote {len(plan.shards)} shards, {size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
     )
 
 
@@ -122,7 +122,7 @@ def make_shard(
 
 
 def print_job(config: Config, plan: Plan) -> None:
-    """Time and memory of the reduce job on two ranks of one thread."""
+    """Print the time and memory of the reduce job on two ranks of one thread."""
     RunFolder.of(config).significance.unlink(missing_ok=True)
     cost = run_job(config, "reduce", n_ranks=RANKS)
     print(
@@ -133,14 +133,14 @@ def print_job(config: Config, plan: Plan) -> None:
 
 
 def print_loop(config: Config, plan: Plan) -> None:
-    """A band on one rank and thread, and the loop on some of its cells: seconds a cell."""
+    """Print the time a gene of a tumor takes in a band, on one thread, and in the loop."""
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
     key = ranking_keys(config.explain.methods)[0]
     with threadpool_limits(1):
-        source = bands.read_source(run, cohort, config, plan.shards)
+        source = held_out.read_source(run, cohort, config, plan.shards)
         started = time.monotonic()
-        _, found = next(bands.band_rankings(source, slice(0, BAND), [key]))
+        _, ranking = next(band_statistics.band_rankings(source, slice(0, BAND), [key]))
         own = (time.monotonic() - started) / (BAND * N_TUMORS)
         values = np.zeros((REPLICATES, plan.n_samples, LOOP_GENES))
         started = time.monotonic()
@@ -155,15 +155,15 @@ def print_loop(config: Config, plan: Plan) -> None:
                 started = time.monotonic()
                 p_value = loop_statistics(values[:, :, gene], cohort, tumor)
                 seconds.append(time.monotonic() - started)
-                wanted = found.p_value[tumor, gene]
-                assert np.isclose(p_value, wanted, rtol=1e-6), (p_value, wanted)
+                of_band = ranking.p_value[tumor, gene]
+                assert np.isclose(p_value, of_band, rtol=1e-6), (p_value, of_band)
     loop = median(seconds) + reading
     times = f"{own * 1e6:.0f} us, in the loop {loop * 1e6:.0f} us: {loop / own:.0f} x"
     print(f"a gene of a tumor: {times}")
 
 
 def loop_statistics(values: np.ndarray, cohort: Cohort, tumor: int) -> float:
-    """What a band holds of one gene and tumor, as one would write it; the p-value."""
+    """Compute what a band holds of one gene and tumor, as a notebook would; the p-value."""
     chosen = cohort.tumor == tumor
     table = pd.DataFrame({"patient": cohort.patient[chosen], "fold": cohort.fold[chosen]})
     for replicate, column in enumerate(values[:, chosen]):

@@ -20,7 +20,7 @@ from tumorcam.faithfulness.ranking_checks import (
     Stability,
 )
 from tumorcam.faithfulness.results import FaithfulnessChecks, write_faithfulness
-from tumorcam.faithfulness.retraining import COLUMNS
+from tumorcam.faithfulness.retraining import Retrained
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage.run_folder import RunFolder
 
@@ -33,8 +33,8 @@ def write_checks(config: Config, **changed: Any) -> None:
     Parameters
     ----------
     changed : records
-        In the place of the drawn parts nulls, deletion, markers, stability, planted; None leaves a
-        part out. `retrained` is a table.
+        Records in the place of the random parts nulls, deletion, markers, stability and planted,
+        and a table in the place of `retrained`. None leaves a part out.
     """
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
@@ -61,19 +61,19 @@ def write_checks(config: Config, **changed: Any) -> None:
 
 
 def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
-    """Each part's record, and the table of retraining; every ranking beats every control."""
+    """The record of each part, and the table of retraining; every ranking beats every control."""
     rng = np.random.default_rng(2)
     n_levels = len(LEVELS)
     called = rng.integers(50, 99, (n_rankings, n_levels))
     return {
         "nulls": Nulls(
-            rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, N_TUMORS)),
-            np.zeros((n_rankings, N_NULLS), dtype=int),
-            rng.normal(size=(n_rankings, N_NULLS)),
-            np.full(n_rankings, 12),
-            np.full(n_rankings, 0.25),
-            np.full(n_rankings, -1.5),
-            np.full(n_rankings, 2.0),
+            spearman=rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, N_TUMORS)),
+            learned=np.zeros((n_rankings, N_NULLS), dtype=int),
+            rank_difference=rng.normal(size=(n_rankings, N_NULLS)),
+            pairs=np.full(n_rankings, 12),
+            difference=np.full(n_rankings, 0.25),
+            difference_low=np.full(n_rankings, -1.5),
+            difference_high=np.full(n_rankings, 2.0),
         ),
         "deletion": drawn_deletion(methods, rng),
         "retrained": drawn_table(methods),
@@ -118,6 +118,7 @@ def drawn_deletion(methods: list[str], rng: np.random.Generator) -> Deletion:
 
 
 def drawn_table(methods: list[str]) -> pd.DataFrame:
+    """An accuracy for each method and kind of genes; the ranking's genes have the highest."""
     kinds = [("ranking", 0, 0.9), ("variable", 0, 0.8), *(("random", i, 0.5) for i in range(5))]
     rows = [(method, *kind) for method in methods for kind in kinds] + [("", "t_test", 0, 0.85)]
     return pd.DataFrame(
@@ -125,7 +126,7 @@ def drawn_table(methods: list[str]) -> pd.DataFrame:
             (method, kind, draw, 30, 48, int(48 * a), a + draw / 100, a - 0.05, a + 0.05, a - 0.01)
             for method, kind, draw, a in rows
         ],
-        columns=COLUMNS,
+        columns=[field.name for field in dataclasses.fields(Retrained)],
     )
 
 

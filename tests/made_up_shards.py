@@ -1,4 +1,4 @@
-"""A prepared run of three bands of genes whose shards hold drawn numbers: no network is needed."""
+"""A prepared run of three bands of genes whose shards hold random numbers: no network is needed."""
 
 from pathlib import Path
 
@@ -23,10 +23,10 @@ METHOD = "gradient_x_input"
 
 
 def prepare_wide_run(folder: Path) -> Config:
-    """500 genes and 60 decoys in three bands of 256; the first patient of a tumor has two samples.
+    """Prepare a run of 500 genes and 60 decoys, which are three bands of 256.
 
-    Expression is whole numbers, so that it has ties; BRCA's last patient is of the same person as
-    COAD's first.
+    The first patient of a tumor has two samples. Expression is whole numbers, so that it has ties.
+    BRCA's last patient and COAD's first are the same person.
     """
     rng = np.random.default_rng(7)
     rows = [(t, p) for t in TUMORS for p in [0, *range(N_PATIENTS)]]
@@ -64,7 +64,7 @@ def prepare_wide_run(folder: Path) -> Config:
 
 
 def write_models_and_shards(config: Config) -> None:
-    """Every model as an empty artifact, and every shard as explain would write it."""
+    """Write an empty artifact for every model, and every shard as explain would write it."""
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
     plan = read_plan(run.plan, config.layout.nulls)
@@ -77,7 +77,10 @@ def write_models_and_shards(config: Config) -> None:
 
 
 def write_shard(config: Config, cohort: Cohort, shard: ShardKey, *, seed: int = 0) -> None:
-    """One shard: drivers are raised, one value in twenty is an exact 0, values tie now and then."""
+    """Write a shard in which drivers are raised; of own values one in twenty is exactly 0.
+
+    Contrast values are rounded, so that they have ties.
+    """
     rng = np.random.default_rng([seed, shard.null, shard.replicate, shard.fold, shard.block])
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
     n, n_features = len(index), len(cohort.genes) + len(cohort.decoy_gene)

@@ -17,17 +17,19 @@ def toml(config: Config) -> str:
 
 
 def tables_digest(config: Config) -> str:
-    """Of significance.h5, which must be whole."""
+    """The digest of significance.h5, which must be undamaged."""
     path = RunFolder.of(config).significance
     integrity.verify_file(path)
     return hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
 
 
 def shards_of(config: Config) -> tuple[ShardKey, ...]:
+    """The shards of the plan of a run."""
     return read_plan(RunFolder.of(config).plan).shards
 
 
 def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProcess[str]":
+    """Run the reduce job on MPI ranks."""
     words = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", "-m"]
     command = [*words, "tumorcam.jobs", "reduce", toml(config)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)

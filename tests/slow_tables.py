@@ -56,18 +56,18 @@ class Slow:
 
 
 def q_decoy(score: float, genes: np.ndarray, decoys: np.ndarray) -> float:
-    """SCIENCE's formula, one score at a time."""
+    """The formula of docs/method.md, one score at a time."""
     ratio = genes.size / decoys.size
-    found = [
+    rates = [
         min(1, (1 + (decoys >= s).sum()) / max(1, (genes >= s).sum()) * ratio)
         for s in genes.ravel()
         if s <= score
     ]
-    return min(found)
+    return min(rates)
 
 
 def signed_rank_p_value(values: np.ndarray) -> float:
-    """Exact without ties and zeros, else the normal approximation: as SCIENCE says."""
+    """Exact without ties and zeros, else the normal approximation, as docs/method.md says."""
     is_plain = len(np.unique(np.abs(values))) == len(values) and (values != 0).all()
     return stats.wilcoxon(
         values,
@@ -78,22 +78,25 @@ def signed_rank_p_value(values: np.ndarray) -> float:
     ).pvalue
 
 
-def check_evidence(found, recall, config: Config) -> None:
-    """Every grade by its definition; the drivers of well recalled tumors are learned."""
+def check_evidence(statistics: dict[str, np.ndarray], recall: np.ndarray, config: Config) -> None:
+    """Check every grade by its definition; the drivers of well recalled tumors are learned."""
     limits = config.significance
-    for (tumor, gene), grade in np.ndenumerate(found["evidence"].astype(str)):
-        row = {name: found[name][tumor, gene] for name in found if name != "evidence"}
+    evidence = statistics["evidence"]
+    for (tumor, gene), grade in np.ndenumerate(evidence):
+        row = {
+            name: values[tumor, gene] for name, values in statistics.items() if name != "evidence"
+        }
         meets = (
             row["q_decoy"] <= limits.q_decoy
             and row["q_value"] <= limits.q_value
             and recall[tumor] >= limits.recall
         )
-        wanted = "none"
+        expected = "none"
         if meets:
-            wanted = "learned" if row["replication"] >= limits.replication else "unstable"
+            expected = "learned" if row["replication"] >= limits.replication else "unstable"
         elif row["rank"] <= 25 and row["q_decoy"] > limits.q_decoy:
-            wanted = "expression-driven"
-        assert grade == wanted, (tumor, gene, row)
-    learned = found["evidence"].astype(str) == "learned"
+            expected = "expression-driven"
+        assert grade == expected, (tumor, gene, row)
     drives = np.arange(500) // N_DRIVERS == np.arange(3)[:, np.newaxis]
+    learned = evidence == "learned"
     assert learned[:2][drives[:2]].mean() > 0.5 and learned[~drives].mean() < 0.01

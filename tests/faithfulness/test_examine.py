@@ -248,9 +248,9 @@ def test_retraining_agrees_with_scikit_learn(examined, found, tables, monkeypatc
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         model.fit(cohort.expression()[:, union][~out], cohort.tumor[~out])
         called[out] = model.predict(cohort.expression()[:, union][out])
-    assert row["correct"] == (called == cohort.tumor).sum()
-    assert row["macro_f1"] == pytest.approx(f1_score(cohort.tumor, called, average="macro"))
-    assert row["accuracy_low"] < row["accuracy"] == row["correct"] / 48 <= row["accuracy_high"]
+    assert row.correct == (called == cohort.tumor).sum()
+    assert row.macro_f1 == pytest.approx(f1_score(cohort.tumor, called, average="macro"))
+    assert row.accuracy_low < row.accuracy == row.correct / 48 <= row.accuracy_high
     table = found.retrained
     assert len(table) == 3 * 7 + 1 and (table["n_genes"] <= 36).all()
 

@@ -106,6 +106,13 @@ def test_ensemble_probability_by_hand():
     assert found.tolist() == [[0.5, 0.5]]
 
 
+def test_ensemble_probability_is_the_mean_of_the_replicates_that_have_the_sample():
+    first, second = [[0.25, 0.75], [1.0, 0.0], [NAN, NAN]], [[0.75, 0.25], [NAN, NAN], [NAN, NAN]]
+    lost = np.full((3, 2), NAN)  # a whole replicate
+    ensemble = classification.ensemble_probability(np.array([first, lost, second], np.float32))
+    np.testing.assert_array_equal(ensemble, [[0.5, 0.5], [1.0, 0.0], [NAN, NAN]])
+
+
 def test_ensemble_probability_does_not_depend_on_other_samples():
     probability = random_probability(np.random.default_rng(0), 40, 30)
     together = classification.ensemble_probability(probability)

@@ -21,8 +21,8 @@ from tumorcam.config import Config, config_toml
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.explain.shards import SALIENCY_TYPE, shard_digest
 from tumorcam.explain.views import VIEWS, RankingKey
-from tumorcam.significance import bands, reduce
-from tumorcam.significance.statistics import TumorStatistics
+from tumorcam.significance import band_statistics, held_out, reduce
+from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import read_plan
@@ -209,15 +209,14 @@ def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
 def test_a_band_does_not_change_with_its_width(wide_run):
     run, key = RunFolder.of(wide_run), RankingKey(METHOD, "own")
     cohort = read_cohort(run.cohort, wide_run)
-    source = bands.read_source(run, cohort, wide_run, read_plan(run.plan).shards)
+    source = held_out.read_source(run, cohort, wide_run, read_plan(run.plan).shards)
     whole, part = (
-        dict(bands.band_rankings(source, band, [key]))[key]
+        dict(band_statistics.band_rankings(source, band, [key]))[key]
         for band in (slice(0, 560), slice(490, 520))
     )
-    for field in dataclasses.fields(TumorStatistics):
-        if field.name != "n":
-            column = getattr(whole, field.name)[..., 490:520]
-            np.testing.assert_array_equal(getattr(part, field.name), column, err_msg=field.name)
+    for field in dataclasses.fields(PatientStatistics):
+        column = getattr(whole, field.name)[..., 490:520]
+        np.testing.assert_array_equal(getattr(part, field.name), column, err_msg=field.name)
     np.testing.assert_array_equal(part.model_score, whole.model_score[..., 490:520])
     # a matrix product: its bits depend on its width, which is fixed
     bootstrap = whole.bootstrap[..., 490:520]

@@ -12,9 +12,10 @@ from reduce_runs import reduce_on_ranks, shards_of, tables_digest, toml
 
 import tumorcam
 from jobs import reduce as job
+from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.explain.views import RankingKey
-from tumorcam.significance import bands
+from tumorcam.significance import band_statistics, bands, reduce
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage.plan import ModelKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -133,7 +134,7 @@ def test_passes_over_few_rankings_at_once_change_no_bit(wide_copy, monkeypatch):
     assert job.main([toml(wide_copy)]) == 0
     wanted = tables_digest(wide_copy)
     (wide_copy.folder / "significance.h5").unlink()
-    monkeypatch.setattr(bands, "SUM_BYTES", 1)
+    monkeypatch.setattr(band_statistics, "SUM_BYTES", 1)
     assert job.main([toml(wide_copy)]) == 0
     assert tables_digest(wide_copy) == wanted
 
@@ -175,11 +176,98 @@ def test_allow_partial_goes_on_without_shards_and_says_so(wide_copy, capsys):
     assert read_significance(run.significance, cohort.digest).missing_shards == ()
 
 
-def test_nothing_at_all_is_no_partial_result(wide_copy, capsys):
-    for shard in shards_of(wide_copy):
-        RunFolder.of(wide_copy).shard(shard).unlink()
-    assert job.main([toml(wide_copy), "--allow-partial"]) == 1
-    assert "12 of 12 shards are not ready" in capsys.readouterr().err
+def test_a_run_that_lacks_a_replicate_is_reduced_to_the_other(wide_copy):
+    run = RunFolder.of(wide_copy)
+    cohort = read_cohort(run.cohort, wide_copy)
+    kept, lost = ([key for key in shards_of(wide_copy) if key.replicate == r] for r in (1, 0))
+    lost += [key for key in kept if (key.fold, key.block) == (0, 0)]
+    for key in lost:
+        run.shard(key).unlink()
+    assert job.main([toml(wide_copy), "--allow-partial"]) == 0
+    tables = read_significance(run.significance, cohort.digest)
+    assert sorted(tables.missing_shards) == sorted(key.name for key in lost)
+    probability, values = np.full((39, 3), np.nan, np.float32), np.full((39, 560), np.nan)
+    for key in {*kept} - {*lost}:
+        with h5py.File(run.shard(key)) as file:
+            index = file["sample_index"][...]
+            probability[index], values[index] = file["probability"][...], file[f"{METHOD}/own"][...]
+    has_shard = ~np.isnan(probability[:, 0])
+    assert 0 < has_shard.sum() < 39, "samples that no replicate has"
+    np.testing.assert_array_equal(tables.classification.probability[1], probability)
+    assert np.isnan(tables.classification.probability[0]).all()
+    is_correct = probability[has_shard].argmax(axis=1) == cohort.tumor[has_shard]
+    recall = [is_correct[cohort.tumor[has_shard] == tumor].mean() for tumor in range(3)]
+    np.testing.assert_allclose(tables.classification.recall, recall)
+    ranking = tables.ranking(RankingKey(METHOD, "own"))
+    assert ranking.replicate_score.shape[0] == 1
+    for tumor in range(3):
+        chosen = has_shard & (cohort.tumor == tumor)
+        by_patient = pd.DataFrame(values[chosen]).groupby(cohort.patient[chosen]).mean()
+        np.testing.assert_allclose(ranking.score[tumor], by_patient.mean()[:500], atol=1e-12)
+        np.testing.assert_allclose(ranking.replicate_score[0, tumor], by_patient.mean(), atol=1e-12)
+
+
+def test_a_tumor_without_shards_is_unknown(wide_copy):
+    """Of samples that lie in one fold each: the tumor's are all in shards that are missing."""
+    run = RunFolder.of(wide_copy)
+    cohort = read_cohort(run.cohort, wide_copy)
+    for key in shards_of(wide_copy):
+        index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
+        if (cohort.tumor[index] == 0).any():
+            run.shard(key).unlink()
+    assert job.main([toml(wide_copy), "--allow-partial"]) == 0
+    tables = read_significance(run.significance, cohort.digest)
+    ranking = tables.ranking(RankingKey(METHOD, "contrast"))
+    assert tables.n[0] == 0 and tables.n[1:].all()
+    assert np.isnan(tables.classification.recall).tolist() == [True, False, False]
+    for values in (ranking.score, ranking.q_value, ranking.replication, ranking.rank):
+        assert np.isnan(values[0]).all() and not np.isnan(values[1:]).any()
+    assert set(ranking.evidence[0]) == {"untestable"}
+
+
+def test_the_names_of_many_missing_shards_fit_into_the_file(wide_copy, monkeypatch):
+    """More than the 64 KiB of an attribute in HDF5."""
+    run, cohort = RunFolder.of(wide_copy), read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
+    plan = read_plan(run.plan)
+    names = [f"r99-f00-b{i:06d}" for i in range(10_000)]
+    complete = reduce.audit_shards(run, plan, wide_copy)
+    audit = dataclasses.replace(complete, faults=dict.fromkeys(names, "it does not exist"))
+    monkeypatch.setattr(reduce, "audit_shards", lambda *_: audit)
+    reduce.reduce_run(run, cohort, plan, wide_copy, Ranks(), allow_partial=True)
+    assert list(read_significance(run.significance, cohort.digest).missing_shards) == names
+
+
+def test_missing_null_shards_make_other_tables(wide_copy, capsys):
+    """The good shards are the same as without null replicates, the tables are not."""
+    run, cohort = RunFolder.of(wide_copy), read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
+    assert job.main([toml(wide_copy)]) == 0
+    with_nulls = dataclasses.replace(
+        wide_copy, layout=dataclasses.replace(wide_copy.layout, nulls=1)
+    )
+    made_up_shards.write_models_and_shards(with_nulls)
+    null_shards = read_plan(run.plan, 1).null_shards
+    for key in null_shards:
+        run.shard(key).unlink()
+    assert job.main([toml(wide_copy), "--null", "1", "--allow-partial"]) == 0
+    assert "the tables are there already" not in capsys.readouterr().err
+    tables = read_significance(run.significance, cohort.digest)
+    assert tables.missing_shards == tuple(key.name for key in null_shards)
+    assert job.main([toml(wide_copy)]) == 0
+    assert read_significance(run.significance, cohort.digest).missing_shards == ()
+
+
+@pytest.mark.parametrize("nulls", [0, 1])
+def test_shards_of_null_replicates_alone_are_no_partial_result(wide_copy, capsys, nulls):
+    with_nulls = dataclasses.replace(
+        wide_copy, layout=dataclasses.replace(wide_copy.layout, nulls=nulls)
+    )
+    made_up_shards.write_models_and_shards(with_nulls)
+    for key in shards_of(wide_copy):
+        RunFolder.of(wide_copy).shard(key).unlink()
+    assert job.main([toml(wide_copy), "--null", str(nulls), "--allow-partial"]) == 1
+    message = capsys.readouterr().err
+    assert f"12 of {12 + 6 * nulls} shards are not ready" in message
+    assert "go on without them" not in message
 
 
 def test_null_replicates_give_p_null_and_what_they_would_learn(wide_copy):

@@ -67,7 +67,7 @@ def decoy_rank_differences(
     decoy_gene : (decoys,) int
         The gene that each decoy copies.
     pairs : (tumors, decoys) bool
-        Which decoys' genes are meant in which tumors.
+        True where a decoy and its gene are compared in a tumor.
 
     Returns
     -------
@@ -97,9 +97,9 @@ def t_interval(values: np.ndarray) -> Estimate:
 
 
 def halvings(n: int, rng: np.random.Generator) -> list[tuple[list[int], list[int]]]:
-    """Ways to divide so many replicates into two halves, of which an odd one is longer by one.
+    """Ways to divide n replicates into two halves; of an odd number the second half has one more.
 
-    All distinct ones, or 35 that are drawn where there are more.
+    These are all distinct ways, or 35 random ones where there are more.
     """
     smaller = n // 2
     n_ways = math.comb(n, smaller) // (1 if n % 2 else 2)
@@ -165,7 +165,7 @@ def rank_biased_overlap(first: np.ndarray, second: np.ndarray, p: float = PERSIS
     """
     k = len(first)
     place = {item: i for i, item in enumerate(second.tolist())}
-    # an item is shared from the depth on at which both lists have shown it
+    # both lists have an item from the depth of its lower place on
     depth = [max(i, place[item]) for i, item in enumerate(first.tolist()) if item in place]
     shared = np.cumsum(np.bincount(depth, minlength=k)) if depth else np.zeros(k)
     depths = np.arange(1, k + 1)

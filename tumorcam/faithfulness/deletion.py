@@ -18,6 +18,7 @@ from tumorcam.faithfulness.gene_sets import (
 )
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.exact_sums import known_mean
+from tumorcam.significance.resampling import Interval
 from tumorcam.storage.plan import ModelKey
 
 MEAN, DONOR, INSERTION = CHANGES = ("mean", "donor", "insertion")
@@ -51,7 +52,11 @@ class Responses:
         values = logits.astype(np.float64)
         logit = values[np.arange(len(own)), :, own]
         others = (values.sum(axis=2) - logit) / (values.shape[2] - 1)
-        return cls(logit - others, logit, values.argmax(axis=2) == own[:, np.newaxis])
+        return cls(
+            margin=logit - others,
+            logit=logit,
+            correct=values.argmax(axis=2) == own[:, np.newaxis],
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,9 @@ def sample_falls(
     margin, logit, correct = np.empty((3, replicates, len(sample), responses[0].logit.shape[1]))
     for block, response in zip(blocks, responses, strict=True):
         where = (block.model.replicate, np.searchsorted(sample, block.rows))
-        margin[where], logit[where], correct[where] = vars(response).values()
+        margin[where] = response.margin
+        logit[where] = response.logit
+        correct[where] = response.correct
     margin, logit, correct = (values.mean(axis=0).T for values in (margin, logit, correct))
     shape = (len(CHANGES), -1, len(sets.sizes), len(sample))
     always = np.ones((1, sets.has_scores.shape[1]), bool)
@@ -223,11 +230,11 @@ def deletion_curves(
     curves = np.stack([with_mean(means, enough) for means in bootstraps])
     curves = curves.reshape(-1, *curve.shape)
     names = [*sets.names, RANDOM]
-    rankings, controls = _pairs(names)
+    methods, controls = _compared_sets(names)
     size = max(i for i, k in enumerate(sets.sizes) if k <= DIFFERENCE_SIZE)
 
     def distances(values: np.ndarray) -> np.ndarray:
-        return values[..., rankings, np.newaxis] - values[..., controls]
+        return values[..., methods, np.newaxis] - values[..., controls]
 
     sample_tumor = patients.tumor[patients.patient]
     curve_interval = interval(curves)
@@ -278,13 +285,6 @@ def with_mean(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return np.concatenate([values, known_mean(values[counted])[np.newaxis]])
 
 
-class Interval(NamedTuple):
-    """The 2.5 and the 97.5 % quantile."""
-
-    low: np.ndarray
-    high: np.ndarray
-
-
 def interval(draws: np.ndarray) -> Interval:
     """Quantiles over the first axis; NaN is left out, and stays where there is nothing else."""
     flat = draws.reshape(len(draws), -1)
@@ -296,15 +296,21 @@ def interval(draws: np.ndarray) -> Interval:
     return Interval(low.reshape(draws.shape[1:]), high.reshape(draws.shape[1:]))
 
 
-def _pairs(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in `sets` of the rankings (rankings,) and their controls (rankings, controls)."""
+class _ComparedSets(NamedTuple):
+    """Positions among the sets of the methods (rankings,) and their controls, both int."""
+
+    methods: np.ndarray
+    controls: np.ndarray  # (rankings, controls)
+
+
+def _compared_sets(names: list[str]) -> _ComparedSets:
     methods = [name for name in names if matched_set(name) in names]
-    rankings = [names.index(method) for method in methods]
     controls = [
         [names.index(matched_set(method) if name == MATCHED else name) for name in CONTROLS]
         for method in methods
     ]
-    return np.array(rankings), np.array(controls)
+    positions = [names.index(method) for method in methods]
+    return _ComparedSets(np.array(positions), np.array(controls))
 
 
 def _join_draws(values: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from tumorcam.faithfulness import deletion, gene_sets, ranking_checks, results, 
 from tumorcam.faithfulness.deletion import Deletion, ResponseBlock, Responses, SampleFalls
 from tumorcam.faithfulness.gene_sets import GeneSets
 from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, FaithfulnessChecks
-from tumorcam.faithfulness.retraining import RetrainTask
+from tumorcam.faithfulness.retraining import Retrained, RetrainTask
 from tumorcam.readers.markers import read_markers
 from tumorcam.significance import resampling
 from tumorcam.significance.tables import read_significance
@@ -144,7 +144,7 @@ def _checks(
     config: Config,
     work: Work,
     is_marker: np.ndarray | None,
-    rows: Sequence[dict[int, dict[str, str | int | float]]],
+    rows: Sequence[dict[int, Retrained]],
 ) -> FaithfulnessChecks:
     """All checks, of finished responses and retraining."""
     significance = read_significance(run.significance, cohort.digest)

@@ -10,8 +10,8 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
 from tumorcam.significance.exact_sums import column_sums, group_sums
 
-TOP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # genes; those that at least as many others leave
-RANDOM_DRAWS = 3  # for each sample, from which its fall is averaged
+TOP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # numbers of genes
+RANDOM_DRAWS = 3  # of random genes for each sample, whose falls are averaged
 BAND = 256  # genes read at once
 T_TEST, RANDOM, MATCHED = "t_test", "random", "matched"
 
@@ -72,7 +72,7 @@ def make_gene_sets(
     of_methods = [~np.isnan(score).any(axis=1) for score in scores.values()]
     always = np.ones(len(t_statistic), dtype=bool)
     has_scores = np.stack([*of_methods, *of_methods, always])
-    return GeneSets(sizes, names, tuple(members), has_scores)
+    return GeneSets(sizes=sizes, names=names, members=tuple(members), has_scores=has_scores)
 
 
 def matched_set(method: str) -> str:
@@ -88,8 +88,8 @@ def ranked_genes(score: np.ndarray) -> np.ndarray:
 def matched_genes(top: np.ndarray, by_variance: np.ndarray) -> np.ndarray:
     """For each of some top genes another gene of nearly the same variance.
 
-    In their order, each top gene gets the gene that is nearest in rank by variance, is no top gene
-    and was not taken before; of two equally near ones, the more variable.
+    Each top gene in turn gets the gene that is nearest to it in rank by variance. Top genes and
+    genes that were taken before are left out. Of two equally near genes the more variable is taken.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def respond(
     Parameters
     ----------
     blocks : dict
-        Blocks by their number in the run; those of one model follow each other.
+        Blocks by their number in the run; the blocks of a model stand side by side.
 
     Yields
     ------
@@ -138,7 +138,7 @@ def changed_copies(
 
 
 def donor_samples(cohort: Cohort, rows: np.ndarray, config: Config) -> np.ndarray:
-    """(samples,) int: for each sample another one of another tumor, by the seed and its ID."""
+    """(samples,) int: for each sample a random one of another tumor, by the seed and its ID."""
     return np.array(
         [
             config.rng("donor", str(cohort.sample[row])).choice(

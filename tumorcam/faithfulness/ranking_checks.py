@@ -1,7 +1,6 @@
 """Rankings of significance.h5 against permuted labels, themselves, known markers and drivers."""
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -9,20 +8,21 @@ from scipy.stats import rankdata
 from tumorcam.config import Config
 from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
-from tumorcam.significance.tables import Significance
+from tumorcam.significance.tables import Ranking, Significance
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
 
 
 @dataclass(frozen=True)
 class Nulls:
-    """Runs on permuted labels, for each ranking.
+    """Null replicates, whose networks were trained on permuted labels, for each ranking.
 
-    `spearman` (rankings, runs, tumors): rank correlation of their scores with the real ones;
-    `learned` (rankings, runs) int: (tumor, gene) pairs that would be graded learned, the recall
-    being taken for enough; `rank_difference` (rankings, runs): mean rank of some genes minus their
-    own decoys', in the null scores, over `pairs` (rankings,) int pairs of tumor and gene;
-    `difference`, `difference_low`, `difference_high` (rankings,): its mean and 95 % t interval.
+    `spearman` (rankings, nulls, tumors) float64 is the rank correlation of their scores with the
+    real ones. `learned` (rankings, nulls) int counts the (tumor, gene) pairs that they would grade
+    learned at full recall. `rank_difference` (rankings, nulls) float64 is the mean rank of some
+    genes minus that of their own decoys in the null scores, over `pairs` (rankings,) int pairs of
+    tumor and gene. `difference`, `difference_low` and `difference_high` (rankings,) float64 are its
+    mean over nulls with a 95 % t interval.
     """
 
     spearman: np.ndarray
@@ -36,10 +36,11 @@ class Nulls:
 
 @dataclass(frozen=True)
 class Stability:
-    """Agreement of the top `k` genes, each (rankings, tumors), NaN where unknown.
+    """How alike the top `k` genes of parts of a run are.
 
-    Between disjoint halves of `replicates` layouts, mean over `halvings`, and between folds, mean
-    over their pairs: Jaccard index and rank-biased overlap.
+    The Jaccard index and the rank-biased overlap are (rankings, tumors) float64, NaN where unknown.
+    Those of halves compare disjoint halves of the replicates, whose number is `replicates`, and are
+    means over `halvings` ways to halve them. Those of folds are means over the pairs of folds.
     """
 
     k: np.ndarray
@@ -53,9 +54,11 @@ class Stability:
 
 @dataclass(frozen=True)
 class MarkerLifts:
-    """Area under the precision-recall curve over the share of known markers, 1 at random.
+    """How well rankings and the t-test find known markers.
 
-    `n_markers` (tumors,) int among the genes; `lift` (rankings, tumors); `t_test` (tumors,).
+    `lift` (rankings, tumors) and `t_test` (tumors,) float64 are the area under the precision-recall
+    curve divided by the share of markers among the genes; a random ranking has 1. `n_markers`
+    (tumors,) int is the number of markers among the genes.
     """
 
     n_markers: np.ndarray
@@ -65,12 +68,12 @@ class MarkerLifts:
 
 @dataclass(frozen=True)
 class PlantedScores:
-    """Rankings against the planted drivers.
+    """How well rankings and the t-test find the planted drivers.
 
-    `precision`, `area` (rankings,): precision at 20 and area under the precision-recall curve,
-    means over the tumors with drivers; `t_precision`, `t_area` (): the t-test's. `called`, `own`,
-    `other`, `neither` (rankings, levels) int: pairs with a q_decoy of at most `level` (levels,) as
-    `truth.TruthScores` counts them.
+    `precision` and `area` (rankings,) float64 are the precision at 20 and the area under the
+    precision-recall curve, means over the tumors with drivers; `t_precision` and `t_area` () are
+    those of the t-test. `called`, `own`, `other` and `neither` (rankings, levels) int count the
+    pairs with a q_decoy of at most `level` (levels,), as `truth.TruthScores` does.
     """
 
     precision: np.ndarray
@@ -85,53 +88,76 @@ class PlantedScores:
 
 
 def null_agreement(significance: Significance, drives: np.ndarray | None) -> Nulls | None:
-    """Permuted labels against real ones; None without null replicates.
+    """Scores of networks trained on permuted labels against the real ones; None without any.
 
     Parameters
     ----------
     drives : (tumors, genes) bool or None
-        The planted drivers, whose decoys are looked at; else those of each tumor's top k genes.
+        Planted drivers, which are compared with their own decoys; without them each tumor's top k
+        genes are.
     """
-    columns: dict[str, list[Any]] = {field.name: [] for field in fields(Nulls)}
-    for ranking in map(significance.ranking, significance.keys):
-        if not len(ranking.nulls.learned):
+    parts = []
+    for key in significance.keys:
+        part = _null_agreement(significance.ranking(key), significance.decoy_gene, drives)
+        if part is None:
             return None
-        k = statistics.top_k(ranking.score.shape[1])
-        genes = ranking.rank <= k if drives is None else drives
-        pairs = genes[:, significance.decoy_gene]
-        differences = agreement.decoy_rank_differences(
-            ranking.nulls.score, ranking.nulls.decoy_score, significance.decoy_gene, pairs
-        )
-        estimate = agreement.t_interval(differences)
-        row = [
-            agreement.spearman(ranking.score[np.newaxis], ranking.nulls.score),
-            ranking.nulls.learned,
-            differences,
-            pairs.sum(),
-            *estimate,
-        ]
-        for values, value in zip(columns.values(), row, strict=True):
-            values.append(value)
-    return Nulls(**{name: np.stack(values) for name, values in columns.items()})
+        parts.append(part)
+    names = [field.name for field in fields(Nulls)]
+    return Nulls(**{name: np.stack([getattr(part, name) for part in parts]) for name in names})
+
+
+def _null_agreement(
+    ranking: Ranking, decoy_gene: np.ndarray, drives: np.ndarray | None
+) -> Nulls | None:
+    """The `Nulls` of one ranking, whose arrays lack the first axis."""
+    nulls = ranking.nulls
+    if not len(nulls.learned):
+        return None
+    k = statistics.top_k(ranking.score.shape[1])
+    genes = ranking.rank <= k if drives is None else drives
+    pairs = genes[:, decoy_gene]
+    differences = agreement.decoy_rank_differences(
+        nulls.score, nulls.decoy_score, decoy_gene, pairs
+    )
+    estimate = agreement.t_interval(differences)
+    return Nulls(
+        spearman=agreement.spearman(ranking.score[np.newaxis], nulls.score),
+        learned=nulls.learned,
+        rank_difference=differences,
+        pairs=np.array(pairs.sum()),
+        difference=np.array(estimate.mean),
+        difference_low=np.array(estimate.low),
+        difference_high=np.array(estimate.high),
+    )
 
 
 def stability_of(significance: Significance, config: Config) -> Stability:
     """How alike the top genes of halves of the replicates and of folds are."""
     n_genes = len(significance.genes)
     k = statistics.top_k(n_genes)
-    n, ways, rows = 0, None, []
-    for ranking in map(significance.ranking, significance.keys):
+    n_replicates, ways = 0, []
+    of_halves, of_folds = [], []
+    for number, ranking in enumerate(map(significance.ranking, significance.keys)):
         replicates = ranking.replicate_score[..., :n_genes]
         folds = ranking.fold_score[..., :n_genes]
-        if ways is None:
-            n = len(replicates)
-            ways = agreement.halvings(n, config.rng("halvings")) if n > 1 else []
+        if number == 0:  # all rankings have the same replicates
+            n_replicates = len(replicates)
+            rng = config.rng("halvings")
+            ways = agreement.halvings(n_replicates, rng) if n_replicates > 1 else []
         unknown = np.full(replicates.shape[1:], np.nan)
         halves = agreement.half_scores(replicates, ways) or [(unknown, unknown)]
         pairs = [(a, b) for i, a in enumerate(folds) for b in folds[:i]]
-        rows.append([*agreement.mean_agreement(halves, k=k), *agreement.mean_agreement(pairs, k=k)])
-    counts = map(np.array, (k, n, len(ways or [])))
-    return Stability(*counts, *(np.stack(column) for column in zip(*rows, strict=True)))
+        of_halves.append(agreement.mean_agreement(halves, k=k))
+        of_folds.append(agreement.mean_agreement(pairs, k=k))
+    return Stability(
+        k=np.array(k),
+        replicates=np.array(n_replicates),
+        halvings=np.array(len(ways)),
+        jaccard_halves=np.stack([halves.jaccard for halves in of_halves]),
+        overlap_halves=np.stack([halves.overlap for halves in of_halves]),
+        jaccard_folds=np.stack([folds.jaccard for folds in of_folds]),
+        overlap_folds=np.stack([folds.overlap for folds in of_folds]),
+    )
 
 
 def planted_scores(
@@ -173,7 +199,7 @@ def marker_lifts(
 
 
 def _finite(t_statistic: np.ndarray) -> np.ndarray:
-    """Ranks in the place of t: equal variances of 0 make it infinite, or NaN, which comes last."""
+    """(tumors, genes) float64 ranks of t, finite where t is infinite; NaN has the lowest rank."""
     return rankdata(np.nan_to_num(t_statistic, nan=-np.inf, posinf=np.inf, neginf=-np.inf), axis=1)
 
 

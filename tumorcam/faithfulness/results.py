@@ -1,4 +1,4 @@
-"""The file faithfulness.h5, and the files of responses while its job works."""
+"""The files faithfulness.h5 and, while its job works, responses/*.h5."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ REMEDY = "run `tumorcam faithfulness`"
 
 @dataclass(frozen=True)
 class FaithfulnessChecks:
-    """All checks of a run; a part is None where the run has nothing to make it from.
+    """All checks of a run; a part is None where the run lacks what it needs.
 
     `tumors` (tumors,), `methods` (methods,) and `rankings` (rankings,) are str, the last ones
     METHOD/view. `changes` and `controls` name the axes of `deletion`, which, like `retrained`, is

@@ -1,6 +1,7 @@
-"""Logistic regression on the top genes alone: do they carry what tells the tumors apart?"""
+"""Logistic regression on the top genes alone: do these genes suffice to tell tumors apart?"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -16,31 +17,49 @@ from tumorcam.training.baselines import held_out_probability
 TOP = 20  # genes of each tumor
 DRAWS = 5  # of random genes
 RANKING, VARIABLE = "ranking", "variable"
-COLUMNS = (
-    "method", "genes", "draw", "n_genes", "samples", "correct",
-    "accuracy", "accuracy_low", "accuracy_high", "macro_f1",
-)  # fmt: skip
 
 
 class RetrainTask(NamedTuple):
-    """Genes (n,) int to learn from: the ranking's of a method, or as many others.
+    """Genes (n,) int to learn from: those of the ranking of a method, or as many others.
 
     `kind` is ranking, random, variable or t_test; `draw` counts random ones from 0.
     """
 
     method: str
     kind: str
-    draw: int
     genes: np.ndarray
+    draw: int = 0
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """How well logistic regression on some genes classifies held-out samples.
+
+    `method`, `draw` and `genes`, its kind, are those of the `RetrainTask`. `correct` of all
+    `samples` are classified correctly; the interval of the accuracy is a 95 % Wilson interval over
+    samples.
+    """
+
+    method: str
+    genes: str
+    draw: int
+    n_genes: int
+    samples: int
+    correct: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float
 
 
 def retrain_tasks(
     scores: Mapping[str, np.ndarray], t_statistic: np.ndarray, cohort: Cohort, config: Config
 ) -> list[RetrainTask]:
-    """For each method the union of the tumors' top 20 genes, and what it is held against.
+    """For each method the union of the tumors' top 20 genes, and the genes it is compared with.
 
-    Those are as many random genes, five times, and as many of the most variable ones; for all
-    methods together, the union of the t-test's top 20, which may be more or fewer.
+    These are as many random genes, drawn five times, and as many of the most variable genes. All
+    methods together are compared with the union of the t-test's top 20 genes, which may be more or
+    fewer genes.
 
     Parameters
     ----------
@@ -52,23 +71,23 @@ def retrain_tasks(
     tasks = []
     for method, score in scores.items():
         union = _top_union(score)
-        tasks.append(RetrainTask(method, RANKING, 0, union))
-        tasks.append(RetrainTask(method, VARIABLE, 0, np.sort(by_variance[: len(union)])))
+        tasks.append(RetrainTask(method, RANKING, union))
+        tasks.append(RetrainTask(method, VARIABLE, np.sort(by_variance[: len(union)])))
         for draw in range(DRAWS):
             rng = config.rng("retrain", method, draw)
-            drawn = rng.choice(len(cohort.genes), len(union), replace=False)
-            tasks.append(RetrainTask(method, RANDOM, draw, np.sort(drawn)))
-    return [*tasks, RetrainTask("", T_TEST, 0, _top_union(t_statistic))]
+            random = rng.choice(len(cohort.genes), len(union), replace=False)
+            tasks.append(RetrainTask(method, RANDOM, np.sort(random), draw))
+    return [*tasks, RetrainTask("", T_TEST, _top_union(t_statistic))]
 
 
 def retrain(
     cohort: Cohort, tasks: Mapping[int, RetrainTask], config: Config
-) -> dict[int, dict[str, str | int | float]]:
-    """How well logistic regression on each task's genes calls held-out samples.
+) -> dict[int, Retrained]:
+    """How well logistic regression on the genes of some tasks classifies held-out samples.
 
-    The folds are the networks'. The rankings were made from explanations of all samples, each while
-    it was held out, so the choice of genes has seen the held-out samples; that of random and of
-    variable genes has not seen their labels.
+    The folds are those of the networks. A ranking comes from explanations of all samples, so its
+    genes depend on the held-out samples too. Random genes and the most variable genes do not depend
+    on labels.
 
     Parameters
     ----------
@@ -78,7 +97,7 @@ def retrain(
     Returns
     -------
     dict
-        A row of COLUMNS by the same numbers; Wilson intervals over samples.
+        Results by the same numbers.
 
     References
     ----------
@@ -98,33 +117,32 @@ def retrain(
                     held_out,
                     n_tumors=len(cohort.tumors),
                 )
-            rows[number] = _row(task, probability, cohort.tumor)
+            rows[number] = _retrained(task, probability, cohort.tumor)
     return rows
 
 
-def retrained_table(rows: Sequence[Mapping[str, str | int | float]]) -> pd.DataFrame:
-    """The rows of all tasks as a table of COLUMNS."""
-    return pd.DataFrame(list(rows), columns=COLUMNS)
+def retrained_table(rows: Sequence[Retrained]) -> pd.DataFrame:
+    """The results of all tasks as a table whose columns are the fields of `Retrained`."""
+    columns = [field.name for field in fields(Retrained)]
+    return pd.DataFrame([asdict(row) for row in rows], columns=columns)
 
 
-def _row(
-    task: RetrainTask, probability: np.ndarray, tumor: np.ndarray
-) -> dict[str, str | int | float]:
+def _retrained(task: RetrainTask, probability: np.ndarray, tumor: np.ndarray) -> Retrained:
     scores = classification.score_classifier(probability, tumor)
     n_correct = int(np.trace(scores.confusion))
     accuracy = statistics.wilson_interval(np.array(n_correct), len(tumor))
-    return {
-        "method": task.method,
-        "genes": task.kind,
-        "draw": task.draw,
-        "n_genes": len(task.genes),
-        "samples": len(tumor),
-        "correct": n_correct,
-        "accuracy": float(accuracy.share),
-        "accuracy_low": float(accuracy.low),
-        "accuracy_high": float(accuracy.high),
-        "macro_f1": scores.macro_f1,
-    }
+    return Retrained(
+        method=task.method,
+        genes=task.kind,
+        draw=task.draw,
+        n_genes=len(task.genes),
+        samples=len(tumor),
+        correct=n_correct,
+        accuracy=float(accuracy.share),
+        accuracy_low=float(accuracy.low),
+        accuracy_high=float(accuracy.high),
+        macro_f1=scores.macro_f1,
+    )
 
 
 def _top_union(score: np.ndarray) -> np.ndarray:

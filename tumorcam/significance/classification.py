@@ -1,4 +1,4 @@
-"""Whether the classifier is good enough to explain: scores of held-out probabilities."""
+"""Scores of a classifier, from the probabilities that it gives to held-out samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ CALIBRATION_BINS = 10  # of equal width from 0 to 1
 class ClassifierScores:
     """How well held-out samples are classified.
 
-    `balanced_accuracy` and `macro_f1` are means over the tumors that have samples. Per tumor,
-    (tumors,): `n` samples; `precision` and `recall` with 95 % Wilson intervals, NaN where nothing
-    was predicted or nothing is there. `confusion` (tumors, tumors) int64 counts samples by own
-    (row) and predicted tumor. `reliability` has a row a calibration bin: low, high, samples, mean
-    confidence and accuracy, NaN where empty.
+    `balanced_accuracy` and `macro_f1` are means over the tumors that have samples. `n` (tumors,)
+    int counts the samples of a tumor. `precision` and `recall` (tumors,) float64 have 95 % Wilson
+    intervals; they are NaN for a tumor that is never predicted or has no samples. `confusion`
+    (tumors, tumors) int64 counts samples by own (row) and predicted tumor. `reliability` has a row
+    for each calibration bin with the columns low, high, samples, confidence (its mean) and
+    accuracy; the last two are NaN in an empty bin.
     """
 
     accuracy: float
@@ -59,7 +60,7 @@ def ensemble_probability(probability: np.ndarray) -> np.ndarray:
     Returns
     -------
     (samples, tumors) float64
-        NaN for a sample without any.
+        Over the replicates that have the sample; NaN for a sample that none has.
     """
     return known_mean(probability)
 
@@ -182,8 +183,9 @@ def accuracy_by_source(
     Returns
     -------
     DataFrame
-        A row a source in sorted order: source, samples, tumors (how many it has samples of),
-        accuracy, balanced (accuracy) and macro_f1, the last two over its own tumors.
+        A row for each source, in sorted order. The columns are source, samples, tumors (the number
+        of tumors that it has samples of), accuracy, balanced (the balanced accuracy) and macro_f1;
+        the last two are means over the source's own tumors.
     """
     rows = []
     for name in np.unique(source):

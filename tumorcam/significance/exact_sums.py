@@ -40,7 +40,7 @@ def column_sums(values: np.ndarray) -> np.ndarray:
 
 
 def known_mean(values: np.ndarray) -> np.ndarray:
-    """Mean, float64, over the first axis of what is not NaN; NaN where all is."""
+    """float64 mean over the first axis that leaves NaN out; NaN where all values are NaN."""
     n_known = (~np.isnan(values)).sum(axis=0)
     total = np.nan_to_num(values).sum(axis=0, dtype=np.float64)
     return np.asarray(total / np.where(n_known > 0, n_known, np.nan))

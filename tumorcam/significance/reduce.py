@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,9 +18,19 @@ from tumorcam.config import Config, config_json
 from tumorcam.errors import FileError
 from tumorcam.explain.shards import BAND, SALIENCY_TYPE, shard_digest, shard_fault, write_saliency
 from tumorcam.explain.views import RankingKey
-from tumorcam.significance import bands, decoys, resampling, statistics, tables
-from tumorcam.significance.bands import Bands, BandSource, BandStatistics
+from tumorcam.significance import (
+    band_statistics,
+    bands,
+    decoys,
+    held_out,
+    resampling,
+    statistics,
+    tables,
+)
+from tumorcam.significance.bands import Bands, BandStatistics
 from tumorcam.significance.exact_sums import known_mean
+from tumorcam.significance.held_out import BandSource
+from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.significance.tables import (
     SIGNIFICANCE_TYPE,
     Classification,
@@ -64,8 +75,8 @@ def reduce_run(
         If shards are missing, damaged or foreign; the message names them and what makes them.
     """
     audit = world.broadcast(audit_shards(run, plan, config) if world.is_root else None)
-    if audit.faults and not (allow_partial and audit.present):
-        raise FileError(_fault_message(audit.faults, plan, run))
+    if audit.faults and not (allow_partial and audit.has_predictions):
+        raise FileError(_fault_message(audit, plan, run))
     sources = {"cohort_digest": cohort.digest, "shards_digest": audit.digest}
     attributes = sources | {"config": config_json(config, SECTIONS)}
     is_done = hdf5.is_complete(run.significance, SIGNIFICANCE_TYPE, attributes)
@@ -76,7 +87,7 @@ def reduce_run(
     if audit.faults and world.is_root:
         logger.warning("going on without %d shards: all tables are partial", len(audit.faults))
     with threadpool_limits(config.run.threads_per_rank):  # on which bits of matrix products depend
-        source = bands.read_source(run, cohort, config, audit.present)
+        source = held_out.read_source(run, cohort, config, audit.present)
         paths = _write_bands(source, attributes, world)
         world.barrier()
         with bands.open_bands(paths) as columns:
@@ -92,11 +103,19 @@ def reduce_run(
 
 @dataclass(frozen=True)
 class ShardAudit:
-    """Faults of shards by name, the good shards, and one digest over the good ones."""
+    """Faults of shards by name, the good shards, and one digest that tells both.
+
+    The digest is over the digests of the good shards and the names of the others.
+    """
 
     faults: dict[str, str]
     present: list[ShardKey]
     digest: str
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether any good shard is of a model that learned the true labels."""
+        return not all(key.null for key in self.present)
 
 
 def audit_shards(run: RunFolder, plan: Plan, config: Config) -> ShardAudit:
@@ -124,23 +143,22 @@ def audit_shards(run: RunFolder, plan: Plan, config: Config) -> ShardAudit:
         else:
             present.append(key)
     digests = [shard_digest(run.shard(key)) for key in present]
-    return ShardAudit(faults, present, integrity.text_digest("".join(digests)))
+    return ShardAudit(faults, present, integrity.text_digest("".join([*digests, *faults])))
 
 
-def _fault_message(faults: Mapping[str, str], plan: Plan, run: RunFolder) -> str:
+def _fault_message(audit: ShardAudit, plan: Plan, run: RunFolder) -> str:
     """The first faults in full, then the names of all faulty shards, and the ways to go on."""
-    lines = [f"{len(faults)} of {len(plan.explain_tasks)} shards are not ready:"]
-    lines += [f"  {fault}" for fault in list(faults.values())[:MAX_FAULTS]]
+    lines = [f"{len(audit.faults)} of {len(plan.explain_tasks)} shards are not ready:"]
+    lines += [f"  {fault}" for fault in list(audit.faults.values())[:MAX_FAULTS]]
     blocks: dict[str, list[int]] = {}
     for key in plan.explain_tasks:
-        if key.name in faults:
+        if key.name in audit.faults:
             blocks.setdefault(key.model.name, []).append(key.block)
     lines += [f"blocks of {name}: {slurm.array_text(of)}" for name, of in blocks.items()]
     config = shlex.quote(str(run.config))
-    lines += [
-        f"make them with: tumorcam explain {config}, or sbatch slurm/explain.sh {config}",
-        "or go on without them: --allow-partial",
-    ]
+    lines.append(f"make them with: tumorcam explain {config}, or sbatch slurm/explain.sh {config}")
+    if audit.has_predictions:
+        lines.append("or go on without them: --allow-partial")
     return "\n".join(lines)
 
 
@@ -153,7 +171,9 @@ def _write_bands(source: BandSource, attributes: Mapping[str, str], world: Ranks
     for path, start in progress(share, "reduce", "bands", visible=world.is_root):
         band = slice(start, min(start + BAND, n_features))
         if not bands.is_band_complete(path, attributes):
-            bands.write_band(path, attributes, source, band)
+            rankings = band_statistics.all_rankings(source, band)
+            expression = band_statistics.band_expression(source, band)
+            bands.write_band(path, attributes, rankings, expression)
     return paths
 
 
@@ -175,84 +195,79 @@ def rank_genes(columns: Bands, key: RankingKey, source: BandSource) -> Ranking:
     """One method and view, from the bands of all genes and decoys."""
     n_genes = len(source.cohort.genes)
     band = columns.statistics(key)
-    genes, decoy = _split(band, n_genes)
+    genes, decoy = band.part(slice(n_genes)), band.part(slice(n_genes, None))
     nulls = _null_runs(band, source)
+    resampled = _resampled(columns, key, source)
     resolution = decoys.smallest_q_decoy(
-        genes["score"], decoy.score, level=source.config.significance.q_decoy
+        genes.score, decoy.score, level=source.config.significance.q_decoy
     )
     return Ranking(
-        **vars(_gene_statistics(columns, key, source, genes, decoy, nulls)),
+        **vars(_gene_statistics(genes, decoy, nulls, resampled, source)),
         method=key.method,
         view=key.view,
-        decoys=decoy,
+        decoys=DecoyStatistics(
+            score=decoy.score, sd=decoy.sd, positive=decoy.positive, p_value=decoy.p_value
+        ),
         nulls=nulls,
-        decoys_in_top_20=decoys.decoys_in_top(genes["score"], decoy.score, k=TOP),
+        decoys_in_top_20=decoys.decoys_in_top(genes.score, decoy.score, k=TOP),
         replicate_score=_over_folds(band.model_score, source.samples.n_patients),
         fold_score=known_mean(band.model_score),
-        decoy_curve=decoys.decoy_curve(genes["score"], decoy.score),
+        decoy_curve=decoys.decoy_curve(genes.score, decoy.score),
         smallest_q_decoy=resolution.smallest_q_decoy,
         too_few_decoys=resolution.too_few_decoys,
         zero_scale_samples=source.samples.zero_maps[key.method],
     )
 
 
-def _split(band: BandStatistics, n_genes: int) -> tuple[dict[str, np.ndarray], DecoyStatistics]:
-    """The statistics of the genes by name, with the scores of their models, and of the decoys."""
-    genes = {
-        field.name: getattr(band, field.name)[..., :n_genes]
-        for field in fields(BandStatistics)
-        if not field.name.startswith("null")
-    }
-    decoy = {
-        field.name: getattr(band, field.name)[:, n_genes:] for field in fields(DecoyStatistics)
-    }
-    return genes, DecoyStatistics(**decoy)
+class _Resampled(NamedTuple):
+    """Family-wise p-values and rank intervals (tumors, genes), NaN with too few patients."""
+
+    p_fwer: np.ndarray
+    rank_low: np.ndarray
+    rank_high: np.ndarray
 
 
 def _gene_statistics(
-    columns: Bands,
-    key: RankingKey,
-    source: BandSource,
-    genes: Mapping[str, np.ndarray],
-    decoy: DecoyStatistics,
+    genes: BandStatistics,
+    decoy: BandStatistics,
     nulls: NullRuns,
+    resampled: _Resampled,
+    source: BandSource,
 ) -> GeneStatistics:
     """All statistics of the genes: those of the bands, and those that need all genes."""
-    by_name = dict(genes)
-    score, models = by_name["score"], by_name.pop("model_score")
-    k = statistics.top_k(score.shape[1])
-    q_decoy = decoys.decoy_q_values(score, decoy.score)
-    q_value = statistics.benjamini_hochberg(by_name["p_value"])
-    replication = statistics.replication(models.reshape(-1, *score.shape), k=k)
-    rank = statistics.rank_genes(score)
+    k = statistics.top_k(genes.score.shape[1])
+    models = genes.model_score.reshape(-1, *genes.score.shape)
+    q_decoy = decoys.decoy_q_values(genes.score, decoy.score)
+    q_value = statistics.benjamini_hochberg(genes.p_value)
+    replication = statistics.replication(models, k=k)
+    rank = statistics.rank_genes(genes.score)
     evidence = statistics.grade_evidence(
         q_decoy, q_value, replication, rank, source.samples.recall,
         settings=source.config.significance,
     )  # fmt: skip
     return GeneStatistics(
-        **by_name,
-        **_resampled(columns, key, source, score.shape),
+        **{field.name: getattr(genes, field.name) for field in fields(PatientStatistics)},
+        **resampled._asdict(),
         q_decoy=q_decoy,
         q_value=q_value,
         replication=replication,
         rank=rank,
-        p_null=resampling.null_p_values(score, nulls.score),
+        p_null=resampling.null_p_values(genes.score, nulls.score),
         evidence=evidence,
     )
 
 
-def _resampled(
-    columns: Bands, key: RankingKey, source: BandSource, shape: tuple[int, ...]
-) -> dict[str, np.ndarray]:
-    """Family-wise p-values and rank intervals (tumors, genes), NaN with too few patients."""
+def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resampled:
+    """What the flips and bootstraps of all bands give, one tumor in memory at a time."""
     cohort, n_patients = source.cohort, source.samples.n_patients.sum(axis=0)
-    p_fwer, rank_low, rank_high = np.full((3, *shape), np.nan)
+    n_genes = len(cohort.genes)
+    resampled = _Resampled(*np.full((3, len(cohort.tumors), n_genes), np.nan))
     for tumor in np.flatnonzero(n_patients >= source.config.significance.min_patients).tolist():
-        flips = columns.flips(key, tumor)
-        p_fwer[tumor, cohort.variance > 0] = resampling.step_down_p_values(flips)
-        means = columns.bootstraps(key, tumor)[:, : shape[1]]
-        rank_low[tumor], rank_high[tumor] = resampling.rank_intervals(means)
-    return {"p_fwer": p_fwer, "rank_low": rank_low, "rank_high": rank_high}
+        p_fwer = resampling.step_down_p_values(columns.flips(key, tumor))
+        interval = resampling.rank_intervals(columns.bootstraps(key, tumor)[:, :n_genes])
+        resampled.p_fwer[tumor, cohort.variance > 0] = p_fwer
+        resampled.rank_low[tumor], resampled.rank_high[tumor] = interval
+    return resampled
 
 
 def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +18,10 @@ BLOCK = 1024  # patients whose signs are in memory at once; fixed, since it orde
 
 @dataclass(frozen=True)
 class FlipRecords:
-    """What random sign flips of some genes can add to the largest statistic of a set of genes.
+    """Statistics of some genes after random sign flips, if they can be the largest of a flip.
 
-    `statistic` (genes,) float64 is without a flip. In record i, flip number `flip` (records,) int16
-    gave gene `gene` (records,) int32 the statistic `value` (records,) float64.
+    `statistic` (genes,) float64 are those without a flip. In record i, flip number `flip`
+    (records,) int16 gave gene `gene` (records,) int32 the statistic `value` (records,) float64.
     """
 
     statistic: np.ndarray
@@ -42,12 +43,20 @@ class Patients:
     weights: np.ndarray
 
 
+class Interval(NamedTuple):
+    """The 2.5 and the 97.5 % quantile."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
 def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator]) -> FlipRecords:
     """Studentised means of genes after random sign flips of the patients, as far as they matter.
 
-    All genes get the same signs, which keeps their correlation. A flipped statistic matters where
-    it exceeds the gene's own statistic and the flipped ones of all genes with a lower own one: no
-    other can be the maximum that `step_down_p_values` compares with.
+    All genes get the same signs, which keeps their correlation. A flipped statistic matters if it
+    reaches the gene's statistic without a flip and exceeds the flipped statistics of all genes
+    whose statistic without a flip is lower. No other can be the maximum that `step_down_p_values`
+    compares with.
 
     Parameters
     ----------
@@ -75,7 +84,12 @@ def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator])
     exceeds = np.hstack([np.ones((N_FLIPS, 1), bool), highest[:, 1:] > highest[:, :-1]])
     flip, place = np.nonzero(exceeds & (upwards >= own[order]))
     gene = order[place]
-    return FlipRecords(own, flip.astype(np.int16), gene.astype(np.int32), flipped[flip, gene])
+    return FlipRecords(
+        statistic=own,
+        flip=flip.astype(np.int16),
+        gene=gene.astype(np.int32),
+        value=flipped[flip, gene],
+    )
 
 
 def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
@@ -136,8 +150,8 @@ def bootstrap_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (weights @ values / np.where(total > 0, total, np.nan)).astype(np.float32)
 
 
-def rank_intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 2.5 and the 97.5 % quantile of each gene's rank over bootstraps, each (genes,) float64.
+def rank_intervals(means: np.ndarray) -> Interval:
+    """The 95 % interval of each gene's rank over bootstraps; both ends are (genes,) float64.
 
     Parameters
     ----------
@@ -147,10 +161,10 @@ def rank_intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     complete = means[~np.isnan(means).any(axis=1)]
     if not complete.size:
-        return np.full(means.shape[1], np.nan), np.full(means.shape[1], np.nan)
+        return Interval(*np.full((2, means.shape[1]), np.nan))
     ranks = np.sort(midranks(-complete), axis=0)
     low, high = (int(np.ceil(share * len(ranks))) - 1 for share in INTERVAL)
-    return ranks[low], ranks[high]
+    return Interval(ranks[low], ranks[high])
 
 
 def null_p_values(scores: np.ndarray, null_scores: np.ndarray) -> np.ndarray:

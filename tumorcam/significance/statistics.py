@@ -1,6 +1,6 @@
 """How strongly, how surely and how reproducibly each gene drives each tumor's classification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -26,15 +26,15 @@ class Proportion:
 
 
 @dataclass(frozen=True)
-class TumorStatistics:
-    """Statistics of one tumor's genes over its `n` patients, each (genes,) float64.
+class PatientStatistics:
+    """Statistics of genes over the patients of a tumor, (genes,) or (tumors, genes) float64.
 
-    `score` and `sd` are mean and SD (ddof = 1), `effect` their ratio, NaN where the SD is 0;
-    `positive` the share of patients above 0 with its 95 % Wilson interval; `p_value` one-sided
-    Wilcoxon signed-rank, NaN where untestable.
+    `score` and `sd` are mean and SD (ddof = 1) over patients. `effect` is their ratio, NaN where
+    the SD is 0. `positive` is the share of patients above 0, with its 95 % Wilson interval from
+    `positive_low` to `positive_high`. `p_value` is the one-sided Wilcoxon signed-rank p-value, NaN
+    where the gene cannot be tested.
     """
 
-    n: int
     score: np.ndarray
     sd: np.ndarray
     effect: np.ndarray
@@ -98,8 +98,8 @@ def signed_rank_p_values(values: np.ndarray) -> np.ndarray:
 
 def tumor_statistics(
     values: np.ndarray, testable: np.ndarray, *, min_patients: int
-) -> TumorStatistics:
-    """Score, spread, sign and p-value of each gene in one tumor.
+) -> PatientStatistics:
+    """Score, spread, sign and p-value of each gene in one tumor, each (genes,) float64.
 
     Parameters
     ----------
@@ -113,7 +113,8 @@ def tumor_statistics(
     values = np.asarray(values, dtype=np.float64)
     n, n_genes = values.shape
     if n == 0:
-        return TumorStatistics(0, *np.full((7, n_genes), np.nan))
+        nothing = np.full(n_genes, np.nan)
+        return PatientStatistics(**{field.name: nothing for field in fields(PatientStatistics)})
     above_first = values - values[0]  # so that equal values have an SD of exactly 0
     shift = column_sums(above_first) / n
     score = values[0] + shift
@@ -123,8 +124,14 @@ def tumor_statistics(
     p_value = np.full(n_genes, np.nan)
     if n >= min_patients:
         p_value[testable] = signed_rank_p_values(values[:, testable])
-    return TumorStatistics(
-        n, score, sd, effect, positive.share, positive.low, positive.high, p_value
+    return PatientStatistics(
+        score=score,
+        sd=sd,
+        effect=effect,
+        positive=positive.share,
+        positive_low=positive.low,
+        positive_high=positive.high,
+        p_value=p_value,
     )
 
 
@@ -248,11 +255,14 @@ def grade_evidence(
     *,
     settings: SignificanceSettings,
 ) -> np.ndarray:
-    """What the numbers together say about each gene; the first that holds of:
+    """Grade of each gene in each tumor: the first of the following that holds.
 
-    untestable (q_value is NaN: a constant gene or too few patients), unknown (q_decoy is NaN: no
-    decoys), learned (all thresholds met), unstable (all but replication), expression-driven (in
-    the tumor's top k, but q_decoy above its threshold), none.
+    untestable: q_value is NaN, since the gene is constant or there are too few patients.
+    unknown: q_decoy is NaN, since there are no decoys.
+    learned: all thresholds are met.
+    unstable: all thresholds but that of replication are met.
+    expression-driven: the gene is in the tumor's top k, but its q_decoy is above the threshold.
+    none: nothing of this holds.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
+from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 
 SIGNIFICANCE_TYPE, RANKING_TYPE = "tumorcam-significance", "tumorcam-ranking"
@@ -15,19 +16,12 @@ REMEDY = "run `tumorcam reduce`"
 
 
 @dataclass(frozen=True)
-class GeneStatistics:
+class GeneStatistics(PatientStatistics):
     """Statistics of every gene in every tumor, each (tumors, genes).
 
     All are float64 but `evidence`, which is str; docs/method.md defines each. NaN means unknown.
     """
 
-    score: np.ndarray
-    sd: np.ndarray
-    effect: np.ndarray
-    positive: np.ndarray
-    positive_low: np.ndarray
-    positive_high: np.ndarray
-    p_value: np.ndarray
     q_value: np.ndarray
     p_fwer: np.ndarray
     q_decoy: np.ndarray
@@ -68,9 +62,10 @@ class Ranking(GeneStatistics):
 
     `decoys_in_top_20` (tumors,) float64 is the number of decoys among the top 20 of genes and
     decoys together, times genes / decoys. `replicate_score` (replicates, tumors, genes + decoys)
-    and `fold_score` (folds, tumors, genes + decoys) are float64. `decoy_curve` has the columns
-    score, genes, decoys, estimated_false and q_decoy. `smallest_q_decoy` is the smallest value that
-    these decoys allow, NaN without decoys; `too_few_decoys` tells whether it exceeds the threshold.
+    float64 has the replicates that have shards; `fold_score` is (folds, tumors, genes + decoys)
+    float64. `decoy_curve` has the columns score, genes, decoys, estimated_false and q_decoy.
+    `smallest_q_decoy` is the smallest value that these decoys allow, NaN without decoys;
+    `too_few_decoys` tells whether it exceeds the threshold.
     `zero_scale_samples` counts explained samples whose maps are all zero.
     """
 

@@ -1,0 +1,95 @@
+"""Predictions for held-out samples, and the patients over whom statistics are computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.config import Config
+from tumorcam.explain import shards
+from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.significance import classification, resampling
+from tumorcam.significance.resampling import Patients
+from tumorcam.storage.plan import ShardKey
+from tumorcam.storage.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class HeldOutSamples:
+    """Predictions of all samples by the networks that held them out, and their patients.
+
+    `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing.
+    `explained` (samples,) int is the number of replicates that explain a sample. `kept` (kept
+    samples,) int are the samples that count, ascending; `patients` are their patients, and
+    `n_patients` (folds, tumors) int the numbers of these. `recall` (tumors,) float64 is the share
+    of a tumor's explained samples that the ensemble classifies correctly, NaN without any.
+    `zero_maps` maps a method to the number of samples whose maps are all zero.
+    """
+
+    probability: np.ndarray
+    explained: np.ndarray
+    kept: np.ndarray
+    patients: Patients
+    n_patients: np.ndarray
+    recall: np.ndarray
+    zero_maps: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BandSource:
+    """What bands are computed from: the shards of a run that are there, and their samples.
+
+    `sample_index` maps each of these shards, in the order of the plan, to the indices (samples,)
+    int32 of its samples in the cohort.
+    """
+
+    run: RunFolder
+    cohort: Cohort
+    config: Config
+    sample_index: Mapping[ShardKey, np.ndarray]
+    samples: HeldOutSamples
+
+    @property
+    def keys(self) -> list[RankingKey]:
+        """All rankings of the run."""
+        return ranking_keys(self.config.explain.methods)
+
+
+def read_source(
+    run: RunFolder, cohort: Cohort, config: Config, present: Sequence[ShardKey]
+) -> BandSource:
+    """The predictions of the shards that are there, and the patients of their samples."""
+    shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
+    probability = np.full(shape, np.nan, dtype=np.float32)
+    zero_maps = dict.fromkeys(config.explain.methods, 0)
+    sample_index = {}
+    for key in present:
+        predictions = shards.read_predictions(run.shard(key))
+        sample_index[key] = predictions.sample_index
+        if key.null:
+            continue
+        probability[key.replicate, predictions.sample_index] = predictions.probability
+        for method, n in shards.zero_maps(run.shard(key), config.explain.methods).items():
+            zero_maps[method] += n
+    explained = (~np.isnan(probability[:, :, 0])).sum(axis=0)
+    has_shard = np.flatnonzero(explained)
+    ensemble = classification.ensemble_probability(probability)[has_shard]
+    is_correct = ensemble.argmax(axis=1) == cohort.tumor[has_shard]
+    kept = has_shard[is_correct | (not config.significance.correct_only)]
+    patients = resampling.group_patients(cohort, kept, config)
+    first = np.unique(patients.patient, return_index=True)[1]
+    n_patients = np.zeros((cohort.n_folds, len(cohort.tumors)), dtype=np.int64)
+    np.add.at(n_patients, (cohort.fold[kept[first]], patients.tumor), 1)
+    samples = HeldOutSamples(
+        probability=probability,
+        explained=explained,
+        kept=kept,
+        patients=patients,
+        n_patients=n_patients,
+        recall=classification.score_classifier(ensemble, cohort.tumor[has_shard]).recall,
+        zero_maps=zero_maps,
+    )
+    return BandSource(
+        run=run, cohort=cohort, config=config, sample_index=sample_index, samples=samples
+    )
