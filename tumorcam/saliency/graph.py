@@ -95,7 +95,8 @@ def _require_images_to_logits(network: keras.Model) -> None:
 
 def _is_graph_of_layers(network: keras.Layer) -> bool:
     """Whether this is a functional model, or a Sequential one whose input shape is given."""
-    return isinstance(network, keras.Sequential | keras.Function) and hasattr(network, "inputs")
+    is_built = isinstance(network, keras.Sequential) and network.built
+    return is_built or isinstance(network, keras.Function)
 
 
 class _Recorder:
