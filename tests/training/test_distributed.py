@@ -87,13 +87,13 @@ def start_workers(config_file, *words, n_workers=2):
     ]
 
 
-def end_of(workers, seconds=180):
+def end_of(workers, seconds=300):
     """Exit codes, and the text of standard output and error."""
     outputs = [worker.communicate(timeout=seconds)[0] for worker in workers]
     return [worker.returncode for worker in workers], "\n".join(outputs)
 
 
-def wait_for(path, seconds=120.0, since=0.0):
+def wait_for(path, seconds=300.0, since=0.0):
     """Until the file is there, written after a time."""
     deadline = time.monotonic() + seconds
     while not (path.exists() and path.stat().st_mtime > since):
