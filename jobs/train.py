@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def train(job: Job) -> int:
     """Train what is missing of this process's share; of several models, each in a new process.
 
-    TensorFlow does not give back the memory of a finished network.
+    The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
     from tumorcam.storage.plan import BASELINES, read_plan
@@ -37,8 +37,7 @@ def train(job: Job) -> int:
         return 0
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
-    missing = untrained(job.run, plan, names, job.config)
-    for name in sorted(missing, key=BASELINES.__eq__):  # the baselines last
+    for name in sorted(untrained(job.run, plan, names, job.config), key=BASELINES.__eq__):
         module = [sys.executable, "-m", __package__, "train", *job.command_line]
         number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
         child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
