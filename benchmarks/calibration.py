@@ -97,7 +97,7 @@ def drivers(run: Path, ranks: int) -> Rows:
     tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
     if not RunFolder(run).significance.exists():
         make(run, tables, ranks, until="synthesize")
-    planted_genes = pd.read_csv(RunFolder(run).truth)["gene"]
+    planted_genes = pd.read_csv(RunFolder(run).input.truth)["gene"]
     tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
     make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
@@ -198,10 +198,11 @@ def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -
     """The same networks explained with the coarse map of the first convolution, in RUN/conv1."""
     first = run / "conv1"
     if not RunFolder(first).significance.exists():
-        for name in ("input", "models"):
-            shutil.copytree(run / name, first / name, dirs_exist_ok=True)
-        for name in ("cohort.h5", "plan.json"):
-            shutil.copy2(run / name, first)
+        source = RunFolder(run)
+        for folder in (source.input.root, source.models):
+            shutil.copytree(folder, first / folder.name, dirs_exist_ok=True)
+        for file in (source.cohort, source.plan):
+            shutil.copy2(file, first)
         explain = tables["explain"] | {"cam_layer": "conv1", "methods": COARSE_METHODS}
         make(
             first,
@@ -212,7 +213,7 @@ def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -
 
 def drop_models(run: Path) -> None:
     """Delete the networks of a cohort that is done, to save space."""
-    shutil.rmtree(run / "models", ignore_errors=True)
+    shutil.rmtree(RunFolder(run).models, ignore_errors=True)
 
 
 def tables_of(run: Path) -> Significance:
@@ -223,7 +224,7 @@ def tables_of(run: Path) -> Significance:
 
 def planted_drivers(run: Path, tables: Significance) -> np.ndarray:
     """(tumors, genes) bool: the planted drivers that are in the tables."""
-    planted_truth = truth.read_truth(RunFolder(run).truth, tables.tumors, tables.genes)
+    planted_truth = truth.read_truth(RunFolder(run).input.truth, tables.tumors, tables.genes)
     assert planted_truth is not None
     return planted_truth.drives
 

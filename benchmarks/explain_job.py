@@ -113,16 +113,19 @@ def forget_shards(config: Config) -> None:
 
 
 def compare_ranks(config: Config, rounds: int) -> None:
-    """One rank of two threads, two ranks of one: what all shards take longer than half of them."""
+    """Compare one rank of two threads with two ranks of one thread.
+
+    The time is that of all shards minus that of half of them, so that the start-up cancels out.
+    """
     beyond: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
-        for n_ranks, found in beyond.items():
+        for n_ranks, seconds in beyond.items():
             half, whole = (job_seconds(config, n_ranks, share) for share in ("0/2", "0/1"))
-            found.append(whole - half)
-    one, two = (statistics.median(found) for found in beyond.values())
+            seconds.append(whole - half)
+    one_rank, two_ranks = (statistics.median(seconds) for seconds in beyond.values())
     n_samples = N_SAMPLES // 2
-    print(f"{n_samples} samples: 1 rank x 2 threads {one:.1f} s, 2 x 1 {two:.1f} s")
-    print(f"two ranks of one thread against one of two: {one / two:.2f} x")
+    print(f"{n_samples} samples: 1 rank x 2 threads {one_rank:.1f} s, 2 x 1 {two_ranks:.1f} s")
+    print(f"two ranks of one thread against one of two: {one_rank / two_ranks:.2f} x")
 
 
 def job_seconds(config: Config, n_ranks: int, share: str) -> float:
@@ -148,7 +151,7 @@ def compare_with_engine(config: Config, rounds: int) -> None:
     explain.make_explainer = lambda *args: explainer  # type: ignore[assignment]
     rates: dict[str, list[float]] = {"bare engine": [], "bitshuffle-lz4": [], "gzip": []}
     for turn in range(rounds + 1):
-        for name, found in rates.items():
+        for name, measured in rates.items():
             forget_shards(config)
             started = time.perf_counter()
             if name == "bare engine":
@@ -159,12 +162,12 @@ def compare_with_engine(config: Config, rounds: int) -> None:
                 packed = dataclasses.replace(config, explain=settings)
                 explain.explain_shards(run, cohort, plan.shards, packed, visible=False)
             if turn:
-                found.append(N_SAMPLES / (time.perf_counter() - started))
+                measured.append(N_SAMPLES / (time.perf_counter() - started))
     explain.make_explainer = original
     bare = statistics.median(rates["bare engine"])
-    for name, found in rates.items():
-        middle = statistics.median(found)
-        print(f"{name:16}{middle:7.1f} samples/s, four targets, three methods {middle / bare:6.0%}")
+    for name, measured in rates.items():
+        median = statistics.median(measured)
+        print(f"{name:16}{median:7.1f} samples/s, four targets, three methods {median / bare:6.0%}")
 
 
 def print_memory(config: Config) -> None:

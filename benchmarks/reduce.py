@@ -33,7 +33,7 @@ from tumorcam.significance import band_statistics, held_out, resampling, statist
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import Plan, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import MODEL_TYPE, model_digest
+from tumorcam.training.artifact import MODEL_TYPE, model_attributes, model_digest
 
 N_TUMORS, REPLICATES, FOLDS, RANKS = 22, 6, 5, 2
 DRIVERS = 20  # genes of a tumor whose values are raised
@@ -72,13 +72,14 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
     n_features = n_genes + len(cohort.decoy_gene)
     noise = rng.standard_normal((config.explain.block, 2 * n_features), dtype=np.float32)
     run = RunFolder.of(config)
+    digests = {}
     for model in plan.models:
-        origin = {"cohort_digest": cohort.digest, "model": model.name}
-        with hdf5.create_file(run.model(model), MODEL_TYPE, origin):
+        attributes = model_attributes(config, cohort.digest, model.name)
+        with hdf5.create_file(run.model(model), MODEL_TYPE, attributes):
             pass
+        digests[model] = model_digest(run.model(model))
     for key in plan.shards:
-        digest = model_digest(run.model(key.model))
-        attributes = shard_attributes(config, cohort.digest, digest, key)
+        attributes = shard_attributes(config, cohort.digest, digests[key.model], key)
         shard = make_shard(config, cohort, key, noise, rng)
         write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
     size = sum(path.stat().st_size for path in run.shards.iterdir())
@@ -90,7 +91,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
 def make_shard(
     config: Config, cohort: Cohort, key: ShardKey, noise: np.ndarray, rng: np.random.Generator
 ) -> Shard:
-    index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
+    index = cohort.rows_of(key)
     n, n_features = len(index), noise.shape[1] // 2
     tumor = cohort.tumor[index].astype(np.int16)
     raised = np.arange(n_features) // DRIVERS == tumor[:, np.newaxis]

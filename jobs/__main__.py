@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from . import command
-
 MODULES = {  # of each subcommand; the stages of the pipeline in their order
     "init": "init",
     "run": "pipeline",
@@ -50,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
         return _run_without_subcommand(words)
     except KeyboardInterrupt:  # before a job takes the signal, or after it
+        from tumorcam.cluster.preemption import INTERRUPTED
+
         print("stopped by Ctrl-C", file=sys.stderr)
-        return command.INTERRUPTED
+        return INTERRUPTED
 
 
 def _module(name: str) -> ModuleType:

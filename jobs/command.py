@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tumorcam.storage.run_folder import RunFolder
 
 MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
-INTERRUPTED = 130  # exit code after Ctrl-C, as a shell reports it
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,15 @@ def run(command: Command, argv: Sequence[str] | None = None) -> int:
     """Parse a command line and run the job; its exit code."""
     parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
     command.fill_parser(parser)
-    return run_body(command, parser.parse_args(argv))
+    return _run_body(command, parser.parse_args(argv))
 
 
-def run_body(command: Command, args: argparse.Namespace) -> int:
+def _run_body(command: Command, args: argparse.Namespace) -> int:
     """Load the config and call the job's body.
 
-    The log ends with a record of how the job ended. A TumorcamError is one message and exit code
+    The log ends with a record of how the job ended; `done` means exit code 0.
+
+    A TumorcamError is one message and exit code
     1. A signal that asks the job to stop gives exit code 75, Ctrl-C 130: the same command goes on.
     """
     from tumorcam.cluster import preemption, quiet
@@ -133,6 +134,8 @@ def run_body(command: Command, args: argparse.Namespace) -> int:
             traceback.print_exc()
         _end(command, 1, FAILED, f"{type(error).__name__}: {words}")
         raise
+    if code:  # the body has said why
+        return _end(command, code, FAILED, f"exit code {code}")
     return _end(command, code, DONE)
 
 

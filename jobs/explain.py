@@ -24,7 +24,7 @@ def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.explain.shards import unfinished_shards
+    from tumorcam.explain.shards import shard_faults
     from tumorcam.storage.plan import read_plan, share_of
 
     plan = read_plan(job.run.plan, job.config.layout.nulls)
@@ -40,7 +40,7 @@ def explain(job: Job) -> int:
     start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
-    missing = unfinished_shards(job.run, plan, keys, job.config)
+    missing = list(shard_faults(job.run, plan, keys, job.config))
     logger.info("%d of %d shards are there already", len(keys) - len(missing), len(keys))
     if missing:
         _explain(job, missing, is_first=rank.index == 0)

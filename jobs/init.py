@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from .command import describe
@@ -16,7 +15,6 @@ EXAMPLES = (
 )
 
 
-@dataclass(frozen=True)
 class Init:
     """The command `tumorcam init`, which needs no config."""
 

@@ -26,7 +26,9 @@ def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
+    from tumorcam.config import config_toml
     from tumorcam.operations.stages import unfinished_stages
+    from tumorcam.storage import hdf5
 
     threads = job.config.run.threads_per_rank
     n_ranks = max(1, job.args.ranks or n_cpus() // threads)
@@ -37,7 +39,10 @@ def run_stages(job: Job) -> int:
         return 0
     environment, started = job.launch.child_environment(threads), time.monotonic()
     costs: dict[str, Cost] = {}
-    for stage in unfinished_stages(job.config, stages):
+    unfinished = unfinished_stages(job.config, stages)
+    if "prepare" not in unfinished and job.run.config.exists():  # else prepare writes it
+        hdf5.write_text(job.run.config, config_toml(job.config))
+    for stage in unfinished:
         print(f"run: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
         code, costs[stage] = run_together(stage_commands(stage, job, n_ranks), environment)
         if code:
@@ -45,7 +50,7 @@ def run_stages(job: Job) -> int:
             return code
     for stage, cost in costs.items():
         print(f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process")
-    print(f"all is there: {job.run.report / 'index.html'}" if stages == STAGES else "done")
+    print(f"all is there: {job.run.page}" if stages == STAGES else "done")
     return 0
 
 

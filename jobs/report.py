@@ -21,7 +21,7 @@ def report(job: Job) -> int:
         return 0
     start_logging(job.run.logs, "report", job.launch)
     page.write_report(results.read_run(job.config), job.run.report)
-    logger.info("see %s", job.run.report / "index.html")
+    logger.info("see %s", job.run.page)
     return 0
 
 

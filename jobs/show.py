@@ -32,7 +32,7 @@ def show(job: Job) -> int:
     """Print and draw the genes of one sample, computed anew from the models that held it out."""
     from tumorcam.cluster.logs import progress
     from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.explain import sample
+    from tumorcam.explain import devices, sample
     from tumorcam.report import sample_figure
     from tumorcam.training.threads import use_threads
 
@@ -41,12 +41,13 @@ def show(job: Job) -> int:
     question = sample.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
     keys = sample.held_out_models(cohort, question.sample, args.replicate)
     keys = keys[:1] + [key for key in keys[1:] if job.run.model(key).exists()]
-    path = job.run.report / "show" / sample.file_name(cohort, question, args.replicate)
+    path = job.run.picture(sample.file_name(cohort, question, args.replicate))
     if args.dry_run:
         names = ", ".join(key.name for key in keys)
         print(f"would explain {args.sample} by {names}, and write {path}.png and .svg")
         return 0
     use_threads(job.config.run.threads_per_rank)
+    devices.take_gpu(job.launch)
     maps = [
         sample.explain_sample(job.run, cohort, job.config, question, key)
         for key in progress(keys, "show", "models")

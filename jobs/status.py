@@ -48,7 +48,7 @@ def status(job: Job) -> int:
     commands = [submission.command(job.command_line) for submission in todo]
     if commands:
         print("to go on, each after the one before it has ended:", *commands, sep="\n  ")
-    return INCOMPLETE * any(state.state != audit.WHOLE for state in states)
+    return INCOMPLETE if any(state.state != audit.WHOLE for state in states) else 0
 
 
 def _print_curve(job: Job) -> int:

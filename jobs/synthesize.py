@@ -16,17 +16,18 @@ def synthesize(job: Job) -> int:
 
     if job.args.dry_run:
         return _print_cost(job)
-    folder, mark = job.run.input, job.run.input / stages.SETTINGS_FILE
+    target = job.run.input
     start_logging(job.run.logs, "synthesize", job.launch)
     if stages.has_synthetic_input(job.config):
-        logger.info("%s is there and made with these settings", folder)
+        logger.info("%s is there and made with these settings", target.root)
         return 0
-    mark.unlink(missing_ok=True)
+    target.settings.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
-    synthetic.write_synthetic_cohort(cohort, folder)
-    hdf5.write_text(mark, stages.synthetic_settings(job.config))
-    manifest.write_manifest(folder / manifest.FILE_NAME, [*stages.SYNTHETIC_FILES, mark.name], {})
-    logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, folder)
+    synthetic.write_synthetic_cohort(cohort, target)
+    hdf5.write_text(target.settings, stages.synthetic_settings(job.config))
+    names = [path.name for path in target.files]
+    manifest.write_manifest(target.listed, names, {})
+    logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, target.root)
     return 0
 
 
@@ -34,7 +35,7 @@ def _print_cost(job: Job) -> int:
     settings = job.config.synthesize
     n_samples = len(settings.tumors) * settings.samples_per_tumor
     print(
-        f"would write {job.run.input}: {n_samples} samples of {len(settings.tumors)} tumors, "
+        f"would write {job.run.input.root}: {n_samples} samples of {len(settings.tumors)} tumors, "
         f"{settings.genes} genes, {settings.drivers} drivers a tumor"
     )
     return 0

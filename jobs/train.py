@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def train(job: Job) -> int:
-    """Train what is missing of this process's share; of several models, each in a new process.
+    """Train the missing models of this process's share, each in a process of its own if several.
 
     The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
@@ -37,7 +37,8 @@ def train(job: Job) -> int:
         return 0
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
-    for name in sorted(untrained(job.run, plan, names, job.config), key=BASELINES.__eq__):
+    missing = untrained(job.run, plan, names, job.config)
+    for name in sorted(missing, key=lambda name: name == BASELINES):
         module = [sys.executable, "-m", __package__, "train", *job.command_line]
         number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
         child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
@@ -85,8 +86,7 @@ def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") 
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
     if workers.n_devices > 1:
         logger.info("devices: %d", workers.n_devices)
-    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
-    train_model(job.run, cohort, keys[name], job.config, workers)
+    train_model(job.run, cohort, plan.model_keys[name], job.config, workers)
 
 
 COMMAND = Command(

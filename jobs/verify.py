@@ -34,7 +34,7 @@ def verify(job: Job) -> int:
     if job.args.dry_run:
         return _print_size(job) if peers.is_root else 0
     start_logging(job.run.logs, "verify", job.launch, rank=peers.rank)
-    files = peers.broadcast(_files(job) if peers.is_root else [])
+    files = peers.broadcast(_files(job, deep=True) if peers.is_root else [])
     own = share_of(files, Share(peers.rank, peers.size))
     visited = progress(own, "verify", "files", visible=peers.is_root)
     gathered = peers.gather({file.path: audit.read_whole(file) for file in visited})
@@ -45,28 +45,16 @@ def verify(job: Job) -> int:
     return int(peers.broadcast(n_faults) > 0)
 
 
-def _files(job: Job) -> "list[ExpectedFile]":
-    """The files that the run is to have; without cohort and plan, those two alone."""
-    from tumorcam.errors import FileError
+def _files(job: Job, *, deep: bool) -> "list[ExpectedFile]":
     from tumorcam.operations import audit
 
-    try:
-        planned = audit.expected_files(job.config, audit.sound_plan(job.config))
-    except FileError:
-        planned = audit.files_without_plan(job.config)
-        if not any(file.path.exists() for file in planned):
-            raise
-    return [*planned, *audit.further_files(job.config)]
+    return [*audit.planned_files(job.config, deep=deep), *audit.further_files(job.config)]
 
 
 def _print_size(job: Job) -> int:
-    from tumorcam.operations import audit
-    from tumorcam.storage.plan import read_plan
-
-    plan = read_plan(job.run.plan, job.config.layout.nulls)
-    files = [*audit.expected_files(job.config, plan), *audit.further_files(job.config)]
+    files = _files(job, deep=False)
     sizes = [file.path.stat().st_size for file in files if file.path.exists()]
-    print(f"would read {len(sizes)} of {len(files)} files, {sum(sizes) / 2**20:.1f} MB")
+    print(f"would read {len(sizes)} of {len(files)} files, {sum(sizes) / 2**20:.1f} MiB")
     return 0
 
 

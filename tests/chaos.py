@@ -95,7 +95,7 @@ class Chaos:
         self.config = load_config(self.config_file)
         reference = _write_config(folder / "reference.toml", folder / "reference")
         self.reference = load_config(reference).folder
-        _job("pipeline", reference, "--until", "prepare")
+        _job("run", reference, "--until", "prepare")
         for stage in STAGES:
             started = time.monotonic()
             _job(stage, reference)
@@ -169,16 +169,16 @@ class Chaos:
     def _signal(self, stage: str, number: int, *, every: bool = False, n_workers: int = 1) -> None:
         job = self._start(stage, n_workers)
         self._wait_for_work(job)
-        found = self._processes(stage)
-        _kill(found if every else found[:1], number)
+        processes = self._processes(stage)
+        _kill(processes if every else processes[:1], number)
         job.wait(PATIENCE)
 
     def _suspend(self, stage: str) -> None:
         job = self._start(stage)
         self._wait_for_work(job)
-        found = self._processes(stage)[:1]
+        processes = self._processes(stage)[:1]
         for number in (signal.SIGSTOP, signal.SIGCONT):
-            _kill(found, number)
+            _kill(processes, number)
             time.sleep(1.0)
         job.wait(PATIENCE)
 
@@ -264,7 +264,7 @@ class Chaos:
                 return
             for one in left:
                 if one == "prepare":
-                    _job("pipeline", self.config_file, "--until", "prepare")
+                    _job("run", self.config_file, "--until", "prepare")
                 elif not self._start(one).wait(PATIENCE):
                     break
         raise AssertionError(f"{stage} is not done after {MAX_RUNS} runs:\n{said.getvalue()}")
@@ -281,9 +281,9 @@ class Chaos:
             path = finding.file.path
             if finding.state != audit.WHOLE or path.suffix != ".h5":
                 continue
-            wanted = self.reference / path.relative_to(self.config.folder)
+            expected = self.reference / path.relative_to(self.config.folder)
             atol = TOLERANCE if stage == "train" and path.name == "model.h5" else 0.0
-            for (name, found), (_, right) in zip(_datasets(path), _datasets(wanted), strict=True):
+            for (name, found), (_, right) in zip(_datasets(path), _datasets(expected), strict=True):
                 assert _equal(found, right, atol), f"{path}:/{name} is wrong, and verify passes it"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config
+from tumorcam.config import Config, config_json
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.significance import decoys, statistics
@@ -61,7 +61,7 @@ def finish_run(config: Config, *, with_truth: bool = True, missing: Collection[s
         where = np.argwhere(drives)
         tumors, genes = cohort.tumors[where[:, 0]], cohort.genes[where[:, 1]]
         table = pd.DataFrame({"tumor": tumors, "gene": genes, "effect": 3.0})
-        hdf5.write_text(run.truth, table.to_csv(index=False))
+        hdf5.write_text(run.input.truth, table.to_csv(index=False))
     return config
 
 
@@ -223,7 +223,7 @@ def write_tables(
         mean = 1.2 * features + input_share * shared.log2_fold_change[:, source]
         files.append(run.ranking(i))
         write_ranking(files[-1], {}, ranking(key, config, shared, mean, rng))
-    attributes = {"cohort_digest": cohort.digest, "config": "{}"}
+    attributes = {"cohort_digest": cohort.digest, "config": config_json(config, ["significance"])}
     write_significance(run.significance, attributes, shared, files)
     shutil.rmtree(run.bands)
 

@@ -94,7 +94,7 @@ def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_stubs(config)
         RunFolder.of(config).history(ModelKey(0, 0)).write_text(HISTORY, encoding="utf-8")
         for name in ("expression.tsv.gz", "samples.tsv"):
-            shutil.copy(RunFolder.of(config).input / name, name)
+            shutil.copy(RunFolder.of(config).input.root / name, name)
     return folder
 
 

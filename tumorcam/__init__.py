@@ -7,7 +7,7 @@ from typing import Any
 # Lustre and NFS often lack locks; HDF5 reads this once, when h5py is first imported.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "BEST_EFFORT")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 LIBRARY = {  # functions of the library and their modules, imported when first asked for (PEP 562)
     **dict.fromkeys(

@@ -155,13 +155,18 @@ def config_json(config: Config, sections: typing.Sequence[str]) -> str:
 
 def changed_settings(old_json: str, new_json: str) -> list[str]:
     """`section.key: old -> new` for every setting that differs between two `config_json` texts."""
-    old, new = json.loads(old_json), json.loads(new_json)
+    old, new = _by_name(old_json), _by_name(new_json)
     return [
-        f"{section}.{key}: {old.get(section, {}).get(key)!r} -> {new.get(section, {}).get(key)!r}"
-        for section in sorted(old.keys() | new.keys())
-        for key in sorted(old.get(section, {}).keys() | new.get(section, {}).keys())
-        if old.get(section, {}).get(key) != new.get(section, {}).get(key)
+        f"{name}: {old.get(name)!r} -> {new.get(name)!r}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
     ]
+
+
+def _by_name(text: str) -> dict[str, Any]:
+    """The settings of a `config_json` text, by section.key."""
+    tables = json.loads(text).items()
+    return {f"{section}.{key}": value for section, table in tables for key, value in table.items()}
 
 
 def settings_table() -> str:

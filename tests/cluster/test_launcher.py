@@ -227,3 +227,9 @@ def test_gpus_are_named_as_the_scheduler_names_them():
     assert launch().gpu_names(2) == ["0", "1"]
     assert launch(CUDA_VISIBLE_DEVICES="2,GPU-77").gpu_names(2) == ["2", "GPU-77"]
     assert launch(CUDA_VISIBLE_DEVICES="2,5").gpu_names(1) == ["0"], "TensorFlow sees others"
+
+
+@pytest.mark.parametrize("text", ["10@120", "", "USR9"])
+def test_a_warning_by_no_signal_is_refused(text):
+    with pytest.raises(ClusterError, match=f"TUMORCAM_NOTICE={text} names no signal"):
+        _ = launch(TUMORCAM_NOTICE=text).preemption_signals

@@ -23,6 +23,7 @@ from tumorcam.cohort.synthetic import (
 from tumorcam.config import rng_for
 from tumorcam.errors import ConfigError
 from tumorcam.settings import SynthesizeSettings
+from tumorcam.storage.run_folder import SyntheticInput
 
 DEMO = SynthesizeSettings()
 SMALL = SynthesizeSettings(
@@ -272,7 +273,7 @@ def test_impossible_settings_are_refused(changes, message):
 
 def test_files_read_back(tmp_path):
     cohort = small()
-    write_synthetic_cohort(cohort, tmp_path / "input")
+    write_synthetic_cohort(cohort, SyntheticInput(tmp_path / "input"))
     assert sorted(path.name for path in (tmp_path / "input").iterdir()) == sorted(FILES)
     expression = pd.read_csv(tmp_path / "input" / "expression.tsv.gz", sep="\t", index_col="sample")
     assert tuple(expression.index) == cohort.genes
@@ -291,7 +292,7 @@ def test_values_have_four_decimals(tmp_path):
         samples=pd.DataFrame({"sample": ["TCGA-01-0001-01", "TCGA-02-0002-01"]}),
         truth=pd.DataFrame({"tumor": ["BRCA"], "gene": ["GENE0002"], "effect": [2.0]}),
     )
-    write_synthetic_cohort(hand_made, tmp_path)
+    write_synthetic_cohort(hand_made, SyntheticInput(tmp_path))
     assert gzip.decompress((tmp_path / "expression.tsv.gz").read_bytes()).decode() == (
         "sample\tTCGA-01-0001-01\tTCGA-02-0002-01\n"
         "GENE0001\t0.0000\t12.3457\n"
@@ -301,8 +302,8 @@ def test_values_have_four_decimals(tmp_path):
 
 
 def test_equal_cohorts_give_equal_bytes_over_earlier_files(tmp_path):
-    write_synthetic_cohort(small(), tmp_path / "one")
-    write_synthetic_cohort(small(seed=9), tmp_path / "two")
-    write_synthetic_cohort(small(), tmp_path / "two")
+    write_synthetic_cohort(small(), SyntheticInput(tmp_path / "one"))
+    write_synthetic_cohort(small(seed=9), SyntheticInput(tmp_path / "two"))
+    write_synthetic_cohort(small(), SyntheticInput(tmp_path / "two"))
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

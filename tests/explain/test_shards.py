@@ -16,7 +16,7 @@ from tumorcam.explain.shards import (
     read_predictions,
     shard_attributes,
     shard_fault,
-    unfinished_shards,
+    shard_faults,
     write_saliency,
     write_shard,
     zero_maps,
@@ -235,27 +235,37 @@ def plan_of(replicates=2):
     )
 
 
-def test_unfinished_shards_are_those_with_a_fault(tmp_path):
+def faulty(run, plan, keys, config=CONFIG):
+    return list(shard_faults(run, plan, keys, config))
+
+
+def test_missing_changed_and_foreign_shards_have_a_fault(tmp_path):
     run, plan = RunFolder(tmp_path), plan_of()
     for key in plan.models:
         with hdf5.create_file(run.model(key), MODEL_TYPE, {"model": key.name}):
             pass
-    assert unfinished_shards(run, plan, plan.shards, CONFIG) == list(plan.shards)
+    assert faulty(run, plan, plan.shards) == list(plan.shards)
     for key in plan.shards:
         digest = hdf5.stored_digest(run.model(key.model), MODEL_TYPE, remedy="")
         attributes = shard_attributes(CONFIG, COHORT, digest, key)
         write_shard(run.shard(key), attributes, made_up_shard(key), compression="none")
-    assert unfinished_shards(run, plan, plan.shards, CONFIG) == []
-    assert unfinished_shards(run, plan, plan.shards, config_of(rivals=1)) == list(plan.shards)
+    assert faulty(run, plan, plan.shards) == []
+    assert faulty(run, plan, plan.shards, config_of(rivals=1)) == list(plan.shards)
     run.shard(plan.shards[3]).unlink()
-    assert unfinished_shards(run, plan, plan.shards, CONFIG) == [plan.shards[3]]
-    assert unfinished_shards(run, plan, plan.shards[:3], CONFIG) == []
+    assert faulty(run, plan, plan.shards) == [plan.shards[3]]
+    assert faulty(run, plan, plan.shards[:3]) == []
 
 
-def test_shards_of_a_missing_model_are_an_error(tmp_path):
+def test_shards_of_a_missing_model_have_its_fault(tmp_path):
     plan = plan_of()
-    with pytest.raises(FileError, match=r"r00-f00/model.h5 does not exist; run `tumorcam train`"):
-        unfinished_shards(RunFolder(tmp_path), plan, plan.shards, CONFIG)
+    faults = shard_faults(RunFolder(tmp_path), plan, plan.shards, CONFIG)
+    assert list(faults) == list(plan.shards)
+    for key, fault in faults.items():
+        assert f"{key.model.name}/model.h5 does not exist; run `tumorcam train`" in fault
+
+
+def sample_index(keys):
+    return {key: made_up_shard(key).sample_index for key in keys}
 
 
 @pytest.mark.parametrize("missing", [[], ["r00-f00-b0001"]], ids=["whole", "partial"])
@@ -265,7 +275,7 @@ def test_saliency_presents_all_shards_as_one_file(tmp_path, missing):
     present = [key for key in plan.shards if key.name not in missing]
     for key in present:
         write(run, key)
-    write_saliency(run, plan, present, CONFIG, {"cohort_digest": COHORT})
+    write_saliency(run, plan, sample_index(present), CONFIG, {"cohort_digest": COHORT})
     with hdf5.open_file(run.saliency, SALIENCY_TYPE, remedy="") as file:
         assert file.attrs["cohort_digest"] == COHORT
         order = file["sample_index"][...]
@@ -285,7 +295,7 @@ def test_saliency_leaves_out_null_replicates(tmp_path):
     run, plan = RunFolder(tmp_path), dataclasses.replace(plan_of(1), nulls=1)
     for key in plan.explain_tasks:
         write(run, key)
-    write_saliency(run, plan, plan.explain_tasks, CONFIG, {})
+    write_saliency(run, plan, sample_index(plan.explain_tasks), CONFIG, {})
     with hdf5.open_file(run.saliency, SALIENCY_TYPE, remedy="") as file:
         assert file["sample_index"].shape == (1, 17)
 

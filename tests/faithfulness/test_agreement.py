@@ -25,10 +25,10 @@ def test_rank_biased_overlap_agrees_with_its_definition(seed):
     rng = np.random.default_rng(seed)
     k, n = int(rng.integers(1, 30)), 40
     first, second = rng.permutation(n)[:k], rng.permutation(n)[:k]
-    found = agreement.rank_biased_overlap(first, second)
-    assert found == pytest.approx(slow_overlap(first.tolist(), second.tolist()))
-    assert found == pytest.approx(agreement.rank_biased_overlap(second, first))
-    assert 0 <= found <= 1
+    overlap = agreement.rank_biased_overlap(first, second)
+    assert overlap == pytest.approx(slow_overlap(first.tolist(), second.tolist()))
+    assert overlap == pytest.approx(agreement.rank_biased_overlap(second, first))
+    assert 0 <= overlap <= 1
 
 
 def test_rank_biased_overlap_at_its_ends():
@@ -42,9 +42,9 @@ def test_rank_biased_overlap_at_its_ends():
 def test_tops_by_hand():
     first = np.array([[3, 2, 1, 0.0], [1, 2, 3, 4], [1, NAN, 0, 0]])
     second = np.array([[3, 1, 2, 0.0], [4, 3, 2, 1], [1, 1, 0, 0]])
-    found = agreement.top_agreement(first, second, k=2)
-    np.testing.assert_allclose(found.jaccard, [1 / 3, 0, NAN])
-    assert math.isnan(found.overlap[2]) and found.overlap[0] > found.overlap[1] == 0
+    tops = agreement.top_agreement(first, second, k=2)
+    np.testing.assert_allclose(tops.jaccard, [1 / 3, 0, NAN])
+    assert math.isnan(tops.overlap[2]) and tops.overlap[0] > tops.overlap[1] == 0
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -52,28 +52,30 @@ def test_spearman_agrees_with_scipy(seed):
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, 9, (2, 4, 12)).astype(float)
     first[0, 3], first[1] = NAN, 5
-    found = agreement.spearman(first, np.stack([second, -second]))
-    assert found.shape == (2, 4) and np.isnan(found[:, :2]).all()
+    correlation = agreement.spearman(first, np.stack([second, -second]))
+    assert correlation.shape == (2, 4) and np.isnan(correlation[:, :2]).all()
     for i, other in enumerate((second, -second)):
         for t in (2, 3):
-            wanted = stats.spearmanr(first[t], other[t]).statistic
-            np.testing.assert_allclose(found[i, t], wanted, atol=1e-12)
+            expected = stats.spearmanr(first[t], other[t]).statistic
+            np.testing.assert_allclose(correlation[i, t], expected, atol=1e-12)
 
 
 def test_ranks_of_genes_and_their_decoys():
     """Gene 1 has the first decoy, gene 0 the second; ranks 1 2 3 4 5 of 9 7 5 3 1."""
     score, decoy = np.array([[[9.0, 1.0, 5.0]]]), np.array([[[7.0, 3.0]]])
     genes = np.array([1, 0])
-    for pairs, wanted in (([1, 0], 5 - 2), ([0, 1], 1 - 4), ([1, 1], 0), ([0, 0], NAN)):
-        found = agreement.decoy_rank_differences(score, decoy, genes, np.array([pairs], dtype=bool))
-        np.testing.assert_array_equal(found, [wanted])
+    for pairs, expected in (([1, 0], 5 - 2), ([0, 1], 1 - 4), ([1, 1], 0), ([0, 0], NAN)):
+        difference = agreement.decoy_rank_differences(
+            score, decoy, genes, np.array([pairs], dtype=bool)
+        )
+        np.testing.assert_array_equal(difference, [expected])
 
 
 def test_the_t_interval_agrees_with_scipy():
     values = np.array([1.0, 4.0, 2.5, 3.0, -1.0])
-    wanted = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    found = agreement.t_interval(values)
-    np.testing.assert_allclose(found, [values.mean(), wanted.low, wanted.high])
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    interval = agreement.t_interval(values)
+    np.testing.assert_allclose(interval, [values.mean(), expected.low, expected.high])
     assert np.isnan(agreement.t_interval(values[:1])[1:]).all()
     assert np.isnan(agreement.t_interval(values[:0])).all()
 
@@ -100,8 +102,8 @@ def test_lifts_agree_with_scikit_learn():
     score, is_marker = rng.normal(size=(4, 60)), rng.random((4, 60)) < 0.3
     is_marker[1], score[2, 5], is_marker[3, 4:] = False, NAN, False
     assert is_marker[3].sum() < agreement.MIN_MARKERS
-    found = agreement.marker_lift(score, is_marker)
-    wanted = average_precision_score(is_marker[0], score[0]) / is_marker[0].mean()
-    np.testing.assert_allclose(found, [wanted, NAN, NAN, NAN])
+    lift = agreement.marker_lift(score, is_marker)
+    expected = average_precision_score(is_marker[0], score[0]) / is_marker[0].mean()
+    np.testing.assert_allclose(lift, [expected, NAN, NAN, NAN])
     perfect = agreement.marker_lift(is_marker[:1] + 0.0, is_marker[:1])
     np.testing.assert_allclose(perfect, 1 / is_marker[0].mean())

@@ -83,8 +83,8 @@ def reduced(explained_run, tmp_path_factory) -> Config:
     hdf5.write_text(folder / "input" / "truth.csv", truth.to_csv(index=False))
     lists = ["\t".join([tumors[t], "", *genes[2 * t : 2 * t + 5 - t]]) for t in (0, 1)]
     hdf5.write_text(folder / "markers.gmt", "\n".join(lists))
-    wanted = dataclasses.replace(config.faithfulness, markers=str(folder / "markers.gmt"))
-    config = dataclasses.replace(config, faithfulness=wanted)
+    expected = dataclasses.replace(config.faithfulness, markers=str(folder / "markers.gmt"))
+    config = dataclasses.replace(config, faithfulness=expected)
     write_toml(config, folder / "config.toml")
     return config
 
@@ -102,7 +102,7 @@ def copied(examined, tmp_path) -> Config:
 
 
 @pytest.fixture(scope="module")
-def found(examined) -> Faithfulness:
+def checks(examined) -> Faithfulness:
     path = examined.folder / "significance.h5"
     digest = hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
     return read_faithfulness(examined.folder / FILE, digest)
@@ -113,7 +113,7 @@ def tables(examined) -> Significance:
     return read_tables(examined)
 
 
-def test_the_schema(examined, found, tables):
+def test_the_schema(examined, checks, tables):
     integrity.verify_file(examined.folder / FILE)
     with h5py.File(examined.folder / FILE) as file:
         assert set(file) == {
@@ -124,20 +124,20 @@ def test_the_schema(examined, found, tables):
         assert file["samples/margin"].dtype == np.float32
         assert file.attrs["view"] == "contrast"
         assert list(json.loads(file.attrs["config"])) == ["faithfulness", "run"]
-    assert found.rankings.tolist() == [f"{m}/{v}" for m in found.methods for v in VIEWS]
-    assert found.rankings.tolist() == [key.name for key in tables.keys], "the tests below use both"
-    assert found.deletion.sets.tolist() == [
-        *found.methods, *(f"matched/{m}" for m in found.methods), "t_test", "random"
+    assert checks.rankings.tolist() == [f"{m}/{v}" for m in checks.methods for v in VIEWS]
+    assert checks.rankings.tolist() == [key.name for key in tables.keys], "the tests below use both"
+    assert checks.deletion.sets.tolist() == [
+        *checks.methods, *(f"matched/{m}" for m in checks.methods), "t_test", "random"
     ]  # fmt: skip
-    assert found.marker_file == "markers.gmt"
-    for part in (found.deletion, found.nulls, found.stability, found.markers, found.planted):
+    assert checks.marker_file == "markers.gmt"
+    for part in (checks.deletion, checks.nulls, checks.stability, checks.markers, checks.planted):
         for field in dataclasses.fields(part):
             assert isinstance(getattr(part, field.name), np.ndarray), field.name
 
 
-def test_planted_genes_matter_more_than_any_others(found):
+def test_planted_genes_matter_more_than_any_others(checks):
     """The tiny network learned three genes a tumor: deleting five genes takes them away."""
-    part, i = found.deletion, found.methods.tolist().index("gradient_x_input")
+    part, i = checks.deletion, checks.methods.tolist().index("gradient_x_input")
     at_five = part.curve[-1, :, :, 2]
     ranking, matched, random = (
         at_five[:, part.sets.tolist().index(name)]
@@ -148,37 +148,37 @@ def test_planted_genes_matter_more_than_any_others(found):
     assert (part.accuracy[-1, 0, :, -1] <= part.intact_accuracy[-1] + 0.15).all()
 
 
-def test_nulls_agree_with_scipy(found, tables):
+def test_nulls_agree_with_scipy(checks, tables):
     decoy_gene = tables.decoy_gene
     pairs = np.argwhere(DRIVES[:, decoy_gene])
-    assert len(pairs) and (found.nulls.pairs == len(pairs)).all()
+    assert len(pairs) and (checks.nulls.pairs == len(pairs)).all()
     for r, key in enumerate(tables.keys):
         ranking, differences = tables.ranking(key), []
         for k in range(N_NULLS):
             score, decoy = ranking.nulls.score[k], ranking.nulls.decoy_score[k]
             for t in range(4):
-                wanted = stats.spearmanr(ranking.score[t], score[t]).statistic
-                np.testing.assert_allclose(found.nulls.spearman[r, k, t], wanted, atol=1e-12)
+                expected = stats.spearmanr(ranking.score[t], score[t]).statistic
+                np.testing.assert_allclose(checks.nulls.spearman[r, k, t], expected, atol=1e-12)
             both = np.concatenate([score, decoy], axis=1)
             gaps = [
                 (both[t] > both[t, decoy_gene[d]]).sum() - (both[t] > both[t, 36 + d]).sum()
                 for t, d in pairs
             ]
             differences.append(np.mean(gaps))
-        np.testing.assert_allclose(found.nulls.rank_difference[r], differences)
+        np.testing.assert_allclose(checks.nulls.rank_difference[r], differences)
         interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-        np.testing.assert_allclose(found.nulls.difference[r], np.mean(differences))
-        ends = [found.nulls.difference_low[r], found.nulls.difference_high[r]]
+        np.testing.assert_allclose(checks.nulls.difference[r], np.mean(differences))
+        ends = [checks.nulls.difference_low[r], checks.nulls.difference_high[r]]
         np.testing.assert_allclose(ends, interval)
-    assert (found.nulls.learned == [0, 2, 0]).all()
+    assert (checks.nulls.learned == [0, 2, 0]).all()
 
 
-def test_without_truth_the_top_genes_are_held_against_their_decoys(tables, found):
+def test_without_truth_the_top_genes_are_held_against_their_decoys(tables, checks):
     part = null_agreement(tables, None)
     for r, key in enumerate(tables.keys):
         top = tables.ranking(key).rank <= 1  # k of 36 genes
         assert part.pairs[r] == top[:, tables.decoy_gene].sum()
-    np.testing.assert_array_equal(part.spearman, found.nulls.spearman)
+    np.testing.assert_array_equal(part.spearman, checks.nulls.spearman)
 
 
 def test_stability_agrees_with_sets(tables, monkeypatch):
@@ -193,8 +193,8 @@ def test_stability_agrees_with_sets(tables, monkeypatch):
             scores = values[..., :36]
             for t in range(4):
                 tops = [set(np.argsort(-one[t], kind="stable")[:9].tolist()) for one in scores]
-                wanted = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
-                assert jaccard[r, t] == pytest.approx(np.mean(wanted))
+                expected = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
+                assert jaccard[r, t] == pytest.approx(np.mean(expected))
 
 
 def test_one_replicate_has_no_halves(tables, tmp_path):
@@ -209,27 +209,27 @@ def test_one_replicate_has_no_halves(tables, tmp_path):
     assert part.halvings == 0
 
 
-def test_markers_and_truth_agree_with_scikit_learn(found, tables):
+def test_markers_and_truth_agree_with_scikit_learn(checks, tables):
     is_marker = np.zeros((4, 36), dtype=bool)
     is_marker[0, :5] = True  # of tumor 1 there are only four
-    assert found.markers.n_markers.tolist() == [5, 4, 0, 0]
-    assert np.isnan(found.markers.lift[:, 1:]).all() and np.isnan(found.markers.t_test[1:]).all()
+    assert checks.markers.n_markers.tolist() == [5, 4, 0, 0]
+    assert np.isnan(checks.markers.lift[:, 1:]).all() and np.isnan(checks.markers.t_test[1:]).all()
     for r, ranking in enumerate(map(tables.ranking, tables.keys)):
         score, q_decoy = ranking.score, ranking.q_decoy
         lift = average_precision_score(is_marker[0], score[0]) / (5 / 36)
-        assert found.markers.lift[r, 0] == pytest.approx(lift)
+        assert checks.markers.lift[r, 0] == pytest.approx(lift)
         area = np.mean([average_precision_score(DRIVES[t], score[t]) for t in range(4)])
-        assert found.planted.area[r] == pytest.approx(area)
-        for i, level in enumerate(found.planted.level):
+        assert checks.planted.area[r] == pytest.approx(area)
+        for i, level in enumerate(checks.planted.level):
             called = q_decoy <= level
-            assert found.planted.called[r, i] == called.sum()
-            assert found.planted.own[r, i] == (called & DRIVES).sum()
-            assert found.planted.neither[r, i] == (called & ~DRIVES.any(axis=0)).sum()
-    assert found.planted.t_precision == pytest.approx(3 / 20), "all three are in the top 20"
-    assert found.planted.t_area == pytest.approx(1)
+            assert checks.planted.called[r, i] == called.sum()
+            assert checks.planted.own[r, i] == (called & DRIVES).sum()
+            assert checks.planted.neither[r, i] == (called & ~DRIVES.any(axis=0)).sum()
+    assert checks.planted.t_precision == pytest.approx(3 / 20), "all three are in the top 20"
+    assert checks.planted.t_area == pytest.approx(1)
 
 
-def test_retraining_agrees_with_scikit_learn(examined, found, tables, monkeypatch):
+def test_retraining_agrees_with_scikit_learn(examined, checks, tables, monkeypatch):
     monkeypatch.setattr("tumorcam.faithfulness.retraining.TOP", 3)
     cohort = read_cohort(examined.folder / "cohort.h5", examined)
     score = tables.ranking(RankingKey("gradient_x_input", "contrast")).score
@@ -251,7 +251,7 @@ def test_retraining_agrees_with_scikit_learn(examined, found, tables, monkeypatc
     assert row.correct == (called == cohort.tumor).sum()
     assert row.macro_f1 == pytest.approx(f1_score(cohort.tumor, called, average="macro"))
     assert row.accuracy_low < row.accuracy == row.correct / 48 <= row.accuracy_high
-    table = found.retrained
+    table = checks.retrained
     assert len(table) == 3 * 7 + 1 and (table["n_genes"] <= 36).all()
 
 
@@ -272,7 +272,7 @@ def test_a_rerun_is_skipped_until_a_source_changes(copied, capsys):
 
 
 def test_a_rerun_goes_on_where_the_last_one_ended(copied, monkeypatch):
-    wanted = digest_of(copied)
+    expected = digest_of(copied)
     (copied.folder / FILE).unlink()
     monkeypatch.setattr(deletion, "BLOCK", 10)
     respond, computed = perturbation.respond, []
@@ -289,19 +289,19 @@ def test_a_rerun_goes_on_where_the_last_one_ended(copied, monkeypatch):
     assert len(list((copied.folder / "responses").glob("*.h5"))) == 4
     assert job.main([toml(copied)]) == 0
     assert computed == [0, 1, 2, 3, 4, 5]
-    assert digest_of(copied) == wanted, "nor do the bits depend on the size of a block"
+    assert digest_of(copied) == expected, "nor do the bits depend on the size of a block"
     assert not (copied.folder / "responses").exists()
 
 
 @pytest.mark.mpi
 def test_the_number_of_ranks_changes_no_bit(copied):
-    wanted = digest_of(copied)
+    expected = digest_of(copied)
     (copied.folder / FILE).unlink()
     words = [processes.find_mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", "-m"]
     command = [*words, "tumorcam.jobs", "faithfulness", toml(copied)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert ended.returncode == 0, ended.stderr
-    assert digest_of(copied) == wanted
+    assert digest_of(copied) == expected
 
 
 def test_a_dry_run_counts_the_images(examined, tmp_path, capsys):

@@ -25,9 +25,9 @@ def test_matched_genes_are_the_nearest_by_variance_outside_the_top(seed):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 30))
     by_variance, top = rng.permutation(n), rng.permutation(n)[: rng.integers(1, n // 2 + 1)]
-    found = gene_sets.matched_genes(top, by_variance)
-    assert found.tolist() == slow_match(top.tolist(), by_variance.tolist())
-    assert len(set(found.tolist()) | set(top.tolist())) == 2 * len(top)
+    matched = gene_sets.matched_genes(top, by_variance)
+    assert matched.tolist() == slow_match(top.tolist(), by_variance.tolist())
+    assert len(set(matched.tolist()) | set(top.tolist())) == 2 * len(top)
 
 
 def test_a_match_by_hand():
@@ -43,18 +43,18 @@ def test_welchs_t_agrees_with_scipy(seed):
     rng = np.random.default_rng(seed)
     tumor = np.r_[np.arange(3), np.arange(3), rng.integers(0, 3, rng.integers(0, 20))]
     values = rng.normal(8, 1 + tumor[:, np.newaxis], (len(tumor), 7)).astype(np.float32)
-    found = gene_sets.welch_statistics(values, tumor, 3)
+    t_statistic = gene_sets.welch_statistics(values, tumor, 3)
     for t in range(3):
         inside, outside = (values[tumor == t].astype(float), values[tumor != t].astype(float))
-        wanted = ttest_ind(inside, outside, equal_var=False).statistic
-        np.testing.assert_allclose(found[t], wanted, rtol=1e-5, atol=1e-9)
+        expected = ttest_ind(inside, outside, equal_var=False).statistic
+        np.testing.assert_allclose(t_statistic[t], expected, rtol=1e-5, atol=1e-9)
 
 
 def test_a_constant_gene_has_no_t_and_comes_last():
     values = np.array([[5, 1], [5, 2], [5, 8], [5, 9]], dtype=np.float32)
-    found = gene_sets.welch_statistics(values, np.array([0, 0, 1, 1]), 2)
-    assert np.isnan(found[:, 0]).all() and found[1, 1] > 0 > found[0, 1]
-    assert gene_sets.ranked_genes(found).tolist() == [[1, 0], [1, 0]]
+    t_statistic = gene_sets.welch_statistics(values, np.array([0, 0, 1, 1]), 2)
+    assert np.isnan(t_statistic[:, 0]).all() and t_statistic[1, 1] > 0 > t_statistic[0, 1]
+    assert gene_sets.ranked_genes(t_statistic).tolist() == [[1, 0], [1, 0]]
 
 
 def test_the_sets_of_a_run(tiny_run):

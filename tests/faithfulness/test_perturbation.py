@@ -48,9 +48,9 @@ def test_copies_by_hand():
     """Three genes, decoys of genes 2 and 0: they keep the sample's values, but where inserted."""
     sample, donor = np.array([1, 2, 3], np.float32), np.array([7, 8, 9], np.float32)
     genes = [[np.array([1]), np.array([1, 2])], [np.array([0]), np.array([0, 1])]]
-    found = perturbation.changed_copies(sample, donor, genes, SMALL)
+    copies = perturbation.changed_copies(sample, donor, genes, SMALL)
     np.testing.assert_array_equal(
-        found,
+        copies,
         [
             [1, 2, 3, 3, 1], [0, 0, 0, 0, 0],
             [1, 0, 3, 3, 1], [1, 0, 0, 3, 1], [0, 2, 3, 3, 1], [0, 0, 3, 3, 1],
@@ -76,7 +76,7 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
     weights = np.random.default_rng(5).normal(size=(gene_layout.side**2, 4)).astype(np.float32)
     trained, sets = linear_model(cohort, weights), sets_of(cohort)
     rows = np.array([2, 3, 11, 30, 41])
-    found = perturbation.respond_block(
+    responses = perturbation.respond_block(
         cohort, ResponseBlock(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
     )
     (donor_rows, pixel) = (perturbation.donor_samples(cohort, rows, tiny_run), gene_layout.pixel)
@@ -92,8 +92,8 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
         random = random_genes(str(cohort.sample[row]), n_genes, tiny_run)
         chosen = [*sets.of_tumor(own), *([order[:k] for k in sets.sizes] for order in random)]
         for values, gene_weights in (
-            (found.logit, of_own[pixel]),
-            (found.margin, of_margin[pixel]),
+            (responses.logit, of_own[pixel]),
+            (responses.margin, of_margin[pixel]),
         ):
             intact = values[i, 0]
             everything = sample[gene_layout.source_gene] @ gene_weights
@@ -104,19 +104,21 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
                 for k, genes in enumerate(of_set):
                     shown = (sample[genes] * gene_weights[genes]).sum()
                     instead = (donor[genes] * gene_weights[genes]).sum()
-                    wanted = [intact - shown, intact - shown + instead, shown]
-                    np.testing.assert_allclose(changed[:, s, k], wanted, rtol=1e-4, atol=1e-3)
-        assert found.correct.shape == found.margin.shape == (5, 2 + 3 * (5 + RANDOM_DRAWS) * 4)
-        high = found.margin[i] > 0.001
-        assert not (found.correct[i] & (found.margin[i] < -0.001)).any() and high.any()
+                    expected = [intact - shown, intact - shown + instead, shown]
+                    np.testing.assert_allclose(changed[:, s, k], expected, rtol=1e-4, atol=1e-3)
+        assert (
+            responses.correct.shape == responses.margin.shape == (5, 2 + 3 * (5 + RANDOM_DRAWS) * 4)
+        )
+        high = responses.margin[i] > 0.001
+        assert not (responses.correct[i] & (responses.margin[i] < -0.001)).any() and high.any()
 
 
 def test_responses_of_logits_by_hand():
     logits = np.array([[[1, 2, 6], [0, 0, 0]], [[3, 1, 1], [1, 4, 1]]], dtype=np.float32)
-    found = Responses.of_logits(logits, np.array([2, 1]))
-    np.testing.assert_array_equal(found.logit, [[6, 0], [1, 4]])
-    np.testing.assert_array_equal(found.margin, [[4.5, 0], [-1, 3]])
-    np.testing.assert_array_equal(found.correct, [[True, False], [False, True]])
+    responses = Responses.of_logits(logits, np.array([2, 1]))
+    np.testing.assert_array_equal(responses.logit, [[6, 0], [1, 4]])
+    np.testing.assert_array_equal(responses.margin, [[4.5, 0], [-1, 3]])
+    np.testing.assert_array_equal(responses.correct, [[True, False], [False, True]])
 
 
 def test_donors_are_of_other_tumors_and_depend_on_the_sample_alone(tiny_run):

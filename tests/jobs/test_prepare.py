@@ -15,19 +15,19 @@ from tumorcam.storage.plan import read_plan
 
 
 def test_it_writes_the_cohort_the_plan_and_the_config(tiny_run, tiny_cohort):
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    np.testing.assert_array_equal(made.expression(), tiny_cohort.log2)
-    assert made.sample.tolist() == tiny_cohort.samples["sample"].tolist()
+    cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    np.testing.assert_array_equal(cohort.expression(), tiny_cohort.log2)
+    assert cohort.sample.tolist() == tiny_cohort.samples["sample"].tolist()
     plan = read_plan(tiny_run.folder / "plan.json")
     assert (plan.n_samples, plan.n_genes, plan.n_decoys, plan.side) == (48, 36, 18, 8)
-    assert plan.cohort_digest == made.digest
+    assert plan.cohort_digest == cohort.digest
     assert len(plan.models) == 4
     covered = dict.fromkeys(range(2), 0)
     for shard in plan.shards:
         covered[shard.fold] += shard.stop - shard.start
-    assert [covered[f] for f in range(2)] == [2 * n for n in np.bincount(made.fold)]
+    assert [covered[f] for f in range(2)] == [2 * n for n in np.bincount(cohort.fold)]
     assert load_config(tiny_run.folder / "config.toml") == tiny_run
-    integrity.verify_file(made.path)
+    integrity.verify_file(cohort.path)
 
 
 def test_the_log_has_a_summary(tiny_run):
@@ -61,8 +61,8 @@ def test_changed_input_is_prepared_anew(tiny_run, tiny_toml, tiny_files, capsys)
     expression, _ = tiny_files
     expression.write_text(expression.read_text().replace("GENE00", "NEW00"))
     assert prepare.main([tiny_toml]) == 0
-    made = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
-    assert made.genes[-1] == "NEW00"
+    cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    assert cohort.genes[-1] == "NEW00"
     assert "models and shards of the old one no longer fit" in capsys.readouterr().err
 
 
@@ -79,6 +79,8 @@ def test_a_dry_run_tells_the_sizes_and_writes_nothing(tiny_config, tiny_toml, ca
     told = capsys.readouterr().out
     assert "48 samples, 36 genes and 18 decoys on images of side 8, 4 models, 12 shards" in told
     assert "bytes at most" in told
+    assert prepare.main([tiny_toml, "--dry-run", "--null", "2"]) == 0
+    assert "8 models, 24 shards" in capsys.readouterr().out, "with null replicates"
     assert not tiny_config.folder.exists()
 
 

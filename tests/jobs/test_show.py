@@ -52,7 +52,7 @@ def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
     shard = next(one for one in plan.shards if one.replicate == replicate and one.fold == 1)
     explain_shards(run, cohort, [shard], config, visible=False)
     path = run.shard(shard)
-    found = read_predictions(path)
+    predictions = read_predictions(path)
     with h5py.File(path) as file:
         samples, target = file["sample"].asstr()[...], file["target"][...]
         scale = file["guided_grad_cam/cube_scale"][...]
@@ -63,7 +63,9 @@ def test_the_map_is_the_one_that_explain_wrote(toml, replicate):
         seen = explain_sample(RunFolder.of(config), cohort, config, question, model)
         assert (question.target, model) == (target[i], shard.model)
         np.testing.assert_allclose(seen.saliency, cube[i], rtol=2e-3, atol=1e-4 * cube[i].max())
-        np.testing.assert_allclose(seen.probability, found.probability[i], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            seen.probability, predictions.probability[i], rtol=1e-4, atol=1e-6
+        )
         assert np.array_equal(seen.expression[:36], cohort.expression()[question.sample])
 
 

@@ -79,7 +79,7 @@ def test_many_faults_are_counted(tiny_run, config_file, capsys):
 def test_before_prepare_all_is_to_do(config_file, capsys):
     assert status.main([config_file]) == 3
     said = capsys.readouterr().out
-    assert rows(said)["cohort"] == [0, 1, 0]
+    assert rows(said)["cohort"] == [0, 2, 0], "the cohort and the plan"
     assert "sbatch --array=0-4 --cpus-per-task=1 slurm/train.sh" in said
     assert said.index("slurm/prepare.sh") < said.index("slurm/train.sh")
 

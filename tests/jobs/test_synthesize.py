@@ -29,10 +29,10 @@ def toml(tmp_path):
 def test_prepare_reads_what_synthesize_wrote(toml, tmp_path):
     assert synthesize.main([str(toml)]) == 0
     assert prepare.main([str(toml)]) == 0
-    made = read_cohort(tmp_path / "run" / "cohort.h5", load_config(toml))
-    assert made.tumors.tolist() == ["BRCA", "COAD", "READ"]
-    assert len(made.sample) == 24
-    assert set(made.source) <= {"B1", "B2", "B3", "B4"}
+    cohort = read_cohort(tmp_path / "run" / "cohort.h5", load_config(toml))
+    assert cohort.tumors.tolist() == ["BRCA", "COAD", "READ"]
+    assert len(cohort.sample) == 24
+    assert set(cohort.source) <= {"B1", "B2", "B3", "B4"}
 
 
 def test_it_is_written_once_for_the_same_settings(toml, tmp_path):

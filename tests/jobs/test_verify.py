@@ -1,15 +1,18 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from stub_run import flip_bit, write_stubs
 
 from jobs import prepare, synthesize, verify
 from tumorcam.cluster import processes
-from tumorcam.config import Config, config_toml
+from tumorcam.cluster.logs import FAILED, LogRecord
+from tumorcam.config import Config, config_toml, load_config
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.storage import disk, hdf5, integrity, records
+from tumorcam.storage.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -38,11 +41,12 @@ def test_each_fault_is_printed_with_file_and_remedy(finished, capsys):
     assert said[-1] == f"{len(files)} files, 2 faults"
 
 
-def test_without_a_plan_there_is_one_message(tiny_config, tmp_path, capsys):
+def test_without_a_plan_the_files_of_prepare_are_missing(tiny_config, tmp_path, capsys):
     path = tmp_path / "tiny.toml"
     path.write_text(config_toml(tiny_config), encoding="utf-8")
     assert verify.main([str(path)]) == 1
-    assert "run `tumorcam prepare`" in capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert said.count("run `tumorcam prepare`") == 2 and "2 files, 2 faults" in said
 
 
 def test_a_dry_run_says_how_much_would_be_read(finished, capsys):
@@ -160,3 +164,12 @@ def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
     assert f"\ndeleted {path}\n" in capsys.readouterr().out
     assert synthesize.main([str(toml)]) == 0
     assert path.read_bytes() == sound
+
+
+def test_the_log_of_faults_does_not_end_with_done(finished):
+    config_file, files = finished
+    files[0].path.unlink()
+    assert verify.main([config_file]) == 1
+    log = RunFolder.of(load_config(Path(config_file))).logs / "verify-0.log"
+    record = LogRecord.from_line(log.read_text(encoding="utf-8").splitlines()[-1])
+    assert (record.state, record.error) == (FAILED, "exit code 1")

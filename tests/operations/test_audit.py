@@ -60,10 +60,29 @@ def test_a_prepared_run_lacks_all_but_the_cohort(tiny_run):
     assert audit.incomplete_stages(states) == gaps
 
 
-def test_without_a_plan_the_cohort_is_missing(tiny_config):
-    (state,) = audit.audit_run(tiny_config)
-    assert state.state == MISSING and "run `tumorcam prepare`" in state.fault
-    assert audit.incomplete_stages([state])[0] == "cohort"
+def test_without_a_plan_the_files_of_prepare_are_missing(tiny_config):
+    states = audit.audit_run(tiny_config)
+    assert [state.state for state in states] == [MISSING, MISSING]
+    assert all("run `tumorcam prepare`" in state.fault for state in states)
+    assert audit.incomplete_stages(states)[0] == "cohort"
+
+
+def test_a_damaged_plan_leaves_the_cohort_whole(finished):
+    RunFolder.of(finished).plan.write_text("{", encoding="utf-8")
+    cohort, plan = audit.audit_run(finished)
+    assert cohort.state == WHOLE
+    assert plan.state == BROKEN and "plan.json" in plan.fault
+
+
+def test_checks_by_another_list_of_markers_or_other_drivers_are_stale(finished, tmp_path):
+    markers = tmp_path / "markers.gmt"
+    markers.write_text("ACC\t\tGENE0001\n", encoding="utf-8")
+    config = changed(finished, "faithfulness", markers=str(markers))
+    assert "markers_digest" in only_faulty(audit.audit_run(config)).fault
+    truth = RunFolder.of(finished).input.truth
+    truth.parent.mkdir(exist_ok=True)
+    truth.write_text("tumor,gene,effect\n", encoding="utf-8")
+    assert "truth_digest" in only_faulty(audit.audit_run(finished)).fault
 
 
 def spoil_attribute(name, value):

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorcam.errors import FileError
+from tumorcam.errors import ConfigError
 from tumorcam.operations.learning_curve import COLUMNS, curve_text, epoch_table
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -56,5 +56,5 @@ def test_a_curve_is_read_while_the_model_trains(tiny_run):
 def test_a_model_that_the_plan_lacks_is_refused(tiny_run):
     run = RunFolder.of(tiny_run)
     plan = read_plan(run.plan, 1)
-    with pytest.raises(FileError, match=r"r09-f00 is not in the plan; .* r00-f00, .*n0"):
+    with pytest.raises(ConfigError, match=r"r09-f00 is not in the plan; .* r00-f00, .*n0"):
         curve_text(run, plan, "r09-f00")

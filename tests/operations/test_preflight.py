@@ -15,6 +15,7 @@ from jobs import preflight as job
 from tumorcam.cluster import launcher, processes, ranks
 from tumorcam.cluster.launcher import Launch
 from tumorcam.errors import ClusterError
+from tumorcam.explain.shards import shard_bytes
 from tumorcam.operations import preflight, selftest
 from tumorcam.operations.preflight import MpiAnswer, SiteCheck
 from tumorcam.storage.plan import read_plan
@@ -125,7 +126,7 @@ def test_the_run_folder_must_hold_the_missing_shards(tiny_run, monkeypatch):
     plan = read_plan(run.plan)
     n_samples = 2 * 48  # replicates x samples
     needed = n_samples * (3 * 2 * (36 + plan.n_decoys) + 64) * 2  # methods, views; cube; bytes
-    assert preflight.missing_shard_bytes(run, plan, tiny_run) == needed
+    assert shard_bytes(plan, plan.explain_tasks, tiny_run) == needed
     first = plan.explain_tasks[0]
     run.shards.mkdir()
     run.shard(first).touch()

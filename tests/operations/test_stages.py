@@ -36,6 +36,12 @@ def test_all_stages_follow_the_first_with_work(finished, stage, first):
     assert unfinished_stages(finished, STAGES[:2]) == []
 
 
+def test_other_blocks_of_samples_make_a_new_plan(finished):
+    explain = dataclasses.replace(finished.explain, block=finished.explain.block + 1)
+    config = dataclasses.replace(finished, explain=explain)
+    assert unfinished_stages(config, STAGES) == list(STAGES[1:])
+
+
 def test_a_changed_input_file_is_prepared_anew(finished):
     samples, digest = Path(finished.input.samples), input_digest(finished)
     assert has_current_cohort(finished)
@@ -64,5 +70,5 @@ def test_a_synthetic_cohort_belongs_to_its_settings(tmp_path):
     assert unfinished_stages(config, STAGES) == list(STAGES[1:])
     more = dataclasses.replace(config.synthesize, drivers=5)
     assert not has_synthetic_input(dataclasses.replace(config, synthesize=more))
-    RunFolder.of(config).truth.unlink()
+    RunFolder.of(config).input.truth.unlink()
     assert not has_synthetic_input(config)

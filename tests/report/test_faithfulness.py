@@ -66,7 +66,7 @@ def test_the_page_has_every_check_and_its_files(config):
         "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "
         "the held-out samples correctly; on as many random genes 52.0 %, on as many of the most "
         "variable ones 80.0 %.",
-        "Half of the layouts name the same 50 genes as the other half to",
+        "The top 50 genes of two halves of the layouts overlap with a Jaccard index of",
         "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
         "called pairs are no driver of any tumor: within what q_decoy promises.",
     ):

@@ -143,6 +143,12 @@ def test_a_ranking_that_was_not_computed_cannot_be_shown_first(config):
         read_run(dataclasses.replace(config, report=other))
 
 
+def test_tables_of_other_thresholds_are_refused(config):
+    other = dataclasses.replace(config.significance, q_decoy=0.9)
+    with pytest.raises(ConfigError, match=r"q_decoy: 0\.05 -> 0\.9; run `tumorcam reduce`"):
+        read_run(dataclasses.replace(config, significance=other))
+
+
 def test_a_damaged_table_is_a_file_error(config):
     path = config.folder / "significance.h5"
     with h5py.File(path, "r+") as file:

@@ -58,7 +58,7 @@ def two_by_three(score, rank):
         zero_scale_samples=0,
     )
     results = Significance(
-        path=None, digest="", cohort_digest="", methods=("m",), missing_shards=(),
+        path=None, digest="", cohort_digest="", config="{}", methods=("m",), missing_shards=(),
         tumors=np.array(["A", "B"]), genes=np.array(["=G", "H", "K"]), decoy_gene=np.array([1]),
         n=np.array([7, 8]), expression_auroc=np.zeros(shape), log2_fold_change=-np.ones(shape),
         classification=Classification(np.zeros((1, 1, 2)), np.ones(2)),

@@ -29,17 +29,17 @@ def random_probability(rng, *shape):
 def test_score_classifier_by_hand():
     tumor = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
     predicted = np.array([0, 0, 0, 1, 1, 1, 2, 2, 0, 1])
-    found = classification.score_classifier(one_hot(predicted, 4), tumor)
-    assert found.confusion.tolist() == [[3, 1, 0, 0], [0, 2, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]]
-    assert found.n.tolist() == [4, 2, 4, 0]
-    assert found.accuracy == 0.7
-    assert found.balanced_accuracy == 0.75
-    assert found.macro_f1 == pytest.approx((3 / 4 + 2 / 3 + 2 / 3) / 3)
-    np.testing.assert_array_equal(found.precision, [3 / 4, 1 / 2, 1.0, NAN])
-    np.testing.assert_array_equal(found.recall, [3 / 4, 1.0, 1 / 2, NAN])
-    assert found.recall_low[1] == pytest.approx(0.342, abs=5e-4)  # Wilson, 2 of 2
-    assert found.recall_high[1] == 1.0
-    assert found.expected_calibration_error == pytest.approx(0.3)  # sure, and right in 0.7
+    scores = classification.score_classifier(one_hot(predicted, 4), tumor)
+    assert scores.confusion.tolist() == [[3, 1, 0, 0], [0, 2, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]]
+    assert scores.n.tolist() == [4, 2, 4, 0]
+    assert scores.accuracy == 0.7
+    assert scores.balanced_accuracy == 0.75
+    assert scores.macro_f1 == pytest.approx((3 / 4 + 2 / 3 + 2 / 3) / 3)
+    np.testing.assert_array_equal(scores.precision, [3 / 4, 1 / 2, 1.0, NAN])
+    np.testing.assert_array_equal(scores.recall, [3 / 4, 1.0, 1 / 2, NAN])
+    assert scores.recall_low[1] == pytest.approx(0.342, abs=5e-4)  # Wilson, 2 of 2
+    assert scores.recall_high[1] == 1.0
+    assert scores.expected_calibration_error == pytest.approx(0.3)  # sure, and right in 0.7
 
 
 @unhurried
@@ -49,7 +49,7 @@ def test_score_classifier_agrees_with_sklearn(seed):
     tumor, probability = rng.integers(0, 4, 50), random_probability(rng, 50)
     tumor[tumor == rng.integers(0, 4)] = 2  # one tumor may have no samples
     predicted, present = probability.argmax(axis=1), np.unique(tumor)
-    found = classification.score_classifier(probability, tumor)
+    scores = classification.score_classifier(probability, tumor)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sklearn's, for predicted tumors without samples
         balanced = sklearn.metrics.balanced_accuracy_score(tumor, predicted)
@@ -59,13 +59,13 @@ def test_score_classifier_agrees_with_sklearn(seed):
     f1 = sklearn.metrics.f1_score(
         tumor, predicted, labels=present, average="macro", zero_division=0
     )
-    wanted = sklearn.metrics.confusion_matrix(tumor, predicted, labels=range(4))
-    np.testing.assert_array_equal(found.confusion, wanted)
-    np.testing.assert_array_equal(found.n, n)
-    np.testing.assert_allclose(found.precision, precision)
-    np.testing.assert_allclose(found.recall, recall)
+    expected = sklearn.metrics.confusion_matrix(tumor, predicted, labels=range(4))
+    np.testing.assert_array_equal(scores.confusion, expected)
+    np.testing.assert_array_equal(scores.n, n)
+    np.testing.assert_allclose(scores.precision, precision)
+    np.testing.assert_allclose(scores.recall, recall)
     np.testing.assert_allclose(
-        [found.accuracy, found.balanced_accuracy, found.macro_f1],
+        [scores.accuracy, scores.balanced_accuracy, scores.macro_f1],
         [sklearn.metrics.accuracy_score(tumor, predicted), balanced, f1],
     )
 
@@ -87,11 +87,11 @@ def test_score_classifier_does_not_depend_on_sample_order(seed):
 
 def test_reliability_table_by_hand():
     probability = np.array([[0.5, 0.5], [0.6, 0.4], [0.375, 0.625], [0.0, 1.0], [1.0, 0.0]])
-    found = classification.reliability_table(probability, np.array([0, 1, 1, 1, 1]))
-    assert found["samples"].tolist() == [0, 0, 0, 0, 1, 1, 1, 0, 0, 2]
-    assert found["accuracy"].dropna().tolist() == [1.0, 0.0, 1.0, 0.5]
-    assert found["confidence"].dropna().tolist() == [0.5, 0.6, 0.625, 1.0]
-    assert (found["low"].iloc[4], found["high"].iloc[4]) == (0.4, 0.5)
+    table = classification.reliability_table(probability, np.array([0, 1, 1, 1, 1]))
+    assert table["samples"].tolist() == [0, 0, 0, 0, 1, 1, 1, 0, 0, 2]
+    assert table["accuracy"].dropna().tolist() == [1.0, 0.0, 1.0, 0.5]
+    assert table["confidence"].dropna().tolist() == [0.5, 0.6, 0.625, 1.0]
+    assert (table["low"].iloc[4], table["high"].iloc[4]) == (0.4, 0.5)
     scores = classification.score_classifier(probability, np.array([0, 1, 1, 1, 1]))
     assert scores.expected_calibration_error == pytest.approx((0.5 + 0.6 + 0.375 + 1.0) / 5)
 
@@ -125,36 +125,36 @@ def test_ensemble_probability_does_not_depend_on_other_samples():
 
 def test_merged_confusion_by_hand():
     confusion = np.array([[5, 0, 1, 0], [0, 4, 0, 2], [0, 0, 3, 0], [1, 3, 0, 1]])
-    found = classification.merged_confusion(confusion, TUMORS, groups=[("COAD", "READ")])
-    assert found.tumors.tolist() == ["BRCA", "COAD+READ", "LUAD"]
-    assert found.confusion.tolist() == [[5, 0, 1], [1, 10, 0], [0, 0, 3]]
-    assert found.accuracy == 18 / 20
+    merged = classification.merged_confusion(confusion, TUMORS, groups=[("COAD", "READ")])
+    assert merged.tumors.tolist() == ["BRCA", "COAD+READ", "LUAD"]
+    assert merged.confusion.tolist() == [[5, 0, 1], [1, 10, 0], [0, 0, 3]]
+    assert merged.accuracy == 18 / 20
 
 
 @unhurried
 @given(seeds)
 def test_merging_keeps_samples_and_never_lowers_accuracy(seed):
     confusion = np.random.default_rng(seed).integers(0, 9, (4, 4)) + np.eye(4, dtype=int)
-    found = classification.merged_confusion(confusion, TUMORS, groups=[("READ", "BRCA")])
-    assert found.confusion.sum() == confusion.sum()
-    assert found.accuracy >= np.trace(confusion) / confusion.sum()
+    merged = classification.merged_confusion(confusion, TUMORS, groups=[("READ", "BRCA")])
+    assert merged.confusion.sum() == confusion.sum()
+    assert merged.accuracy >= np.trace(confusion) / confusion.sum()
 
 
 def test_merging_passes_over_absent_tumors_and_refuses_overlap():
     confusion = np.diag([1, 2])
-    found = classification.merged_confusion(
+    merged = classification.merged_confusion(
         confusion, np.array(["BRCA", "COAD"]), groups=[("COAD", "READ"), ("GBM", "LGG")]
     )
-    assert found.tumors.tolist() == ["BRCA", "COAD"]
-    np.testing.assert_array_equal(found.confusion, confusion)
+    assert merged.tumors.tolist() == ["BRCA", "COAD"]
+    np.testing.assert_array_equal(merged.confusion, confusion)
     with pytest.raises(ConfigError, match="overlap; name each tumor once"):
         classification.merged_confusion(confusion, TUMORS[:2], groups=[("A", "B"), ("B", "C")])
 
 
 def test_confused_pairs_by_hand():
     confusion = np.array([[5, 0, 1, 0], [0, 4, 0, 4], [0, 0, 3, 0], [1, 3, 0, 0]])
-    found = classification.confused_pairs(confusion, TUMORS, top=3)
-    assert found.to_dict("list") == {
+    pairs = classification.confused_pairs(confusion, TUMORS, top=3)
+    assert pairs.to_dict("list") == {
         "tumor": ["COAD", "READ", "BRCA"],
         "predicted": ["READ", "COAD", "LUAD"],
         "samples": [4, 3, 1],
@@ -169,8 +169,8 @@ def test_confused_pairs_by_hand():
 def test_accuracy_by_source_counts_a_sources_own_tumors():
     tumor, source = np.array([0, 0, 1, 1, 1]), np.array(["b", "b", "a", "a", "b"])
     predicted = np.array([0, 2, 1, 1, 1])
-    found = classification.accuracy_by_source(one_hot(predicted, 3), tumor, source)
-    assert found.to_dict("list") == {
+    table = classification.accuracy_by_source(one_hot(predicted, 3), tumor, source)
+    assert table.to_dict("list") == {
         "source": ["a", "b"],
         "samples": [2, 3],
         "tumors": [1, 2],
@@ -183,7 +183,7 @@ def test_accuracy_by_source_counts_a_sources_own_tumors():
 def test_one_source_scores_as_all_samples():
     rng = np.random.default_rng(2)
     tumor, probability = rng.integers(0, 4, 60), random_probability(rng, 60)
-    found = classification.accuracy_by_source(probability, tumor, np.full(60, ""))
+    table = classification.accuracy_by_source(probability, tumor, np.full(60, ""))
     whole = classification.score_classifier(probability, tumor)
-    wanted = [whole.accuracy, whole.balanced_accuracy, whole.macro_f1]
-    assert found[["accuracy", "balanced", "macro_f1"]].to_numpy()[0].tolist() == wanted
+    expected = [whole.accuracy, whole.balanced_accuracy, whole.macro_f1]
+    assert table[["accuracy", "balanced", "macro_f1"]].to_numpy()[0].tolist() == expected

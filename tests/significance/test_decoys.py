@@ -30,8 +30,8 @@ def slow_decoy_q_values(genes, decoy):
 def test_decoy_q_values_by_hand():
     genes, decoy = np.array([[9.0, 8.0, 7.0, 1.0]] * 2), np.array([[7.5, 0.0]] * 2)
     # G/D = 2; at 9: 2/2, at 8: 2/4, at 7: 3 * 2/6, at 1: 3 * 2/8
-    found = decoys.decoy_q_values(genes, decoy)
-    np.testing.assert_array_equal(found, [[0.5, 0.5, 0.75, 0.75]] * 2)
+    q_decoy = decoys.decoy_q_values(genes, decoy)
+    np.testing.assert_array_equal(q_decoy, [[0.5, 0.5, 0.75, 0.75]] * 2)
     assert decoys.decoy_curve(genes, decoy).to_dict("list") == {
         "score": [9.0, 8.0, 7.0, 1.0],
         "genes": [2, 4, 6, 8],
@@ -44,8 +44,8 @@ def test_decoy_q_values_by_hand():
 @unhurried
 @given(score_table(6), score_table(4))
 def test_decoy_q_values_agree_with_the_formula(genes, decoy):
-    found = decoys.decoy_q_values(genes, decoy)
-    np.testing.assert_allclose(found, slow_decoy_q_values(genes, decoy), rtol=1e-12)
+    q_decoy = decoys.decoy_q_values(genes, decoy)
+    np.testing.assert_allclose(q_decoy, slow_decoy_q_values(genes, decoy), rtol=1e-12)
 
 
 @unhurried
@@ -67,8 +67,8 @@ def test_no_decoys_and_no_patients_give_nan():
     assert np.isnan(decoys.decoy_curve(genes, none)["q_decoy"]).all()
     assert np.isnan(decoys.decoys_in_top(genes, none)).all()
     assert not decoys.smallest_q_decoy(genes, none).too_few_decoys
-    found = decoys.decoy_q_values(genes, decoy)
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(genes))
+    q_decoy = decoys.decoy_q_values(genes, decoy)
+    np.testing.assert_array_equal(np.isnan(q_decoy), np.isnan(genes))
     empty = np.full((2, 2), NAN)
     assert np.isnan(decoys.decoy_q_values(empty, decoy)).all()
     assert np.isnan(decoys.smallest_q_decoy(empty, decoy).smallest_q_decoy)
@@ -94,9 +94,9 @@ def test_a_long_decoy_curve_is_thinned_from_the_top():
 def test_smallest_q_decoy_says_whether_there_are_too_few_decoys(n_drivers, too_few):
     genes, decoy = np.zeros((1, 1000)), np.zeros((1, 100))
     genes[0, :n_drivers] = 1.0
-    found = decoys.smallest_q_decoy(genes, decoy)
-    assert found.smallest_q_decoy == 10 / n_drivers
-    assert found.too_few_decoys is too_few
+    resolution = decoys.smallest_q_decoy(genes, decoy)
+    assert resolution.smallest_q_decoy == 10 / n_drivers
+    assert resolution.too_few_decoys is too_few
     decoy[0, 0] = 2.0  # one decoy above all raises q_decoy, but not what is attainable
     assert decoys.smallest_q_decoy(genes, decoy).smallest_q_decoy == 10 / n_drivers
 

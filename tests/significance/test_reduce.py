@@ -89,34 +89,34 @@ def test_statistics_of_patients_agree_with_pandas_and_scipy(tables, slow, view):
         low, high = proportion_confint(above, n, method="wilson")
         p_value = np.array([signed_rank_p_value(column) for column in values.T])
         genes, rest = slice(slow.n_genes), slice(slow.n_genes, None)
-        wanted = {"score": score, "sd": sd, "effect": score / sd, "positive": above / n,
+        expected = {"score": score, "sd": sd, "effect": score / sd, "positive": above / n,
                   "positive_low": low, "positive_high": high, "p_value": p_value}  # fmt: skip
-        for name, column in wanted.items():
-            found = getattr(ranking, name)[tumor]
-            np.testing.assert_allclose(found, column[genes], **close, err_msg=name)
+        for name, column in expected.items():
+            computed = getattr(ranking, name)[tumor]
+            np.testing.assert_allclose(computed, column[genes], **close, err_msg=name)
         for name in ("score", "sd", "positive"):
-            found = getattr(ranking.decoys, name)[tumor]
-            np.testing.assert_allclose(found, wanted[name][rest], **close)
+            computed = getattr(ranking.decoys, name)[tumor]
+            np.testing.assert_allclose(computed, expected[name][rest], **close)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, tables, slow, view):
     ranking = tables.ranking(RankingKey(METHOD, view))
-    found = {name: getattr(ranking, name) for name in COLUMNS}
+    columns = {name: getattr(ranking, name) for name in COLUMNS}
     decoys, recall = ranking.decoys.score, tables.classification.recall
     assert ranking.zero_scale_samples == len(shards_of(reduced)), "one a shard"
     np.testing.assert_array_equal(tables.classification.probability, slow.probability)
-    score = found["score"]
-    q_value = multipletests(found["p_value"].ravel(), method="fdr_bh")[1].reshape(score.shape)
-    np.testing.assert_allclose(found["q_value"], q_value, rtol=1e-12)
-    np.testing.assert_array_equal(found["rank"], stats.rankdata(-score, axis=1))
+    score = columns["score"]
+    q_value = multipletests(columns["p_value"].ravel(), method="fdr_bh")[1].reshape(score.shape)
+    np.testing.assert_allclose(columns["q_value"], q_value, rtol=1e-12)
+    np.testing.assert_array_equal(columns["rank"], stats.rankdata(-score, axis=1))
     n_top, n_models = slow.model_tops(view, k=25)
-    np.testing.assert_array_equal(found["replication"], n_top / n_models[:, np.newaxis])
+    np.testing.assert_array_equal(columns["replication"], n_top / n_models[:, np.newaxis])
     assert n_models.tolist() == [4, 4, 2 if reduced.significance.correct_only else 4]
     rng = np.random.default_rng(0)
     for tumor, gene in zip(rng.integers(0, 3, 40), rng.integers(0, 500, 40), strict=True):
-        wanted = q_decoy(score[tumor, gene], score, decoys)
-        assert found["q_decoy"][tumor, gene] == pytest.approx(wanted, rel=1e-12)
+        expected = q_decoy(score[tumor, gene], score, decoys)
+        assert columns["q_decoy"][tumor, gene] == pytest.approx(expected, rel=1e-12)
     both = np.concatenate([decoys, score], axis=1)
     ranks = stats.rankdata(-both, axis=1, method="ordinal")
     ratio = score.shape[1] / decoys.shape[1]
@@ -124,15 +124,15 @@ def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, tables, s
     np.testing.assert_allclose(in_top, (ranks[:, : decoys.shape[1]] <= 20).sum(axis=1) * ratio)
     tumor = slow.cohort.tumor
     np.testing.assert_allclose(recall, [slow.correct[tumor == t].mean() for t in range(3)])
-    check_evidence(found, recall, reduced)
+    check_evidence(columns, recall, reduced)
 
 
 def test_expression_columns_agree_with_scikit_learn(tables, slow):
     expression, tumor = slow.cohort.expression(), slow.cohort.tumor
     auroc, change = tables.expression_auroc, tables.log2_fold_change
     for t in range(3):
-        wanted = [roc_auc_score(tumor == t, expression[:, gene]) for gene in range(0, 500, 50)]
-        np.testing.assert_allclose(auroc[t, ::50], wanted, rtol=1e-12)
+        expected = [roc_auc_score(tumor == t, expression[:, gene]) for gene in range(0, 500, 50)]
+        np.testing.assert_allclose(auroc[t, ::50], expected, rtol=1e-12)
         inside, outside = expression[tumor == t], expression[tumor != t]
         np.testing.assert_allclose(
             change[t], inside.mean(axis=0, dtype=float) - outside.mean(axis=0, dtype=float),
@@ -172,11 +172,11 @@ def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):
     with hdf5.open_file(path, SALIENCY_TYPE, remedy="") as file:
         order = file["sample_index"][...]
         for view in VIEWS:
-            found = file[f"{METHOD}/{view}"]
-            assert found.is_virtual and found.dtype == np.float16
+            view_of_all = file[f"{METHOD}/{view}"]
+            assert view_of_all.is_virtual and view_of_all.dtype == np.float16
             for replicate in range(2):
-                wanted = slow.values[view][replicate, order[replicate]]
-                np.testing.assert_array_equal(found[replicate], wanted)
+                expected = slow.values[view][replicate, order[replicate]]
+                np.testing.assert_array_equal(view_of_all[replicate], expected)
     assert (np.sort(order, axis=1) == np.arange(order.shape[1])).all()
 
 
@@ -202,8 +202,8 @@ def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
     assert set(table.loc[constant, "evidence"]) == {"untestable"}
     assert table["score"].notna().all()
     tested = table[~constant]
-    wanted = multipletests(tested["p_value"], method="fdr_bh")[1]
-    np.testing.assert_allclose(tested["q_value"], wanted, rtol=1e-12)
+    expected = multipletests(tested["p_value"], method="fdr_bh")[1]
+    np.testing.assert_allclose(tested["q_value"], expected, rtol=1e-12)
 
 
 def test_a_band_does_not_change_with_its_width(wide_run):

@@ -17,7 +17,7 @@ from tumorcam.cohort.cohort import read_cohort
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance import band_statistics, bands, reduce
 from tumorcam.significance.tables import read_significance
-from tumorcam.storage.plan import ModelKey, read_plan
+from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 
 
@@ -94,7 +94,7 @@ def test_a_missing_shard_ends_all_ranks(wide_copy):
 @pytest.mark.parametrize("n_bands", [0, 2])
 def test_a_killed_reduce_goes_on_with_the_bands_it_has(wide_copy, monkeypatch, n_bands):
     assert job.main([toml(wide_copy)]) == 0
-    wanted = tables_digest(wide_copy)
+    digest = tables_digest(wide_copy)
     (wide_copy.folder / "significance.h5").unlink()
     write, written = bands.write_band, []
 
@@ -112,13 +112,13 @@ def test_a_killed_reduce_goes_on_with_the_bands_it_has(wide_copy, monkeypatch, n
     )
     assert job.main([toml(wide_copy)]) == 0
     assert len(written) == len({*written}) == 3, "no band twice"
-    assert tables_digest(wide_copy) == wanted
+    assert tables_digest(wide_copy) == digest
     assert not (wide_copy.folder / "bands").exists()
 
 
 def test_shards_written_in_another_order_give_the_same_tables(wide_copy):
     assert job.main([toml(wide_copy)]) == 0
-    wanted = tables_digest(wide_copy)
+    digest = tables_digest(wide_copy)
     cohort = read_cohort(RunFolder.of(wide_copy).cohort, wide_copy)
     order = np.random.default_rng(0).permutation(12)
     for shard in shards_of(wide_copy):
@@ -127,16 +127,16 @@ def test_shards_written_in_another_order_give_the_same_tables(wide_copy):
         made_up_shards.write_shard(wide_copy, cohort, shards_of(wide_copy)[i])
     (wide_copy.folder / "significance.h5").unlink()
     assert job.main([toml(wide_copy)]) == 0
-    assert tables_digest(wide_copy) == wanted
+    assert tables_digest(wide_copy) == digest
 
 
 def test_passes_over_few_rankings_at_once_change_no_bit(wide_copy, monkeypatch):
     assert job.main([toml(wide_copy)]) == 0
-    wanted = tables_digest(wide_copy)
+    digest = tables_digest(wide_copy)
     (wide_copy.folder / "significance.h5").unlink()
     monkeypatch.setattr(band_statistics, "SUM_BYTES", 1)
     assert job.main([toml(wide_copy)]) == 0
-    assert tables_digest(wide_copy) == wanted
+    assert tables_digest(wide_copy) == digest
 
 
 def test_allow_partial_goes_on_without_shards_and_says_so(wide_copy, capsys):
@@ -229,12 +229,14 @@ def test_the_names_of_many_missing_shards_fit_into_the_file(wide_copy, monkeypat
     """More than the 64 KiB of an attribute in HDF5."""
     run, cohort = RunFolder.of(wide_copy), read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
     plan = read_plan(run.plan)
-    names = [f"r99-f00-b{i:06d}" for i in range(10_000)]
+    keys = [ShardKey(99, 0, block, 0, 9) for block in range(10_000)]
     complete = reduce.audit_shards(run, plan, wide_copy)
-    audit = dataclasses.replace(complete, faults=dict.fromkeys(names, "it does not exist"))
+    audit = dataclasses.replace(complete, faults=dict.fromkeys(keys, "it does not exist"))
     monkeypatch.setattr(reduce, "audit_shards", lambda *_: audit)
     reduce.reduce_run(run, cohort, plan, wide_copy, Ranks(), allow_partial=True)
-    assert list(read_significance(run.significance, cohort.digest).missing_shards) == names
+    assert list(read_significance(run.significance, cohort.digest).missing_shards) == [
+        key.name for key in keys
+    ]
 
 
 def test_missing_null_shards_make_other_tables(wide_copy, capsys):
@@ -295,9 +297,9 @@ def test_null_replicates_give_p_null_and_what_they_would_learn(wide_copy):
             np.testing.assert_allclose(nulls.score[null, tumor], score[:500], **close)
             np.testing.assert_allclose(nulls.decoy_score[null, tumor], score[500:], **close)
         pool = nulls.score[:, tumor].ravel()
-        wanted = [(1 + (pool >= one).sum()) / 1001 for one in ranking.score[tumor]]
-        np.testing.assert_allclose(ranking.p_null[tumor], wanted, rtol=1e-12)
+        expected = [(1 + (pool >= one).sum()) / 1001 for one in ranking.score[tumor]]
+        np.testing.assert_allclose(ranking.p_null[tumor], expected, rtol=1e-12)
     assert nulls.learned.shape == (2,) and ranking.score.shape == (3, 500)
-    found = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
-    np.testing.assert_array_equal(found["score"], plain["score"])
-    assert (found["p_null"] > 0).all()
+    table = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
+    np.testing.assert_array_equal(table["score"], plain["score"])
+    assert (table["p_null"] > 0).all()

@@ -49,9 +49,9 @@ def p_fwer(values, cuts=()):
 def test_step_down_p_values_agree_with_the_slow_algorithm():
     rng = np.random.default_rng(1)
     values = rng.standard_t(3, (25, 40)) + np.linspace(1.2, -0.4, 40)
-    wanted = slow_p_fwer(values)
-    assert wanted.min() == 0.001 and np.median(wanted) > 0.05
-    np.testing.assert_array_equal(p_fwer(values), wanted)
+    expected = slow_p_fwer(values)
+    assert expected.min() == 0.001 and np.median(expected) > 0.05
+    np.testing.assert_array_equal(p_fwer(values), expected)
 
 
 @pytest.mark.parametrize("cuts", [[7], [1, 2, 39], range(1, 40)])
@@ -100,8 +100,8 @@ def test_bootstrap_means_are_weighted_means():
     alone = resampling.bootstrap_weights([np.random.default_rng(7)])
     np.testing.assert_array_equal(weights[:, 7], alone[:, 0])
     values = np.random.default_rng(0).normal(size=(30, 5))
-    found = resampling.bootstrap_means(values, weights)
-    np.testing.assert_allclose(found[3], np.average(values, axis=0, weights=weights[3]), rtol=1e-5)
+    means = resampling.bootstrap_means(values, weights)
+    np.testing.assert_allclose(means[3], np.average(values, axis=0, weights=weights[3]), rtol=1e-5)
     assert np.isnan(resampling.bootstrap_means(values, np.zeros((1, 30)))).all()
 
 
@@ -109,8 +109,8 @@ def test_rank_intervals_agree_with_numpy_quantiles():
     means = np.random.default_rng(1).normal(np.arange(6) / 3, 1, (200, 6)).astype(np.float32)
     low, high = resampling.rank_intervals(means)
     ranks = scipy.stats.rankdata(-means, axis=1)
-    wanted = np.quantile(ranks, [0.025, 0.975], axis=0, method="inverted_cdf")
-    np.testing.assert_array_equal([low, high], wanted)
+    expected = np.quantile(ranks, [0.025, 0.975], axis=0, method="inverted_cdf")
+    np.testing.assert_array_equal([low, high], expected)
     means[5] = np.nan
     assert np.isfinite(resampling.rank_intervals(means)).all()
     assert np.isnan(resampling.rank_intervals(np.full((200, 2), np.nan))).all()
@@ -139,9 +139,9 @@ def test_sums_do_not_depend_on_other_columns(seed, n_rows, n_groups):
     rng = np.random.default_rng(seed)
     values, group = rng.normal(size=(n_rows, 5)), rng.integers(0, n_groups, n_rows)
     sums = group_sums(values, group, n_groups)
-    wanted = np.zeros((n_groups, 5))
-    np.add.at(wanted, group, values)  # row after row
-    np.testing.assert_array_equal(sums, wanted)
+    expected = np.zeros((n_groups, 5))
+    np.add.at(expected, group, values)  # row after row
+    np.testing.assert_array_equal(sums, expected)
     alone = [group_sums(values[:, [i]], group, n_groups)[:, 0] for i in range(5)]
     np.testing.assert_array_equal(np.stack(alone, axis=1), sums)
     np.testing.assert_array_equal(column_sums(values)[2], column_sums(values[:, [2]])[0])

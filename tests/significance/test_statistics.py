@@ -68,11 +68,11 @@ def test_signed_rank_agrees_with_scipy(n):
     with_zeros = rng.normal(0.2, 1, (n, 10))
     with_zeros[rng.integers(0, n, 10), np.arange(10)] = 0.0
     tied_method = "exact" if n == 1 else "asymptotic"
-    wanted = [scipy_p_value(c, "exact" if n <= 50 else "asymptotic") for c in continuous.T]
-    wanted += [scipy_p_value(c, tied_method) for c in tied.T]
-    wanted += [scipy_p_value(c, "asymptotic") for c in with_zeros.T]
-    found = statistics.signed_rank_p_values(np.hstack([continuous, tied, with_zeros]))
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    expected = [scipy_p_value(c, "exact" if n <= 50 else "asymptotic") for c in continuous.T]
+    expected += [scipy_p_value(c, tied_method) for c in tied.T]
+    expected += [scipy_p_value(c, "asymptotic") for c in with_zeros.T]
+    p_value = statistics.signed_rank_p_values(np.hstack([continuous, tied, with_zeros]))
+    np.testing.assert_allclose(p_value, expected, rtol=0, atol=1e-12)
 
 
 def test_signed_rank_of_a_far_tail_is_exact():
@@ -83,8 +83,8 @@ def test_signed_rank_of_a_far_tail_is_exact():
 def test_signed_rank_edges():
     values = np.random.default_rng(0).normal(size=(12, 3))
     values[4, 1] = NAN
-    found = statistics.signed_rank_p_values(values)
-    assert np.isnan(found).tolist() == [False, True, False]
+    p_value = statistics.signed_rank_p_values(values)
+    assert np.isnan(p_value).tolist() == [False, True, False]
     assert np.isnan(statistics.signed_rank_p_values(values[:0])).all()
     assert statistics.signed_rank_p_values(values[:, :0]).shape == (0,)
 
@@ -114,12 +114,12 @@ def test_signed_rank_is_calibrated_under_a_heavy_tailed_null(n):
 
 def test_tumor_statistics_by_hand():
     values = np.array([[1.0, 0.1, -1.0], [3.0, 0.1, -2.0], [5.0, 0.1, 3.0]])
-    found = statistics.tumor_statistics(values, np.array([True, False, True]), min_patients=3)
-    assert found.score.tolist() == [3.0, 0.1, 0.0]
-    assert found.sd.tolist() == [2.0, 0.0, np.sqrt(7.0)]
-    np.testing.assert_array_equal(found.effect, [1.5, NAN, 0.0])
-    np.testing.assert_array_equal(found.positive, [1.0, 1.0, 1 / 3])
-    np.testing.assert_array_equal(found.p_value, [1 / 8, NAN, 5 / 8])
+    computed = statistics.tumor_statistics(values, np.array([True, False, True]), min_patients=3)
+    assert computed.score.tolist() == [3.0, 0.1, 0.0]
+    assert computed.sd.tolist() == [2.0, 0.0, np.sqrt(7.0)]
+    np.testing.assert_array_equal(computed.effect, [1.5, NAN, 0.0])
+    np.testing.assert_array_equal(computed.positive, [1.0, 1.0, 1 / 3])
+    np.testing.assert_array_equal(computed.p_value, [1 / 8, NAN, 5 / 8])
 
 
 @unhurried
@@ -127,45 +127,47 @@ def test_tumor_statistics_by_hand():
 def test_tumor_statistics_agree_with_numpy_and_do_not_depend_on_other_genes(seed, n):
     values = np.random.default_rng(seed).normal(size=(n, 5))
     testable = np.ones(5, dtype=bool)
-    found = statistics.tumor_statistics(values, testable, min_patients=10)
-    np.testing.assert_allclose(found.score, values.mean(axis=0), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.sd, values.std(axis=0, ddof=1), rtol=1e-12)
-    np.testing.assert_array_equal(found.effect, found.score / found.sd)
-    assert np.isnan(found.p_value).all() == (n < 10)
+    computed = statistics.tumor_statistics(values, testable, min_patients=10)
+    np.testing.assert_allclose(computed.score, values.mean(axis=0), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(computed.sd, values.std(axis=0, ddof=1), rtol=1e-12)
+    np.testing.assert_array_equal(computed.effect, computed.score / computed.sd)
+    assert np.isnan(computed.p_value).all() == (n < 10)
     alone = statistics.tumor_statistics(values[:, [2]], testable[:1], min_patients=10)
     for name in ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value"):
-        np.testing.assert_array_equal(getattr(found, name)[[2]], getattr(alone, name))
+        np.testing.assert_array_equal(getattr(computed, name)[[2]], getattr(alone, name))
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_tumor_statistics_of_no_patient_and_of_one(n):
     values = np.ones((n, 2))
-    found = statistics.tumor_statistics(values, np.array([True, True]), min_patients=10)
-    assert np.isnan(found.score).all() == (n == 0)
-    assert np.isnan([found.sd, found.effect, found.p_value]).all()
+    computed = statistics.tumor_statistics(values, np.array([True, True]), min_patients=10)
+    assert np.isnan(computed.score).all() == (n == 0)
+    assert np.isnan([computed.sd, computed.effect, computed.p_value]).all()
 
 
 def test_tumor_statistics_keep_nan():
     values = np.array([[NAN, 1.0], [1.0, 2.0]])
-    found = statistics.tumor_statistics(values, np.array([True, True]), min_patients=2)
-    assert np.isnan([found.score[0], found.sd[0], found.positive[0], found.p_value[0]]).all()
-    assert found.p_value[1] == 1 / 4
+    computed = statistics.tumor_statistics(values, np.array([True, True]), min_patients=2)
+    assert np.isnan(
+        [computed.score[0], computed.sd[0], computed.positive[0], computed.p_value[0]]
+    ).all()
+    assert computed.p_value[1] == 1 / 4
 
 
 @unhurried
 @given(st.integers(1, 400), st.data())
 def test_wilson_interval_agrees_with_scipy(n, data):
     successes = data.draw(st.integers(0, n))
-    found = statistics.wilson_interval(np.array([successes]), n)
-    wanted = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
-    np.testing.assert_allclose([found.low[0], found.high[0]], wanted, rtol=0, atol=1e-12)
-    assert 0 <= found.low[0] <= found.share[0] <= found.high[0] <= 1
+    interval = statistics.wilson_interval(np.array([successes]), n)
+    expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose([interval.low[0], interval.high[0]], expected, rtol=0, atol=1e-12)
+    assert 0 <= interval.low[0] <= interval.share[0] <= interval.high[0] <= 1
 
 
 def test_wilson_interval_of_no_trials_is_nan():
-    found = statistics.wilson_interval(np.array([0, 5]), np.array([0, 10]))
-    np.testing.assert_array_equal(np.isnan(found.low), [True, False])
-    np.testing.assert_array_equal(found.share, [NAN, 0.5])
+    interval = statistics.wilson_interval(np.array([0, 5]), np.array([0, 10]))
+    np.testing.assert_array_equal(np.isnan(interval.low), [True, False])
+    np.testing.assert_array_equal(interval.share, [NAN, 0.5])
 
 
 # multiple testing
@@ -174,11 +176,11 @@ def test_wilson_interval_of_no_trials_is_nan():
 @unhurried
 @given(hnp.arrays(float, (3, 5), elements=st.floats(0, 1)), hnp.arrays(bool, (3, 5)))
 def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
-    found = statistics.benjamini_hochberg(np.where(missing, NAN, p_value))
-    np.testing.assert_array_equal(np.isnan(found), missing)
+    q_value = statistics.benjamini_hochberg(np.where(missing, NAN, p_value))
+    np.testing.assert_array_equal(np.isnan(q_value), missing)
     if not missing.all():
-        wanted = multipletests(p_value[~missing], method="fdr_bh")[1]
-        np.testing.assert_allclose(found[~missing], wanted, rtol=0, atol=1e-12)
+        expected = multipletests(p_value[~missing], method="fdr_bh")[1]
+        np.testing.assert_allclose(q_value[~missing], expected, rtol=0, atol=1e-12)
 
 
 # ranks and replication
@@ -189,10 +191,10 @@ def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
 def test_rank_genes_agrees_with_scipy_and_leaves_nan_out(score, seed):
     score = np.where(np.random.default_rng(seed).random(score.shape) < 0.2, NAN, score)
     rank = statistics.rank_genes(score)
-    for found, row in zip(rank, score, strict=True):
+    for row_ranks, row in zip(rank, score, strict=True):
         known = ~np.isnan(row)
-        np.testing.assert_array_equal(found[known], scipy.stats.rankdata(-row[known]))
-        assert np.isnan(found[~known]).all()
+        np.testing.assert_array_equal(row_ranks[known], scipy.stats.rankdata(-row[known]))
+        assert np.isnan(row_ranks[~known]).all()
 
 
 @pytest.mark.parametrize(
@@ -210,16 +212,16 @@ def test_replication_by_hand():
             [[1.0, 1.0, 1.0], [9.0, 5.0, 1.0], [NAN, NAN, NAN]],
         ]
     )
-    found = statistics.replication(models, k=1)
-    np.testing.assert_array_equal(found, [[2 / 3, 1 / 3, 0.0], [0.5, 0.5, 0.0], [NAN] * 3])
+    share = statistics.replication(models, k=1)
+    np.testing.assert_array_equal(share, [[2 / 3, 1 / 3, 0.0], [0.5, 0.5, 0.0], [NAN] * 3])
 
 
 @unhurried
 @given(hnp.arrays(float, (4, 2, 6), elements=small_scores), st.integers(1, 6))
 def test_replication_counts_k_genes_a_model(models, k):
-    found = statistics.replication(models, k=k)
-    np.testing.assert_allclose(found.sum(axis=1), k)
-    assert ((found >= 0) & (found <= 1)).all()
+    share = statistics.replication(models, k=k)
+    np.testing.assert_allclose(share.sum(axis=1), k)
+    assert ((share >= 0) & (share <= 1)).all()
 
 
 # expression
@@ -235,8 +237,8 @@ def test_expression_agrees_with_sklearn_and_numpy(seed):
     change = statistics.log2_fold_change(expression, tumor, n_tumors=3)
     for t in range(3):
         own, rest = expression[tumor == t], expression[tumor != t]
-        wanted = [roc_auc_score(tumor == t, gene) for gene in expression.T]
-        np.testing.assert_allclose(auroc[t], wanted, rtol=0, atol=1e-12)
+        expected = [roc_auc_score(tumor == t, gene) for gene in expression.T]
+        np.testing.assert_allclose(auroc[t], expected, rtol=0, atol=1e-12)
         statistic = scipy.stats.mannwhitneyu(own, rest, axis=0).statistic
         np.testing.assert_allclose(auroc[t], statistic / (len(own) * len(rest)), atol=1e-12)
         np.testing.assert_allclose(change[t], own.mean(0) - rest.mean(0), rtol=0, atol=1e-5)
@@ -277,9 +279,9 @@ def test_grade_evidence_of_one_gene(grade, change):
     gene |= change
     recall = np.array([gene.pop("recall"), 1.0])
     tables = {name: np.full((2, 40), value) for name, value in gene.items()}  # top 2 of 40
-    found = statistics.grade_evidence(**tables, recall=recall, settings=SignificanceSettings())
-    assert found.shape == (2, 40)
-    assert set(found[0]) == {grade}
+    evidence = statistics.grade_evidence(**tables, recall=recall, settings=SignificanceSettings())
+    assert evidence.shape == (2, 40)
+    assert set(evidence[0]) == {grade}
 
 
 def test_grade_evidence_takes_its_thresholds_from_the_settings():

@@ -18,7 +18,7 @@ def test_preflight_tells_what_the_site_gives(slurm, project):
     text = (project / "preflight.out").read_text(encoding="utf-8")
     assert re.search(r"^MPI types: .*\bpmi2\b", text, re.MULTILINE), text
     assert "rank 0 of 2 on vn1: ok   ranks: the launcher started 2, MPI sees 2\n" in text, text
-    assert "ok   time left: " in text and "ok   hosts: found by name: vn1\n" in text, text
+    assert "ok   time left: " in text and "ok   hosts: all have addresses: vn1\n" in text, text
     assert "ok   self-test: explain on the CPU, with XLA: right\n" in text, text
     assert "rank 0 of 2 on vn1: ok   13 checks\n" in text, text
     assert "rank 1 of 2 on vn1: ok   12 checks\n" in text, text

@@ -11,7 +11,9 @@ def names_of(run: RunFolder) -> list[Path]:
     key = ModelKey(1, 2)
     shards = [run.shard(ShardKey(1, 2, 3, 0, 9)), run.shard(ShardKey(1, 2, 3, 0, 9, null=True))]
     files = [run.model(key), run.history(key), run.checkpoints(key), run.band(0), run.ranking(0)]
-    return [*(getattr(run, name) for name in properties), *shards, *files, run.response(0)]
+    files += [run.response(0), run.picture("sample"), run.input.root, run.input.listed]
+    named = [getattr(run, name) for name in properties if name != "input"]
+    return [*named, *shards, *files, *run.input.files]
 
 
 def test_every_name_is_below_the_root_and_used_once():
@@ -26,7 +28,7 @@ def test_names_by_hand():
     assert run.model(ModelKey(0, 1)) == Path("runs/run/models/r00-f01/model.h5")
     assert run.model(ModelKey(0, 1, null=True)) == Path("runs/run/models/n00-f01/model.h5")
     assert run.shard(ShardKey(2, 0, 13, 0, 9)) == Path("runs/run/shards/r02-f00-b0013.h5")
-    assert run.truth == Path("runs/run/input/truth.csv")
+    assert run.input.truth == Path("runs/run/input/truth.csv")
 
 
 def test_parts_are_listed_by_their_kind(tmp_path):

@@ -3,9 +3,11 @@
 After submitit's JobEnvironment: one object that is read at a job's start and handed on.
 """
 
+import functools
 import json
 import os
 import shlex
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -206,7 +208,7 @@ class Launch:
         words = [f"{name} {value}" for name, value in facts.items() if value]
         return ", ".join([*words, f"process {os.getpid()}"])
 
-    @property
+    @functools.cached_property
     def tf_config(self) -> str | None:
         """TensorFlow's TF_CONFIG for this worker; None where there is a single one.
 
@@ -239,11 +241,19 @@ class Launch:
     def preemption_signals(self) -> tuple[str, ...]:
         """Names of the signals that ask a job to stop early and be run again.
 
-        TUMORCAM_NOTICE is what sbatch's `--signal` takes, such as USR1@120; Slurm itself sends
-        TERM.
+        TUMORCAM_NOTICE is SIGNAL@SECONDS, such as USR1@120. Slurm itself sends TERM.
+
+        Raises
+        ------
+        ClusterError
+            If there is no signal of that name.
         """
-        signal = self.variables.get("TUMORCAM_NOTICE", PREEMPTION_SIGNAL).partition("@")[0]
-        return (f"SIG{signal}", "SIGTERM")
+        text = self.variables.get("TUMORCAM_NOTICE", PREEMPTION_SIGNAL)
+        name = f"SIG{text.partition('@')[0]}"
+        if name not in signal.Signals.__members__:
+            msg = f"TUMORCAM_NOTICE={text} names no signal; wanted one such as {PREEMPTION_SIGNAL}"
+            raise ClusterError(msg)
+        return (name, "SIGTERM")
 
     @property
     def preemption_seconds(self) -> int:

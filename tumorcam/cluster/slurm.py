@@ -1,6 +1,5 @@
 """What Slurm's commands say: the queue, hosts, time and limits; and how Slurm writes them."""
 
-import functools
 import math
 import re
 import subprocess
@@ -51,8 +50,8 @@ def expand_hosts(nodelist: str) -> list[str]:
     """
     command = ["scontrol", "show", "hostnames", nodelist]
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    except (OSError, subprocess.CalledProcessError) as error:
+        return _run(*command).split()
+    except (OSError, subprocess.SubprocessError) as error:
         msg = f"`{' '.join(command)}` failed ({error}); set TF_CONFIG yourself"
         raise ClusterError(msg) from error
 
@@ -78,7 +77,7 @@ def array_text(tasks: Iterable[int]) -> str:
 
 
 def seconds_of(time: str) -> float | None:
-    """Seconds of Slurm's [days-][[hours:]minutes:]seconds; None if it is none, as INVALID."""
+    """Seconds of Slurm's [days-][[hours:]minutes:]seconds; None for any other text."""
     if time == "UNLIMITED":
         return math.inf
     days, dash, clock = time.rpartition("-")
@@ -90,9 +89,15 @@ def seconds_of(time: str) -> float | None:
     return seconds + 86_400 * int(days or 0)
 
 
+def _run(*command: str) -> str:
+    """What a command prints; it must end well within MAX_SECONDS."""
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=MAX_SECONDS)
+    return ended.stdout
+
+
 def _answer(*command: str) -> str:
-    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=MAX_SECONDS)
+    """What a command prints; empty where it is missing or fails."""
     try:
-        return str(run(command, check=True).stdout)
+        return _run(*command)
     except (OSError, subprocess.SubprocessError):
         return ""

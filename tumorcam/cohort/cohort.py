@@ -10,7 +10,7 @@ from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import ModelKey, Plan, make_plan
+from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan
 
 COHORT_TYPE = "tumorcam-cohort"
 SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # settings of a cohort
@@ -149,6 +149,10 @@ class Cohort:
         """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
         return self.layouts[0].decoy_gene
 
+    def rows_of(self, shard: ShardKey) -> np.ndarray:
+        """(samples,) int: indices of a shard's samples in the cohort."""
+        return np.flatnonzero(self.fold == shard.fold)[shard.start : shard.stop]
+
     def layout_of(self, model: ModelKey) -> GeneLayout:
         """The layout of a model; null replicates take the layouts of the others in turn."""
         return self.layouts[model.replicate % len(self.layouts)]
@@ -238,7 +242,7 @@ def read_cohort(path: Path, config: Config) -> Cohort:
             )
             raise FileError(msg)
         content = records.read_record(file, CohortFile, without=("expression",))
-    return _cohort(path, digest, content)
+    return cohort_of(path, digest, content)
 
 
 def plan_of(cohort: Cohort, config: Config) -> Plan:
@@ -265,7 +269,7 @@ def _by_chunk(indices: np.ndarray, chunk: int) -> list[np.ndarray]:
     return np.split(indices, 1 + np.flatnonzero(np.diff(indices // chunk)))
 
 
-def _cohort(path: Path, digest: str, content: CohortFile) -> Cohort:
+def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
     """The cohort of a file whose expression was not read."""
     samples, layouts = content.samples, content.layouts
     return Cohort(

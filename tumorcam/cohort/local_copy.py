@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from tumorcam.cluster.logs import logger
-from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import FileError
 from tumorcam.storage import disk, hdf5, integrity
@@ -56,7 +56,6 @@ def _copy(cohort: Cohort, local: Path) -> None:
 
     If several ranks copy at the same time, the last one replaces a file by an equal file.
     """
-    local.parent.mkdir(parents=True, exist_ok=True)
     for part in disk.dead_parts(local.parent, f".{PREFIX}*{disk.PART}"):
         part.unlink(missing_ok=True)
     size = cohort.path.stat().st_size
@@ -77,7 +76,6 @@ def _is_sound(local: Path, cohort: Cohort) -> bool:
     try:
         if local.stat().st_size != cohort.path.stat().st_size:
             return False
-        integrity.verify_file(local)
-        return hdf5.stored_digest(local, COHORT_TYPE, remedy=REMEDY) == cohort.digest
+        return integrity.verify_file(local) == cohort.digest
     except OSError:  # FileError is one
         return False

@@ -4,7 +4,6 @@
 import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from tumorcam.errors import ConfigError
 from tumorcam.settings import SynthesizeSettings
 from tumorcam.storage import hdf5
+from tumorcam.storage.run_folder import SyntheticInput
 
 # Tumors that real classifiers confuse: they share the organ or the lineage.
 CONFUSABLE_PAIRS = (
@@ -171,26 +171,26 @@ def synthesize_cohort(settings: SynthesizeSettings, rng: np.random.Generator) ->
     )
 
 
-def write_synthetic_cohort(cohort: SyntheticCohort, folder: Path) -> None:
-    """Write `expression.tsv.gz`, `samples.tsv` and `truth.csv`; equal cohorts give equal bytes.
+def write_synthetic_cohort(cohort: SyntheticCohort, target: SyntheticInput) -> None:
+    """Write expression, samples and truth; equal cohorts give equal bytes.
 
     The expression is written as genes x samples with 4 decimals, as UCSC Xena ships it.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the files; it is made if it is missing. Each file appears complete or not at all.
+    target : SyntheticInput
+        Its folder is made if it is missing. Each file appears complete or not at all.
 
     Raises
     ------
     FileError
         If the disk or a quota is full.
     """
-    with hdf5.write_aside(folder / "expression.tsv.gz") as aside, aside.open("wb") as file:
+    with hdf5.write_aside(target.expression) as aside, aside.open("wb") as file:
         _write_gzip(file, _expression_lines(cohort))
     samples = cohort.samples.to_csv(sep="\t", index=False, lineterminator="\n")
-    hdf5.write_text(folder / "samples.tsv", samples)
-    hdf5.write_text(folder / "truth.csv", cohort.truth.to_csv(index=False, lineterminator="\n"))
+    hdf5.write_text(target.samples, samples)
+    hdf5.write_text(target.truth, cohort.truth.to_csv(index=False, lineterminator="\n"))
 
 
 def _draw_genes(n_genes: int, rng: np.random.Generator) -> _Genes:

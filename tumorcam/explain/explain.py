@@ -23,7 +23,6 @@ from tumorcam.explain.views import gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import model_digest
 from tumorcam.training.network import Classifier, load_classifier
 from tumorcam.training.prediction import probabilities
 
@@ -70,8 +69,8 @@ def explain_shards(
     *,
     gpu: str = "",
     visible: bool = True,
-) -> int:
-    """Write the shards that are not finished yet; returns their number.
+) -> None:
+    """Write some shards, such as those with one of `shards.shard_faults`.
 
     While TensorFlow computes a shard, one thread reads the samples of the next and another writes
     the previous one. When a signal asks the job to stop, the shard at hand is dropped.
@@ -90,7 +89,6 @@ def explain_shards(
     PreemptedError
         If a signal came before the last shard was explained.
     """
-    missing = [key for key in keys if not _is_finished(run, cohort, key, config)]
     reader = _Reader(run, cohort, config)
     explainer: Explainer | None = None
     model = stopped = None  # the model whose weights the explainer has; why it stops early
@@ -99,31 +97,30 @@ def explain_shards(
         Background() as reading,
         Background() as writing,
     ):
-        ahead = [reading.add(reader.read, key) for key in missing[:1]]
-        for i, key in enumerate(progress(missing, "explain", "shards", visible=visible)):
+        ahead = [reading.add(reader.read, key) for key in keys[:1]]
+        for i, key in enumerate(progress(keys, "explain", "shards", visible=visible)):
             classifier, samples = ahead.pop().result()
-            ahead = [reading.add(reader.read, following) for following in missing[i + 1 : i + 2]]
+            ahead = [reading.add(reader.read, following) for following in keys[i + 1 : i + 2]]
+            if _is_written(run, cohort, key, config, classifier):
+                continue  # by another array that runs at the same time
             if explainer is None:
                 explainer = make_explainer(classifier, config, gpu)
             elif key.model != model:
                 explainer.take_weights(classifier.network)
             model, path = key.model, run.shard(key)
-            if path.exists() and _is_finished(run, cohort, key, config):
-                continue  # by another array that runs at the same time
             batches = explain_samples(samples, classifier, explainer)
             parts = [
                 writing.add(batch_shard, path, maps, batch, classifier.layout, config)
                 for batch, maps in itertools.takewhile(lambda _: not stop_signal(), batches)
             ]
             if signal := stop_signal():
-                msg = f"stopped by {signal}: {len(missing) - i} of {len(missing)} shards are left"
+                msg = f"stopped by {signal}: {len(keys) - i} of {len(keys)} shards are left"
                 stopped = PreemptedError(msg, signal)
                 break  # the shards before this one are still written
             attributes = shard_attributes(config, cohort.digest, classifier.digest, key)
             writing.add(_write_parts, path, attributes, parts, config)
     if stopped is not None:
         raise stopped
-    return len(missing)
 
 
 class _Reader:
@@ -142,14 +139,16 @@ class _Reader:
         return self._classifiers[key.model], samples
 
 
-def _is_finished(run: RunFolder, cohort: Cohort, key: ShardKey, config: Config) -> bool:
-    return not shard_fault(
+def _is_written(
+    run: RunFolder, cohort: Cohort, key: ShardKey, config: Config, classifier: Classifier
+) -> bool:
+    return run.shard(key).exists() and not shard_fault(
         run,
         key,
         config,
         cohort_digest=cohort.digest,
-        model_digest=model_digest(run.model(key.model)),
-        n_features=len(cohort.genes) + len(cohort.decoy_gene),
+        model_digest=classifier.digest,
+        n_features=len(classifier.layout.pixel),
     )
 
 
@@ -187,7 +186,7 @@ def make_explainer(classifier: Classifier, config: Config, gpu: str = "") -> Exp
 
 def read_samples(cohort: Cohort, key: ShardKey, config: Config) -> ShardSamples:
     """Read the samples of a shard, and choose the tumors for which they are explained."""
-    index = np.flatnonzero(cohort.fold == key.fold)[key.start : key.stop]
+    index = cohort.rows_of(key)
     tumors = cohort.tumors.tolist()
     target = [
         [own, *rival_tumors(sample, own, tumors, config.explain.rivals)]

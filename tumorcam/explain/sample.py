@@ -1,24 +1,24 @@
 """The genes that stand out in the saliency map of one sample, as a table."""
 
+import dataclasses
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
-from tumorcam.explain.explain import rival_tumors
+from tumorcam.explain.explain import make_explainer, rival_tumors
 from tumorcam.explain.views import UNITS, method_name
-from tumorcam.saliency import Explainer
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
 from tumorcam.training.network import load_classifier
+from tumorcam.training.prediction import probabilities
 
 N_CLOSE = 5  # similar samples named in an error
 COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
@@ -46,7 +46,7 @@ class SampleMap:
 
     `expression` (genes + decoys,) float32 is log2(x + 1); `image` (rows, columns) float32 is in
     training SD from the mean, 0 on empty pixels; `saliency` (rows, columns) float32 is signed, in
-    UNITS of the method; `probability` (tumors,) is float32.
+    UNITS of the method; `probability` (tumors,) is float64.
     """
 
     model: str
@@ -123,12 +123,10 @@ def explain_sample(
     classifier = load_classifier(run, cohort, key, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
     images = classifier.images(expression)
-    explainer = Explainer(
-        classifier.network,
-        methods=(question.method,),
-        layer=config.explain.cam_layer or None,
-        batch_size=1,
+    settings = dataclasses.replace(
+        config.explain, methods=(question.method,), cubes=(), batch_size=1
     )
+    explainer = make_explainer(classifier, dataclasses.replace(config, explain=settings))
     sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
     rivals = rival_tumors(sample, question.target, tumors, config.explain.rivals)
     maps = explainer(images, np.array([[question.target, *rivals]]))  # some share a coarse map
@@ -138,7 +136,7 @@ def explain_sample(
         expression=expression[0, classifier.layout.source_gene],
         image=images[0, :, :, 0],
         saliency=maps.methods[question.method][0, 0],
-        probability=softmax(maps.logits[0]),
+        probability=probabilities(maps.logits)[0],
     )
 
 

@@ -1,6 +1,7 @@
 """Shards, the files that explain writes, and saliency.h5, which presents them as one file."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,7 @@ def shard_attributes(
         "model_digest": model_digest,
         "config": config_json(config, ("explain",)),
         "shard": key.name,
-        "n_samples": key.stop - key.start,
+        "n_samples": key.n_samples,
     }
 
 
@@ -177,7 +178,7 @@ def shard_fault(
     """
     path = run.shard(key)
     attributes = shard_attributes(config, cohort_digest, model_digest, key)
-    size = (key.stop - key.start, n_features)
+    size = (key.n_samples, n_features)
     try:
         with _open(path) as file:
             faults = _differences(file, attributes) or _size_faults(file, size, config)
@@ -186,35 +187,43 @@ def shard_fault(
     return f"{path}: {'; '.join(faults)}; {REMEDY}" if faults else ""
 
 
-def unfinished_shards(
+def shard_faults(
     run: RunFolder, plan: Plan, keys: Sequence[ShardKey], config: Config
-) -> list[ShardKey]:
-    """Shards that are missing, damaged, or made from other files or with other settings.
+) -> dict[ShardKey, str]:
+    """The fault of each shard that is not good; that of its model where this cannot be read."""
+    faults: dict[ShardKey, str] = {}
+    for model, of_model in itertools.groupby(keys, key=lambda key: key.model):
+        try:
+            digest = model_digest(run.model(model))
+        except FileError as error:
+            faults |= dict.fromkeys(of_model, str(error))
+            continue
+        for key in of_model:
+            fault = shard_fault(
+                run,
+                key,
+                config,
+                cohort_digest=plan.cohort_digest,
+                model_digest=digest,
+                n_features=plan.n_features,
+            )
+            if fault:
+                faults[key] = fault
+    return faults
 
-    Raises
-    ------
-    FileError
-        If a model is missing or damaged.
-    """
-    digests = {key.model: model_digest(run.model(key.model)) for key in keys}
-    return [
-        key
-        for key in keys
-        if shard_fault(
-            run,
-            key,
-            config,
-            cohort_digest=plan.cohort_digest,
-            model_digest=digests[key.model],
-            n_features=plan.n_genes + plan.n_decoys,
-        )
-    ]
+
+def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
+    """Bytes that shards take at most, before compression."""
+    n_values = len(ranking_keys(config.explain.methods)) * plan.n_features
+    n_pixels = len(config.explain.cubes) * plan.side**2
+    n_samples = sum(key.n_samples for key in keys)
+    return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
 
 
 def write_saliency(
     run: RunFolder,
     plan: Plan,
-    present: Sequence[ShardKey],
+    sample_index: Mapping[ShardKey, np.ndarray],
     config: Config,
     attributes: Mapping[str, str],
 ) -> None:
@@ -226,19 +235,21 @@ def write_saliency(
 
     Parameters
     ----------
-    present : sequence of ShardKey
-        The shards that are there.
+    sample_index : mapping
+        The shards that are there, in the order of the plan, and the indices of their samples.
     attributes : mapping
         Digests of the cohort and of the shards.
     """
     n_replicates = 1 + max(key.replicate for key in plan.shards)
-    shape = (n_replicates, plan.n_samples, plan.n_genes + plan.n_decoys)
+    shape = (n_replicates, plan.n_samples, plan.n_features)
     order = np.full(shape[:2], -1, dtype=np.int32)
     names = [key.name for key in ranking_keys(config.explain.methods)]
     layouts = {name: h5py.VirtualLayout(shape, np.float16) for name in names}
     n_rows = np.zeros(n_replicates, dtype=int)
-    for key in (shard for shard in present if not shard.null):
-        first, n_samples = int(n_rows[key.replicate]), key.stop - key.start
+    for key, index in sample_index.items():
+        if key.null:
+            continue
+        first, n_samples = int(n_rows[key.replicate]), len(index)
         rows = slice(first, first + n_samples)
         path = run.shard(key)
         for name, layout in layouts.items():
@@ -246,7 +257,7 @@ def write_saliency(
                 str(path.relative_to(run.root)), name, (n_samples, shape[2]), np.float16
             )
             layout[key.replicate, rows] = source
-        order[key.replicate, rows] = read_predictions(path).sample_index
+        order[key.replicate, rows] = index
         n_rows[key.replicate] += n_samples
     with hdf5.create_file(run.saliency, SALIENCY_TYPE, attributes) as file:
         records.write_record(file, _SampleOrder(order))

@@ -9,7 +9,7 @@ import numpy as np
 from tumorcam.cohort.layout import GeneLayout
 
 VIEWS = ("own", "contrast")
-CACHED_SAMPLES = 8  # whose views are made at once
+CACHED_SAMPLES = 8  # whose maps fit in the cache of a CPU together
 METHOD_NAMES = {
     "guided_grad_cam": "Guided Grad-CAM",
     "guided_backprop": "Guided backpropagation",

@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
 
 
 class TopAgreement(NamedTuple):
-    """Of two rankings' top genes, each (tumors,) float64 from 0 to 1, NaN where unknown.
+    """Agreement of the top genes of two rankings: (tumors,) float64 from 0 to 1, NaN where unknown.
 
     `jaccard` is the share of the genes of either top that are in both; `overlap` the rank-biased
     overlap, which counts the first ranks most.

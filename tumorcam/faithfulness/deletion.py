@@ -24,7 +24,7 @@ from tumorcam.storage.plan import ModelKey
 MEAN, DONOR, INSERTION = CHANGES = ("mean", "donor", "insertion")
 CONTROLS = (RANDOM, MATCHED, T_TEST)  # gene sets that a ranking is compared with
 BLOCK = 32  # samples; fixed, so that no bit depends on the number of ranks
-DIFFERENCE_SIZE = 20  # genes of the difference that the report tells in words
+DIFFERENCE_SIZE = 20  # number of genes at which the report compares the curves in words
 
 
 class ResponseBlock(NamedTuple):

@@ -49,8 +49,8 @@ def examine_run(
 ) -> None:
     """Write faithfulness.h5, unless it exists and was made from the present files.
 
-    Each rank lets networks classify changed samples, a file a block of samples, which a rerun does
-    not compute again, and retrains on some sets of genes; rank 0 does the rest.
+    Each rank classifies the changed samples of its blocks and writes a file for each block, which
+    a rerun keeps. Each rank also retrains on its share of the gene sets. Rank 0 does the rest.
 
     Parameters
     ----------
@@ -102,6 +102,7 @@ class Work:
 def plan_work(run: RunFolder, cohort: Cohort, config: Config) -> Work:
     """The gene sets of all methods in the report's view, and what is computed with them."""
     significance = read_significance(run.significance, cohort.digest)
+    significance.require_thresholds(config)
     scores = {
         method: significance.ranking(RankingKey(method, config.report.view)).score
         for method in significance.methods
@@ -125,17 +126,13 @@ def file_attributes(run: RunFolder, cohort: Cohort, config: Config) -> dict[str,
     """
     keys = dict.fromkeys(block.model for block in blocks_of(cohort, config))
     models = [model_digest(run.model(key)) for key in keys]
-    files = {"markers": Path(config.faithfulness.markers), "truth": run.truth}
     return {
         "cohort_digest": cohort.digest,
         "significance_digest": read_significance(run.significance, cohort.digest).digest,
         "models_digest": integrity.text_digest("".join(models)),
         "view": config.report.view,
         "config": config_json(config, SECTIONS),
-    } | {
-        f"{name}_digest": integrity.file_digest(file) if file.is_file() else ""
-        for name, file in files.items()
-    }
+    } | results.list_digests(run, config)
 
 
 def _checks(
@@ -148,7 +145,7 @@ def _checks(
 ) -> FaithfulnessChecks:
     """All checks, of finished responses and retraining."""
     significance = read_significance(run.significance, cohort.digest)
-    truth = read_truth(run.truth, cohort.tumors, cohort.genes)
+    truth = read_truth(run.input.truth, cohort.tumors, cohort.genes)
     drives = truth.drives if truth is not None else None
     samples, curves = _deletion(run, cohort, config, work)
     markers = planted = None

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import Deletion, Responses, SampleFalls
 from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
-from tumorcam.storage import hdf5, records
+from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage.run_folder import RunFolder
 
 FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
 REMEDY = "run `tumorcam faithfulness`"
@@ -68,6 +70,15 @@ def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | No
         return None
     with hdf5.open_file(path, FAITHFULNESS_TYPE, remedy=REMEDY) as file:
         return records.read_record(file, Faithfulness)
+
+
+def list_digests(run: RunFolder, config: Config) -> dict[str, str]:
+    """Digests of the list of markers and of the planted drivers; empty for a missing file."""
+    files = {"markers": Path(config.faithfulness.markers), "truth": run.input.truth}
+    return {
+        f"{name}_digest": integrity.file_digest(file) if file.is_file() else ""
+        for name, file in files.items()
+    }
 
 
 def has_responses(path: Path, attributes: Mapping[str, str]) -> bool:

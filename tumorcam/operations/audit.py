@@ -12,7 +12,7 @@ from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
 from tumorcam.config import Config, changed_settings, config_json
 from tumorcam.errors import FileError
 from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE, shard_fault
-from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE
+from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE, list_digests
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
 from tumorcam.storage import disk, hdf5, integrity, manifest
@@ -123,7 +123,7 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
             run.faithfulness,
             FAITHFULNESS_TYPE,
             cohort | {"significance_digest": run.significance},
-            {"view": config.report.view},
+            {"view": config.report.view} | list_digests(run, config),
         ),
         *_listed_files("report", run.report, tables),
     ]
@@ -139,37 +139,49 @@ def files_without_plan(config: Config) -> list[ExpectedFile]:
     ]
 
 
+def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
+    """The files that the run is to have; those of prepare alone where no plan can be read.
+
+    Parameters
+    ----------
+    deep : bool
+        Whether the plan is taken from the cohort, and from plan.json only without a sound cohort.
+    """
+    try:
+        plan = (
+            sound_plan(config)
+            if deep
+            else read_plan(RunFolder.of(config).plan, config.layout.nulls)
+        )
+    except FileError:
+        return files_without_plan(config)
+    return expected_files(config, plan)
+
+
 def further_files(config: Config) -> list[ExpectedFile]:
     """Files that a finished run need not have: synthetic input, and parts while jobs work."""
     run = RunFolder.of(config)
-    has_input = not config.input.expression and (run.input / manifest.FILE_NAME).exists()
+    has_input = not config.input.expression and run.input.listed.exists()
     parts = (
         ("significance", BAND_TYPE, run.band_files()),
         ("significance", RANKING_TYPE, run.ranking_files()),
         ("faithfulness", RESPONSES_TYPE, run.response_files()),
     )
     return [
-        *(_listed_files(INPUT, run.input, {}) if has_input else ()),
+        *(_listed_files(INPUT, run.input.root, {}) if has_input else ()),
         *(ExpectedFile(stage, path, kind) for stage, kind, paths in parts for path in paths),
     ]
 
 
 def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
-    """The state of every file of the run; without a readable plan that of the cohort alone.
+    """The state of every file of the run; without a readable plan those of prepare alone.
 
     Parameters
     ----------
     deep : bool
         Whether to read and check every byte.
     """
-    try:
-        if deep:
-            plan = sound_plan(config)
-        else:
-            plan = read_plan(RunFolder.of(config).plan, config.layout.nulls)
-    except FileError as error:
-        return [FileState(files_without_plan(config)[0], MISSING, str(error))]
-    files = expected_files(config, plan)
+    files = planned_files(config, deep=deep)
     if deep:
         return inspect_files(files, config, {file.path: read_whole(file) for file in files})
     digests = stored_digests(files)
@@ -205,8 +217,7 @@ def read_whole(expected: ExpectedFile) -> Reading:
         return Reading("", "")
     try:
         if expected.kind not in NO_HDF5:
-            integrity.verify_file(path)
-            return Reading(integrity.carried_digest(path), "")
+            return Reading(integrity.verify_file(path), "")
         digest = expected.attributes.get("sha256")
         if digest and integrity.file_digest(path) != digest:
             fault = f"{path} is damaged: its SHA-256 differs; delete it, then {expected.remedy}"
@@ -306,7 +317,7 @@ def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
 def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
     for key in plan.explain_tasks:
         made_from = {"cohort_digest": run.cohort, "model_digest": run.model(key.model)}
-        check = functools.partial(shard_fault, run, key, n_features=plan.n_genes + plan.n_decoys)
+        check = functools.partial(shard_fault, run, key, n_features=plan.n_features)
         yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, made_from, check=check)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tumorcam.errors import FileError
+from tumorcam.errors import ConfigError
 from tumorcam.storage.plan import Plan
 from tumorcam.storage.run_folder import RunFolder
 
@@ -27,13 +27,13 @@ def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
 
     Raises
     ------
-    FileError
+    ConfigError
         If the plan has no such model.
     """
-    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
+    keys = plan.model_keys
     if name not in keys:
         msg = f"--curve {name} is not in the plan; its models are {', '.join(keys)}"
-        raise FileError(msg)
+        raise ConfigError(msg)
     path = run.history(keys[name])
     if not path.exists():
         return f"{name}: no epoch is finished yet"

@@ -22,7 +22,8 @@ from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, FileError
-from tumorcam.storage.plan import Plan, read_plan
+from tumorcam.explain.shards import shard_bytes
+from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
 try:
@@ -209,16 +210,6 @@ def existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def missing_shard_bytes(run: RunFolder, plan: Plan, config: Config) -> int:
-    """Bytes that the missing shards take at most, before compression."""
-    n_values = 2 * len(config.explain.methods) * (plan.n_genes + plan.n_decoys)  # own and contrast
-    n_pixels = len(config.explain.cubes) * plan.side**2
-    n_samples = sum(
-        key.stop - key.start for key in plan.explain_tasks if not run.shard(key).exists()
-    )
-    return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
-
-
 def check_run_folder(run: RunFolder, config: Config) -> SiteCheck:
     """Whether the run's file system has space for the missing shards."""
     free = shutil.disk_usage(existing(run.root)).free
@@ -227,7 +218,8 @@ def check_run_folder(run: RunFolder, config: Config) -> SiteCheck:
         plan = read_plan(run.plan, config.layout.nulls)
     except FileError:
         return SiteCheck("run folder", f"{result}; no plan yet that says what it needs")
-    needed = missing_shard_bytes(run, plan, config)
+    missing = [key for key in plan.explain_tasks if not run.shard(key).exists()]
+    needed = shard_bytes(plan, missing, config)
     result = f"{result}, the missing shards take {_size(needed)} at most"
     remedy = "free some space, or --set run.folder to a larger file system"
     return SiteCheck("run folder", result, "" if free >= needed else remedy)
@@ -364,7 +356,8 @@ def check_hosts(launch: Launch) -> SiteCheck:
             "hosts", "no scontrol here: to train a model on several nodes set TF_CONFIG"
         )
     lost = [host for host in hosts if not _has_address(host)]
-    names = ", ".join((lost or hosts)[:MAX_HOSTS]) + (" ..." if len(hosts) > MAX_HOSTS else "")
+    named = lost or hosts
+    names = ", ".join(named[:MAX_HOSTS]) + (" ..." if len(named) > MAX_HOSTS else "")
     if not lost:
         return SiteCheck("hosts", f"all have addresses: {names}" if hosts else "no Slurm step")
     remedy = "train each model on one node, or export TF_CONFIG with addresses"

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-from tumorcam.cohort.cohort import is_current
+from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import TumorcamError
 from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
 from tumorcam.readers import annotation, inputs
-from tumorcam.storage import integrity, manifest
+from tumorcam.storage import integrity
+from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
-
-SYNTHETIC_FILES = ("expression.tsv.gz", "samples.tsv", "truth.csv")
-SETTINGS_FILE = "settings.json"  # of the synthetic input: what it was made with
 
 
 def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
@@ -27,7 +25,7 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
     lacking = {JOB_OF_STAGE[stage] for stage in incomplete_stages(audit_run(config))}
     if not has_synthetic_input(config):
         lacking.add("synthesize")
-    if not has_current_cohort(config):
+    if "prepare" not in lacking and not has_current_cohort(config):
         lacking.add("prepare")
     first = next((i for i, name in enumerate(ordered) if name in lacking), len(ordered))
     return ordered[first:]
@@ -35,11 +33,10 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
 
 def has_synthetic_input(config: Config) -> bool:
     """Whether the run's synthetic input is there and was made with the present settings."""
-    folder = RunFolder.of(config).input
-    settings = folder / SETTINGS_FILE
-    if not all((folder / name).exists() for name in (*SYNTHETIC_FILES, manifest.FILE_NAME)):
+    synthetic = RunFolder.of(config).input
+    if not all(path.exists() for path in (*synthetic.files, synthetic.listed)):
         return False
-    return settings.exists() and settings.read_text(encoding="utf-8") == synthetic_settings(config)
+    return synthetic.settings.read_text(encoding="utf-8") == synthetic_settings(config)
 
 
 def synthetic_settings(config: Config) -> str:
@@ -48,9 +45,13 @@ def synthetic_settings(config: Config) -> str:
 
 
 def has_current_cohort(config: Config) -> bool:
-    """Whether cohort.h5 was made from the present input files with the present settings."""
+    """Whether cohort.h5 and plan.json are of the present input files and settings."""
+    run = RunFolder.of(config)
     try:
-        return is_current(RunFolder.of(config).cohort, config, input_digest(config))
+        if not is_current(run.cohort, config, input_digest(config)):
+            return False
+        plan = plan_of(read_cohort(run.cohort, config), config)
+        return read_plan(run.plan, config.layout.nulls) == plan
     except TumorcamError:  # prepare says what is wrong with the input
         return False
 

@@ -15,7 +15,6 @@ from tumorcam.readers import blocks
 from tumorcam.readers.blocks import Block, Drop
 from tumorcam.readers.column_names import AUTO
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 SAMPLE_COLUMN = "obs_names"  # name of the index of obs in the samples table
 
 

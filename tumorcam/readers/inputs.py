@@ -10,9 +10,10 @@ from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers import samples
 from tumorcam.readers.blocks import Expression
-from tumorcam.readers.h5ad import HDF5_MAGIC, H5adExpression
+from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
 from tumorcam.settings import InputSettings
+from tumorcam.storage.integrity import HDF5_SIGNATURE
 from tumorcam.storage.run_folder import RunFolder
 
 
@@ -36,16 +37,17 @@ def input_settings(config: Config) -> InputSettings:
     """
     if config.input.expression:
         return config.input
-    folder = RunFolder.of(config).input
-    expression, table = folder / "expression.tsv.gz", folder / "samples.tsv"
-    if not (expression.exists() and table.exists()):
+    synthetic = RunFolder.of(config).input
+    if not (synthetic.expression.exists() and synthetic.samples.exists()):
         msg = (
-            f"input.expression is empty and {folder} has no synthesized cohort; set "
+            f"input.expression is empty and {synthetic.root} has no synthesized cohort; set "
             "input.expression and input.samples, or run `tumorcam synthesize` first"
         )
         raise InputError(msg)
     return dataclasses.replace(
-        config.input, expression=str(expression), samples=config.input.samples or str(table)
+        config.input,
+        expression=str(synthetic.expression),
+        samples=config.input.samples or str(synthetic.samples),
     )
 
 
@@ -94,4 +96,4 @@ def _is_h5ad(path: Path, settings: InputSettings) -> bool:
     if settings.format != "auto":
         return settings.format == "h5ad"
     with path.open("rb") as file:
-        return path.suffix == ".h5ad" or file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+        return path.suffix == ".h5ad" or file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE

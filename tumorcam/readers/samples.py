@@ -14,7 +14,7 @@ from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 from tumorcam.settings import InputSettings
 
 TCGA_BARCODE = re.compile(r"(TCGA-\w{2}-\w{4})(?:-(\d{2}))?")
-ONE_DIGIT = re.compile(r"(\d{1,2})(?:\.0)?")  # a code that a spreadsheet took for a number
+NUMERIC_CODE = re.compile(r"(\d{1,2})(?:\.0)?")  # a code that a spreadsheet took for a number
 SAMPLE_TYPE_CODES = {  # TCGA code tables, sample type: gdc.cancer.gov/resources-tcga-users
     "primary solid tumor": "01",
     "primary tumor": "01",
@@ -177,5 +177,5 @@ def _or_else(cells: pd.Series | None, otherwise: pd.Series) -> pd.Series:
 
 def _type_code(text: str) -> str:
     """The TCGA code of a sample type, such as "01" for "1.0" or "Primary Tumor"; else the text."""
-    digits = ONE_DIGIT.fullmatch(text)
+    digits = NUMERIC_CODE.fullmatch(text)
     return digits[1].zfill(2) if digits else SAMPLE_TYPE_CODES.get(text.lower(), text)

@@ -1,6 +1,5 @@
 """Expression matrices as text, genes x samples or samples x genes: UCSC Xena, cBioPortal, R."""
 
-import re
 from collections.abc import Iterator, Set
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from tumorcam.errors import InputError
 from tumorcam.readers import blocks, column_names
 from tumorcam.readers.blocks import Block, Drop
 from tumorcam.readers.column_names import AUTO, plain_spelling
+from tumorcam.readers.samples import TCGA_BARCODE
 from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
 
-TCGA_BARCODE = re.compile(r"TCGA-\w{2}-\w{4}")
 N_SHOWN = 3  # IDs in a message
 
 

@@ -248,13 +248,14 @@ def stability_check(part: Stability, titles: list[str], order: list[int], *, n_g
     ]
     k, n = int(part.k), int(part.replicates)
     chance = k / (2 * n_genes - k)
-    folds = f"{rows[0]['jaccard_folds']:.2f} between folds; by chance {chance:.2f}"
+    folds = f"those of two folds with {rows[0]['jaccard_folds']:.2f}; by chance {chance:.2f}"
     if n < 2:
-        text = f"The top {_genes(k)} of a tumor agree to {folds} (Jaccard, median tumor)."
+        text = f"The {_top(k)} of two folds overlap with a Jaccard index of "
+        text += f"{rows[0]['jaccard_folds']:.2f} (median tumor); by chance {chance:.2f}."
         return Check(Verdict("unknown", f"One layout cannot be halved. {text}"), rows)
     text = (
-        f"Half of the layouts name the same {_genes(k)} as the other half to "
-        f"{rows[0]['jaccard_halves']:.2f} (Jaccard, median tumor), {folds}."
+        f"The {_top(k)} of two halves of the layouts overlap with a Jaccard index of "
+        f"{rows[0]['jaccard_halves']:.2f} (median tumor), {folds}."
     )
     if n < MIN_REPLICATES:
         text += f" With {n} layouts this is rough: take {MIN_REPLICATES} or more."

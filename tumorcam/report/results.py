@@ -94,12 +94,14 @@ def read_run(config: Config) -> Run:
     FileError
         If a file is missing, incomplete or made from another cohort.
     ConfigError
-        If the ranking to show first was not computed.
+        If the ranking to show first was not computed, or the tables were made with other
+        thresholds.
     """
     folder = RunFolder.of(config)
     cohort = read_cohort(folder.cohort, config)
     plan = read_plan(folder.plan, config.layout.nulls)
     results = read_significance(folder.significance, cohort.digest)
+    results.require_thresholds(config)
     require_ranking(results, RankingKey(config.report.method, config.report.view))
     present = [key for key in plan.shards if key.name not in results.missing_shards]
     networks = sorted({key.model for key in present}, key=plan.models.index)
@@ -111,7 +113,7 @@ def read_run(config: Config) -> Run:
         networks={key: read_learning(folder.model(key), cohort.digest) for key in networks},
         baselines=read_baselines(folder.baselines, cohort.digest),
         example=read_example(folder, present, cohort, config.explain.cubes),
-        truth=read_truth(folder.truth, cohort.tumors, cohort.genes),
+        truth=read_truth(folder.input.truth, cohort.tumors, cohort.genes),
     )
 
 

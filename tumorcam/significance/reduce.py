@@ -16,7 +16,7 @@ from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import FileError
-from tumorcam.explain.shards import BAND, SALIENCY_TYPE, shard_digest, shard_fault, write_saliency
+from tumorcam.explain.shards import BAND, SALIENCY_TYPE, shard_digest, shard_faults, write_saliency
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance import (
     band_statistics,
@@ -43,7 +43,6 @@ from tumorcam.significance.tables import (
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import model_digest
 
 SECTIONS = ("run", "explain", "significance")  # of the config that the tables depend on
 TOP = 20  # genes of "decoys in the top 20"
@@ -61,8 +60,8 @@ def reduce_run(
 ) -> None:
     """Write saliency.h5 and significance.h5, unless they exist and were made from these shards.
 
-    Each rank computes some bands of genes, one file a band, which a rerun does not compute again.
-    Then each rank computes some rankings, and rank 0 writes the tables.
+    Each rank computes its share of the bands of genes and writes a file for each, which a rerun
+    keeps. Then each rank computes its share of the rankings, and rank 0 writes the tables.
 
     Parameters
     ----------
@@ -95,20 +94,20 @@ def reduce_run(
             world.barrier()
             if not world.is_root:
                 return
-            write_saliency(run, plan, audit.present, config, sources)
-            shared = _shared_tables(columns, source, missing=list(audit.faults))
+            write_saliency(run, plan, source.sample_index, config, sources)
+            shared = _shared_tables(columns, source, missing=[key.name for key in audit.faults])
             tables.write_significance(run.significance, attributes, shared, parts)
     shutil.rmtree(run.bands)
 
 
 @dataclass(frozen=True)
 class ShardAudit:
-    """Faults of shards by name, the good shards, and one digest that tells both.
+    """Faults of shards, the good shards, and one digest that tells both.
 
     The digest is over the digests of the good shards and the names of the others.
     """
 
-    faults: dict[str, str]
+    faults: dict[ShardKey, str]
     present: list[ShardKey]
     digest: str
 
@@ -119,31 +118,12 @@ class ShardAudit:
 
 
 def audit_shards(run: RunFolder, plan: Plan, config: Config) -> ShardAudit:
-    """Check every shard of the plan by `explain.shards.shard_fault`."""
-    faults: dict[str, str] = {}
-    present: list[ShardKey] = []
-    models: dict[str, str] = {}
-    for key in plan.explain_tasks:
-        try:
-            if key.model.name not in models:
-                models[key.model.name] = model_digest(run.model(key.model))
-        except FileError as error:
-            faults[key.name] = str(error)
-            continue
-        fault = shard_fault(
-            run,
-            key,
-            config,
-            cohort_digest=plan.cohort_digest,
-            model_digest=models[key.model.name],
-            n_features=plan.n_genes + plan.n_decoys,
-        )
-        if fault:
-            faults[key.name] = fault
-        else:
-            present.append(key)
+    """Check every shard of the plan."""
+    faults = shard_faults(run, plan, plan.explain_tasks, config)
+    present = [key for key in plan.explain_tasks if key not in faults]
     digests = [shard_digest(run.shard(key)) for key in present]
-    return ShardAudit(faults, present, integrity.text_digest("".join([*digests, *faults])))
+    names = [key.name for key in faults]
+    return ShardAudit(faults, present, integrity.text_digest("".join([*digests, *names])))
 
 
 def _fault_message(audit: ShardAudit, plan: Plan, run: RunFolder) -> str:
@@ -151,9 +131,8 @@ def _fault_message(audit: ShardAudit, plan: Plan, run: RunFolder) -> str:
     lines = [f"{len(audit.faults)} of {len(plan.explain_tasks)} shards are not ready:"]
     lines += [f"  {fault}" for fault in list(audit.faults.values())[:MAX_FAULTS]]
     blocks: dict[str, list[int]] = {}
-    for key in plan.explain_tasks:
-        if key.name in audit.faults:
-            blocks.setdefault(key.model.name, []).append(key.block)
+    for key in audit.faults:
+        blocks.setdefault(key.model.name, []).append(key.block)
     lines += [f"blocks of {name}: {slurm.array_text(of)}" for name, of in blocks.items()]
     config = shlex.quote(str(run.config))
     lines.append(f"make them with: tumorcam explain {config}, or sbatch slurm/explain.sh {config}")

@@ -12,8 +12,8 @@ from tumorcam.significance.exact_sums import column_sums, group_sums, midranks
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.wilcoxon
-TOP_GENES = 50  # genes of a tumor's top at most ...
-TOP_SHARE = 20  # ... and at most one gene in so many
+TOP_GENES = 50  # largest number of a tumor's top genes
+TOP_SHARE = 20  # the top has at most one gene in so many
 
 
 @dataclass(frozen=True)

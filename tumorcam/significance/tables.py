@@ -1,5 +1,6 @@
 """The file significance.h5: every ranking, and what does not depend on the ranking."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tumorcam.config import Config, changed_settings, config_json
+from tumorcam.errors import ConfigError
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 
 SIGNIFICANCE_TYPE, RANKING_TYPE = "tumorcam-significance", "tumorcam-ranking"
 REMEDY = "run `tumorcam reduce`"
+SECTION = "significance"  # of the config, whose thresholds the tables apply
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,29 @@ class SharedTables:
 
 @dataclass(frozen=True)
 class Significance(SharedTables):
-    """A file significance.h5; its rankings are read one at a time."""
+    """A file significance.h5; its rankings are read one at a time.
+
+    `config` is the settings that it was made with, as JSON.
+    """
 
     path: Path
     digest: str
     cohort_digest: str
+    config: str
+
+    def require_thresholds(self, config: Config) -> None:
+        """Check that the tables were made with these settings of the section significance.
+
+        Raises
+        ------
+        ConfigError
+            If they were made with others.
+        """
+        stored = json.dumps({SECTION: json.loads(self.config)[SECTION]})
+        changes = changed_settings(stored, config_json(config, [SECTION]))
+        if changes:
+            msg = f"{self.path} was made with other settings: {'; '.join(changes)}; {REMEDY}"
+            raise ConfigError(msg)
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -133,10 +133,10 @@ def open_file(path: Path, encoding_type: str, *, remedy: str) -> Iterator[h5py.F
 def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -> bool:
     """Whether `path` is a finished file of this kind whose root attributes are as given."""
     try:
-        with open_file(path, encoding_type, remedy="") as file:
-            return all(file.attrs.get(name) == value for name, value in attributes.items())
+        stored = stored_attributes(path, encoding_type, remedy="")
     except FileError:
         return False
+    return all(stored.get(name) == value for name, value in attributes.items())
 
 
 def stored_attributes(path: Path, encoding_type: str, *, remedy: str) -> dict[str, Any]:

@@ -16,8 +16,13 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # where a file without a seal begins
 BLOCK_BYTES = 64 * 2**20  # read at once while digesting
 
 
-def verify_file(path: Path) -> None:
+def verify_file(path: Path) -> str:
     """Check every byte of a file against its seal, then all datasets against its digest.
+
+    Returns
+    -------
+    str
+        The digest.
 
     Raises
     ------
@@ -25,15 +30,16 @@ def verify_file(path: Path) -> None:
         If a checksum, the seal or the digest differs.
     """
     check_seal(path)
-    check_content(path)
+    return check_content(path)
 
 
-def check_content(path: Path) -> None:
-    """Check all datasets of a file against its digest; FileError as in `verify_file`."""
+def check_content(path: Path) -> str:
+    """Check all datasets of a file against its digest, and return it; errors as `verify_file`."""
     try:
         with h5py.File(path, "r") as file:
             refuse_links(file, path)
-            is_sound = content_digest(file) == file.attrs.get("digest")
+            digest = content_digest(file)
+            is_sound = digest == file.attrs.get("digest")
             is_complete = file.attrs.get("complete", False)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
         msg = f"{path} is damaged ({error}); delete it and rerun the job that writes it"
@@ -41,6 +47,7 @@ def check_content(path: Path) -> None:
     if not is_sound or not is_complete:
         msg = f"{path} is damaged: its digest differs; delete it and rerun the job that writes it"
         raise FileError(msg)
+    return digest
 
 
 def check_seal(path: Path) -> None:

@@ -57,6 +57,11 @@ class ShardKey:
         """The name in files, such as r00-f00-b0000."""
         return f"{self.model.name}-b{self.block:04d}"
 
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.stop - self.start
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -74,6 +79,16 @@ class Plan:
     models: tuple[ModelKey, ...]
     shards: tuple[ShardKey, ...]
     nulls: int = 0
+
+    @property
+    def n_features(self) -> int:
+        """Number of genes and decoys."""
+        return self.n_genes + self.n_decoys
+
+    @property
+    def model_keys(self) -> dict[str, ModelKey]:
+        """All models by name; the null models come last."""
+        return {key.name: key for key in (*self.models, *self.null_models)}
 
     @property
     def null_models(self) -> tuple[ModelKey, ...]:

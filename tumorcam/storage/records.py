@@ -1,5 +1,6 @@
 """Dataclasses as HDF5 groups: what is written is named after its field, and read back as it was."""
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -115,18 +116,15 @@ def array_shape(group: h5py.Group, name: str) -> tuple[int, ...]:
         return tuple(group[name].shape)
 
 
-class reading:  # noqa: N801 - used as a block, as contextlib.suppress is
+@contextlib.contextmanager
+def reading(group: h5py.Group) -> Iterator[None]:
     """Turn what h5py raises in the block for missing or damaged data into a DamageError."""
-
-    def __init__(self, group: h5py.Group) -> None:
-        self.group = group
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError | KeyError) and not isinstance(error, FileError):
-            raise DamageError(f"{self.group.file.filename} cannot be read ({error})") from error
+    try:
+        yield
+    except FileError:
+        raise
+    except (OSError, KeyError) as error:
+        raise DamageError(f"{group.file.filename} cannot be read ({error})") from error
 
 
 def write_dataset(
@@ -166,7 +164,7 @@ def _write_value(
     elif isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         write_dataset(group, name, np.array(value, dtype=str))
     elif isinstance(value, pd.DataFrame):
-        write_table(group.create_group(name), value)
+        _write_table(group.create_group(name), value)
     elif dataclasses.is_dataclass(value):
         write_record(group.create_group(name), value, compression=compression)
     else:
@@ -200,7 +198,7 @@ def _read_value(group: h5py.Group, name: str, kind: Any) -> Any:
     with reading(group):
         inside = group[name]
     if kind is pd.DataFrame:
-        return read_table(inside)
+        return _read_table(inside)
     if dataclasses.is_dataclass(kind):
         return read_record(inside, typing.cast(type, kind))
     if origin is tuple:
@@ -208,20 +206,15 @@ def _read_value(group: h5py.Group, name: str, kind: Any) -> Any:
     return {key: _read_value(inside, key, arguments[1]) for key in inside}
 
 
-def write_table(group: h5py.Group, table: pd.DataFrame) -> None:
+def _write_table(group: h5py.Group, table: pd.DataFrame) -> None:
     """Write each column of a table as a dataset, in order."""
     group.attrs["columns"] = json.dumps(list(table.columns))
     for column in table.columns:
         write_dataset(group, column, table[column].to_numpy())
 
 
-def read_table(group: h5py.Group) -> pd.DataFrame:
-    """The table that `write_table` wrote."""
+def _read_table(group: h5py.Group) -> pd.DataFrame:
+    """The table that `_write_table` wrote."""
     with reading(group):
         columns = json.loads(group.attrs["columns"])
     return pd.DataFrame({name: read_array(group, name) for name in columns})
-
-
-def read_strings(dataset: h5py.Dataset) -> np.ndarray:
-    """A string dataset as an array of str."""
-    return np.char.decode(dataset[...], "utf-8") if dataset.size else np.empty(0, dtype=str)

@@ -8,7 +8,45 @@ import numpy as np
 
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
+from tumorcam.storage import manifest
 from tumorcam.storage.plan import BASELINES, ModelKey, ShardKey
+
+
+@dataclass(frozen=True)
+class SyntheticInput:
+    """The folder of a synthetic cohort; every file of it is named by a property here."""
+
+    root: Path
+
+    @property
+    def expression(self) -> Path:
+        """Expression, genes × samples."""
+        return self.root / "expression.tsv.gz"
+
+    @property
+    def samples(self) -> Path:
+        """Table of the samples."""
+        return self.root / "samples.tsv"
+
+    @property
+    def truth(self) -> Path:
+        """Table of the planted drivers."""
+        return self.root / "truth.csv"
+
+    @property
+    def settings(self) -> Path:
+        """The settings that the cohort was made with."""
+        return self.root / "settings.json"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files but the list."""
+        return self.expression, self.samples, self.truth, self.settings
+
+    @property
+    def listed(self) -> Path:
+        """The list of the files, which is written last."""
+        return self.root / manifest.FILE_NAME
 
 
 @dataclass(frozen=True)
@@ -38,19 +76,19 @@ class RunFolder:
         return self.root / "plan.json"
 
     @property
-    def input(self) -> Path:
-        """Folder of the synthetic cohort, if the run has one."""
-        return self.root / "input"
+    def input(self) -> SyntheticInput:
+        """The synthetic cohort, if the run has one."""
+        return SyntheticInput(self.root / "input")
 
     @property
-    def truth(self) -> Path:
-        """Table of the planted drivers of a synthetic cohort."""
-        return self.input / "truth.csv"
+    def models(self) -> Path:
+        """Folder of the models and baselines."""
+        return self.root / "models"
 
     @property
     def baselines(self) -> Path:
         """Held-out probabilities of the baselines."""
-        return self.root / "models" / f"{BASELINES}.h5"
+        return self.models / f"{BASELINES}.h5"
 
     @property
     def shards(self) -> Path:
@@ -88,13 +126,18 @@ class RunFolder:
         return self.root / "report"
 
     @property
+    def page(self) -> Path:
+        """The web page of the report."""
+        return self.report / "index.html"
+
+    @property
     def logs(self) -> Path:
         """Folder of the logs and of Slurm's output."""
         return self.root / "logs"
 
     def model(self, key: ModelKey) -> Path:
         """The artifact of a model."""
-        return self.root / "models" / key.name / "model.h5"
+        return self.models / key.name / "model.h5"
 
     def history(self, key: ModelKey) -> Path:
         """The learning curve of a model, which grows while it trains."""
@@ -115,6 +158,10 @@ class RunFolder:
     def ranking(self, index: int) -> Path:
         """One finished ranking, while reduce works."""
         return self.bands / f"ranking{index:02d}.h5"
+
+    def picture(self, name: str) -> Path:
+        """The picture of a sample's map, without its suffix."""
+        return self.report / "show" / name
 
     def response(self, index: int) -> Path:
         """Responses of one block of samples, while faithfulness works."""

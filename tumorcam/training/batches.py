@@ -1,6 +1,7 @@
 """Training samples of a model and their batches, which depend on seed, epoch and step alone."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,27 +78,35 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
         )
         raise CohortError(msg)
     gene_layout = cohort.layout_of(key)
-    in_training = np.flatnonzero(role == splits.TRAINING)
-    expression = cohort.expression(in_training)
-    scaler = fit_scaler(expression)
+    index = {
+        "training": np.flatnonzero(role == splits.TRAINING),
+        "validation": np.flatnonzero(role == splits.VALIDATION),
+    }
+    expression = {kind: cohort.expression(rows) for kind, rows in index.items()}
+    scaler = fit_scaler(expression["training"])
     labels = cohort.tumor
     if key.null:
         labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.replicate))
-    sets = {}
-    for kind, index in (
-        ("training", in_training),
-        ("validation", np.flatnonzero(role == splits.VALIDATION)),
-    ):
-        values = expression if kind == "training" else cohort.expression(index)
-        n_decoys = len(gene_layout.decoy_gene)
-        if config.training.decoy_permutations == "shared":
-            of_cohort = draw_permutations(n_decoys, len(role), config.rng("decoys"))
-            permutation = induced_permutations(of_cohort, index)
-        else:
-            rng = config.rng(key.name, "decoys", kind)
-            permutation = draw_permutations(n_decoys, len(index), rng)
-        sets[kind] = learning_set(values, labels[index], scaler, gene_layout, permutation)
+    permutation = _decoy_permutations(cohort, index, key, config)
+    sets = {
+        kind: learning_set(expression[kind], labels[rows], scaler, gene_layout, permutation[kind])
+        for kind, rows in index.items()
+    }
     return TrainingTask(key.name, role, scaler, gene_layout, **sets)
+
+
+def _decoy_permutations(
+    cohort: Cohort, index: Mapping[str, np.ndarray], key: ModelKey, config: Config
+) -> dict[str, np.ndarray]:
+    """The permutations of each set of samples, as training.decoy_permutations says."""
+    n_decoys = len(cohort.decoy_gene)
+    if config.training.decoy_permutations == "shared":
+        of_cohort = draw_permutations(n_decoys, len(cohort.sample), config.rng("decoys"))
+        return {kind: induced_permutations(of_cohort, rows) for kind, rows in index.items()}
+    return {
+        kind: draw_permutations(n_decoys, len(rows), config.rng(key.name, "decoys", kind))
+        for kind, rows in index.items()
+    }
 
 
 def permuted_tumors(
@@ -149,9 +158,9 @@ def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -
 def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Permutations of a set of samples, made from permutations of all samples.
 
-    Each sample goes to the first member of the set that the permutation reaches when it is applied
-    again and again. A random permutation gives a random one, and two large sets get nearly the
-    same.
+    Each sample is followed through the permutation of all samples until it reaches a member of the
+    set, which becomes its image. If the permutation is random, so is the result. Two large sets get
+    nearly the same permutation.
 
     Parameters
     ----------

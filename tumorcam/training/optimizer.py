@@ -8,8 +8,8 @@ from tumorcam.config import Config
 def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), warm-up, then cosine decay to 0.
 
-    The rate grows with the batch where the settings say for which batch it is meant (Goyal et al.
-    2017, arXiv:1706.02677, section 2.1).
+    If `training.learning_rate_batch` is set, the peak rate is multiplied by batch_size /
+    learning_rate_batch (Goyal et al. 2017, arXiv:1706.02677, section 2.1).
     """
     training = config.training
     peak = training.learning_rate

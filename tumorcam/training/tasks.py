@@ -47,7 +47,7 @@ def chosen_tasks(
 
 def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) -> list[str]:
     """Names whose file is missing, incomplete, or of another cohort or other settings."""
-    keys = {key.name: key for key in (*plan.models, *plan.null_models)}
+    keys = plan.model_keys
 
     def is_trained(name: str) -> bool:
         if name == BASELINES:

@@ -56,10 +56,10 @@ class Workers:
             raise self.lost(error, "between steps") from error
 
     def farewell(self) -> None:
-        """Return when no worker needs this one any more, so that it may end at once.
+        """Wait until no other worker needs this one.
 
-        A worker may only be missing here because it has come this far and ended, or because it
-        crashed, which ends the others' steps with an error of their own. So that is no error.
+        A worker that does not answer has either finished or crashed. If it crashed, the steps of
+        the others have failed already, so a lost connection is no error here.
         """
         if self.watchdog is None:
             return
