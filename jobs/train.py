@@ -52,6 +52,7 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
     from tumorcam.cluster.launcher import set_variables
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cluster.watchdog import Watchdog
+    from tumorcam.storage.plan import BASELINES
     from tumorcam.training.tasks import untrained
 
     tf_config, worker = job.launch.tf_config, job.launch.worker
@@ -61,27 +62,31 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
         return 0
     if tf_config:
         set_variables({"TF_CONFIG": tf_config})
-    with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
-        _train_here(job, plan, name, watchdog)
+    if name != BASELINES:
+        with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
+            _train_network(job, plan, name, watchdog)
+    elif worker == 0:
+        _train_baselines(job)
     return 0
 
 
-def _train_here(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") -> None:
+def _train_baselines(job: Job) -> None:
+    from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.training.baselines import train_baselines
+
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    train_baselines(job.run.baselines, cohort, n_threads=job.config.run.threads_per_rank)
+
+
+def _train_network(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") -> None:
     from tumorcam.cluster.logs import logger
     from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.storage.plan import BASELINES
-    from tumorcam.training.baselines import train_baselines
     from tumorcam.training.loop import train_model
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
-    threads = job.config.run.threads_per_rank
-    use_threads(threads)
+    use_threads(job.config.run.threads_per_rank)
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
-    if name == BASELINES:
-        if job.launch.worker == 0:
-            train_baselines(job.run.baselines, cohort, n_threads=threads)
-        return
     workers = join_workers(watchdog)
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
     if workers.n_devices > 1:

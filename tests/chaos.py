@@ -56,7 +56,7 @@ genes = 400
 folds = 2
 
 [layout]
-replicates = 2
+replicates = 1
 
 [model]
 filters = [8]

@@ -16,7 +16,7 @@ import pytest
 
 TESTBED = Path(__file__).parent / "slurm" / "testbed.sh"
 MAX_SECONDS = 600
-MAX_ARRAY = 4  # elements: the train array of the tiny run has five
+MAX_ARRAY = 2  # elements: the train array of the tiny run has three
 CONFIG = """
 [run]
 name = "tiny"
@@ -29,7 +29,7 @@ genes = 100
 folds = 2
 
 [layout]
-replicates = 2
+replicates = 1
 
 [model]
 filters = [8]

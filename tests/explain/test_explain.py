@@ -271,7 +271,9 @@ def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
     """Train, explain and reduce take them as further elements; nothing else changes."""
     toml = write_toml(explained_copy, explained_copy.folder / "config.toml")
     before = {path: path.stat().st_mtime_ns for path in explained_copy.folder.rglob("*.h5")}
-    for stage in (train, job, reduce, report):
+    for name in ("n00-f00", "n00-f01"):  # here: a process a model takes longer
+        assert train.main([toml, "--null", "1", "--model", name]) == 0
+    for stage in (job, reduce, report):
         assert stage.main([toml, "--null", "1"]) == 0
     layout = dataclasses.replace(explained_copy.layout, nulls=1)
     states = audit.audit_run(dataclasses.replace(explained_copy, layout=layout))

@@ -166,10 +166,9 @@ def test_a_failing_process_ends_the_share_with_its_code(tiny_run, tiny_toml, mon
 
 
 def test_models_are_trained_in_processes_of_their_own(tiny_run, tiny_toml):
-    assert train.main([tiny_toml, "--share", "3/4"]) == 0  # r01-f01 alone
-    assert train.main([tiny_toml, "--share", "0/2"]) == 0  # r00-f00, r01-f00 and the baselines
-    names = sorted(path.parent.name for path in tiny_run.folder.glob("models/*/model.h5"))
-    assert names == ["r00-f00", "r01-f00", "r01-f01"]
+    assert train.main([tiny_toml, "--share", "0/4"]) == 0  # r00-f00 and the baselines
+    names = [path.parent.name for path in tiny_run.folder.glob("models/*/model.h5")]
+    assert names == ["r00-f00"]
     assert (tiny_run.folder / "models" / "baselines.h5").exists()
 
 

@@ -231,7 +231,8 @@ import sys, numpy
 from tumorcam.training import threads
 threads.use_threads(int(sys.argv[1]))
 from tumorcam.operations import selftest
-numpy.savez(sys.argv[2], **selftest._explained(*selftest._example()).methods)
+network, images, targets = selftest._example()
+numpy.savez(sys.argv[2], **selftest._explainer(network)(images, targets).methods)
 """
 
 

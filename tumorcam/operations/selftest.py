@@ -13,11 +13,12 @@ import tensorflow as tf
 
 from tumorcam.cluster.launcher import Launch, current_launch
 from tumorcam.explain import devices
-from tumorcam.saliency.explainer import Explainer, Maps
+from tumorcam.saliency.explainer import Explainer
 from tumorcam.saliency.rules import can_compile
 
 TOLERANCE = 1e-4  # relative distance of two maps; devices sum in different orders
 METHODS = ("guided_grad_cam", "guided_backprop", "gradient")
+N_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def try_device(launch: Launch) -> DeviceTrial:
 
 def _faults() -> list[str]:
     network, images, targets = _example()
-    maps = _explained(network, images, targets)
+    explainer = _explainer(network)
+    maps, reverse = explainer(images, targets), explainer(images[::-1], targets[::-1])
     with tf.device("CPU:0"):
-        on_cpu = _explained(network, images, targets)
-    reverse = _explained(network, images[::-1], targets[::-1])
+        on_cpu = _explainer(network)(images, targets)
     faults = [
         f"{name} {distance:.1e} off the CPU's"
         for name in METHODS
@@ -95,12 +96,12 @@ def _example() -> tuple[keras.Model, np.ndarray, np.ndarray]:
         ]
     )
     network.set_weights([rng.normal(0, 0.2, array.shape) for array in network.get_weights()])
-    images = rng.normal(size=(16, 21, 21, 1)).astype(np.float32)
-    return network, images, rng.integers(0, 4, (16, 2))
+    images = rng.normal(size=(N_IMAGES, 21, 21, 1)).astype(np.float32)
+    return network, images, rng.integers(0, 4, (N_IMAGES, 2))
 
 
-def _explained(network: keras.Model, images: np.ndarray, targets: np.ndarray) -> Maps:
-    return Explainer(network, methods=METHODS, batch_size=len(images))(images, targets)
+def _explainer(network: keras.Model) -> Explainer:
+    return Explainer(network, methods=METHODS, batch_size=N_IMAGES)
 
 
 def _gradients(network: keras.Model, images: np.ndarray, targets: np.ndarray) -> np.ndarray:

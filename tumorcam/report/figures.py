@@ -266,6 +266,7 @@ def write_picture(path: Path, figure: Figure, *, name: str, description: str) ->
         As in `svg_text`.
     """
     svg = svg_text(figure, name=name, description=description)
+    figure.set_layout_engine("none")  # both files have the layout of the first
     hdf5.write_text(path.with_name(f"{path.name}.svg"), svg)
     with hdf5.write_aside(path.with_name(f"{path.name}.png")) as aside:
         aside.write_bytes(png_bytes(figure))

@@ -4,10 +4,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster.logs import logger, progress
@@ -85,6 +81,11 @@ def held_out_probability(
         log2(x + 1); standardised by the samples that are not held out.
     tumor, held_out : (samples,) int, bool
     """
+    from sklearn.linear_model import LogisticRegression  # seconds that readers do not wait for
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     classifier = (
         LogisticRegression(max_iter=MAX_ITERATIONS)
         if name == "logistic_regression"
