@@ -23,8 +23,8 @@ demo: .venv/project.stamp
 	@echo "demo: done; open runs/demo/report/index.html"
 
 test: .venv/dev.stamp
-	@echo "test: running pytest in three processes"
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@echo "test: running pytest in four processes"
+	@$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/dev.stamp
 	@echo "lint: ruff check, ruff format, mypy"

@@ -218,8 +218,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests under Slurm first: they mostly wait, while another process of xdist goes on."""
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+    """Files with tests under Slurm first, which mostly wait, then those with other slow tests."""
+    order = {item.path: 2 for item in items}
+    for rank, marker in ((1, "slow"), (0, "slurm")):
+        order |= {item.path: rank for item in items if item.get_closest_marker(marker)}
+    items.sort(key=lambda item: order[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
