@@ -11,7 +11,8 @@ from .command import Command, Job
 
 if TYPE_CHECKING:
     from tumorcam.cluster.watchdog import Watchdog
-    from tumorcam.storage.plan import Plan
+    from tumorcam.cohort.cohort import Cohort
+    from tumorcam.storage.plan import ModelKey, Plan
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,9 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
     from tumorcam.cluster.launcher import set_variables
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cluster.watchdog import Watchdog
+    from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.storage.plan import BASELINES
+    from tumorcam.training.baseline_training import train_baselines
     from tumorcam.training.tasks import untrained
 
     tf_config, worker = job.launch.tf_config, job.launch.worker
@@ -62,36 +65,26 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
         return 0
     if tf_config:
         set_variables({"TF_CONFIG": tf_config})
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     if name != BASELINES:
         with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
-            _train_network(job, plan, name, watchdog)
+            _train_network(job, cohort, plan.model_keys[name], watchdog)
     elif worker == 0:
-        _train_baselines(job)
+        train_baselines(job.run.baselines, cohort, n_threads=job.config.run.threads_per_rank)
     return 0
 
 
-def _train_baselines(job: Job) -> None:
-    from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.training.baselines import train_baselines
-
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
-    train_baselines(job.run.baselines, cohort, n_threads=job.config.run.threads_per_rank)
-
-
-def _train_network(job: Job, plan: "Plan", name: str, watchdog: "Watchdog | None") -> None:
-    from tumorcam.cluster.logs import logger
-    from tumorcam.cohort.local_copy import local_cohort
+def _train_network(
+    job: Job, cohort: "Cohort", key: "ModelKey", watchdog: "Watchdog | None"
+) -> None:
     from tumorcam.training.loop import train_model
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
     use_threads(job.config.run.threads_per_rank)
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     workers = join_workers(watchdog)
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
-    if workers.n_devices > 1:
-        logger.info("devices: %d", workers.n_devices)
-    train_model(job.run, cohort, plan.model_keys[name], job.config, workers)
+    train_model(job.run, cohort, key, job.config, workers)
 
 
 COMMAND = Command(

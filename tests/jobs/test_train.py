@@ -6,7 +6,7 @@ from jobs import train
 from tumorcam.cluster import processes
 from tumorcam.storage.plan import ModelKey, make_plan, write_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training import baselines, loop
+from tumorcam.training import baseline_training, loop
 
 NAMES = ["r00-f00", "r00-f01", "r01-f00", "r01-f01", "baselines"]
 
@@ -24,7 +24,9 @@ def trained_names(monkeypatch):
 
     monkeypatch.setattr(processes, "run_together", run_together)
     monkeypatch.setattr(loop, "train_model", lambda run, cohort, key, *_: names.append(key.name))
-    monkeypatch.setattr(baselines, "train_baselines", lambda *_, **__: names.append("baselines"))
+    monkeypatch.setattr(
+        baseline_training, "train_baselines", lambda *_, **__: names.append("baselines")
+    )
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
     return names
 

@@ -12,13 +12,9 @@ from tumorcam.cohort.cohort import read_cohort
 from tumorcam.errors import FileError
 from tumorcam.storage import integrity
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training import baselines
-from tumorcam.training.baselines import (
-    BASELINE_METHODS,
-    held_out_probability,
-    read_baselines,
-    train_baselines,
-)
+from tumorcam.training import baseline_training
+from tumorcam.training.baseline_training import held_out_probability, train_baselines
+from tumorcam.training.baselines import BASELINE_METHODS, read_baselines
 
 
 def draw(n_samples=60, n_genes=12, n_tumors=3, seed=0):
@@ -148,7 +144,7 @@ def test_finished_baselines_are_skipped_but_not_those_of_another_cohort(
         fitted.append(name)
         return np.full((held_out.sum(), n_tumors), 1 / n_tumors)
 
-    monkeypatch.setattr(baselines, "held_out_probability", fit)
+    monkeypatch.setattr(baseline_training, "held_out_probability", fit)
     path = tmp_path / "baselines.h5"
     for cohort_digest, n_fits in ((cohort.digest, 4), (cohort.digest, 4), ("other", 8)):
         train_baselines(path, dataclasses.replace(cohort, digest=cohort_digest), n_threads=1)

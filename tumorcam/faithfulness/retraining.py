@@ -12,7 +12,7 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
 from tumorcam.faithfulness.gene_sets import RANDOM, T_TEST, ranked_genes
 from tumorcam.significance import classification, statistics
-from tumorcam.training.baselines import held_out_probability
+from tumorcam.training.baseline_training import held_out_probability
 
 TOP = 20  # genes of each tumor
 DRAWS = 5  # of random genes

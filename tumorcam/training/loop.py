@@ -74,6 +74,8 @@ def train_model(
     if hdf5.is_complete(path, MODEL_TYPE, attributes):
         logger.info("%s is there already", key.name)
         return
+    if workers.n_devices > 1:
+        logger.info("devices: %d", workers.n_devices)
     task = training_task(cohort, key, config)
     workers.expect(PEERS_TIMEOUT, "the first step")
     rng = config.rng(key.name, "weights")

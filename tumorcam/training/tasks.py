@@ -9,7 +9,7 @@ from tumorcam.storage import hdf5
 from tumorcam.storage.plan import BASELINES, Plan, share_of
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE, model_attributes
-from tumorcam.training.baselines import BASELINES_TYPE, baseline_attributes
+from tumorcam.training.baselines import are_baselines_complete
 
 
 def chosen_tasks(
@@ -51,8 +51,7 @@ def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) 
 
     def is_trained(name: str) -> bool:
         if name == BASELINES:
-            attributes = baseline_attributes(plan.cohort_digest)
-            return hdf5.is_complete(run.baselines, BASELINES_TYPE, attributes)
+            return are_baselines_complete(run.baselines, plan.cohort_digest)
         attributes = model_attributes(config, plan.cohort_digest, name)
         return hdf5.is_complete(run.model(keys[name]), MODEL_TYPE, attributes)
 
