@@ -20,7 +20,6 @@ help:
 demo: .venv/project.stamp
 	@echo "demo: running the pipeline of configs/demo.toml"
 	@$(BIN)/tumorcam run configs/demo.toml
-	@echo "demo: done; open runs/demo/report/index.html"
 
 test: .venv/dev.stamp
 	@echo "test: running pytest in four processes"

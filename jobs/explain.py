@@ -41,7 +41,8 @@ def explain(job: Job) -> int:
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
     missing = list(shard_faults(job.run, plan, keys, job.config))
-    logger.info("%d of %d shards are there already", len(keys) - len(missing), len(keys))
+    if n_present := len(keys) - len(missing):
+        logger.info("%d of %d shards are there already", n_present, len(keys))
     if missing:
         _explain(job, missing, is_first=rank.index == 0)
     return 0

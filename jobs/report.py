@@ -12,7 +12,7 @@ from .command import Command, Job
 
 def report(job: Job) -> int:
     """Write all files of the report."""
-    from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.cluster.logs import start_logging
     from tumorcam.report import page, results
 
     if job.args.dry_run:
@@ -21,7 +21,6 @@ def report(job: Job) -> int:
         return 0
     start_logging(job.run.logs, "report", job.launch)
     page.write_report(results.read_run(job.config), job.run.report)
-    logger.info("see %s", job.run.page)
     return 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.cluster import logs
-from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.launcher import CHILD_VARIABLE, Launch
 from tumorcam.cluster.logs import DONE, FAILED, STARTED, STOPPED, LogRecord
 
 LAPTOP = Launch.from_environ({})
@@ -106,6 +106,13 @@ def test_a_log_begins_and_ends_with_a_record_that_no_console_gets(
     assert "{" not in console and "done" not in console
     readable = f"train: starts: {start.date[:10]}, job 12_3, restart 2, host {start.host}, process"
     assert (readable in console) != is_terminal
+
+
+def test_a_process_of_the_pipeline_prints_no_start(tmp_path, capsys):
+    child = Launch.from_environ({CHILD_VARIABLE: "1"})
+    logs.start_logging(tmp_path, "explain-0", child)
+    logs.logger.info("word")
+    assert capsys.readouterr().err.endswith(" explain-0: word\n")
 
 
 def test_the_next_start_stands_after_a_blank_line(tmp_path):

@@ -100,7 +100,8 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
 
     Rank 0 writes its lines to standard error too, other ranks only errors. The file begins with a
     LogRecord; where standard error is no terminal it gets a readable line instead, since Slurm
-    appends the output of a restarted job to that of the earlier start.
+    appends the output of a restarted job to that of the earlier start. A process of `tumorcam run`
+    prints no such line, though mpiexec hides the terminal from it.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     logger.propagate = False
     date = _now()
     _write(log_file, _start_record(launch, date))
-    if rank == 0 and not sys.stderr.isatty():
+    if rank == 0 and not sys.stderr.isatty() and not launch.is_child:
         _write(console, f"starts: {date.partition(' ')[0]}, {launch.description}")
     return Path(log_file.baseFilename)
 

@@ -94,7 +94,7 @@ def write_report(run: Run, folder: Path) -> None:
     }
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
     manifest.write_manifest(listed, names, made_from)
-    logger.info("page of %.1f MB written", len(page.encode()) / 1e6)
+    logger.info("%s written, %.1f MB", folder / "index.html", len(page.encode()) / 1e6)
 
 
 def render_page(
