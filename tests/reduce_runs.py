@@ -32,4 +32,4 @@ def reduce_on_ranks(config: Config, n_ranks: int) -> "subprocess.CompletedProces
     """Run the reduce job on MPI ranks."""
     words = [processes.find_mpiexec(), "-n", str(n_ranks), sys.executable, "-m", "mpi4py", "-m"]
     command = [*words, "tumorcam.jobs", "reduce", toml(config)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)

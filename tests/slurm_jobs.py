@@ -121,7 +121,7 @@ def sbatch(environment: dict[str, str], *words: str) -> str:
     return submit(environment, *told).strip().split(";")[0]
 
 
-def wait_for(what, seconds: float = 120):
+def wait_for(what, seconds: float = 600):
     """What `what()` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

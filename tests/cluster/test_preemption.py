@@ -97,7 +97,7 @@ with preemption.stop_on_signal():
 """
     names = [str(tmp_path / name) for name in "ab"]
     ended = subprocess.run(
-        [sys.executable, "-c", parent, *names], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", parent, *names], capture_output=True, text=True, timeout=600
     )
     assert "PreemptedError: stopped by SIGUSR1" in ended.stderr
     assert all((tmp_path / name).exists() for name in "ab")

@@ -77,7 +77,7 @@ def program(body):
 def run(body, environment, **options):
     """The exit code and the standard error of a program."""
     ended = subprocess.run(
-        program(body), env=environment, stderr=subprocess.PIPE, timeout=60, **options
+        program(body), env=environment, stderr=subprocess.PIPE, timeout=600, **options
     )
     return ended.returncode, ended.stderr.decode()
 
@@ -161,7 +161,7 @@ def test_signals_to_the_whole_group_leave_the_filter_alone(environment):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for pid in (process.pid, *map(int, children)):
             os.kill(pid, number)
-        assert process.communicate(timeout=30)[1] == WARNING and process.returncode == 75
+        assert process.communicate(timeout=600)[1] == WARNING and process.returncode == 75
 
 
 def test_the_beginning_of_a_line_is_not_held_back(environment):
@@ -170,13 +170,13 @@ def test_the_beginning_of_a_line_is_not_held_back(environment):
     assert os.read(process.stderr.fileno(), 100) == b"50%"
     assert process.poll() is None
     first = CHATTER[: CHATTER.index("\n") + 1]
-    assert process.communicate(timeout=30)[1].decode() == first, "it continues the line"
+    assert process.communicate(timeout=600)[1].decode() == first, "it continues the line"
 
 
 def test_stderr_may_be_a_file(environment, tmp_path):
     body = f"tensorflow.write({WARNING!r}); print('end', file=sys.stderr)"
     with (tmp_path / "out").open("w+") as file:
-        subprocess.run(program(body), env=environment, stderr=file, check=True, timeout=30)
+        subprocess.run(program(body), env=environment, stderr=file, check=True, timeout=600)
         file.seek(0)
         assert sorted(file.read().splitlines()) == [WARNING.strip(), "end"]
 
@@ -184,7 +184,7 @@ def test_stderr_may_be_a_file(environment, tmp_path):
 def test_stderr_may_be_closed(environment):
     words = program(f"tensorflow.write({WARNING!r}); sys.exit(3)")
     ended = subprocess.run(
-        ["sh", "-c", '"$@" 2>&-', "sh", *words], env=environment, capture_output=True, timeout=30
+        ["sh", "-c", '"$@" 2>&-', "sh", *words], env=environment, capture_output=True, timeout=600
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"", b"")
 
@@ -195,7 +195,7 @@ def test_a_terminal_stays_one(environment):
     subprocess.run([sys.executable, "-c", "import os; assert os.isatty(2)"], check=True)
     """
     ours, theirs = pty.openpty()
-    ended = subprocess.run(program(body), env=environment, stderr=theirs, timeout=30)
+    ended = subprocess.run(program(body), env=environment, stderr=theirs, timeout=600)
     os.close(theirs)
     os.close(ours)
     assert ended.returncode == 0
@@ -203,14 +203,14 @@ def test_a_terminal_stays_one(environment):
 
 def test_ranks_of_mpi(environment, tmp_path):
     words = [find_mpiexec(), "-n", "2", *program(f"tensorflow.write({WARNING!r}); sys.exit(4)")]
-    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600)
     text = ended.stdout + ended.stderr
     assert ended.returncode == 4 and WARNING in text and "oneDNN" not in text
 
 
 def test_verbose_leaves_the_chatter_alone(environment):
     words = [*program("")[:2], BEGIN.replace("chatter()", "chatter(verbose=True)")]
-    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.stderr == CHATTER
 
 

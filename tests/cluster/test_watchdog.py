@@ -45,7 +45,7 @@ def assert_reported(log, screen):
 
 def test_a_silent_process_is_killed_with_its_message(log):
     process = start(log, "dog.expect(1, 'step 3'); time.sleep(60)")
-    _, screen = process.communicate(timeout=20)
+    _, screen = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     assert screen.startswith("error: worker 1: step 3 took over 1 s: a worker is stopped, gone or")
     assert "run the same command again" in screen
@@ -55,14 +55,14 @@ def test_a_silent_process_is_killed_with_its_message(log):
 def test_so_it_is_where_no_message_can_be_written(tmp_path):
     process = start(tmp_path / "no folder" / "job.log", "dog.expect(2, 'late'); time.sleep(60)")
     process.stderr.close()
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=600) == -signal.SIGKILL
 
 
 def test_so_is_one_that_is_suspended(log):
     process = start(log, "dog.expect(2, 'late'); print('ready', flush=True); time.sleep(60)")
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGSTOP)
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=600) == -signal.SIGKILL
     assert "error: worker 1: late" in log.read_text(encoding="utf-8")
 
 
@@ -70,13 +70,13 @@ def test_one_that_speaks_in_time_is_left_alone(log):
     process = start(
         log, "[(dog.expect(3, 'late'), time.sleep(1)) for _ in range(6)]; dog.__exit__()"
     )
-    assert process.communicate(timeout=30)[1] == "" and process.returncode == 0
+    assert process.communicate(timeout=600)[1] == "" and process.returncode == 0
     assert not log.exists()
 
 
 def test_the_unexpected_end_of_a_process_is_reported(log):
     process = start(log, "import os; dog.expect(60, 'late'); os.kill(os.getpid(), 9)")
-    screen = process.communicate(timeout=20)[1]
+    screen = process.communicate(timeout=600)[1]
     assert screen.startswith("error: worker 1 ended without a word: it was killed")
     assert_reported(log, screen)
 
@@ -85,7 +85,7 @@ def test_one_that_does_not_end_after_its_work_is_ended(log):
     module = "import tumorcam.cluster.watchdog as w"
     program = f"{module}; w.SECONDS_TO_END = 1; dog.__exit__(); time.sleep(60)"
     process = start(log, program)
-    assert process.communicate(timeout=20)[1] == ""
+    assert process.communicate(timeout=600)[1] == ""
     assert process.returncode == -signal.SIGKILL and not log.exists()
 
 
@@ -104,7 +104,7 @@ dog.__exit__()
 end_process({code})
 """
     process = start(log, program)
-    assert process.communicate(timeout=20) == ("out", "err") and process.returncode == code
+    assert process.communicate(timeout=600) == ("out", "err") and process.returncode == code
     assert "logged" in log.read_text(encoding="utf-8")
 
 
@@ -119,4 +119,4 @@ def test_a_job_that_is_suspended_as_a_whole_is_not_late(log):
         os.kill(pid, signal.SIGCONT)
     time.sleep(1)
     assert process.poll() is None
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=600) == -signal.SIGKILL

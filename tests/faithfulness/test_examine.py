@@ -299,7 +299,7 @@ def test_the_number_of_ranks_changes_no_bit(copied):
     (copied.folder / FILE).unlink()
     words = [processes.find_mpiexec(), "-n", "3", sys.executable, "-m", "mpi4py", "-m"]
     command = [*words, "tumorcam.jobs", "faithfulness", toml(copied)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     assert digest_of(copied) == expected
 

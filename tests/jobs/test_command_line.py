@@ -17,7 +17,7 @@ COMMANDS = list(command_line.MODULES)
 
 def run_child(*words, **options):
     program = [sys.executable, "-m", "tumorcam.jobs", *words]
-    return subprocess.run(program, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(program, capture_output=True, text=True, timeout=600, **options)
 
 
 def test_help_names_every_command(capsys):

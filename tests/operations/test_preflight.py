@@ -271,7 +271,7 @@ def test_a_laptop_passes(tiny_toml, tiny_config, capsys):
 def test_ranks_of_mpiexec_find_each_other_and_say_what_they_lack(tiny_toml):
     command = [processes.find_mpiexec(), "-n", "2", sys.executable, "-m", "jobs.preflight"]
     words = [tiny_toml, "--set", f"run.threads_per_rank={launcher.n_cpus() + 1}"]
-    ended = subprocess.run([*command, *words], capture_output=True, text=True, timeout=300)
+    ended = subprocess.run([*command, *words], capture_output=True, text=True, timeout=600)
     assert ended.returncode == 1
     assert "ok   ranks: the launcher started 2, MPI sees 2\n" in ended.stdout
     assert ended.stdout.count("FAIL CPUs: ") == 2 and "-> --cpus-per-task=" in ended.stdout

@@ -49,14 +49,14 @@ def signalled(process, number):
     while not Path("ready").exists():
         time.sleep(0.05)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=600)
     return process.returncode, said
 
 
 @pytest.mark.parametrize("code", ["0", "1", "137"])
 def test_a_step_that_ends_by_itself_gives_its_exit_code(start, code):
     process = start(CODE=code)
-    assert process.wait(timeout=30) == int(code) and not requeued()
+    assert process.wait(timeout=600) == int(code) and not requeued()
 
 
 def test_a_noticed_step_that_stops_goes_back_to_the_queue(start):
@@ -86,7 +86,7 @@ def test_a_noticed_step_that_is_done_in_time_is_done(start):
 
 def test_a_step_that_slurm_told_itself_goes_back_too(start):
     process = start(CODE="75")
-    assert process.wait(timeout=30) == 75 and requeued()
+    assert process.wait(timeout=600) == 75 and requeued()
 
 
 def test_a_cancelled_job_does_not(start):

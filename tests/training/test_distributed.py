@@ -87,13 +87,13 @@ def start_workers(config_file, *words, n_workers=2):
     ]
 
 
-def end_of(workers, seconds=300):
+def end_of(workers, seconds=600):
     """Exit codes, and the text of standard output and error."""
     outputs = [worker.communicate(timeout=seconds)[0] for worker in workers]
     return [worker.returncode for worker in workers], "\n".join(outputs)
 
 
-def wait_for(path, seconds=300.0, since=0.0):
+def wait_for(path, seconds=600.0, since=0.0):
     """Until the file is there, written after a time."""
     deadline = time.monotonic() + seconds
     while not (path.exists() and path.stat().st_mtime > since):
@@ -145,7 +145,7 @@ def one_device(tiny_run, tmp_path):
 
 def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
     mirrored = run_python("-c", MIRRORED, tiny_toml, tmp_path / "two")
-    output, _ = mirrored.communicate(timeout=120)
+    output, _ = mirrored.communicate(timeout=600)
     assert mirrored.returncode == 0, output
     assert_learned_the_same(one_device, tmp_path / "two")
 
@@ -229,7 +229,7 @@ def test_a_killed_worker_ends_the_other_and_one_alone_goes_on(tiny_run, tiny_tom
     model = RunFolder.of(tiny_run).model(MODEL)
     wait_for(RunFolder.of(tiny_run).history(MODEL))
     workers[1].kill()
-    output, _ = workers[0].communicate(timeout=60)
+    output, _ = workers[0].communicate(timeout=600)
     assert workers[0].returncode != 0, output
     assert "another worker" in output and "last checkpoint" in output
     assert not model.exists()
@@ -244,7 +244,7 @@ def test_a_worker_without_peers_gives_up(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lonely = run_python("-c", LONELY, TF_CONFIG=tf_configs(2)[0])
-    output, _ = lonely.communicate(timeout=60)
+    output, _ = lonely.communicate(timeout=600)
     assert lonely.returncode == -signal.SIGKILL
     message = "error: worker 0: the start of all workers took over 12 s: a worker is stopped, gone"
     assert message in output and message in (tmp_path / "lonely.log").read_text(encoding="utf-8")
