@@ -98,10 +98,9 @@ def run(command: Command, argv: Sequence[str] | None = None) -> int:
 def _run_body(command: Command, args: argparse.Namespace) -> int:
     """Load the config and call the job's body.
 
-    The log ends with a record of how the job ended; `done` means exit code 0.
-
-    A TumorcamError is one message and exit code
-    1. A signal that asks the job to stop gives exit code 75, Ctrl-C 130: the same command goes on.
+    The log ends with a record of how the job ended; `done` means exit code 0. A TumorcamError
+    prints one message and gives exit code 1. A signal that asks the job to stop gives exit code 75,
+    Ctrl-C 130; in both cases the same command goes on.
     """
     from tumorcam.cluster import preemption, quiet
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow

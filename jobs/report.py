@@ -20,7 +20,7 @@ def report(job: Job) -> int:
         print(f"would write to {job.run.report}:", *names, sep="\n  ")
         return 0
     start_logging(job.run.logs, "report", job.launch)
-    page.write_report(results.read_run(job.config), job.run.report)
+    page.write_report(results.read_run(job.config))
     return 0
 
 

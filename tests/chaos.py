@@ -283,8 +283,10 @@ class Chaos:
                 continue
             expected = self.reference / path.relative_to(self.config.folder)
             atol = TOLERANCE if stage == "train" and path.name == "model.h5" else 0.0
-            for (name, found), (_, right) in zip(_datasets(path), _datasets(expected), strict=True):
-                assert _equal(found, right, atol), f"{path}:/{name} is wrong, and verify passes it"
+            for (name, values), (_, right) in zip(
+                _datasets(path), _datasets(expected), strict=True
+            ):
+                assert _equal(values, right, atol), f"{path}:/{name} is wrong, and verify passes it"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

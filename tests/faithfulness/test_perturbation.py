@@ -102,9 +102,9 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
             changed = values[i, 2:].reshape(3, len(chosen), len(sets.sizes))
             for s, of_set in enumerate(chosen):
                 for k, genes in enumerate(of_set):
-                    shown = (sample[genes] * gene_weights[genes]).sum()
-                    instead = (donor[genes] * gene_weights[genes]).sum()
-                    expected = [intact - shown, intact - shown + instead, shown]
+                    of_sample = (sample[genes] * gene_weights[genes]).sum()
+                    of_donor = (donor[genes] * gene_weights[genes]).sum()
+                    expected = [intact - of_sample, intact - of_sample + of_donor, of_sample]
                     np.testing.assert_allclose(changed[:, s, k], expected, rtol=1e-4, atol=1e-3)
         assert (
             responses.correct.shape == responses.margin.shape == (5, 2 + 3 * (5 + RANDOM_DRAWS) * 4)

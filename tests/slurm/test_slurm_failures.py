@@ -133,8 +133,8 @@ def test_two_nodes_train_what_one_trains(slurm, run):
     one = sbatch(slurm, *SHORT_JOB, "--array=0", *words, "--set", "run.folder=runs/one")
     wait_until_done(slurm, two, one)
     assert all("devices: 2" in log(f"train-r00-f00-{rank}.log") for rank in range(2)), output(two)
-    found, expected = (weights(Path("runs") / name) for name in ("tiny", "one"))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    of_two, of_one = (weights(Path("runs") / name) for name in ("tiny", "one"))
+    np.testing.assert_allclose(of_two, of_one, rtol=0, atol=1e-6)
 
 
 def test_a_job_goes_on_after_its_node_died(slurm, run):

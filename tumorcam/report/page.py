@@ -54,7 +54,7 @@ def report_files(run: Run) -> list[str]:
     return [*FILES, *tables.rank_list_names(run.results), *images]
 
 
-def write_report(run: Run, folder: Path) -> None:
+def write_report(run: Run) -> None:
     """Write all files of the report; each is whole or not replaced.
 
     Raises
@@ -62,7 +62,7 @@ def write_report(run: Run, folder: Path) -> None:
     CohortError
         If two tumors would share a file name.
     """
-    results = run.results
+    results, folder = run.results, run.folder.report
     listed = folder / manifest.FILE_NAME
     listed.unlink(missing_ok=True)  # a report without this list is incomplete
     first = results.ranking(run.first_ranking)
@@ -86,7 +86,7 @@ def write_report(run: Run, folder: Path) -> None:
     ]
     checks = summarise_checks(record, run) if record else None
     page = render_page(run, rankings, classifier, checks, page_figures)
-    hdf5.write_text(folder / "index.html", page)
+    hdf5.write_text(run.folder.page, page)
     made_from = {
         run.folder.significance.name: results.digest,
         run.folder.faithfulness.name: record.digest if record else "",
@@ -94,7 +94,7 @@ def write_report(run: Run, folder: Path) -> None:
     }
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
     manifest.write_manifest(listed, names, made_from)
-    logger.info("%s written, %.1f MB", folder / "index.html", len(page.encode()) / 1e6)
+    logger.info("%s written, %.1f MB", run.folder.page, len(page.encode()) / 1e6)
 
 
 def render_page(

@@ -102,7 +102,7 @@ def reduce_run(
 
 @dataclass(frozen=True)
 class ShardAudit:
-    """Faults of shards, the good shards, and one digest that tells both.
+    """Faults of shards, the good shards, and one digest of both.
 
     The digest is over the digests of the good shards and the names of the others.
     """
