@@ -101,7 +101,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     Rank 0 writes its lines to standard error too, other ranks only errors. The file begins with a
     LogRecord; where standard error is no terminal it gets a readable line instead, since Slurm
     appends the output of a restarted job to that of the earlier start. A process of `tumorcam run`
-    prints no such line, though mpiexec hides the terminal from it.
+    prints no such line, even where mpiexec hides the terminal from it.
 
     Parameters
     ----------
