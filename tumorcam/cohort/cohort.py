@@ -82,6 +82,8 @@ class CohortFile:
     ----------
     expression : (samples, genes) float32
         log2(x + 1).
+    decoy_expression : (samples, decoys) float32
+        That of the gene, permuted over all samples; one permutation a decoy.
     tumors : (tumors,) str
         Tumor types, sorted.
     samples, genes, layouts
@@ -91,6 +93,7 @@ class CohortFile:
     """
 
     expression: np.ndarray = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
+    decoy_expression: np.ndarray = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
     tumors: np.ndarray
     samples: CohortSamples
     genes: CohortGenes
@@ -149,6 +152,17 @@ class Cohort:
         """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
         return self.layouts[0].decoy_gene
 
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of a saliency table: genes, present decoys and chance decoys."""
+        return len(self.genes) + 2 * len(self.decoy_gene)
+
+    @property
+    def is_testable(self) -> np.ndarray:
+        """(columns,) bool: whether the gene of each column varies."""
+        decoys = self.variance[self.decoy_gene]
+        return np.concatenate([self.variance, decoys, decoys]) > 0
+
     def rows_of(self, shard: ShardKey) -> np.ndarray:
         """(samples,) int: indices of a shard's samples in the cohort."""
         return np.flatnonzero(self.fold == shard.fold)[shard.start : shard.stop]
@@ -165,14 +179,15 @@ class Cohort:
         samples : slice or (given samples,) int
             Indices must ascend.
         """
-        with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            if isinstance(samples, slice) or len(samples) == 0:
-                return records.read_array(file, "expression", samples)
-            parts = [  # slices of a chunk's rows: a third of the time of index lists
-                records.read_array(file, "expression", slice(rows[0], rows[-1] + 1))[rows - rows[0]]
-                for rows in _by_chunk(samples, CHUNK_SAMPLES)
-            ]
-        return np.concatenate(parts)
+        return self._rows("expression", samples)
+
+    def decoy_expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """(given samples, decoys) float32: the permuted log2(x + 1) of all decoys.
+
+        The permutation is over all samples and the same in every network, so that a decoy is one
+        fake gene. Parameters are as in `expression`.
+        """
+        return self._rows("decoy_expression", samples)
 
     def some_genes(self, genes: np.ndarray) -> np.ndarray:
         """(samples, given genes) float32: log2(x + 1) of all samples and the given genes.
@@ -190,6 +205,16 @@ class Cohort:
                 for band in _by_chunk(genes, CHUNK_GENES)
             ]
         return np.concatenate(parts, axis=1)
+
+    def _rows(self, name: str, samples: slice | np.ndarray) -> np.ndarray:
+        with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
+            if isinstance(samples, slice) or len(samples) == 0:
+                return records.read_array(file, name, samples)
+            parts = [  # slices of a chunk's rows: a third of the time of index lists
+                records.read_array(file, name, slice(rows[0], rows[-1] + 1))[rows - rows[0]]
+                for rows in _by_chunk(samples, CHUNK_SAMPLES)
+            ]
+        return np.concatenate(parts)
 
     def gene_band(self, genes: slice) -> np.ndarray:
         """(samples, band) float32: log2(x + 1) of all samples and of neighbouring genes."""
@@ -212,7 +237,8 @@ def write_cohort(path: Path, content: CohortFile, config: Config, input_digest: 
     FileError
         If the disk or a quota is full.
     """
-    attributes, needed = _attributes(config, input_digest), content.expression.nbytes
+    attributes = _attributes(config, input_digest)
+    needed = content.expression.nbytes + content.decoy_expression.nbytes
     with hdf5.create_file(path, COHORT_TYPE, attributes, needed=needed) as file:
         records.write_record(file, content)
 
@@ -241,7 +267,7 @@ def read_cohort(path: Path, config: Config) -> Cohort:
                 f"{REMEDY} or use another run.folder"
             )
             raise FileError(msg)
-        content = records.read_record(file, CohortFile, without=("expression",))
+        content = records.read_record(file, CohortFile, without=("expression", "decoy_expression"))
     return cohort_of(path, digest, content)
 
 

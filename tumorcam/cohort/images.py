@@ -24,6 +24,10 @@ class Scaler:
         """(samples, genes) float32: deviation from the training mean, in training SDs."""
         return ((expression - self.mean) / self.sd).astype(np.float32, copy=False)
 
+    def of(self, genes: np.ndarray) -> "Scaler":
+        """The scaler of some genes, of which one may occur several times."""
+        return Scaler(self.mean[genes], self.sd[genes])
+
 
 def fit_scaler(expression: np.ndarray) -> Scaler:
     """The scaler of some training samples.
@@ -39,6 +43,27 @@ def fit_scaler(expression: np.ndarray) -> Scaler:
     sd = expression.std(axis=0, dtype=np.float64)
     is_constant = sd <= 1e-6 * np.maximum(1.0, np.abs(mean))  # float32 rounding of equal values
     return Scaler(mean.astype(np.float32), np.where(is_constant, 1.0, sd).astype(np.float32))
+
+
+def standardised_features(
+    expression: np.ndarray, decoy_expression: np.ndarray | None, scaler: Scaler, layout: GeneLayout
+) -> np.ndarray:
+    """Standardised values of genes and decoys, (samples, genes + decoys) float32.
+
+    Parameters
+    ----------
+    expression : (samples, genes) float32
+        log2(x + 1).
+    decoy_expression : (samples, decoys) float32, or None
+        That of the decoys; None gives each decoy the true value of its gene. Decoys have the scaler
+        of their gene.
+    """
+    genes = scaler.standardise(expression)
+    if decoy_expression is None:
+        decoys = genes[:, layout.decoy_gene]
+    else:
+        decoys = scaler.of(layout.decoy_gene).standardise(decoy_expression)
+    return np.hstack([genes, decoys])
 
 
 def place_genes(features: np.ndarray, layout: GeneLayout) -> np.ndarray:

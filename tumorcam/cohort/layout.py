@@ -9,8 +9,6 @@ from scipy.spatial.distance import squareform
 
 from tumorcam.errors import CohortError, ConfigError, ModelError
 
-MIN_DECOY_SHARE = 0.1  # docs/method.md: decoys = genes * min(1, max(0.1, 2 / tumors))
-DECOYS_PER_TUMOR = 2.0
 MAX_REDRAWS = 1000  # of decoys beside the gene that they copy: at first 8 * decoys / genes
 
 
@@ -53,7 +51,6 @@ def choose_decoys(
     *,
     decoys: str,
     decoy_genes: tuple[str, ...],
-    n_tumors: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """(decoys,) int32: ascending indices of the genes that are placed a second time as decoys.
@@ -63,14 +60,14 @@ def choose_decoys(
     genes : (genes,) str
         Names of the genes.
     decoys : str
-        "auto", "none" or a share of the genes, such as "0.3".
+        "all", "none" or a share of the genes, such as "0.25".
     decoy_genes : tuple of str
         Names of the genes that get a decoy. If there are any, none is drawn at random.
 
     Raises
     ------
     ConfigError
-        If `decoys` is neither "auto" nor "none" nor a number from 0 to 1.
+        If `decoys` is neither "all" nor "none" nor a number from 0 to 1.
     CohortError
         If one of `decoy_genes` is not among the genes.
     """
@@ -83,7 +80,7 @@ def choose_decoys(
             )
             raise CohortError(msg)
         return np.flatnonzero(np.isin(genes, decoy_genes)).astype(np.int32)
-    n_decoys = math.ceil(len(genes) * _decoy_share(decoys, n_tumors))
+    n_decoys = math.ceil(len(genes) * _decoy_share(decoys))
     return np.sort(rng.choice(len(genes), n_decoys, replace=False)).astype(np.int32)
 
 
@@ -315,17 +312,14 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
         raise ModelError(msg)
 
 
-def _decoy_share(decoys: str, n_tumors: int) -> float:
+def _decoy_share(decoys: str) -> float:
     """The share of the genes that get a decoy, from 0 to 1."""
-    if decoys == "none":
-        return 0.0
-    if decoys == "auto":
-        return min(1.0, max(MIN_DECOY_SHARE, DECOYS_PER_TUMOR / n_tumors))
     try:
-        share = float(decoys)
+        share = {"none": 0.0, "all": 1.0}.get(decoys)
+        share = float(decoys) if share is None else share
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        msg = f"layout.decoys = {decoys!r}; wanted auto, none or a share from 0 to 1"
+        msg = f"layout.decoys = {decoys!r}; wanted all, none or a share from 0 to 1"
         raise ConfigError(msg)
     return share

@@ -40,12 +40,14 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         selection.genes,
         decoys=config.layout.decoys,
         decoy_genes=config.layout.decoy_genes,
-        n_tumors=len(tumors),
         rng=config.rng("decoys"),
     )
     layouts = make_layouts(selection, decoy_gene, config)
     return CohortFile(
         expression=selection.expression,
+        decoy_expression=permuted_columns(
+            selection.expression, decoy_gene, config.rng("decoy permutations")
+        ),
         tumors=tumors,
         samples=CohortSamples(**columns, tumor_index=tumor_index.astype(np.int16), fold=fold),
         genes=CohortGenes(selection.genes, selection.variance),
@@ -56,6 +58,20 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         ),
         dropped=selection.dropped,
     )
+
+
+def permuted_columns(
+    expression: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(samples, decoys) float32: the expression of each decoy's gene, permuted over all samples.
+
+    Each decoy has a permutation of its own. Such a column is associated with tumors by chance
+    alone, as a gene that says nothing about tumors is.
+    """
+    permuted = np.empty((len(expression), len(decoy_gene)), dtype=np.float32)
+    for decoy, gene in enumerate(decoy_gene):
+        permuted[:, decoy] = rng.permutation(expression[:, gene])
+    return permuted
 
 
 def make_layouts(selection: Selection, decoy_gene: np.ndarray, config: Config) -> list[GeneLayout]:

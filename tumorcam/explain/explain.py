@@ -34,17 +34,29 @@ class ShardSamples(NamedTuple):
 
     `row` (samples,) int is the index in the cohort; `sample` (samples,) str the ID; `target`
     (samples, 1 + rivals) int the explained tumors, the sample's own first; `expression` (samples,
-    genes) float32 is log2(x + 1).
+    genes) and `decoy_expression` (samples, decoys) float32 are log2(x + 1).
     """
 
     row: np.ndarray
     sample: np.ndarray
     target: np.ndarray
     expression: np.ndarray
+    decoy_expression: np.ndarray
 
     def part(self, rows: slice) -> "ShardSamples":
         """Some of the samples."""
         return ShardSamples(*(values[rows] for values in self))
+
+
+class Passes(NamedTuple):
+    """The maps of a batch of samples, explained twice.
+
+    In `present` each decoy has the true value of its gene, so that it differs from the gene only in
+    what the network has learned. In `chance` it has its permuted value, as in training.
+    """
+
+    present: Maps
+    chance: Maps
 
 
 def rival_tumors(sample: str, own: int, tumors: Sequence[str], n_rivals: int) -> list[int]:
@@ -110,8 +122,8 @@ def explain_shards(
             model, path = key.model, run.shard(key)
             batches = explain_samples(samples, classifier, explainer)
             parts = [
-                writing.add(batch_shard, path, maps, batch, classifier.layout, config)
-                for batch, maps in itertools.takewhile(lambda _: not stop_signal(), batches)
+                writing.add(batch_shard, path, passes, batch, classifier.layout, config)
+                for batch, passes in itertools.takewhile(lambda _: not stop_signal(), batches)
             ]
             if signal := stop_signal():
                 msg = f"stopped by {signal}: {len(keys) - i} of {len(keys)} shards are left"
@@ -148,7 +160,7 @@ def _is_written(
         config,
         cohort_digest=cohort.digest,
         model_digest=classifier.digest,
-        n_features=len(classifier.layout.pixel),
+        n_columns=cohort.n_columns,
     )
 
 
@@ -194,22 +206,37 @@ def read_samples(cohort: Cohort, key: ShardKey, config: Config) -> ShardSamples:
             cohort.sample[index].tolist(), cohort.tumor[index].tolist(), strict=True
         )
     ]
-    return ShardSamples(index, cohort.sample[index], np.array(target), cohort.expression(index))
+    return ShardSamples(
+        index,
+        cohort.sample[index],
+        np.array(target),
+        cohort.expression(index),
+        cohort.decoy_expression(index),
+    )
 
 
 def explain_samples(
     samples: ShardSamples, classifier: Classifier, explainer: Explainer
-) -> Iterator[tuple[ShardSamples, Maps]]:
-    """A batch of samples at a time, with the maps of all their targets."""
+) -> Iterator[tuple[ShardSamples, Passes]]:
+    """A batch of samples at a time, with the maps of all their targets.
+
+    Without decoys there is one pass.
+    """
     for start in range(0, len(samples.row), explainer.batch_size):
         batch = samples.part(slice(start, start + explainer.batch_size))
-        yield batch, explainer(classifier.images(batch.expression), batch.target)
+        images = classifier.images(batch.expression, batch.decoy_expression)
+        chance = present = explainer(images, batch.target)
+        if batch.decoy_expression.size:
+            present = explainer(classifier.images(batch.expression), batch.target)
+        yield batch, Passes(present, chance)
 
 
 def batch_shard(
-    path: Path, maps: Maps, samples: ShardSamples, gene_layout: GeneLayout, config: Config
+    path: Path, passes: Passes, samples: ShardSamples, gene_layout: GeneLayout, config: Config
 ) -> Shard:
     """One batch of samples and their maps as a part of a shard.
+
+    The samples are classified with permuted decoys, as the network was trained.
 
     Parameters
     ----------
@@ -221,12 +248,16 @@ def batch_shard(
     ShardError
         If a value is not finite or exceeds the range of float16.
     """
-    probability = probabilities(maps.logits)
+    probability = probabilities(passes.chance.logits)
     methods = {
         name: _method_maps(
-            values, gene_layout, f"{path}:/{name}", has_cube=name in config.explain.cubes
+            values,
+            passes.chance.methods[name],
+            gene_layout,
+            f"{path}:/{name}",
+            has_cube=name in config.explain.cubes,
         )
-        for name, values in maps.methods.items()
+        for name, values in passes.present.methods.items()
     }
     own = samples.target[:, 0].astype(np.int16)
     return Shard(
@@ -242,18 +273,24 @@ def batch_shard(
 
 
 def _method_maps(
-    values: np.ndarray, gene_layout: GeneLayout, where: str, *, has_cube: bool
+    values: np.ndarray, chance: np.ndarray, gene_layout: GeneLayout, where: str, *, has_cube: bool
 ) -> MethodMaps:
-    """The maps of one method, of (samples, targets, rows, columns) float32 saliency."""
-    views = gene_views(values, gene_layout)
+    """The maps of one method, of (samples, targets, rows, columns) float32 saliency.
+
+    Genes, present decoys and the cube are from `values`, chance decoys from `chance`.
+    """
+    views, decoys = gene_views(values, gene_layout), slice(gene_layout.n_genes, None)
+    of_chance = gene_views(chance, gene_layout)
+    own = np.hstack([views.own, of_chance.own[:, decoys]])
+    contrast = np.hstack([views.contrast, of_chance.contrast[:, decoys]])
     cube = peak = None
     if has_cube:
         peak = np.abs(values[:, 0]).max(axis=(1, 2))
         peak = np.where(peak == 0, 1, peak).astype(np.float32)
         cube = to_half(values[:, 0] / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
     return MethodMaps(
-        own=to_half(views.own, f"{where}/own"),
-        contrast=to_half(views.contrast, f"{where}/contrast"),
+        own=to_half(own, f"{where}/own"),
+        contrast=to_half(contrast, f"{where}/contrast"),
         scale=views.scale,
         cube=cube,
         cube_scale=peak,

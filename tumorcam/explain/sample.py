@@ -123,6 +123,8 @@ def explain_sample(
     classifier = load_classifier(run, cohort, key, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
     images = classifier.images(expression)
+    decoys = cohort.decoy_expression(slice(question.sample, question.sample + 1))
+    logits = classifier.network(classifier.images(expression, decoys), training=False).numpy()
     settings = dataclasses.replace(
         config.explain, methods=(question.method,), cubes=(), batch_size=1
     )
@@ -136,7 +138,7 @@ def explain_sample(
         expression=expression[0, classifier.layout.source_gene],
         image=images[0, :, :, 0],
         saliency=maps.methods[question.method][0, 0],
-        probability=probabilities(maps.logits)[0],
+        probability=probabilities(logits)[0],
     )
 
 

@@ -28,10 +28,11 @@ BAND = 256  # genes of a chunk: what reduce reads at once
 class MethodMaps:
     """Saliency of the samples of a shard by one method.
 
-    `own` and `contrast` are (samples, genes + decoys) float16, divided by `scale` (samples,)
-    float32, decoys last. `cube` is (samples, rows, columns) float16, the map of the sample's own
-    tumor divided by `cube_scale` (samples,) float32, its largest absolute value; both are None
-    unless explain.cubes names the method.
+    `own` and `contrast` are (samples, genes + 2 decoys) float16, divided by `scale` (samples,)
+    float32: the genes, the decoys at the true values of their genes ("present"), and the decoys at
+    their permuted values ("chance"). `cube` is (samples, rows, columns) float16, the map of the
+    sample's own tumor with present decoys, divided by `cube_scale` (samples,) float32, its largest
+    absolute value; both are None unless explain.cubes names the method.
     """
 
     own: np.ndarray = stored(chunks=(None, BAND), compressed=True)
@@ -136,7 +137,7 @@ def zero_maps(path: Path, methods: Sequence[str]) -> dict[str, int]:
 
 
 def read_band(path: Path, keys: Sequence[RankingKey], band: slice) -> dict[str, np.ndarray]:
-    """Read neighbouring genes and decoys: (samples, band) float16 by the name of the ranking.
+    """Read neighbouring columns: (samples, band) float16 by the name of the ranking.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def shard_fault(
     *,
     cohort_digest: str,
     model_digest: str,
-    n_features: int,
+    n_columns: int,
 ) -> str:
     """What is wrong with a shard and what to do about it; empty if the shard is good.
 
@@ -173,12 +174,12 @@ def shard_fault(
     ----------
     cohort_digest, model_digest : str
         Digests of the cohort and of the model that explains the shard.
-    n_features : int
-        Number of genes and decoys.
+    n_columns : int
+        `Cohort.n_columns`.
     """
     path = run.shard(key)
     attributes = shard_attributes(config, cohort_digest, model_digest, key)
-    size = (key.n_samples, n_features)
+    size = (key.n_samples, n_columns)
     try:
         with _open(path) as file:
             faults = _differences(file, attributes) or _size_faults(file, size, config)
@@ -205,7 +206,7 @@ def shard_faults(
                 config,
                 cohort_digest=plan.cohort_digest,
                 model_digest=digest,
-                n_features=plan.n_features,
+                n_columns=plan.n_columns,
             )
             if fault:
                 faults[key] = fault
@@ -214,7 +215,7 @@ def shard_faults(
 
 def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
     """Bytes that shards take at most, before compression."""
-    n_values = len(ranking_keys(config.explain.methods)) * plan.n_features
+    n_values = len(ranking_keys(config.explain.methods)) * plan.n_columns
     n_pixels = len(config.explain.cubes) * plan.side**2
     n_samples = sum(key.n_samples for key in keys)
     return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
@@ -229,7 +230,7 @@ def write_saliency(
 ) -> None:
     """Write saliency.h5: the replicates' shards as one virtual dataset a method and view.
 
-    A dataset METHOD/view is (replicates, samples, genes + decoys) float16, and `sample_index`
+    A dataset METHOD/view is (replicates, samples, genes + 2 decoys) float16, and `sample_index`
     (replicates, samples) int32 names the sample of each row. Missing shards leave no gap: the rows
     at the end stay 0, and their index is -1.
 
@@ -241,7 +242,7 @@ def write_saliency(
         Digests of the cohort and of the shards.
     """
     n_replicates = 1 + max(key.replicate for key in plan.shards)
-    shape = (n_replicates, plan.n_samples, plan.n_features)
+    shape = (n_replicates, plan.n_samples, plan.n_columns)
     order = np.full(shape[:2], -1, dtype=np.int32)
     names = [key.name for key in ranking_keys(config.explain.methods)]
     layouts = {name: h5py.VirtualLayout(shape, np.float16) for name in names}

@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import place_genes
-from tumorcam.cohort.layout import GeneLayout
+from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock, Responses
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
@@ -82,7 +81,12 @@ def respond_block(
 ) -> Responses:
     """Responses of one model to all changed copies of a block's samples."""
     own = cohort.tumor[block.rows]
-    features = traced.scaler.standardise(cohort.expression(block.rows))
+    features = standardised_features(
+        cohort.expression(block.rows),
+        cohort.decoy_expression(block.rows),
+        traced.scaler,
+        traced.layout,
+    )
     donors = donor_samples(cohort, block.rows, config)
     several, which = np.unique(donors, return_inverse=True)
     donated = traced.scaler.standardise(cohort.expression(several))[which]
@@ -94,27 +98,26 @@ def respond_block(
                 for order in random_genes(sample, len(cohort.genes), config)
             ]
             genes = [*sets.of_tumor(own[i]), *of_random]
-            yield changed_copies(features[i], donated[i], genes, traced.layout)
+            yield changed_copies(features[i], donated[i], genes)
 
     logits = traced.logits(copies())
     return Responses.of_logits(logits.reshape(len(own), -1, logits.shape[1]), own)
 
 
 def changed_copies(
-    sample: np.ndarray,
-    donor: np.ndarray,
-    genes: Sequence[Sequence[np.ndarray]],
-    gene_layout: GeneLayout,
+    sample: np.ndarray, donor: np.ndarray, genes: Sequence[Sequence[np.ndarray]]
 ) -> np.ndarray:
     """Copies of a sample: unchanged, blank, and with each set of genes changed in each way.
 
-    A decoy has a pixel of its own. It keeps the sample's value when its gene is deleted or
-    replaced, and is 0, the training mean, when genes are inserted into a blank image.
+    A decoy keeps its permuted value when its gene is deleted or replaced, and is 0, the training
+    mean, when genes are inserted into a blank image.
 
     Parameters
     ----------
-    sample, donor : (genes,) float32
-        Standardised values of the sample, and of the sample whose values replace them.
+    sample : (genes + decoys,) float32
+        Standardised values of the sample.
+    donor : (genes,) float32
+        Those of the sample whose values replace them.
     genes : sequence of sequences of (k,) int
         For each set an array of genes for each size.
 
@@ -123,12 +126,11 @@ def changed_copies(
     (2 + changes x sets x sizes, genes + decoys) float32
         In the order of CHANGES, then of sets, then of sizes.
     """
-    intact = sample[gene_layout.source_gene]
-    copies = [intact, np.zeros_like(intact)]
+    copies = [sample, np.zeros_like(sample)]
     for change in CHANGES:
         for of_set in genes:
             for chosen in of_set:
-                copy = np.zeros_like(intact) if change == INSERTION else intact.copy()
+                copy = np.zeros_like(sample) if change == INSERTION else sample.copy()
                 if change == INSERTION:
                     copy[chosen] = sample[chosen]
                 else:

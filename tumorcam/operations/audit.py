@@ -317,7 +317,7 @@ def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
 def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
     for key in plan.explain_tasks:
         made_from = {"cohort_digest": run.cohort, "model_digest": run.model(key.model)}
-        check = functools.partial(shard_fault, run, key, n_features=plan.n_features)
+        check = functools.partial(shard_fault, run, key, n_columns=plan.n_columns)
         yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, made_from, check=check)
 
 

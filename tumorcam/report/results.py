@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.cohort.images import place_genes
+from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.shards import SHARD_TYPE, read_cube, read_predictions
@@ -169,7 +169,7 @@ def read_example(
         probability=float(probability[row]),
         model=key.model.name,
         method=cubes[0],
-        image=place_genes(scaler.standardise(expression)[:, layout.source_gene], layout)[
+        image=place_genes(standardised_features(expression, None, scaler, layout), layout)[
             0, :, :, 0
         ],
         saliency=read_cube(folder.shard(key), cubes[0], row),

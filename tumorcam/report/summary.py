@@ -58,7 +58,7 @@ class RankingSummary:
         Number of false genes in the top 20, mean over tumors; the number that a ranking which
         ignores the training would have.
     decoys_rejected : float
-        Share of (tumor, decoy) pairs with a p-value of at most 0.05.
+        Share of (tumor, present decoy) pairs with a p-value of at most 0.05.
     smallest_q_decoy, too_few_decoys, zero_scale_samples, decoy_curve
         As in `Ranking`.
     verdict, called
@@ -112,7 +112,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
         expression_share=expression_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
-        decoys_rejected=decoys_rejected(ranking.decoys.p_value),
+        decoys_rejected=decoys_rejected(ranking.present.p_value),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
         zero_scale_samples=ranking.zero_scale_samples,
@@ -123,7 +123,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
             blind=blind,
             guided_own=ranking.method.startswith("guided") and ranking.view == "own",
         ),
-        called=called_words(counts["learned"], thresholds.q_decoy),
+        called=called_words(ranking, counts["learned"], thresholds.q_decoy),
         top=_top_genes(run, ranking),
         decoy_curve=ranking.decoy_curve,
         truth=truth,
@@ -150,14 +150,20 @@ def defined_mean(values: np.ndarray) -> float:
     return float(defined.mean()) if defined.size else math.nan
 
 
-def called_words(n_learned: int, q_decoy: float) -> str:
-    """How many pairs are graded learned, and how many of those are expected to be wrong."""
-    if n_learned == 0:
-        return "No (tumor, gene) pair is graded learned."
+def called_words(ranking: Ranking, n_learned: int, q_decoy: float) -> str:
+    """How many pairs are called and graded learned, and how many are expected to be wrong."""
+    count = f"{ranking.n_called:,}" if ranking.n_called else "No"
+    called = f"{count} (tumor, gene) pairs are called at q_decoy ≤ {q_decoy:g}"
+    if not math.isnan(ranking.called_low):
+        called += f" (5 to 95 % over draws of the decoys: {ranking.called_low:,.0f} to "
+        called += f"{ranking.called_high:,.0f})"
+    if ranking.n_called == 0:
+        return f"{called}."
+    n_false = math.ceil(q_decoy * ranking.n_called)
     return (
-        f"Of {n_learned:,} (tumor, gene) pairs graded learned, at most {100 * q_decoy:g} % "
-        f"(about {math.ceil(q_decoy * n_learned):,}) are expected to be ones that the network does "
-        "not use."
+        f"{called}; {n_learned:,} of them are graded learned. On average over draws of the decoys, "
+        f"at most {100 * q_decoy:g} % of the called pairs, about {n_false:,}, are genes that the "
+        "networks use by chance or that are merely present."
     )
 
 

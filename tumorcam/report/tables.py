@@ -96,19 +96,22 @@ def gene_tables(results: Significance) -> Iterator[pd.DataFrame]:
 def decoy_table(results: Significance, ranking: Ranking) -> pd.DataFrame:
     """One row for each (tumor, decoy) of a ranking, sorted by tumor and rank.
 
-    `rank_among_genes` is 1 + the number of the tumor's genes with a higher score.
+    The statistics are given for both passes, such as `present_score` and `chance_score`.
+    `rank_among_genes` is 1 + the number of the tumor's genes with a score above both of the decoy.
     """
-    n_tumors, n_decoys = ranking.decoys.score.shape
+    n_tumors, n_decoys = ranking.present.score.shape
     columns: dict[str, object] = {
         "tumor": np.repeat(results.tumors.astype(object), n_decoys),
         "decoy": np.tile(results.genes[results.decoy_gene].astype(object), n_tumors),
         "method": ranking.method,
         "view": ranking.view,
     }
-    columns |= {name: getattr(ranking.decoys, name).ravel() for name in DECOY_STATISTICS}
+    for name in DECOY_STATISTICS:
+        columns[f"present_{name}"] = getattr(ranking.present, name).ravel()
+        columns[f"chance_{name}"] = getattr(ranking.chance, name).ravel()
+    larger = np.maximum(ranking.present.score, ranking.chance.score)
     ranks = [
-        rank_among_genes(genes, decoys)
-        for genes, decoys in zip(ranking.score, ranking.decoys.score, strict=True)
+        rank_among_genes(genes, decoys) for genes, decoys in zip(ranking.score, larger, strict=True)
     ]
     columns["rank_among_genes"] = np.concatenate(ranks)
     columns["partial"] = bool(results.missing_shards)

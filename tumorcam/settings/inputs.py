@@ -223,10 +223,11 @@ class LayoutSettings:
     decoys: Annotated[
         str,
         Doc(
-            "The share of the genes that also get a decoy: a number such as 0.3, auto for "
-            "max(0.1, 2 / tumors), or none."
+            "The genes that also get a decoy: all, a share of them such as 0.25, or none. A share "
+            "makes a run cheaper, but calls fewer genes, since a gene is then not compared with a "
+            "decoy of its own."
         ),
-    ] = "auto"
+    ] = "all"
     decoy_genes: Annotated[
         tuple[str, ...],
         Doc("The genes that get a decoy; an empty list draws them at random."),

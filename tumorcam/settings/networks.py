@@ -132,14 +132,6 @@ class TrainingSettings:
         AtLeast(0.02),
         AtMost(0.5),
     ] = 0.1
-    decoy_permutations: Annotated[
-        str,
-        Doc(
-            "Which permutation of its values a decoy gets in training: shared is one for all "
-            "networks, own is another one for each network."
-        ),
-        Choices(("shared", "own")),
-    ] = "shared"
     checkpoint_steps: Annotated[
         int,
         Doc("The number of training steps after which the next checkpoint is due."),

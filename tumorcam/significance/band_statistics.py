@@ -1,8 +1,8 @@
-"""Statistics of one band of genes and decoys: the part of reduce that MPI ranks divide."""
+"""Statistics of one band of columns: the part of reduce that MPI ranks divide."""
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import groupby
 from typing import NamedTuple
 
@@ -47,8 +47,8 @@ def band_rankings(
     samples.
     """
     cohort, samples = source.cohort, source.samples
-    testable = np.append(cohort.variance, cohort.variance[cohort.decoy_gene])[band] > 0
-    is_gene = np.arange(band.start, band.stop) < len(cohort.genes)
+    testable = cohort.is_testable[band]
+    n_genes = max(0, min(band.stop, len(cohort.genes)) - band.start)
     sums = {key: _Sums.start(source, band) for key in keys}
     for replicate in _by_replicate(source):
         values, has_sample = _read_replicate(source, replicate, band, keys)
@@ -61,11 +61,13 @@ def band_rankings(
     for key, so_far in sums.items():
         so_far.total[has_sample] /= samples.explained[has_sample, np.newaxis]
         patients = _patient_means(so_far.total, has_sample, samples)
-        resamples = _resample(patients.means, source, testable & is_gene)
+        resamples = _resample(patients.means[:, :n_genes], source, testable[:n_genes])
         ranking = BandRanking(
             **vars(_by_tumor(patients, source, testable)),
             model_score=np.stack(so_far.model_score),
+            replicate_score=np.stack(so_far.replicate_score),
             null_p_value=_stacked(so_far.null_p_value),
+            null_score=_stacked(so_far.null_score),
             null_model_score=_stacked(so_far.null_model_score),
             **vars(resamples),
         )
@@ -86,18 +88,21 @@ class _Sums:
     """What a pass over the shards of all replicates has added up for a ranking so far."""
 
     total: np.ndarray
-    model_score: list[np.ndarray]
-    null_model_score: list[np.ndarray]
-    null_p_value: list[np.ndarray]
+    model_score: list[np.ndarray] = field(default_factory=list)
+    replicate_score: list[np.ndarray] = field(default_factory=list)
+    null_model_score: list[np.ndarray] = field(default_factory=list)
+    null_score: list[np.ndarray] = field(default_factory=list)
+    null_p_value: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
     def start(cls, source: BandSource, band: slice) -> "_Sums":
         """The sums before the first replicate."""
-        return cls(np.zeros((len(source.cohort.sample), band.stop - band.start)), [], [], [])
+        return cls(np.zeros((len(source.cohort.sample), band.stop - band.start)))
 
     def add(self, values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> None:
         """Add the values (samples, band) of a replicate."""
         self.model_score.append(_model_scores(values, has_sample, source))
+        self.replicate_score.append(_scores(values, has_sample, source))
         self.total[has_sample] += values[has_sample]
 
     def add_null(
@@ -106,7 +111,9 @@ class _Sums:
         """Add the values (samples, band) of a null replicate."""
         self.null_model_score.append(_model_scores(values, has_sample, source))
         patients = _patient_means(values, has_sample, source.samples)
-        self.null_p_value.append(_by_tumor(patients, source, testable).p_value)
+        by_tumor = _by_tumor(patients, source, testable)
+        self.null_score.append(by_tumor.score)
+        self.null_p_value.append(by_tumor.p_value)
 
 
 class _ReplicateValues(NamedTuple):
@@ -148,14 +155,26 @@ def _patient_means(
 
 
 def _model_scores(values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> np.ndarray:
-    """(folds, tumors, band): the mean of each model over the patients that it held out."""
-    cohort, samples = source.cohort, source.samples
-    scores = np.full((cohort.n_folds, len(cohort.tumors), values.shape[1]), np.nan)
-    for fold in range(cohort.n_folds):
-        means, codes = _patient_means(values, has_sample & (cohort.fold == fold), samples)
-        tumors, tumor = np.unique(samples.patients.tumor[codes], return_inverse=True)
-        scores[fold, tumors] = statistics.patient_means(means, tumor)
-    return scores
+    """(folds, tumors, band): the score of each model over the patients that it held out."""
+    fold = source.cohort.fold
+    return np.stack(
+        [
+            _scores(values, has_sample & (fold == number), source)
+            for number in range(source.cohort.n_folds)
+        ]
+    )
+
+
+def _scores(values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> np.ndarray:
+    """(tumors, band): the scores over the patients of some samples, NaN without any."""
+    means, codes = _patient_means(values, has_sample, source.samples)
+    tumor_of = source.samples.patients.tumor[codes]
+    return np.stack(
+        [
+            statistics.trimmed_means(means[tumor_of == tumor])
+            for tumor in range(len(source.cohort.tumors))
+        ]
+    )
 
 
 def _by_tumor(
@@ -170,14 +189,14 @@ def _by_tumor(
         )
         for t in range(len(source.cohort.tumors))
     ]
-    names = [field.name for field in fields(PatientStatistics)]
+    names = [one.name for one in fields(PatientStatistics)]
     return PatientStatistics(
         **{name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
     )
 
 
 def _resample(means: np.ndarray, source: BandSource, testable: np.ndarray) -> BandResamples:
-    """Bootstraps and flips of (patients, band) means; tumors with too few patients have none."""
+    """Bootstraps and flips of (patients, genes) means; tumors with too few patients have none."""
     cohort, patients, config = source.cohort, source.samples.patients, source.config
     shape = (len(cohort.tumors), resampling.N_BOOTSTRAPS, means.shape[1])
     bootstraps = np.full(shape, np.nan, dtype=np.float32)
@@ -187,7 +206,8 @@ def _resample(means: np.ndarray, source: BandSource, testable: np.ndarray) -> Ba
         if chosen.sum() < config.significance.min_patients:
             continue
         weights = patients.weights[:, chosen]
-        bootstraps[tumor] = resampling.bootstrap_means(means[chosen], weights)
+        values = statistics.winsorised(means[chosen])
+        bootstraps[tumor] = resampling.bootstrap_means(values, weights)
         draw = functools.partial(config.rng, "flips", name)
         flips[str(tumor)] = resampling.flip_records(means[chosen][:, testable], draw)
     return BandResamples(bootstrap=bootstraps, flips=flips)

@@ -1,4 +1,4 @@
-"""The files bands/b*.h5: the statistics of one band of genes and decoys in every ranking."""
+"""The files bands/b*.h5: the statistics of one band of columns in every ranking."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,22 +21,26 @@ REMEDY = "run `tumorcam reduce`"
 
 @dataclass(frozen=True)
 class BandStatistics(PatientStatistics):
-    """Statistics of the genes and decoys of one band, or of several side by side, in one ranking.
+    """Statistics of the columns of one band, or of several side by side, in one ranking.
 
-    The last axis of every array is the genes and decoys. Those of `PatientStatistics` are (tumors,
-    features). `model_score` (replicates, folds, tumors, features) float64 has the replicates that
-    have shards, and is NaN where a fold lacks the tumor. With null replicates `null_p_value`
-    (nulls, tumors, features) and `null_model_score` (nulls, folds, tumors, features) are float64.
+    The last axis of every array is the columns: genes, present decoys and chance decoys. Those of
+    `PatientStatistics` are (tumors, columns). `model_score` (replicates, folds, tumors, columns)
+    float64 has the replicates that have shards, and is NaN where a fold lacks the tumor;
+    `replicate_score` (replicates, tumors, columns) is that of all folds. With null replicates
+    `null_p_value` and `null_score` (nulls, tumors, columns) and `null_model_score` (nulls, folds,
+    tumors, columns) are float64.
     """
 
     model_score: np.ndarray
+    replicate_score: np.ndarray
     null_p_value: np.ndarray | None
+    null_score: np.ndarray | None
     null_model_score: np.ndarray | None
 
-    def part(self, features: slice) -> "BandStatistics":
-        """The statistics of some of the genes and decoys."""
+    def part(self, columns: slice) -> "BandStatistics":
+        """The statistics of some of the columns."""
         arrays: dict[str, Any] = {
-            name: None if array is None else array[..., features]
+            name: None if array is None else array[..., columns]
             for name, array in vars(self).items()
         }
         return BandStatistics(**arrays)
@@ -46,7 +50,7 @@ class BandStatistics(PatientStatistics):
 class BandResamples:
     """Bootstraps and sign flips of the genes of one band in one ranking.
 
-    `bootstrap` (tumors, bootstraps, features) float32 is NaN for tumors with too few patients;
+    `bootstrap` (tumors, bootstraps, genes) float32 is NaN for tumors with too few patients;
     `flips` holds, by the number of the tumor, the flips of its testable genes.
     """
 
@@ -69,12 +73,12 @@ class BandExpression:
 
 @dataclass(frozen=True)
 class Bands:
-    """The files of all bands, open for reading; arrays are joined along the genes and decoys."""
+    """The files of all bands, open for reading; arrays are joined along the columns."""
 
     files: Sequence[h5py.File]
 
     def statistics(self, key: RankingKey) -> BandStatistics:
-        """The statistics of all genes and decoys in one ranking."""
+        """The statistics of all columns in one ranking."""
         parts = [records.read_record(group, BandStatistics) for group in self._groups(key)]
         return _side_by_side(parts)
 
@@ -83,7 +87,7 @@ class Bands:
         return _side_by_side([records.read_record(file, BandExpression) for file in self.files])
 
     def bootstraps(self, key: RankingKey, tumor: int) -> np.ndarray:
-        """(bootstraps, genes + decoys) float32 scores of one tumor."""
+        """(bootstraps, genes) float32 scores of one tumor."""
         parts = [records.read_array(group, "bootstrap", tumor) for group in self._groups(key)]
         return np.concatenate(parts, axis=-1)
 

@@ -28,6 +28,7 @@ from tumorcam.significance import (
     tables,
 )
 from tumorcam.significance.bands import Bands, BandStatistics
+from tumorcam.significance.decoys import Scores
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.held_out import BandSource
 from tumorcam.significance.statistics import PatientStatistics
@@ -143,12 +144,12 @@ def _fault_message(audit: ShardAudit, plan: Plan, run: RunFolder) -> str:
 
 def _write_bands(source: BandSource, attributes: Mapping[str, str], world: Ranks) -> list[Path]:
     """Write this rank's share of the bands, except those that exist; the paths of all bands."""
-    n_features = len(source.cohort.genes) + len(source.cohort.decoy_gene)
-    starts = range(0, n_features, BAND)
+    n_columns = source.cohort.n_columns
+    starts = range(0, n_columns, BAND)
     paths = [source.run.band(i) for i in range(len(starts))]
     share = list(zip(paths, starts, strict=True))[world.rank :: world.size]
     for path, start in progress(share, "reduce", "bands", visible=world.is_root):
-        band = slice(start, min(start + BAND, n_features))
+        band = slice(start, min(start + BAND, n_columns))
         if not bands.is_band_complete(path, attributes):
             rankings = band_statistics.all_rankings(source, band)
             expression = band_statistics.band_expression(source, band)
@@ -171,31 +172,40 @@ def _write_rankings(
 
 
 def rank_genes(columns: Bands, key: RankingKey, source: BandSource) -> Ranking:
-    """One method and view, from the bands of all genes and decoys."""
-    n_genes = len(source.cohort.genes)
+    """One method and view, from the bands of all columns."""
+    cohort, level = source.cohort, source.config.significance.q_decoy
+    n_genes, n_decoys = len(cohort.genes), len(cohort.decoy_gene)
     band = columns.statistics(key)
-    genes, decoy = band.part(slice(n_genes)), band.part(slice(n_genes, None))
+    scores = Scores.of_columns(band.score, cohort.decoy_gene)
     nulls = _null_runs(band, source)
-    resampled = _resampled(columns, key, source)
-    resolution = decoys.smallest_q_decoy(
-        genes.score, decoy.score, level=source.config.significance.q_decoy
-    )
+    genes = _gene_statistics(band, scores, nulls, _resampled(columns, key, source), source)
+    present = _decoy_statistics(band, slice(n_genes, n_genes + n_decoys))
+    resolution = decoys.smallest_q_decoy(scores, level=level)
+    rng = source.config.rng("decoy bootstraps", key.name)
+    interval = decoys.called_interval(scores, rng, level=level)
     return Ranking(
-        **vars(_gene_statistics(genes, decoy, nulls, resampled, source)),
+        **vars(genes),
         method=key.method,
         view=key.view,
-        decoys=DecoyStatistics(
-            score=decoy.score, sd=decoy.sd, positive=decoy.positive, p_value=decoy.p_value
-        ),
+        present=present,
+        chance=_decoy_statistics(band, slice(n_genes + n_decoys, None)),
         nulls=nulls,
-        decoys_in_top_20=decoys.decoys_in_top(genes.score, decoy.score, k=TOP),
-        replicate_score=_over_folds(band.model_score, source.samples.n_patients),
+        decoys_in_top_20=decoys.decoys_in_top(scores.gene, present.score, k=TOP),
+        replicate_score=band.replicate_score,
         fold_score=known_mean(band.model_score),
-        decoy_curve=decoys.decoy_curve(genes.score, decoy.score),
+        decoy_curve=decoys.decoy_curve(scores),
+        n_called=int(np.count_nonzero(genes.q_decoy <= level)),
+        called_low=interval.low,
+        called_high=interval.high,
         smallest_q_decoy=resolution.smallest_q_decoy,
         too_few_decoys=resolution.too_few_decoys,
         zero_scale_samples=source.samples.zero_maps[key.method],
     )
+
+
+def _decoy_statistics(band: BandStatistics, columns: slice) -> DecoyStatistics:
+    part = band.part(columns)
+    return DecoyStatistics(part.score, part.sd, part.positive, part.p_value)
 
 
 class _Resampled(NamedTuple):
@@ -207,18 +217,18 @@ class _Resampled(NamedTuple):
 
 
 def _gene_statistics(
-    genes: BandStatistics,
-    decoy: BandStatistics,
+    band: BandStatistics,
+    scores: Scores,
     nulls: NullRuns,
     resampled: _Resampled,
     source: BandSource,
 ) -> GeneStatistics:
     """All statistics of the genes: those of the bands, and those that need all genes."""
-    k = statistics.top_k(genes.score.shape[1])
-    models = genes.model_score.reshape(-1, *genes.score.shape)
-    q_decoy = decoys.decoy_q_values(genes.score, decoy.score)
+    genes = band.part(slice(len(source.cohort.genes)))
+    models = Scores.of_columns(band.model_score, source.cohort.decoy_gene)
+    q_decoy = decoys.decoy_q_values(scores)
     q_value = statistics.benjamini_hochberg(genes.p_value)
-    replication = statistics.replication(models, k=k)
+    replication = statistics.replication(models.margin.reshape(-1, *genes.score.shape))
     rank = statistics.rank_genes(genes.score)
     evidence = statistics.grade_evidence(
         q_decoy, q_value, replication, rank, source.samples.recall,
@@ -227,6 +237,7 @@ def _gene_statistics(
     return GeneStatistics(
         **{field.name: getattr(genes, field.name) for field in fields(PatientStatistics)},
         **resampled._asdict(),
+        margin=scores.margin,
         q_decoy=q_decoy,
         q_value=q_value,
         replication=replication,
@@ -243,7 +254,7 @@ def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resample
     resampled = _Resampled(*np.full((3, len(cohort.tumors), n_genes), np.nan))
     for tumor in np.flatnonzero(n_patients >= source.config.significance.min_patients).tolist():
         p_fwer = resampling.step_down_p_values(columns.flips(key, tumor))
-        interval = resampling.rank_intervals(columns.bootstraps(key, tumor)[:, :n_genes])
+        interval = resampling.rank_intervals(columns.bootstraps(key, tumor))
         resampled.p_fwer[tumor, cohort.variance > 0] = p_fwer
         resampled.rank_low[tumor], resampled.rank_high[tumor] = interval
     return resampled
@@ -253,35 +264,31 @@ def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:
     """Scores of each null replicate, and the pairs that it would grade learned at full recall."""
     cohort = source.cohort
     n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
-    if band.null_model_score is None or band.null_p_value is None:
+    if band.null_score is None or band.null_model_score is None or band.null_p_value is None:
         return NullRuns(
             score=np.empty((0, n_tumors, n_genes)),
             decoy_score=np.empty((0, n_tumors, n_decoys)),
             learned=np.empty(0, dtype=int),
         )
-    scores = _over_folds(band.null_model_score, source.samples.n_patients)
-    score, decoy_score = scores[..., :n_genes], scores[..., n_genes:]
-    k = statistics.top_k(n_genes)
+    nulls = [Scores.of_columns(score, cohort.decoy_gene) for score in band.null_score]
     grades = [
         statistics.grade_evidence(
-            decoys.decoy_q_values(score[i], decoy_score[i]),
-            statistics.benjamini_hochberg(band.null_p_value[i][:, :n_genes]),
-            statistics.replication(band.null_model_score[i][..., :n_genes], k=k),
-            statistics.rank_genes(score[i]),
+            decoys.decoy_q_values(scores),
+            statistics.benjamini_hochberg(p_value[:, :n_genes]),
+            statistics.replication(Scores.of_columns(models, cohort.decoy_gene).margin),
+            statistics.rank_genes(scores.gene),
             np.ones(n_tumors),
             settings=source.config.significance,
         )
-        for i in range(len(score))
+        for scores, p_value, models in zip(
+            nulls, band.null_p_value, band.null_model_score, strict=True
+        )
     ]
-    learned = np.array([np.count_nonzero(grade == "learned") for grade in grades])
-    return NullRuns(score, decoy_score, learned)
-
-
-def _over_folds(models: np.ndarray, n_patients: np.ndarray) -> np.ndarray:
-    """Scores (..., tumors, genes) over all patients, from (..., folds, tumors, genes) by fold."""
-    weights = np.where(np.isnan(models), 0, n_patients[..., np.newaxis])
-    total = weights.sum(axis=-3)
-    return (np.nan_to_num(models) * weights).sum(axis=-3) / np.where(total > 0, total, np.nan)
+    return NullRuns(
+        score=np.stack([scores.gene for scores in nulls]),
+        decoy_score=np.stack([scores.decoy for scores in nulls]),
+        learned=np.array([np.count_nonzero(grade == "learned") for grade in grades]),
+    )
 
 
 def _shared_tables(columns: Bands, source: BandSource, *, missing: Sequence[str]) -> SharedTables:

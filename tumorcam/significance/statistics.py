@@ -12,6 +12,8 @@ from tumorcam.significance.exact_sums import column_sums, group_sums, midranks
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.wilcoxon
+TRIMMED = 0.2  # share of the patients cut off at either end (Wilcox 2012, section 3.3)
+MIN_TRIMMED_PATIENTS = 10
 TOP_GENES = 50  # largest number of a tumor's top genes
 TOP_SHARE = 20  # the top has at most one gene in so many
 
@@ -29,13 +31,14 @@ class Proportion:
 class PatientStatistics:
     """Statistics of genes over the patients of a tumor, (genes,) or (tumors, genes) float64.
 
-    `score` and `sd` are mean and SD (ddof = 1) over patients. `effect` is their ratio, NaN where
-    the SD is 0. `positive` is the share of patients above 0, with its 95 % Wilson interval from
-    `positive_low` to `positive_high`. `p_value` is the one-sided Wilcoxon signed-rank p-value, NaN
-    where the gene cannot be tested.
+    `score` is the trimmed mean, `mean` and `sd` are mean and SD (ddof = 1) over patients. `effect`
+    is mean / SD, NaN where the SD is 0. `positive` is the share of patients above 0, with its 95 %
+    Wilson interval from `positive_low` to `positive_high`. `p_value` is the one-sided Wilcoxon
+    signed-rank p-value, NaN where the gene cannot be tested.
     """
 
     score: np.ndarray
+    mean: np.ndarray
     sd: np.ndarray
     effect: np.ndarray
     positive: np.ndarray
@@ -59,6 +62,42 @@ def patient_means(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
     """
     codes, index, n_samples = np.unique(patient, return_inverse=True, return_counts=True)
     return group_sums(values, index, len(codes)) / n_samples[:, np.newaxis]
+
+
+def trimmed_means(values: np.ndarray) -> np.ndarray:
+    """(genes,) float64: means without the lowest and the highest fifth of the patients.
+
+    Of fewer than 10 patients it is the mean, of none NaN. Equal values give exactly that value, and
+    the bits do not depend on the other genes.
+
+    Parameters
+    ----------
+    values : (patients, genes) float64
+    """
+    n = len(values)
+    if n == 0:
+        return np.full(values.shape[1], np.nan)
+    n_cut = int(TRIMMED * n) if n >= MIN_TRIMMED_PATIENTS else 0
+    kept = np.sort(values, axis=0)[n_cut : n - n_cut] if n_cut else values
+    return np.asarray(kept[0] + column_sums(kept - kept[0]) / len(kept))
+
+
+def winsorised(values: np.ndarray) -> np.ndarray:
+    """(patients, genes) float64 whose means have the spread of the trimmed means.
+
+    A patient beyond the trimmed range counts as the nearest patient within it. Bootstrapped means
+    of these values, divided by the kept share, deviate from their centre as bootstrapped trimmed
+    means do, to first order (the influence function; Wilcox 2012, Introduction to Robust
+    Estimation and Hypothesis Testing, section 3.3). The values are scaled and shifted so that their
+    mean is the trimmed mean.
+    """
+    n = len(values)
+    if n < MIN_TRIMMED_PATIENTS:
+        return values
+    n_cut = int(TRIMMED * n)
+    ordered = np.sort(values, axis=0)
+    clipped = np.clip(values, ordered[n_cut], ordered[n - 1 - n_cut])
+    return trimmed_means(values) + (clipped - column_sums(clipped) / n) / (1 - 2 * n_cut / n)
 
 
 def signed_rank_p_values(values: np.ndarray) -> np.ndarray:
@@ -117,15 +156,16 @@ def tumor_statistics(
         return PatientStatistics(**{field.name: nothing for field in fields(PatientStatistics)})
     above_first = values - values[0]  # so that equal values have an SD of exactly 0
     shift = column_sums(above_first) / n
-    score = values[0] + shift
+    mean = values[0] + shift
     sd = np.sqrt(column_sums((above_first - shift) ** 2) / (n - 1 if n > 1 else np.nan))
-    effect = np.divide(score, sd, out=np.full(n_genes, np.nan), where=sd > 0)
-    positive = wilson_interval(np.where(np.isnan(score), np.nan, (values > 0).sum(axis=0)), n)
+    effect = np.divide(mean, sd, out=np.full(n_genes, np.nan), where=sd > 0)
+    positive = wilson_interval(np.where(np.isnan(mean), np.nan, (values > 0).sum(axis=0)), n)
     p_value = np.full(n_genes, np.nan)
     if n >= min_patients:
         p_value[testable] = signed_rank_p_values(values[:, testable])
     return PatientStatistics(
-        score=score,
+        score=trimmed_means(values),
+        mean=mean,
         sd=sd,
         effect=effect,
         positive=positive.share,
@@ -183,30 +223,24 @@ def top_k(n_genes: int) -> int:
     return max(1, min(TOP_GENES, n_genes // TOP_SHARE))
 
 
-def replication(model_scores: np.ndarray, *, k: int) -> np.ndarray:
-    """Share of the models in which a gene is among the tumor's top k.
+def replication(model_margins: np.ndarray) -> np.ndarray:
+    """Share of the models in which a gene stands above its own decoy.
+
+    Of a gene that the networks do not use, that is the case in about one model of three, since the
+    decoy has two scores, of which the larger counts.
 
     Parameters
     ----------
-    model_scores : (models, tumors, genes) float
-        Score over each model's held-out patients; NaN where its fold lacks the tumor, and such
-        models are left out of the share.
-    k : int
-        Of equal scores the first in gene order comes first.
+    model_margins : (models, tumors, genes) float
+        NaN where a model's fold lacks the tumor, and such models are left out of the share.
 
     Returns
     -------
     (tumors, genes) float64
-        From 0 to 1; NaN for a tumor that no model has.
+        From 0 to 1; NaN for a tumor that no model has, and for a gene without a decoy.
     """
-    n_top = np.zeros(model_scores.shape[1:])
-    n_models = (~np.isnan(model_scores)).sum(axis=0)
-    for score in model_scores:
-        top = np.argsort(-score, axis=1, kind="stable")[:, :k]
-        in_top = np.zeros(score.shape, dtype=bool)
-        np.put_along_axis(in_top, top, True, axis=1)
-        n_top += in_top & ~np.isnan(score)
-    return n_top / np.where(n_models > 0, n_models, np.nan)
+    n_models = (~np.isnan(model_margins)).sum(axis=0)
+    return (model_margins > 0).sum(axis=0) / np.where(n_models > 0, n_models, np.nan)
 
 
 def expression_auroc(expression: np.ndarray, tumor: np.ndarray, *, n_tumors: int) -> np.ndarray:
@@ -259,7 +293,7 @@ def grade_evidence(
 
     untestable: q_value is NaN, since the gene is constant or there are too few patients.
     unknown: q_decoy is NaN, since there are no decoys.
-    learned: all thresholds are met.
+    learned: all thresholds are met; that of replication does not count for a gene without a decoy.
     unstable: all thresholds but that of replication are met.
     expression-driven: the gene is in the tumor's top k, but its q_decoy is above the threshold.
     none: nothing of this holds.
@@ -284,7 +318,7 @@ def grade_evidence(
     grades = {
         "untestable": np.isnan(q_value),
         "unknown": np.isnan(q_decoy),
-        "learned": is_called & (replication >= settings.replication),
+        "learned": is_called & ~(replication < settings.replication),
         "unstable": is_called,
         "expression-driven": (rank <= top_k(rank.shape[1])) & (q_decoy > settings.q_decoy),
     }

@@ -26,6 +26,7 @@ class GeneStatistics(PatientStatistics):
     All are float64 but `evidence`, which is str; docs/method.md defines each. NaN means unknown.
     """
 
+    margin: np.ndarray
     q_value: np.ndarray
     p_fwer: np.ndarray
     q_decoy: np.ndarray
@@ -39,7 +40,7 @@ class GeneStatistics(PatientStatistics):
 
 @dataclass(frozen=True)
 class DecoyStatistics:
-    """Statistics of every decoy in every tumor, each (tumors, decoys) float64."""
+    """Statistics of every decoy in every tumor in one pass, each (tumors, decoys) float64."""
 
     score: np.ndarray
     sd: np.ndarray
@@ -51,7 +52,8 @@ class DecoyStatistics:
 class NullRuns:
     """Null replicates, whose networks were trained on permuted labels.
 
-    `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys) are float64; `learned`
+    `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys), the larger of a
+    decoy's two scores, are float64; `learned`
     (nulls,) int is the number of (tumor, gene) pairs that each would grade learned at full recall.
     """
 
@@ -64,23 +66,30 @@ class NullRuns:
 class Ranking(GeneStatistics):
     """All results of one method and view.
 
-    `decoys_in_top_20` (tumors,) float64 is the number of decoys among the top 20 of genes and
-    decoys together, times genes / decoys. `replicate_score` (replicates, tumors, genes + decoys)
-    float64 has the replicates that have shards; `fold_score` is (folds, tumors, genes + decoys)
-    float64. `decoy_curve` has the columns score, genes, decoys, estimated_false and q_decoy.
-    `smallest_q_decoy` is the smallest value that these decoys allow, NaN without decoys;
-    `too_few_decoys` tells whether it exceeds the threshold.
-    `zero_scale_samples` counts explained samples whose maps are all zero.
+    `decoys_in_top_20` (tumors,) float64 is the number of present decoys among the top 20 of
+    genes and these decoys together, times genes / decoys. `present` and `chance` are the decoys
+    explained with the true values of their genes and with their permuted values. `replicate_score`
+    (replicates, tumors, genes + 2 decoys) float64 has the replicates that have shards; `fold_score`
+    is (folds, tumors, genes + 2 decoys) float64. `decoy_curve` has the columns score, genes, decoys,
+    estimated_false and q_decoy. `n_called` counts the (tumor, gene) pairs with a q_decoy at or
+    below the threshold; `called_low` and `called_high` are its 5 and 95 % quantiles over bootstraps
+    of the decoys. `smallest_q_decoy` is the smallest value that these decoys allow, NaN without
+    decoys; `too_few_decoys` tells whether it exceeds the threshold. `zero_scale_samples` counts
+    explained samples whose maps are all zero.
     """
 
     method: str
     view: str
-    decoys: DecoyStatistics
+    present: DecoyStatistics
+    chance: DecoyStatistics
     nulls: NullRuns
     decoys_in_top_20: np.ndarray
     replicate_score: np.ndarray
     fold_score: np.ndarray
     decoy_curve: pd.DataFrame
+    n_called: int
+    called_low: float
+    called_high: float
     smallest_q_decoy: float
     too_few_decoys: bool
     zero_scale_samples: int

@@ -81,9 +81,9 @@ class Plan:
     nulls: int = 0
 
     @property
-    def n_features(self) -> int:
-        """Number of genes and decoys."""
-        return self.n_genes + self.n_decoys
+    def n_columns(self) -> int:
+        """Number of columns of a saliency table: genes, present decoys and chance decoys."""
+        return self.n_genes + 2 * self.n_decoys
 
     @property
     def model_keys(self) -> dict[str, ModelKey]:

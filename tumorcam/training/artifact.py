@@ -22,14 +22,6 @@ REMEDY = "run `tumorcam train`"
 
 
 @dataclass(frozen=True)
-class Permutations:
-    """The sample whose value each decoy carried: (decoys, samples) int32, counted in the set."""
-
-    training: np.ndarray
-    validation: np.ndarray
-
-
-@dataclass(frozen=True)
 class HeldOut:
     """Predictions of the held-out samples.
 
@@ -79,7 +71,6 @@ class TrainedModel(LearningRecord):
     scaler: Scaler
     weights: tuple[np.ndarray, ...]
     role: np.ndarray
-    permutation: Permutations
     held_out: HeldOut
 
     @property

@@ -1,14 +1,13 @@
 """Training samples of a model and their batches, which depend on seed, epoch and step alone."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import Scaler, fit_scaler, place_genes
+from tumorcam.cohort.images import Scaler, fit_scaler, place_genes, standardised_features
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
@@ -19,14 +18,11 @@ from tumorcam.storage.plan import ModelKey
 class LearningSet:
     """Training or validation samples of one model, ready to be batched.
 
-    `features` (samples, genes + decoys) float32 are standardised, decoys permuted; `tumor`
-    (samples,) is int; `permutation` (decoys, samples) int32 is the sample whose value each decoy
-    carries.
+    `features` (samples, genes + decoys) float32 are standardised; `tumor` (samples,) is int.
     """
 
     features: np.ndarray
     tumor: np.ndarray
-    permutation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,10 @@ class Batch:
 
 
 def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask:
-    """The samples that a model learns from, with its scaler and the permuted values of its decoys.
+    """The samples that a model learns from, with its scaler.
 
-    A null model learns from labels that are permuted over patients.
+    Decoys carry their permuted values, which say nothing about the tumor beyond chance. A null
+    model learns from labels that are permuted over patients.
 
     Raises
     ------
@@ -87,26 +84,16 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
     labels = cohort.tumor
     if key.null:
         labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.replicate))
-    permutation = _decoy_permutations(cohort, index, key, config)
     sets = {
-        kind: learning_set(expression[kind], labels[rows], scaler, gene_layout, permutation[kind])
+        kind: LearningSet(
+            standardised_features(
+                expression[kind], cohort.decoy_expression(rows), scaler, gene_layout
+            ),
+            labels[rows],
+        )
         for kind, rows in index.items()
     }
     return TrainingTask(key.name, role, scaler, gene_layout, **sets)
-
-
-def _decoy_permutations(
-    cohort: Cohort, index: Mapping[str, np.ndarray], key: ModelKey, config: Config
-) -> dict[str, np.ndarray]:
-    """The permutations of each set of samples, as training.decoy_permutations says."""
-    n_decoys = len(cohort.decoy_gene)
-    if config.training.decoy_permutations == "shared":
-        of_cohort = draw_permutations(n_decoys, len(cohort.sample), config.rng("decoys"))
-        return {kind: induced_permutations(of_cohort, rows) for kind, rows in index.items()}
-    return {
-        kind: draw_permutations(n_decoys, len(rows), config.rng(key.name, "decoys", kind))
-        for kind, rows in index.items()
-    }
 
 
 def permuted_tumors(
@@ -125,64 +112,6 @@ def permuted_tumors(
     """
     _, first, patient = np.unique(patients, return_index=True, return_inverse=True)
     return rng.permutation(tumors[first])[patient]
-
-
-def learning_set(
-    expression: np.ndarray,
-    tumor: np.ndarray,
-    scaler: Scaler,
-    gene_layout: GeneLayout,
-    permutation: np.ndarray,
-) -> LearningSet:
-    """Standardised samples whose decoys have permuted values, which say nothing about the label.
-
-    Parameters
-    ----------
-    expression : (samples, genes) float32
-        log2(x + 1).
-    tumor : (samples,) int
-    permutation : (decoys, samples) int32
-        The sample whose value each decoy carries.
-    """
-    genes = scaler.standardise(expression)
-    decoys = genes[permutation.T, gene_layout.decoy_gene[None, :]]
-    return LearningSet(np.hstack([genes, decoys]), tumor, permutation)
-
-
-def draw_permutations(n_decoys: int, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A random permutation of the samples for each decoy: (decoys, samples) int32."""
-    order = np.arange(n_samples, dtype=np.int32)
-    return rng.permuted(np.tile(order, (n_decoys, 1)), axis=1)
-
-
-def induced_permutations(permutation: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Permutations of a set of samples, made from permutations of all samples.
-
-    Each sample is followed through the permutation of all samples until it reaches a member of the
-    set, which becomes its image. If the permutation is random, so is the result. Two large sets get
-    nearly the same permutation.
-
-    Parameters
-    ----------
-    permutation : (decoys, all samples) int
-    index : (samples,) int
-        The samples of the set, each once.
-
-    Returns
-    -------
-    (decoys, samples) int32
-        Positions within `index`.
-    """
-    place = np.full(permutation.shape[1], -1, dtype=np.int32)
-    place[index] = np.arange(len(index), dtype=np.int32)
-    reached = permutation[:, index]
-    decoy, at = np.nonzero(place[reached] < 0)
-    while decoy.size:
-        following = permutation[decoy, reached[decoy, at]]
-        reached[decoy, at] = following
-        outside = place[following] < 0
-        decoy, at = decoy[outside], at[outside]
-    return place[reached]
 
 
 def class_weights(tumor: np.ndarray, n_tumors: int, *, balanced: bool) -> np.ndarray:

@@ -16,7 +16,7 @@ from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import place_genes
+from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
 from tumorcam.storage import hdf5, integrity
@@ -25,7 +25,6 @@ from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import (
     MODEL_TYPE,
     HeldOut,
-    Permutations,
     TrainedModel,
     model_attributes,
     write_model,
@@ -321,7 +320,8 @@ def _trained_model(
         kept_epoch = best_epoch
         network.set_weights([weights.numpy() for weights in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
-    features = task.scaler.standardise(cohort.expression(held_out))[:, task.layout.source_gene]
+    expression, decoys = cohort.expression(held_out), cohort.decoy_expression(held_out)
+    features = standardised_features(expression, decoys, task.scaler, task.layout)
     probability = probabilities(predict_logits(network, features, task.layout))
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
     logger.info(
@@ -342,6 +342,5 @@ def _trained_model(
         scaler=task.scaler,
         weights=tuple(network.get_weights()),
         role=task.role,
-        permutation=Permutations(task.training.permutation, task.validation.permutation),
         held_out=HeldOut(held_out.astype(np.int32), probability.astype(np.float32)),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import Scaler, place_genes
+from tumorcam.cohort.images import Scaler, place_genes, standardised_features
 from tumorcam.cohort.layout import GeneLayout, require_reachable
 from tumorcam.config import Config
 from tumorcam.errors import ModelError
@@ -33,13 +33,19 @@ class Classifier:
     scaler: Scaler
     digest: str
 
-    def images(self, expression: np.ndarray) -> np.ndarray:
-        """(samples, rows, columns, 1) float32 images of (samples, genes) float32 log2(x + 1).
+    def images(
+        self, expression: np.ndarray, decoy_expression: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Images, (samples, rows, columns, 1) float32, of expression in log2(x + 1).
 
-        Decoys carry the true value of their gene.
+        Parameters
+        ----------
+        expression : (samples, genes) float32
+        decoy_expression : (samples, decoys) float32, or None
+            None gives each decoy the true value of its gene.
         """
-        genes = self.scaler.standardise(expression)
-        return place_genes(genes[:, self.layout.source_gene], self.layout)
+        features = standardised_features(expression, decoy_expression, self.scaler, self.layout)
+        return place_genes(features, self.layout)
 
 
 def build_network(
