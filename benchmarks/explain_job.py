@@ -26,7 +26,6 @@ from tumorcam.storage.plan import ModelKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import (
     HeldOut,
-    Permutations,
     TrainedModel,
     model_attributes,
     write_model,
@@ -103,7 +102,6 @@ def untrained_model(
         scaler=scaler,
         weights=tuple(network.get_weights()),
         role=np.zeros(len(cohort.sample), np.int8),
-        permutation=Permutations(*np.empty((2, 0, 0), np.int32)),
         held_out=HeldOut(np.empty(0, np.int32), np.empty((0, N_TUMORS), np.float32)),
     )
 

@@ -69,8 +69,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
     started = time.monotonic()
     cohort, plan = prepare_drawn(config, n_samples, n_genes, N_TUMORS)
     rng = np.random.default_rng(1)
-    n_features = n_genes + len(cohort.decoy_gene)
-    noise = rng.standard_normal((config.explain.block, 2 * n_features), dtype=np.float32)
+    noise = rng.standard_normal((config.explain.block, 2 * cohort.n_columns), dtype=np.float32)
     run = RunFolder.of(config)
     digests = {}
     for model in plan.models:
@@ -92,14 +91,14 @@ def make_shard(
     config: Config, cohort: Cohort, key: ShardKey, noise: np.ndarray, rng: np.random.Generator
 ) -> Shard:
     index = cohort.rows_of(key)
-    n, n_features = len(index), noise.shape[1] // 2
+    n, n_columns = len(index), cohort.n_columns
     tumor = cohort.tumor[index].astype(np.int16)
-    raised = np.arange(n_features) // DRIVERS == tumor[:, np.newaxis]
+    raised = np.arange(n_columns) // DRIVERS == tumor[:, np.newaxis]
 
     def draw() -> np.ndarray:
-        shift = rng.integers(n_features)
+        shift = rng.integers(n_columns)
         rows = rng.permutation(len(noise))[:n]
-        return (noise[rows, shift : shift + n_features] + 0.5 * raised).astype(np.float16)
+        return (noise[rows, shift : shift + n_columns] + 0.5 * raised).astype(np.float16)
 
     methods = {
         name: MethodMaps(
@@ -173,7 +172,7 @@ def loop_statistics(values: np.ndarray, cohort: Cohort, tumor: int) -> float:
     patients = table.groupby("patient").mean(numeric_only=True)
     table.groupby("fold").mean(numeric_only=True)  # each model's score
     c = patients["mean"].to_numpy()
-    c.mean(), c.std(ddof=1), (c > 0).mean()
+    stats.trim_mean(c, 0.2), c.mean(), c.std(ddof=1), (c > 0).mean()
     stats.binomtest(int((c > 0).sum()), len(c)).proportion_ci(method="wilson")
     rng = np.random.default_rng(0)
     for _ in range(resampling.N_FLIPS):

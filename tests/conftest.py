@@ -80,7 +80,7 @@ def make_tiny_config(files: tuple[Path, Path], folder: Path) -> Config:
         "run": {"name": "tiny", "folder": str(folder), "threads_per_rank": 1},
         "input": {"expression": str(expression), "samples": str(samples)},
         "splits": {"folds": 2},
-        "layout": {"replicates": 2},
+        "layout": {"replicates": 2, "decoys": "0.5"},
         "model": {"filters": [16, 16], "dense": [8]},
         "training": {
             "epochs": 2,
@@ -187,7 +187,7 @@ def explained_copy(explained_run: Config, tmp_path: Path) -> Config:
 
 @pytest.fixture(scope="session")
 def wide_run(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """Three bands of genes, six made-up shards a replicate; to be read, never changed."""
+    """Six bands of columns, six made-up shards a replicate; to be read, never changed."""
     config = made_up_shards.prepare_wide_run(tmp_path_factory.mktemp("wide"))
     made_up_shards.write_models_and_shards(config)
     return config

@@ -56,15 +56,15 @@ def write_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: Non
 
 
 def write_shard_stub(
-    config: Config, file: ExpectedFile, fill: Fill = lambda file: None, *, n_features: int = 0
+    config: Config, file: ExpectedFile, fill: Fill = lambda file: None, *, n_columns: int = 0
 ) -> None:
-    """A shard of zeros, with the plan's number of genes and decoys unless another one is given."""
+    """A shard of zeros, with the plan's number of columns unless another one is given."""
     plan = plan_of(config)
     (key,) = [k for k in plan.explain_tasks if RunFolder.of(config).shard(k) == file.path]
     digests = audit.stored_digests([file])
     cohort, model = (digests[file.made_from[f"{name}_digest"]] for name in ("cohort", "model"))
-    n_samples, n_features = key.stop - key.start, n_features or plan.n_genes + plan.n_decoys
-    zeros = np.zeros((n_samples, n_features), np.float16)
+    n_samples, n_columns = key.stop - key.start, n_columns or plan.n_columns
+    zeros = np.zeros((n_samples, n_columns), np.float16)
     maps = MethodMaps(zeros, zeros, np.ones(n_samples, np.float32), None, None)
     attributes = shard_attributes(config, cohort, model, key)
     with hdf5.create_file(file.path, file.kind, attributes) as output:

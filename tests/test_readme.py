@@ -37,7 +37,7 @@ from tumorcam.significance.tables import (
 )
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import HeldOut, Permutations, TrainedModel
+from tumorcam.training.artifact import HeldOut, TrainedModel
 from tumorcam.training.baselines import Baselines
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,7 @@ HISTORY = (
 )
 RECORDS = [
     *(CohortFile, CohortSamples, CohortGenes, CohortLayouts),
-    *(TrainedModel, Permutations, HeldOut, Baselines, Shard, MethodMaps),
+    *(TrainedModel, HeldOut, Baselines, Shard, MethodMaps),
     *(SharedTables, Classification, Ranking, DecoyStatistics, NullRuns),
     *(FaithfulnessChecks, SampleFalls, Deletion, Nulls, Stability, MarkerLifts, PlantedScores),
 ]

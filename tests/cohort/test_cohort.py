@@ -59,6 +59,7 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
     with h5py.File(written.path) as file:
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert file["expression"].chunks == (48, 36), "at most 256 x 256"
+        assert file["decoy_expression"].chunks == (48, 18)
         assert (
             file["samples/tumor"][...].astype(str).tolist() == selection.samples["tumor"].tolist()
         )
@@ -66,9 +67,10 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
         assert file["layouts"].attrs["side"] == 8
         assert file["layouts/pixel"].shape == (2, 36 + 18)
     assert sorted(names) == sorted(
-        "expression tumors samples/sample samples/patient samples/tumor samples/sample_type "
-        "samples/source samples/tumor_index samples/fold genes/name genes/variance layouts/pixel "
-        "layouts/decoy_gene dropped/kind dropped/name dropped/reason".split()
+        "expression decoy_expression tumors samples/sample samples/patient samples/tumor "
+        "samples/sample_type samples/source samples/tumor_index samples/fold genes/name "
+        "genes/variance layouts/pixel layouts/decoy_gene dropped/kind dropped/name "
+        "dropped/reason".split()
     )
 
 
@@ -81,8 +83,8 @@ def test_reading_a_cohort_leaves_the_expression_unread(written, tiny_config, mon
 
     monkeypatch.setattr(records, "read_array", record_name)
     cohort = read_cohort(written.path, tiny_config)
-    assert "fold" in names and "expression" not in names
-    assert not [v for v in vars(cohort).values() if np.shape(v) == (48, 36)]
+    assert "fold" in names and not {"expression", "decoy_expression"} & set(names)
+    assert not [v for v in vars(cohort).values() if np.shape(v) in ((48, 36), (48, 18))]
 
 
 def test_parts_of_the_expression(written, selection, monkeypatch):
@@ -97,6 +99,35 @@ def test_parts_of_the_expression(written, selection, monkeypatch):
     monkeypatch.setattr(cohort, "CHUNK_GENES", 10)
     for genes in (np.array([0, 5, 9, 10, 29, 30]), np.arange(36), np.array([35])):
         np.testing.assert_array_equal(written.some_genes(genes), selection.expression[:, genes])
+
+
+def test_parts_of_the_decoy_expression(written, selection, tiny_config, monkeypatch):
+    whole = prepare_cohort(selection, tiny_config).decoy_expression
+    assert written.decoy_expression().dtype == np.float32
+    np.testing.assert_array_equal(written.decoy_expression(), whole)
+    np.testing.assert_array_equal(written.decoy_expression(slice(3, 9)), whole[3:9])
+    monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
+    for rows in (np.array([0, 5, 12, 29, 30, 47]), np.arange(48), np.array([], int)):
+        np.testing.assert_array_equal(written.decoy_expression(rows), whole[rows])
+
+
+def test_a_saliency_table_has_a_column_a_gene_and_two_a_decoy(written):
+    assert written.n_columns == 36 + 2 * 18
+    varies = dataclasses.replace(written, variance=np.where(np.arange(36) % 3, 1.0, 0.0))
+    is_varying = np.arange(36) % 3 > 0
+    expected = [*is_varying, *is_varying[written.decoy_gene], *is_varying[written.decoy_gene]]
+    np.testing.assert_array_equal(varies.is_testable, expected)
+
+
+def test_a_cohort_without_decoys_is_read_as_it_was_written(selection, tiny_config, tmp_path):
+    layout = dataclasses.replace(tiny_config.layout, decoys="none")
+    config = dataclasses.replace(tiny_config, layout=layout)
+    without = write_and_read(tmp_path / "none.h5", selection, config)
+    integrity.verify_file(without.path)
+    assert without.n_columns == len(without.is_testable) == 36
+    for rows in (slice(None), slice(3, 9), np.array([0, 5, 47])):
+        n_samples = len(without.expression(rows))
+        assert without.decoy_expression(rows).shape == (n_samples, 0)
 
 
 def test_folds_hold_whole_patients_and_every_tumor(written, tiny_config):
@@ -118,7 +149,7 @@ def test_layouts_place_the_same_decoys_on_new_pixels(written):
     first, second = written.layouts
     assert first.side == second.side == 8
     np.testing.assert_array_equal(first.decoy_gene, second.decoy_gene)
-    assert len(written.decoy_gene) == 18  # 36 genes x 2 / 4 tumors
+    assert len(written.decoy_gene) == 18  # half of 36 genes
     for layout in written.layouts:
         assert len(set(layout.pixel)) == 36 + 18
         assert 0 <= layout.pixel.min() <= layout.pixel.max() < 64

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from tumorcam.cohort.images import Scaler, fit_scaler, pick_genes, place_genes
+from tumorcam.cohort.images import (
+    Scaler,
+    fit_scaler,
+    pick_genes,
+    place_genes,
+    standardised_features,
+)
 from tumorcam.cohort.layout import GeneLayout, random_layout
 
 
@@ -35,6 +41,30 @@ def test_two_genes_are_standardised_by_hand():
     scaler = fit_scaler(np.array([[1, 7], [3, 7]], np.float32))
     assert scaler.mean.tolist() == [2, 7] and scaler.sd.tolist() == [1, 1]
     assert scaler.standardise(np.array([[3, 7], [0, 9]], np.float32)).tolist() == [[1, 0], [-2, 2]]
+
+
+def test_features_of_two_genes_and_a_decoy_by_hand():
+    """Means 2 and 7, SDs 1 and 2; the decoy is one of gene 1 and has its mean and SD."""
+    layout = GeneLayout(2, np.array([0, 3, 1], np.int32), np.array([1], np.int32))
+    scaler = Scaler(np.array([2, 7], np.float32), np.array([1, 2], np.float32))
+    expression = np.array([[3, 7], [0, 9]], np.float32)
+    permuted = np.array([[9], [5]], np.float32)
+    features = standardised_features(expression, permuted, scaler, layout)
+    assert features.tolist() == [[1, 0, 1], [-2, 1, -1]] and features.dtype == np.float32
+    features = standardised_features(expression, None, scaler, layout)
+    assert features.tolist() == [[1, 0, 0], [-2, 1, 1]] and features.dtype == np.float32
+
+
+@given(st.integers(1, 30), st.integers(0, 20), st.integers(0, 99))
+def test_without_values_of_their_own_decoys_have_those_of_their_genes(n_genes, n_decoys, seed):
+    decoy_gene = rng(seed).integers(0, n_genes, n_decoys).astype(np.int32)
+    layout = GeneLayout(9, rng(seed).permutation(81)[: n_genes + n_decoys], decoy_gene)
+    expression = rng(seed).normal(8, 2, (5, n_genes)).astype(np.float32)
+    scaler = fit_scaler(expression)
+    true = standardised_features(expression, None, scaler, layout)
+    given_anyway = standardised_features(expression, expression[:, decoy_gene], scaler, layout)
+    np.testing.assert_array_equal(true, given_anyway)
+    np.testing.assert_array_equal(true, scaler.standardise(expression)[:, layout.source_gene])
 
 
 @given(st.integers(10, 40), st.integers(1, 20), st.floats(0.1, 10), st.integers(0, 99))

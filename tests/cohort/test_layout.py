@@ -50,10 +50,8 @@ def layouts_of(decoy_gene, *, variance, order, tree, seed=0):
     }
 
 
-def decoys_of(genes=NAMES, *, decoys="auto", decoy_genes=(), n_tumors=33, seed=0):
-    return choose_decoys(
-        genes, decoys=decoys, decoy_genes=decoy_genes, n_tumors=n_tumors, rng=rng(seed)
-    )
+def decoys_of(genes=NAMES, *, decoys="0.1", decoy_genes=(), seed=0):
+    return choose_decoys(genes, decoys=decoys, decoy_genes=decoy_genes, rng=rng(seed))
 
 
 @pytest.mark.parametrize(
@@ -70,27 +68,24 @@ def test_no_smaller_square_would_do(n_features):
 
 
 @pytest.mark.parametrize(
-    ("decoys", "n_tumors", "n_decoys"),
-    [
-        ("auto", 33, 4),  # 0.1 of 40
-        ("auto", 4, 20),  # 2 / 4
-        ("auto", 2, 40),
-        ("none", 4, 0),
-        ("0.3", 4, 12),
-        ("0", 4, 0),
-        ("1", 4, 40),
-        ("0.01", 4, 1),  # rounded up
-    ],
+    ("decoys", "n_decoys"),
+    [("all", 40), ("none", 0), ("0.3", 12), ("0", 0), ("1", 40), ("0.01", 1)],  # 1 is rounded up
 )
-def test_how_many_genes_get_a_decoy(decoys, n_tumors, n_decoys):
-    chosen = decoys_of(decoys=decoys, n_tumors=n_tumors)
+def test_how_many_genes_get_a_decoy(decoys, n_decoys):
+    chosen = decoys_of(decoys=decoys)
     assert len(chosen) == n_decoys and chosen.dtype == np.int32
     assert np.array_equal(chosen, np.unique(chosen))
 
 
-@pytest.mark.parametrize("decoys", ["some", "-0.1", "1.1", "nan", ""])
+@given(st.integers(1, 300), st.integers(0, 99))
+def test_all_gives_each_gene_one_decoy_in_order(n_genes, seed):
+    chosen = decoys_of(np.arange(n_genes).astype(str), decoys="all", seed=seed)
+    assert np.array_equal(chosen, np.arange(n_genes))
+
+
+@pytest.mark.parametrize("decoys", ["some", "auto", "-0.1", "1.1", "nan", ""])
 def test_a_wrong_share_is_refused(decoys):
-    with pytest.raises(ConfigError, match="wanted auto, none or a share from 0 to 1"):
+    with pytest.raises(ConfigError, match="wanted all, none or a share from 0 to 1"):
         decoys_of(decoys=decoys)
 
 
@@ -212,9 +207,7 @@ def test_coexpression_fills_a_square_of_any_side(side, seed):
 
 def test_coexpression_makes_neighbours_of_coexpressed_genes():
     expression = blocks_of_genes(400)
-    decoy_gene = choose_decoys(
-        np.arange(400).astype(str), decoys="0.1", decoy_genes=(), n_tumors=33, rng=rng()
-    )
+    decoy_gene = decoys_of(np.arange(400).astype(str))
     tree = coexpression_tree(expression)
     at_random, together = (
         neighbours_correlation(layout, expression)

@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from jobs import prepare
 from tumorcam.cohort.cohort import read_cohort, write_cohort
@@ -16,7 +19,7 @@ from tumorcam.cohort.layout import (
     spread_out,
     variance_layout,
 )
-from tumorcam.cohort.preparation import make_layouts, prepare_cohort
+from tumorcam.cohort.preparation import make_layouts, permuted_columns, prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.splits import patient_folds
 from tumorcam.errors import CohortError, InputError
@@ -53,6 +56,54 @@ def test_samples_and_genes_are_those_of_the_selection(selection, tiny_config):
     )
     np.testing.assert_array_equal(content.samples.fold, expected)
     assert content.genes.name is selection.genes and content.dropped is selection.dropped
+
+
+def test_decoys_have_the_values_of_their_gene_permuted_over_all_samples(selection, tiny_config):
+    content = prepare_cohort(selection, tiny_config)
+    gene, fold = content.layouts.decoy_gene, content.samples.fold
+    assert content.decoy_expression.dtype == np.float32
+    expected = permuted_columns(selection.expression, gene, tiny_config.rng("decoy permutations"))
+    np.testing.assert_array_equal(content.decoy_expression, expected)
+    from_its_fold = []
+    for decoy, column in enumerate(content.decoy_expression.T):
+        values = selection.expression[:, gene[decoy]]
+        assert sorted(column) == sorted(values)
+        from_its_fold += [np.isin(column[fold == f], values[fold == f]).mean() for f in (0, 1)]
+    assert 0.4 < np.mean(from_its_fold) < 0.6, "half of the samples of a fold have such a value"
+
+
+@given(st.integers(0, 10**6))
+def test_a_permuted_column_follows_neither_its_gene_nor_another_decoy(seed):
+    """Six standard errors; two decoys of the same gene are permuted anew too."""
+    rng = np.random.default_rng(seed)
+    expression = rng.normal(5, 2, (200, 6)).astype(np.float32)
+    permuted = permuted_columns(expression, np.array([0, 0, 2, 3, 5]), rng)
+    correlation = np.corrcoef(np.hstack([expression, permuted]).T)[6:]
+    np.fill_diagonal(correlation[:, 6:], 0)
+    assert np.abs(correlation).max() < 6 / 200**0.5
+
+
+def test_every_permutation_of_a_column_is_drawn_alike():
+    """Of 3 samples: chi-square of 6,000 draws over the 6 permutations, p > 1e-6."""
+    expression = np.arange(3, dtype=np.float32)[:, np.newaxis]
+    permuted = permuted_columns(expression, np.zeros(6000, int), np.random.default_rng(0))
+    _, counts = np.unique(permuted, axis=1, return_counts=True)
+    assert len(counts) == 6 and chisquare(counts).pvalue > 1e-6
+
+
+def test_decoys_do_not_depend_on_the_number_of_layouts(selection, tiny_config):
+    one, more = (prepare_cohort(selection, with_layout(tiny_config, replicates=n)) for n in (1, 3))
+    np.testing.assert_array_equal(one.decoy_expression, more.decoy_expression)
+
+
+def test_all_gives_every_gene_a_decoy(selection, tiny_config):
+    content = prepare_cohort(selection, with_layout(tiny_config, decoys="all"))
+    np.testing.assert_array_equal(content.layouts.decoy_gene, np.arange(36))
+    assert content.decoy_expression.shape == (48, 36)
+    assert content.layouts.pixel.shape == (2, 72)
+    np.testing.assert_array_equal(
+        np.sort(content.decoy_expression, axis=0), np.sort(selection.expression, axis=0)
+    )
 
 
 @pytest.mark.parametrize("kind", ["random", "variance", "chromosome", "coexpression"])

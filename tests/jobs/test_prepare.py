@@ -176,7 +176,7 @@ def test_bad_files_are_one_clear_message(tiny_config, tiny_files, tiny_toml, cap
         ('cohort.sources=["north"]', "there are: east, west"),
         ("splits.folds=13", "fewer patients than splits.folds = 13: 48"),
         ('layout.decoy_genes=["TP53"]', "(first: TP53)"),
-        ("layout.decoys=most", "wanted auto, none or a share"),
+        ("layout.decoys=most", "wanted all, none or a share"),
     ],
 )
 def test_bad_settings_are_one_clear_message(tiny_toml, capsys, override, message):

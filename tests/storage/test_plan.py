@@ -34,6 +34,7 @@ def test_the_plan_of_seven_samples_in_two_folds():
     assert plan.train_tasks == ["r00-f00", "r00-f01", "baselines"]
     assert plan.shards[2].model == ModelKey(0, 1)
     assert (plan.n_samples, plan.n_genes, plan.n_decoys, plan.side) == (7, 10, 3, 4)
+    assert plan.n_columns == 10 + 2 * 3
 
 
 def test_null_replicates_come_after_the_others():

@@ -223,9 +223,8 @@ class LayoutSettings:
     decoys: Annotated[
         str,
         Doc(
-            "The genes that also get a decoy: all, a share of them such as 0.25, or none. A share "
-            "makes a run cheaper, but calls fewer genes, since a gene is then not compared with a "
-            "decoy of its own."
+            "The genes that also get a decoy: all, a share of them such as 0.25, which makes a run "
+            "cheaper but calls fewer genes, or none."
         ),
     ] = "all"
     decoy_genes: Annotated[
