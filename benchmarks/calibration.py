@@ -23,7 +23,7 @@ from scipy import stats
 from tumorcam.explain.views import own_and_contrast
 from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
-from tumorcam.significance.decoys import decoy_q_values
+from tumorcam.significance.decoys import Scores, decoy_q_values
 from tumorcam.significance.tables import Ranking, Significance, read_significance
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -90,26 +90,21 @@ def planted(folder: Path, ranks: int) -> Rows:
 
 
 def drivers(run: Path, ranks: int) -> Rows:
-    """One decoy a driver, eight layouts, five null replicates: a row a method and view."""
+    """Eight layouts of three folds, five null replicates: a row a method and view."""
     tables = settings(run, samples=800, layouts=8, epochs=30)
     tables["cohort"]["genes"], tables["synthesize"]["genes"] = 1024, 1500
     tables["splits"]["folds"] = 3
     tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
-    if not RunFolder(run).significance.exists():
-        make(run, tables, ranks, until="synthesize")
-    planted_genes = pd.read_csv(RunFolder(run).input.truth)["gene"]
-    tables["layout"] |= {"nulls": 5, "decoy_genes": sorted(set(planted_genes))}
+    tables["layout"]["nulls"] = 5
     make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
     significance = tables_of(run)
     drives = planted_drivers(run, significance)
     own = drives[:, significance.decoy_gene]  # decoys of the tumor's own drivers
     for name, ranking in rankings(run):
-        score, decoys = ranking.score, ranking.decoys.score
-        in_top = np.argsort(-np.hstack([score, decoys]), axis=1)[:, :20] >= score.shape[1]
-        q_decoy = decoy_q_values(score, decoys)
-        rank = statistics.rank_genes(score)
-        scores = truth.score_against_truth(drives, rank, q_decoy, threshold=0.05)
+        both = np.hstack([ranking.score, ranking.present.score])
+        in_top = np.argsort(-both, axis=1)[:, :20] >= len(significance.genes)
+        scores = truth.score_against_truth(drives, ranking.rank, ranking.q_decoy, threshold=0.05)
         nulls = ranking.nulls
         differences = agreement.decoy_rank_differences(
             nulls.score, nulls.decoy_score, significance.decoy_gene, own
@@ -155,12 +150,12 @@ def nulls(folder: Path, ranks: int, kind: str) -> Rows:
 
 
 def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str, dict[str, Any]]:
-    """The config of one small cohort: 600 genes, of which half have a decoy."""
+    """The config of one small cohort: 600 genes, of which each has a decoy."""
     return {
         "run": {"folder": str(run), "threads_per_rank": 1},
         "cohort": {"genes": 600},
         "splits": {"folds": 2},
-        "layout": {"replicates": layouts, "decoys": "0.5", "spacing": 2},
+        "layout": {"replicates": layouts, "spacing": 2},
         "model": {"filters": [16, 32, 32], "dense": [128, 64]},
         "training": {
             "epochs": epochs,
@@ -177,21 +172,18 @@ def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str,
     }
 
 
-def make(
-    run: Path, tables: dict[str, dict[str, Any]], ranks: int, *, until: str = "reduce"
-) -> None:
+def make(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
     """Run the pipeline up to the tables, unless they are there; the shards are deleted."""
     if RunFolder(run).significance.exists():
         return
     run.mkdir(parents=True, exist_ok=True)
     config = run / "settings.toml"
     config.write_text(tomli_w.dumps(tables))
-    words = ["-m", "tumorcam.jobs", "run", str(config), "--ranks", str(ranks), "--until", until]
+    words = ["-m", "tumorcam.jobs", "run", str(config), "--ranks", str(ranks), "--until", "reduce"]
     with (run / "pipeline.log").open("w") as log:
         subprocess.run([sys.executable, *words], check=True, stdout=log, stderr=log)
-    print(run.name, until, flush=True)
-    if until == "reduce":
-        shutil.rmtree(RunFolder(run).shards)
+    print(run.name, flush=True)
+    shutil.rmtree(RunFolder(run).shards)
 
 
 def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
@@ -230,20 +222,23 @@ def planted_drivers(run: Path, tables: Significance) -> np.ndarray:
 
 
 def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
-    """How well the rankings of the first K layouts, and the grade learned, find the drivers."""
+    """How well the rankings of the first K layouts, and the grade learned, find the drivers.
+
+    A score of K layouts is the mean of theirs.
+    """
     tables = tables_of(run)
     drives = planted_drivers(run, tables)
-    n_genes, recall = len(tables.genes), tables.classification.recall.mean()
+    recall = tables.classification.recall.mean()
     for name, ranking in rankings(run):
         for k in layouts:
-            both = ranking.replicate_score[:k].mean(axis=0)
-            score, decoys = both[:, :n_genes], both[:, n_genes:]
-            q_decoy = decoy_q_values(score, decoys)
+            columns = ranking.replicate_score[:k].mean(axis=0)
+            scores_of_k = Scores.of_columns(columns, tables.decoy_gene)
+            q_decoy = decoy_q_values(scores_of_k)
             calls = {f"q_decoy <= {level:g}": q_decoy <= level for level in LEVELS}
             if k == len(ranking.replicate_score):
                 calls["learned"] = ranking.evidence == "learned"
-            rank = statistics.rank_genes(score)
-            auprc = agreement.average_precision(score, drives).mean()
+            rank = statistics.rank_genes(scores_of_k.gene)
+            auprc = agreement.average_precision(scores_of_k.gene, drives).mean()
             for how, called in calls.items():
                 scores = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
                 yield {

@@ -14,7 +14,9 @@ from tumorcam.config import Config, config_json
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.significance import decoys, statistics
+from tumorcam.significance.decoys import Scores
 from tumorcam.significance.tables import (
+    DECOY_STATISTICS,
     GENE_STATISTICS,
     Classification,
     DecoyStatistics,
@@ -27,13 +29,7 @@ from tumorcam.significance.tables import (
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import (
-    HeldOut,
-    Permutations,
-    TrainedModel,
-    model_attributes,
-    write_model,
-)
+from tumorcam.training.artifact import HeldOut, TrainedModel, model_attributes, write_model
 from tumorcam.training.baselines import BASELINES_TYPE, Baselines
 
 N_EPOCHS = 6
@@ -136,7 +132,7 @@ def model(cohort: Cohort, key: ModelKey, rng: np.random.Generator) -> TrainedMod
         }
     )
     layout, best = cohort.layouts[key.replicate], int(history["validation_loss"].argmin())
-    n_genes, no_samples = len(cohort.genes), np.zeros((len(layout.decoy_gene), 0), np.int32)
+    n_genes = len(cohort.genes)
     return TrainedModel(
         layers=json.dumps(LAYERS),
         best_epoch=best,
@@ -151,7 +147,6 @@ def model(cohort: Cohort, key: ModelKey, rng: np.random.Generator) -> TrainedMod
         scaler=Scaler(np.full(n_genes, 6, np.float32), np.ones(n_genes, np.float32)),
         weights=(np.zeros(3, np.float32),),
         role=np.zeros(len(cohort.tumor), np.int8),
-        permutation=Permutations(no_samples, no_samples),
         held_out=HeldOut(np.arange(3, dtype=np.int32), np.zeros((3, 4), np.float32)),
     )
 
@@ -165,10 +160,9 @@ def shard(
 ) -> Shard:
     """A shard with the cubes that the config asks for."""
     sample, side = samples_of(cohort, key), cohort.layouts[key.replicate].side
-    n_features = len(cohort.genes) + len(cohort.decoy_gene)
     cube = (rng.normal(size=(len(sample), side, side)) ** 3).astype(np.float16)
     scale = rng.random(len(sample)).astype(np.float32)
-    zeros = np.zeros((len(sample), n_features), np.float16)
+    zeros = np.zeros((len(sample), cohort.n_columns), np.float16)
     return Shard(
         sample_index=sample.astype(np.int32),
         tumor=cohort.tumor[sample].astype(np.int16),
@@ -216,11 +210,11 @@ def write_tables(
     )
     files = []
     for i, key in enumerate(ranking_keys(config.explain.methods)):
-        # the own view of a guided method follows expression, decoys included
+        # the own view of a guided method follows expression, present decoys included
         input_share = 1.5 if key.view == "own" and key.method.startswith("guided") else 0.1
-        features = np.concatenate([drives, np.zeros((n_tumors, len(cohort.decoy_gene)))], 1)
-        source = np.concatenate([np.arange(len(cohort.genes)), cohort.decoy_gene])
-        mean = 1.2 * features + input_share * shared.log2_fold_change[:, source]
+        of_input = input_share * shared.log2_fold_change
+        present = of_input[:, cohort.decoy_gene]
+        mean = np.hstack([1.2 * drives + of_input, present, np.zeros(present.shape)])
         files.append(run.ranking(i))
         write_ranking(files[-1], {}, ranking(key, config, shared, mean, rng))
     attributes = {"cohort_digest": cohort.digest, "config": config_json(config, ["significance"])}
@@ -235,8 +229,8 @@ def ranking(
     mean: np.ndarray,
     rng: np.random.Generator,
 ) -> Ranking:
-    """The statistics of values that are drawn around a mean (tumors, genes + decoys)."""
-    n_genes, n_tumors = len(shared.genes), len(shared.tumors)
+    """The statistics of values that are drawn around a mean (tumors, genes + 2 decoys)."""
+    n_genes, n_tumors, n_decoys = len(shared.genes), len(shared.tumors), len(shared.decoy_gene)
     by_tumor = [
         statistics.tumor_statistics(
             mean[t] + rng.normal(0, 0.5, (shared.n[t], mean.shape[1])),
@@ -246,13 +240,19 @@ def ranking(
         for t in range(n_tumors)
     ]
     names = [name for name in GENE_STATISTICS if hasattr(by_tumor[0], name)]
-    both = {name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
-    genes = {name: values[:, :n_genes] for name, values in both.items()}
-    decoy_names = DecoyStatistics.__dataclass_fields__
-    of_decoys = DecoyStatistics(**{name: both[name][:, n_genes:] for name in decoy_names})
-    score, decoy_score = genes["score"], of_decoys.score
+    columns = {name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
+    genes = {name: values[:, :n_genes] for name, values in columns.items()}
+    present, chance = (
+        DecoyStatistics(
+            **{name: columns[name][:, first:][:, :n_decoys] for name in DECOY_STATISTICS}
+        )
+        for first in (n_genes, n_genes + n_decoys)
+    )
+    score, scores = genes["score"], Scores.of_columns(columns["score"], shared.decoy_gene)
+    level = config.significance.q_decoy
+    genes["margin"] = scores.margin
     genes["q_value"] = statistics.benjamini_hochberg(genes["p_value"])
-    genes["q_decoy"] = decoys.decoy_q_values(score, decoy_score)
+    genes["q_decoy"] = decoys.decoy_q_values(scores)
     genes["rank"] = statistics.rank_genes(score)
     genes["p_fwer"] = np.minimum(1, genes["p_value"] * n_genes)
     genes["rank_low"], genes["rank_high"] = 0.8 * genes["rank"], 1.3 * genes["rank"]
@@ -262,19 +262,24 @@ def ranking(
         genes["q_decoy"], genes["q_value"], genes["replication"], genes["rank"],
         shared.classification.recall, settings=config.significance,
     )  # fmt: skip
-    resolution = decoys.smallest_q_decoy(score, decoy_score)
-    no_nulls = np.zeros((0, *score.shape)), np.zeros((0, *decoy_score.shape)), np.zeros(0, int)
+    resolution = decoys.smallest_q_decoy(scores, level=level)
+    interval = decoys.called_interval(scores, rng, level=level)
+    no_nulls = np.zeros((0, *score.shape)), np.zeros((0, *scores.decoy.shape)), np.zeros(0, int)
     return Ranking(
         **genes,
         evidence=evidence,
         method=key.method,
         view=key.view,
-        decoys=of_decoys,
+        present=present,
+        chance=chance,
         nulls=NullRuns(*no_nulls),
-        decoys_in_top_20=decoys.decoys_in_top(score, decoy_score),
+        decoys_in_top_20=decoys.decoys_in_top(score, present.score),
         replicate_score=np.zeros((1, *mean.shape)),
         fold_score=np.zeros((1, *mean.shape)),
-        decoy_curve=decoys.decoy_curve(score, decoy_score),
+        decoy_curve=decoys.decoy_curve(scores),
+        n_called=int((genes["q_decoy"] <= level).sum()),
+        called_low=interval.low,
+        called_high=interval.high,
         smallest_q_decoy=resolution.smallest_q_decoy,
         too_few_decoys=resolution.too_few_decoys,
         zero_scale_samples=0,

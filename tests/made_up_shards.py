@@ -1,4 +1,4 @@
-"""A prepared run of three bands of genes whose shards hold random numbers: no network is needed."""
+"""A prepared run of several bands of columns whose shards hold random numbers, without networks."""
 
 from pathlib import Path
 
@@ -22,11 +22,16 @@ LEFT_OUT = "COAD"  # always misclassified in fold 0: with correct_only no model 
 METHOD = "gradient_x_input"
 
 
-def prepare_wide_run(folder: Path) -> Config:
-    """Prepare a run of 500 genes and 60 decoys, which are three bands of 256.
+def prepare_wide_run(folder: Path, *, decoys: str = "all") -> Config:
+    """Prepare a run of 500 genes, which with all decoys has 1,500 columns: six bands of 256.
 
     The first patient of a tumor has two samples. Expression is whole numbers, so that it has ties.
     BRCA's last patient and COAD's first are the same person.
+
+    Parameters
+    ----------
+    decoys : str
+        The setting layout.decoys.
     """
     rng = np.random.default_rng(7)
     rows = [(t, p) for t in TUMORS for p in [0, *range(N_PATIENTS)]]
@@ -52,7 +57,7 @@ def prepare_wide_run(folder: Path) -> Config:
         },
         "cohort": {"genes": N_GENES},
         "splits": {"folds": 2},
-        "layout": {"replicates": 2, "decoys": "0.12"},
+        "layout": {"replicates": 2, "decoys": decoys},
         "explain": {"block": 8, "methods": [METHOD], "cubes": []},
         "significance": {"min_patients": 5, "q_decoy": 0.5, "recall": 0.6},
     }
@@ -83,12 +88,12 @@ def write_shard(config: Config, cohort: Cohort, shard: ShardKey, *, seed: int = 
     """
     rng = np.random.default_rng([seed, shard.null, shard.replicate, shard.fold, shard.block])
     index = np.flatnonzero(cohort.fold == shard.fold)[shard.start : shard.stop]
-    n, n_features = len(index), len(cohort.genes) + len(cohort.decoy_gene)
+    n, n_columns = len(index), cohort.n_columns
     tumor = cohort.tumor[index]
-    drives = np.arange(n_features) // N_DRIVERS == tumor[:, np.newaxis]
-    values = {view: rng.normal(0, 1, (n, n_features)) + 1.5 * drives for view in VIEWS}
+    drives = np.arange(n_columns) // N_DRIVERS == tumor[:, np.newaxis]
+    values = {view: rng.normal(0, 1, (n, n_columns)) + 1.5 * drives for view in VIEWS}
     values["contrast"] = np.round(values["contrast"], 1)
-    values["own"][rng.random((n, n_features)) < 0.05] = 0
+    values["own"][rng.random((n, n_columns)) < 0.05] = 0
     probability = rng.dirichlet(np.ones(3), n) + 1.2 * np.eye(3)[tumor]
     lost = (cohort.tumors[tumor] == LEFT_OUT) & (shard.fold == 0)
     probability[lost] = [0.1, 2.0, 0.1]

@@ -20,10 +20,10 @@ class Slow:
         self.config = config
         run = RunFolder.of(config)
         self.cohort = cohort = read_cohort(run.cohort, config)
-        self.n_genes = len(cohort.genes)
-        n_features, n_samples = self.n_genes + len(cohort.decoy_gene), len(cohort.sample)
-        self.values = {v: np.full((2, n_samples, n_features), np.nan) for v in VIEWS}
-        self.probability = np.full((2, n_samples, 3), np.nan)
+        self.n_genes, self.n_decoys = len(cohort.genes), len(cohort.decoy_gene)
+        shape = (2, len(cohort.sample), self.n_genes + 2 * self.n_decoys)
+        self.values = {view: np.full(shape, np.nan) for view in VIEWS}
+        self.probability = np.full((*shape[:2], 3), np.nan)
         for shard in read_plan(run.plan).shards:
             with h5py.File(run.shard(shard)) as file:
                 index = file["sample_index"][...]
@@ -40,30 +40,61 @@ class Slow:
         keys = [self.cohort.tumor[chosen], self.cohort.patient[chosen]]
         return table.groupby(keys).mean()
 
-    def model_tops(self, view: str, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """How many models rank each gene among the k first of a tumor, and how many have it."""
-        n_top, n_models = np.zeros((3, self.n_genes)), np.zeros(3)
-        for values in self.values[view]:
-            for fold in range(self.cohort.n_folds):
-                chosen = self.kept & (self.cohort.fold == fold)
-                score = self.patients(values, chosen).groupby(level=0).mean()
-                for tumor in score.index:
-                    ranking = score.loc[tumor, : self.n_genes - 1]
-                    best = ranking.sort_values(ascending=False, kind="stable").index[:k]
-                    n_top[tumor, best] += 1
-                    n_models[tumor] += 1
-        return n_top, n_models
+    def scores(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """(tumors, columns): the scores of the chosen samples, NaN for a tumor without any."""
+        scores = np.full((3, values.shape[1]), np.nan)
+        for tumor, table in self.patients(values, chosen).groupby(level=0):
+            scores[tumor] = trimmed_means(table)
+        return scores
+
+    def margins(self, scores: np.ndarray) -> np.ndarray:
+        """(tumors, genes): score of the gene minus the larger one of its decoy, NaN without one."""
+        margins = np.full((len(scores), self.n_genes), np.nan)
+        for decoy, gene in enumerate(self.cohort.decoy_gene):
+            present = scores[:, self.n_genes + decoy]
+            chance = scores[:, self.n_genes + self.n_decoys + decoy]
+            margins[:, gene] = scores[:, gene] - np.maximum(present, chance)
+        return margins
+
+    def model_scores(self, view: str) -> np.ndarray:
+        """(replicates, folds, tumors, columns): the scores of every model."""
+        folds = range(self.cohort.n_folds)
+        chosen = [self.kept & (self.cohort.fold == fold) for fold in folds]
+        return np.array([[self.scores(v, rows) for rows in chosen] for v in self.values[view]])
+
+    def q_decoy(self, scores: np.ndarray, tumor: int, gene: int) -> float:
+        """The rate of one pair, from all scores (tumors, columns), by the formula of its run."""
+        if self.n_decoys == self.n_genes:
+            margins = self.margins(scores)
+            return knockoff_q_value(margins[tumor, gene], margins)
+        genes, present, chance = np.split(
+            scores, [self.n_genes, self.n_genes + self.n_decoys], axis=1
+        )
+        return pooled_q_value(scores[tumor, gene], genes, np.maximum(present, chance))
 
 
-def q_decoy(score: float, genes: np.ndarray, decoys: np.ndarray) -> float:
-    """The formula of docs/method.md, one score at a time."""
+def trimmed_means(patients: pd.DataFrame) -> np.ndarray:
+    """(columns,): the 20 % trimmed mean over patients, the mean of fewer than 10."""
+    return stats.trim_mean(patients, 0.2 if len(patients) >= 10 else 0.0, axis=0)
+
+
+def knockoff_q_value(margin: float, margins: np.ndarray) -> float:
+    """The formula of docs/method.md where every gene has a decoy, one margin at a time."""
+    rates = [
+        (1 + (margins <= -w).sum()) / (margins >= w).sum()
+        for w in margins.ravel()
+        if 0 < w <= margin
+    ]
+    return min([1.0, *rates])
+
+
+def pooled_q_value(score: float, genes: np.ndarray, decoys: np.ndarray) -> float:
+    """The formula of docs/method.md where a share of the genes has a decoy, one score at a time."""
     ratio = genes.size / decoys.size
     rates = [
-        min(1, (1 + (decoys >= s).sum()) / max(1, (genes >= s).sum()) * ratio)
-        for s in genes.ravel()
-        if s <= score
+        (1 + (decoys >= s).sum()) / (genes >= s).sum() * ratio for s in genes.ravel() if s <= score
     ]
-    return min(rates)
+    return min([1.0, *rates])
 
 
 def signed_rank_p_value(values: np.ndarray) -> float:
@@ -93,7 +124,7 @@ def check_evidence(statistics: dict[str, np.ndarray], recall: np.ndarray, config
         )
         expected = "none"
         if meets:
-            expected = "learned" if row["replication"] >= limits.replication else "unstable"
+            expected = "unstable" if row["replication"] < limits.replication else "learned"
         elif row["rank"] <= 25 and row["q_decoy"] > limits.q_decoy:
             expected = "expression-driven"
         assert grade == expected, (tumor, gene, row)

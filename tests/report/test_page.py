@@ -143,12 +143,15 @@ def test_the_page_says_what_a_reader_asks(config):
         assert words in html
 
 
-def test_the_page_says_whether_q_decoy_can_be_gone_by(config):
-    own = dataclasses.replace(config.training, decoy_permutations="own")
-    for settings, warns in ((config, False), (dataclasses.replace(config, training=own), True)):
-        html = page_of(settings)
-        assert ("Too small here where many layouts are averaged" in html) == warns
-        assert ("The number to go by." in html) != warns
+def test_the_page_says_how_many_pairs_each_ranking_calls(config):
+    with h5py.File(config.folder / "significance.h5", "r+") as file:
+        attributes = file["gradient_x_input/contrast"].attrs
+        for name, value in (("n_called", 1234), ("called_low", 1000.0), ("called_high", 1400.0)):
+            attributes[name] = value
+    html = page_of(config)
+    assert "1,234 (tumor, gene) pairs are called at q_decoy ≤ 0.05" in html
+    assert '<td class="n">1,234<br><span class="muted">1,000–1,400</span></td>' in html
+    assert '<th class="n">Called</th>' in html and '<th class="n">Margin</th>' in html
 
 
 def test_equal_runs_give_equal_bytes(config):
@@ -188,11 +191,12 @@ def test_no_learned_gene_and_too_few_decoys_are_said_plainly(config):
     with h5py.File(config.folder / "significance.h5", "r+") as file:
         group = file["gradient_x_input/contrast"]
         group["evidence"][...] = np.full((4, 36), b"none")
-        group.attrs["too_few_decoys"] = True
+        group.attrs["too_few_decoys"], group.attrs["n_called"] = True, 0
         file["classification/recall"][1] = 0.2
     html = page_of(config)
-    assert "No (tumor, gene) pair is graded learned." in html
-    assert "Too few decoys:" in html
+    assert "No (tumor, gene) pair is called at q_decoy ≤ 0.05" in html
+    assert "Too few decoys:" in html and "Place more decoys with" in html
+    assert "with this score or more" in html and "knockoff+" not in html
     assert "Too often missed to be explained:</strong> BRCA" in html
 
 
@@ -262,6 +266,22 @@ def test_numbers_are_written_as_readers_expect(text, expected):
     assert text == expected
 
 
+class TestADecoyForEveryGene:
+    @pytest.fixture
+    def tiny_config(self, tiny_config):
+        layout = dataclasses.replace(tiny_config.layout, decoys="all")
+        return dataclasses.replace(tiny_config, layout=layout)
+
+    def test_makes_knockoffs_of_which_no_more_can_be_had(self, config):
+        with h5py.File(config.folder / "significance.h5", "r+") as file:
+            file["gradient_x_input/contrast"].attrs["too_few_decoys"] = True
+        html = page_of(config)
+        assert "Too few pairs:" in html and "Place more decoys with" not in html
+        assert "with this score or more" not in html and "knockoff+" in html
+        first = next(read_run(config).results.rankings())
+        assert np.isfinite(first.margin).all()
+
+
 class TestOneLayoutWithoutDecoys:
     @pytest.fixture
     def tiny_config(self, tiny_config):
@@ -274,7 +294,7 @@ class TestOneLayoutWithoutDecoys:
         html = (folder / "index.html").read_text(encoding="utf-8")
         check(html)
         assert "Without decoys nobody can tell" in html
-        assert "Ensemble of 2" not in html
+        assert "Ensemble of 2" not in html and "over draws of the decoys: " not in html
         assert (folder / "decoys.csv").read_text().count("\n") == 1
 
 

@@ -20,11 +20,19 @@ def run(tiny_run):
     return read_run(finish_run(tiny_run))
 
 
-def test_called_words_count_the_expected_errors():
-    words = called_words(431, 0.05)
-    assert "Of 431 (tumor, gene) pairs" in words
-    assert "at most 5 % (about 22)" in words  # 21.55
-    assert called_words(0, 0.05) == "No (tumor, gene) pair is graded learned."
+def test_called_words_count_the_expected_errors(run):
+    ranking = run.results.ranking(run.first_ranking)
+
+    def words(n_called, low, high):
+        called = dataclasses.replace(ranking, n_called=n_called, called_low=low, called_high=high)
+        return called_words(called, 12, 0.05)
+
+    text = words(431, 400.0, 1440.0)
+    assert "431 (tumor, gene) pairs are called at q_decoy ≤ 0.05 (5 to 95 % over draws" in text
+    assert "of the decoys: 400 to 1,440); 12 of them are graded learned." in text
+    assert "at most 5 % of the called pairs, about 22, are genes" in text  # 21.55
+    assert words(0, 0.0, 25.0).startswith("No (tumor, gene) pair is called at q_decoy ≤ 0.05 (5")
+    assert words(0, math.nan, math.nan) == "No (tumor, gene) pair is called at q_decoy ≤ 0.05."
 
 
 def test_a_blind_ranking_fills_the_top_with_decoys_in_proportion():
@@ -68,6 +76,8 @@ def test_a_summary_counts_every_pair_once_and_shows_the_top(run):
         summary = summarise_ranking(run, ranking)
         assert sum(summary.counts.values()) == 4 * 36
         assert sum(tumor.n_learned for tumor in summary.top) == summary.counts["learned"]
+        assert summary.n_called == (ranking.q_decoy <= 0.05).sum() >= summary.counts["learned"]
+        assert summary.called_low <= summary.called_high
         for t, tumor in enumerate(summary.top):
             assert len(tumor.rows) == 20
             best = run.results.genes[ranking.score[t].argmax()]

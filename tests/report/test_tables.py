@@ -41,18 +41,23 @@ def two_by_three(score, rank):
     shape = (2, 3)
     numbers = {name: np.zeros(shape) for name in GENE_STATISTICS}
     numbers |= {"score": np.array(score, dtype=float), "rank": np.array(rank, dtype=float)}
-    decoys = {name: np.array([[0.5], [NAN]]) for name in DECOY_STATISTICS}
+    present = {name: np.array([[0.5], [NAN]]) for name in DECOY_STATISTICS}
+    chance = {name: np.array([[0.2], [NAN]]) for name in DECOY_STATISTICS}
     ranking = Ranking(
         **numbers,
         evidence=np.full(shape, "none"),
         method="m",
         view="own",
-        decoys=DecoyStatistics(**decoys),
+        present=DecoyStatistics(**present),
+        chance=DecoyStatistics(**chance),
         nulls=NullRuns(np.zeros((0, *shape)), np.zeros((0, 2, 1)), np.zeros(0)),
         decoys_in_top_20=np.zeros(2),
-        replicate_score=np.zeros((1, 2, 4)),
-        fold_score=np.zeros((1, 2, 4)),
+        replicate_score=np.zeros((1, 2, 5)),
+        fold_score=np.zeros((1, 2, 5)),
         decoy_curve=pd.DataFrame(),
+        n_called=0,
+        called_low=NAN,
+        called_high=NAN,
         smallest_q_decoy=0.1,
         too_few_decoys=False,
         zero_scale_samples=0,
@@ -78,7 +83,9 @@ def test_rows_are_sorted_by_tumor_and_rank_with_unranked_genes_last():
 def test_a_decoys_rank_counts_the_genes_above_it():
     results, ranking = two_by_three([[1, 0.4, 0.5], [1, 2, 3]], [[1, 3, 2], [3, 2, 1]])
     table = tables.decoy_table(results, ranking)
+    assert list(table)[:6] == ["tumor", "decoy", "method", "view", "present_score", "chance_score"]
     assert table["decoy"].tolist() == ["H", "H"]
+    assert (table["present_score"][0], table["chance_score"][0]) == (0.5, 0.2)
     assert table["rank_among_genes"].tolist()[0] == 2  # behind 1, beside 0.5, before 0.4
     assert np.isnan(table["rank_among_genes"].tolist()[1])
 
@@ -161,6 +168,15 @@ def test_decoys_csv_has_a_row_a_decoy_tumor_and_ranking(results, tmp_path):
     table = pd.read_csv(tmp_path / "decoys.csv")
     assert len(table) == 4 * 18 * 6
     assert table["rank_among_genes"].between(1, 37).all()
+    ranking = results.ranking(RankingKey("gradient_x_input", "own"))
+    decoy = results.genes[results.decoy_gene[7]]
+    row = table.set_index(["method", "view", "tumor", "decoy"]).loc[
+        ("gradient_x_input", "own", "BRCA", decoy)
+    ]
+    for name in DECOY_STATISTICS:
+        for kind in ("present", "chance"):
+            value = getattr(getattr(ranking, kind), name)[1, 7]
+            assert row[f"{kind}_{name}"] == pytest.approx(value, rel=1e-5)
 
 
 def test_h5ad_holds_tumors_by_genes(results, tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import h5py
 import made_up_shards
@@ -9,7 +10,7 @@ from made_up_shards import METHOD
 from reduce_runs import reduce_on_ranks, shards_of, tables_digest, toml
 from scipy import stats
 from sklearn.metrics import roc_auc_score
-from slow_tables import Slow, check_evidence, q_decoy, signed_rank_p_value
+from slow_tables import Slow, check_evidence, signed_rank_p_value, trimmed_means
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -23,20 +24,22 @@ from tumorcam.explain.shards import SALIENCY_TYPE, shard_digest
 from tumorcam.explain.views import VIEWS, RankingKey
 from tumorcam.significance import band_statistics, held_out, reduce
 from tumorcam.significance.statistics import PatientStatistics
-from tumorcam.significance.tables import Significance, read_significance
+from tumorcam.significance.tables import DECOY_STATISTICS, Significance, read_significance
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
-SETTINGS = ["all samples", "correct_only"]
+SETTINGS = ["all samples", "correct_only", "a share of decoys"]
 COLUMNS = (
     "score",
+    "mean",
     "sd",
     "effect",
     "positive",
     "positive_low",
     "positive_high",
     "p_value",
+    "margin",
     "q_value",
     "p_fwer",
     "q_decoy",
@@ -54,10 +57,24 @@ def read_tables(config: Config) -> Significance:
     return read_significance(run.significance, read_cohort(run.cohort, config).digest)
 
 
+def write_run(folder: Path, decoys: str) -> Config:
+    """The wide run with other decoys, without tables."""
+    config = made_up_shards.prepare_wide_run(folder, decoys=decoys)
+    made_up_shards.write_models_and_shards(config)
+    return config
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def reduced(request, wide_run, tmp_path_factory) -> Config:
-    """The wide run with its tables, of all samples or of the correctly classified ones."""
-    config = copy_run(wide_run, tmp_path_factory.mktemp("reduced") / "run")
+    """The wide run with its tables, of all samples or of the correctly classified ones.
+
+    In a third run only 60 of the genes have a decoy.
+    """
+    folder = tmp_path_factory.mktemp("reduced")
+    if request.param == "a share of decoys":
+        config = write_run(folder, "0.12")
+    else:
+        config = copy_run(wide_run, folder / "run")
     chosen = request.param == "correct_only"
     settings = dataclasses.replace(config.significance, correct_only=chosen)
     config = dataclasses.replace(config, significance=settings)
@@ -85,46 +102,75 @@ def test_statistics_of_patients_agree_with_pandas_and_scipy(tables, slow, view):
     for tumor, table in patients.groupby(level=0):
         values, n = table.to_numpy(), len(table)
         above = (values > 0).sum(axis=0)
-        score, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
+        mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
         low, high = proportion_confint(above, n, method="wilson")
         p_value = np.array([signed_rank_p_value(column) for column in values.T])
-        genes, rest = slice(slow.n_genes), slice(slow.n_genes, None)
-        expected = {"score": score, "sd": sd, "effect": score / sd, "positive": above / n,
-                  "positive_low": low, "positive_high": high, "p_value": p_value}  # fmt: skip
+        expected = {"score": trimmed_means(table), "mean": mean, "sd": sd, "effect": mean / sd,
+                    "positive": above / n, "positive_low": low, "positive_high": high,
+                    "p_value": p_value}  # fmt: skip
+        first = [slow.n_genes, slow.n_genes + slow.n_decoys]
         for name, column in expected.items():
+            genes, present, chance = np.split(column, first)
             computed = getattr(ranking, name)[tumor]
-            np.testing.assert_allclose(computed, column[genes], **close, err_msg=name)
-        for name in ("score", "sd", "positive"):
-            computed = getattr(ranking.decoys, name)[tumor]
-            np.testing.assert_allclose(computed, expected[name][rest], **close)
+            np.testing.assert_allclose(computed, genes, **close, err_msg=name)
+            if name in DECOY_STATISTICS:
+                computed = getattr(ranking.present, name)[tumor]
+                np.testing.assert_allclose(computed, present, **close, err_msg=name)
+                computed = getattr(ranking.chance, name)[tumor]
+                np.testing.assert_allclose(computed, chance, **close, err_msg=name)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_what_is_joint_over_tumors_agrees_with_its_definition(reduced, tables, slow, view):
     ranking = tables.ranking(RankingKey(METHOD, view))
     columns = {name: getattr(ranking, name) for name in COLUMNS}
-    decoys, recall = ranking.decoys.score, tables.classification.recall
+    recall = tables.classification.recall
     assert ranking.zero_scale_samples == len(shards_of(reduced)), "one a shard"
     np.testing.assert_array_equal(tables.classification.probability, slow.probability)
     score = columns["score"]
     q_value = multipletests(columns["p_value"].ravel(), method="fdr_bh")[1].reshape(score.shape)
     np.testing.assert_allclose(columns["q_value"], q_value, rtol=1e-12)
     np.testing.assert_array_equal(columns["rank"], stats.rankdata(-score, axis=1))
-    n_top, n_models = slow.model_tops(view, k=25)
-    np.testing.assert_array_equal(columns["replication"], n_top / n_models[:, np.newaxis])
-    assert n_models.tolist() == [4, 4, 2 if reduced.significance.correct_only else 4]
+    all_scores = slow.scores(slow.values[view].mean(axis=0), slow.kept)
+    np.testing.assert_allclose(columns["margin"], slow.margins(all_scores), atol=1e-12)
     rng = np.random.default_rng(0)
-    for tumor, gene in zip(rng.integers(0, 3, 40), rng.integers(0, 500, 40), strict=True):
-        expected = q_decoy(score[tumor, gene], score, decoys)
+    drawn = zip(rng.integers(0, 3, 40), rng.integers(0, 500, 40), strict=True)
+    for tumor, gene in [*drawn, *np.argwhere(columns["rank"] <= 20)]:
+        expected = slow.q_decoy(all_scores, tumor, gene)
         assert columns["q_decoy"][tumor, gene] == pytest.approx(expected, rel=1e-12)
-    both = np.concatenate([decoys, score], axis=1)
+    called = (columns["q_decoy"] <= reduced.significance.q_decoy).sum()
+    assert ranking.n_called == called > 0
+    assert 0 <= ranking.called_low <= ranking.called_high <= score.size
+    both = np.concatenate([ranking.present.score, score], axis=1)
     ranks = stats.rankdata(-both, axis=1, method="ordinal")
-    ratio = score.shape[1] / decoys.shape[1]
-    in_top = ranking.decoys_in_top_20
-    np.testing.assert_allclose(in_top, (ranks[:, : decoys.shape[1]] <= 20).sum(axis=1) * ratio)
+    in_top = (ranks[:, : slow.n_decoys] <= 20).sum(axis=1) * slow.n_genes / slow.n_decoys
+    np.testing.assert_allclose(ranking.decoys_in_top_20, in_top)
     tumor = slow.cohort.tumor
     np.testing.assert_allclose(recall, [slow.correct[tumor == t].mean() for t in range(3)])
     check_evidence(columns, recall, reduced)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_scores_of_models_agree_with_their_definition(reduced, tables, slow, view):
+    ranking = tables.ranking(RankingKey(METHOD, view))
+    scores = slow.model_scores(view)
+    margins = slow.margins(scores.reshape(-1, scores.shape[-1])).reshape(4, 3, slow.n_genes)
+    has_tumor = ~np.isnan(scores[..., 0]).reshape(4, 3)
+    lost = made_up_shards.TUMORS.index(made_up_shards.LEFT_OUT)
+    n_models = has_tumor.sum(axis=0)
+    assert n_models[lost] == (2 if reduced.significance.correct_only else 4)
+    least, most = (  # the last bits of equal scores may differ
+        (margins > limit).sum(axis=0) / n_models[:, np.newaxis] for limit in (1e-12, -1e-12)
+    )
+    has_decoy = np.isin(np.arange(slow.n_genes), slow.cohort.decoy_gene)
+    replication = ranking.replication
+    assert (np.isnan(replication) == ~has_decoy).all()
+    assert ((least <= replication) & (replication <= most))[:, has_decoy].all()
+    assert (least == most).mean() > 0.99
+    close = {"rtol": 1e-9, "atol": 1e-12}
+    np.testing.assert_allclose(ranking.fold_score, scores.mean(axis=0), **close)
+    whole = [slow.scores(values, slow.kept) for values in slow.values[view]]
+    np.testing.assert_allclose(ranking.replicate_score, whole, **close)
 
 
 def test_expression_columns_agree_with_scikit_learn(tables, slow):
@@ -140,7 +186,7 @@ def test_expression_columns_agree_with_scikit_learn(tables, slow):
         )  # fmt: skip
 
 
-def test_the_file_holds_its_records_and_nothing_else(reduced, tables):
+def test_the_file_holds_its_records_and_nothing_else(reduced, tables, slow):
     assert tables.methods == (METHOD,) and tables.views == ("own", "contrast")
     digests = [shard_digest(RunFolder.of(reduced).shard(shard)) for shard in shards_of(reduced)]
     with h5py.File(RunFolder.of(reduced).significance) as file:
@@ -150,11 +196,12 @@ def test_the_file_holds_its_records_and_nothing_else(reduced, tables):
         }  # fmt: skip
         assert set(file[METHOD]) == {"own", "contrast"}
         assert set(file[f"{METHOD}/contrast"]) == {
-            *COLUMNS, "decoys", "decoys_in_top_20", "decoy_curve", "replicate_score", "fold_score",
-            "nulls",
+            *COLUMNS, "present", "chance", "decoys_in_top_20", "decoy_curve", "replicate_score",
+            "fold_score", "nulls",
         }  # fmt: skip
         assert set(file[f"{METHOD}/contrast"].attrs) == {
-            "method", "view", "smallest_q_decoy", "too_few_decoys", "zero_scale_samples"
+            "method", "view", "smallest_q_decoy", "too_few_decoys", "zero_scale_samples",
+            "n_called", "called_low", "called_high",
         }  # fmt: skip
         assert file.attrs["shards_digest"] == integrity.text_digest("".join(digests))
     ranking = tables.ranking(RankingKey(METHOD, "contrast"))
@@ -163,7 +210,11 @@ def test_the_file_holds_its_records_and_nothing_else(reduced, tables):
     for name in COLUMNS[:-2]:
         values = getattr(ranking, name)
         assert values.shape == (3, 500) and values.dtype == np.float64, name
-        assert np.isfinite(values).all(), name
+        has_value = np.full(500, True)
+        if name in ("margin", "replication"):
+            has_value = np.isin(np.arange(500), tables.decoy_gene)
+        assert (np.isfinite(values) == has_value).all(), name
+    assert ranking.present.score.shape == ranking.chance.score.shape == (3, slow.n_decoys)
     assert np.isnan(ranking.p_null).all(), "no null replicates"
 
 
@@ -206,6 +257,20 @@ def test_a_constant_gene_is_untestable_and_no_test(wide_copy):
     np.testing.assert_allclose(tested["q_value"], expected, rtol=1e-12)
 
 
+def test_without_decoys_the_rate_is_unknown(tmp_path):
+    config = write_run(tmp_path, "none")
+    assert job.main([toml(config)]) == 0
+    tables = read_tables(config)
+    for ranking in tables.rankings():
+        assert ranking.present.score.shape == ranking.chance.score.shape == (3, 0)
+        assert np.isfinite(ranking.score).all() and set(ranking.evidence.ravel()) == {"unknown"}
+        for values in (ranking.q_decoy, ranking.margin, ranking.replication):
+            assert np.isnan(values).all()
+        assert ranking.n_called == 0 and not ranking.too_few_decoys
+        assert np.isnan([ranking.called_low, ranking.called_high, ranking.smallest_q_decoy]).all()
+        assert ranking.replicate_score.shape == (2, 3, 500)
+
+
 def test_a_band_does_not_change_with_its_width(wide_run):
     run, key = RunFolder.of(wide_run), RankingKey(METHOD, "own")
     cohort = read_cohort(run.cohort, wide_run)
@@ -217,9 +282,11 @@ def test_a_band_does_not_change_with_its_width(wide_run):
     for field in dataclasses.fields(PatientStatistics):
         column = getattr(whole, field.name)[..., 490:520]
         np.testing.assert_array_equal(getattr(part, field.name), column, err_msg=field.name)
-    np.testing.assert_array_equal(part.model_score, whole.model_score[..., 490:520])
-    # a matrix product: its bits depend on its width, which is fixed
-    bootstrap = whole.bootstrap[..., 490:520]
+    for name in ("model_score", "replicate_score"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[..., 490:520])
+    # a matrix product: its bits depend on its width, which is fixed; decoys have no bootstraps
+    bootstrap = whole.bootstrap[..., 490:]
+    assert bootstrap.shape == (3, 200, 10)
     np.testing.assert_allclose(part.bootstrap, bootstrap, rtol=1e-5, atol=1e-6)
 
 
@@ -261,7 +328,7 @@ def test_other_thresholds_and_other_shards_make_new_tables(wide_copy):
 def test_a_dry_run_says_what_it_would_do(wide_copy, capsys):
     assert job.main([toml(wide_copy), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "39 samples a replicate, 500 genes and 60 decoys" in said
+    assert "39 samples a replicate, 500 genes and 500 decoys" in said
     assert not (wide_copy.folder / "significance.h5").exists()
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -128,13 +130,39 @@ def test_tumor_statistics_agree_with_numpy_and_do_not_depend_on_other_genes(seed
     values = np.random.default_rng(seed).normal(size=(n, 5))
     testable = np.ones(5, dtype=bool)
     computed = statistics.tumor_statistics(values, testable, min_patients=10)
-    np.testing.assert_allclose(computed.score, values.mean(axis=0), rtol=0, atol=1e-12)
+    expected = scipy.stats.trim_mean(values, 0.2 if n >= 10 else 0.0, axis=0)
+    np.testing.assert_allclose(computed.score, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(computed.mean, values.mean(axis=0), rtol=0, atol=1e-12)
     np.testing.assert_allclose(computed.sd, values.std(axis=0, ddof=1), rtol=1e-12)
-    np.testing.assert_array_equal(computed.effect, computed.score / computed.sd)
+    np.testing.assert_array_equal(computed.effect, computed.mean / computed.sd)
     assert np.isnan(computed.p_value).all() == (n < 10)
     alone = statistics.tumor_statistics(values[:, [2]], testable[:1], min_patients=10)
-    for name in ("score", "sd", "effect", "positive", "positive_low", "positive_high", "p_value"):
+    for name in (field.name for field in dataclasses.fields(computed)):
         np.testing.assert_array_equal(getattr(computed, name)[[2]], getattr(alone, name))
+
+
+def test_one_patient_in_ten_cannot_move_the_score_far():
+    values = np.zeros((10, 2))
+    values[3] = [1e6, NAN]
+    np.testing.assert_array_equal(statistics.trimmed_means(values), [0.0, NAN])
+    np.testing.assert_array_equal(statistics.trimmed_means(values[:9, :1]), [1e6 / 9])
+    equal = np.full((12, 1), 0.1)
+    assert statistics.trimmed_means(equal).tolist() == [0.1]
+
+
+def test_bootstraps_of_winsorised_values_spread_as_trimmed_means_do():
+    """Within 10 % of the SD of 2,000 bootstrapped trimmed means, for heavy tails."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_t(2, size=(100, 3))
+    drawn = rng.integers(0, 100, (2000, 100))
+    weights = np.stack([np.bincount(rows, minlength=100) for rows in drawn])
+    winsorised = statistics.winsorised(values)
+    score = statistics.trimmed_means(values)
+    np.testing.assert_allclose(winsorised.mean(axis=0), score, atol=1e-12)
+    exact = np.stack([statistics.trimmed_means(values[rows]) for rows in drawn])
+    linear = weights @ winsorised / 100
+    np.testing.assert_allclose(linear.std(axis=0), exact.std(axis=0), rtol=0.1)
+    assert (np.abs(linear.mean(axis=0) - exact.mean(axis=0)) < 0.2 * exact.std(axis=0)).all()
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -205,23 +233,15 @@ def test_top_k(n_genes, k):
 
 
 def test_replication_by_hand():
-    models = np.array(
+    margins = np.array(
         [
-            [[3.0, 2.0, 1.0], [NAN, NAN, NAN], [NAN, NAN, NAN]],
-            [[0.0, 2.0, 2.0], [5.0, 9.0, 1.0], [NAN, NAN, NAN]],
-            [[1.0, 1.0, 1.0], [9.0, 5.0, 1.0], [NAN, NAN, NAN]],
+            [[3.0, 2.0, NAN], [NAN, NAN, NAN]],
+            [[0.0, 2.0, NAN], [5.0, -9.0, NAN]],
+            [[-1.0, 0.5, NAN], [9.0, 5.0, NAN]],
         ]
     )
-    share = statistics.replication(models, k=1)
-    np.testing.assert_array_equal(share, [[2 / 3, 1 / 3, 0.0], [0.5, 0.5, 0.0], [NAN] * 3])
-
-
-@unhurried
-@given(hnp.arrays(float, (4, 2, 6), elements=small_scores), st.integers(1, 6))
-def test_replication_counts_k_genes_a_model(models, k):
-    share = statistics.replication(models, k=k)
-    np.testing.assert_allclose(share.sum(axis=1), k)
-    assert ((share >= 0) & (share <= 1)).all()
+    share = statistics.replication(margins)
+    np.testing.assert_array_equal(share, [[1 / 3, 1.0, NAN], [1.0, 0.5, NAN]])
 
 
 # expression
@@ -262,7 +282,7 @@ def test_expression_of_a_missing_tumor_is_nan():
     [
         ("learned", {}),
         ("unstable", {"replication": 0.49}),
-        ("unstable", {"replication": NAN}),
+        ("learned", {"replication": NAN}),  # a gene without a decoy
         ("expression-driven", {"q_decoy": 0.051}),
         ("none", {"q_decoy": 0.051, "rank": 2.5}),
         ("none", {"q_value": 0.051}),

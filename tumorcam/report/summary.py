@@ -57,6 +57,8 @@ class RankingSummary:
     decoys_in_top, blind : float
         Number of false genes in the top 20, mean over tumors; the number that a ranking which
         ignores the training would have.
+    n_called, called_low, called_high
+        As in `Ranking`.
     decoys_rejected : float
         Share of (tumor, present decoy) pairs with a p-value of at most 0.05.
     smallest_q_decoy, too_few_decoys, zero_scale_samples, decoy_curve
@@ -74,6 +76,9 @@ class RankingSummary:
     expression_share: float
     decoys_in_top: float
     blind: float
+    n_called: int
+    called_low: float
+    called_high: float
     decoys_rejected: float
     smallest_q_decoy: float
     too_few_decoys: bool
@@ -112,6 +117,9 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
         expression_share=expression_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
+        n_called=ranking.n_called,
+        called_low=ranking.called_low,
+        called_high=ranking.called_high,
         decoys_rejected=decoys_rejected(ranking.present.p_value),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
@@ -152,8 +160,9 @@ def defined_mean(values: np.ndarray) -> float:
 
 def called_words(ranking: Ranking, n_learned: int, q_decoy: float) -> str:
     """How many pairs are called and graded learned, and how many are expected to be wrong."""
+    pairs = "pair is" if ranking.n_called <= 1 else "pairs are"
     count = f"{ranking.n_called:,}" if ranking.n_called else "No"
-    called = f"{count} (tumor, gene) pairs are called at q_decoy ≤ {q_decoy:g}"
+    called = f"{count} (tumor, gene) {pairs} called at q_decoy ≤ {q_decoy:g}"
     if not math.isnan(ranking.called_low):
         called += f" (5 to 95 % over draws of the decoys: {ranking.called_low:,.0f} to "
         called += f"{ranking.called_high:,.0f})"

@@ -189,7 +189,7 @@ def _by_tumor(
         )
         for t in range(len(source.cohort.tumors))
     ]
-    names = [one.name for one in fields(PatientStatistics)]
+    names = [column.name for column in fields(PatientStatistics)]
     return PatientStatistics(
         **{name: np.stack([getattr(tumor, name) for tumor in by_tumor]) for name in names}
     )

@@ -150,8 +150,8 @@ def called_interval(scores: Scores, rng: np.random.Generator, *, level: float) -
     for _ in range(N_BOOTSTRAPS):
         weight = np.bincount(rng.integers(0, n_decoys, n_decoys), minlength=n_decoys)
         at_least = np.append(np.cumsum(weight[decoy][::-1])[::-1], 0)[first]
-        is_called = (1 + at_least) * wins.genes_per_decoy <= level * n_genes
-        called.append(n_genes[is_called].max(initial=0))
+        false = np.minimum(n_genes, (1 + at_least) * wins.genes_per_decoy)
+        called.append(n_genes[false / n_genes <= level].max(initial=0))
     return CalledInterval(*np.quantile(called, INTERVAL, method="nearest").astype(float))
 
 

@@ -67,8 +67,8 @@ def patient_means(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
 def trimmed_means(values: np.ndarray) -> np.ndarray:
     """(genes,) float64: means without the lowest and the highest fifth of the patients.
 
-    Of fewer than 10 patients it is the mean, of none NaN. Equal values give exactly that value, and
-    the bits do not depend on the other genes.
+    Of fewer than 10 patients it is the mean, of none NaN; NaN stays NaN. Equal values give exactly
+    that value, and the bits do not depend on the other genes.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def trimmed_means(values: np.ndarray) -> np.ndarray:
         return np.full(values.shape[1], np.nan)
     n_cut = int(TRIMMED * n) if n >= MIN_TRIMMED_PATIENTS else 0
     kept = np.sort(values, axis=0)[n_cut : n - n_cut] if n_cut else values
-    return np.asarray(kept[0] + column_sums(kept - kept[0]) / len(kept))
+    means = kept[0] + column_sums(kept - kept[0]) / len(kept)
+    return np.where(np.isnan(values).any(axis=0), np.nan, means)
 
 
 def winsorised(values: np.ndarray) -> np.ndarray:

@@ -53,8 +53,8 @@ class NullRuns:
     """Null replicates, whose networks were trained on permuted labels.
 
     `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys), the larger of a
-    decoy's two scores, are float64; `learned`
-    (nulls,) int is the number of (tumor, gene) pairs that each would grade learned at full recall.
+    decoy's two scores, are float64; `learned` (nulls,) int is the number of (tumor, gene) pairs
+    that each would grade learned at full recall.
     """
 
     score: np.ndarray
@@ -66,16 +66,16 @@ class NullRuns:
 class Ranking(GeneStatistics):
     """All results of one method and view.
 
-    `decoys_in_top_20` (tumors,) float64 is the number of present decoys among the top 20 of
-    genes and these decoys together, times genes / decoys. `present` and `chance` are the decoys
-    explained with the true values of their genes and with their permuted values. `replicate_score`
+    `decoys_in_top_20` (tumors,) float64 is the number of present decoys among the top 20 of genes
+    and these decoys together, times genes / decoys. `present` and `chance` are the decoys explained
+    with the true values of their genes and with their permuted values. `replicate_score`
     (replicates, tumors, genes + 2 decoys) float64 has the replicates that have shards; `fold_score`
-    is (folds, tumors, genes + 2 decoys) float64. `decoy_curve` has the columns score, genes, decoys,
-    estimated_false and q_decoy. `n_called` counts the (tumor, gene) pairs with a q_decoy at or
-    below the threshold; `called_low` and `called_high` are its 5 and 95 % quantiles over bootstraps
-    of the decoys. `smallest_q_decoy` is the smallest value that these decoys allow, NaN without
-    decoys; `too_few_decoys` tells whether it exceeds the threshold. `zero_scale_samples` counts
-    explained samples whose maps are all zero.
+    is (folds, tumors, genes + 2 decoys) float64. `decoy_curve` has the columns score, genes,
+    decoys, estimated_false and q_decoy. `n_called` counts the (tumor, gene) pairs with a q_decoy at
+    or below the threshold; `called_low` and `called_high` are its 5 and 95 % quantiles over
+    bootstraps of the decoys. `smallest_q_decoy` is the smallest value that these decoys allow, NaN
+    without decoys; `too_few_decoys` tells whether it exceeds the threshold. `zero_scale_samples`
+    counts explained samples whose maps are all zero.
     """
 
     method: str
