@@ -34,11 +34,11 @@ def one_device():
     return Workers(tf.distribute.get_strategy())
 
 
-def train(folder, config):
-    """Train r00-f01 of the prepared run into a folder."""
+def train(folder, config, key=KEY):
+    """Train a model of the prepared run into a folder."""
     cohort = cohort_of(config)
-    train_model(RunFolder(folder), cohort, KEY, config, one_device())
-    return read_model(RunFolder(folder).model(KEY), config, cohort.digest, KEY.name)
+    train_model(RunFolder(folder), cohort, key, config, one_device())
+    return read_model(RunFolder(folder).model(key), config, cohort.digest, key.name)
 
 
 def trained(config, key=KEY):

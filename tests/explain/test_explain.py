@@ -17,22 +17,30 @@ from jobs import explain as job
 from jobs import reduce, report, train
 from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
+from tumorcam.cohort.images import Scaler
+from tumorcam.cohort.layout import random_layout
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError, ShardError
 from tumorcam.explain.explain import (
+    Passes,
+    ShardSamples,
+    explain_samples,
     explain_shards,
     make_explainer,
+    read_samples,
     rival_tumors,
     to_half,
 )
 from tumorcam.explain.shards import SHARD_TYPE, Shard, shard_digest
+from tumorcam.explain.views import gene_views
 from tumorcam.operations import audit
 from tumorcam.settings import DEFAULT_METHODS
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import model_digest, read_model
-from tumorcam.training.network import load_classifier
+from tumorcam.training.network import Classifier, load_classifier
+from tumorcam.training.prediction import probabilities
 
 HALF = 2.0**-11  # relative rounding of float16
 N_SHARDS = 12  # of the tiny run: 2 replicates x (23 + 25 samples in blocks of 10)
@@ -122,8 +130,7 @@ def test_a_shard_has_all_samples_of_its_block_and_names_its_sources(explained_ru
         assert shard.rivals.shape == (n, 3) and shard.probability.shape == (n, 4)
         assert set(shard.methods) == set(DEFAULT_METHODS)
         for name, maps in shard.methods.items():
-            n_features = plan.n_genes + plan.n_decoys
-            assert maps.own.shape == maps.contrast.shape == (n, n_features)
+            assert maps.own.shape == maps.contrast.shape == (n, 36 + 2 * 18)
             assert maps.own.dtype == maps.contrast.dtype == np.float16
             assert maps.scale.shape == (n,) and maps.scale.dtype == np.float32
             assert (maps.cube is not None) == (name in explained_run.explain.cubes)
@@ -143,12 +150,14 @@ def test_probabilities_are_those_that_train_wrote(explained_run):
         np.testing.assert_allclose(shard.probability, expected, rtol=1e-4, atol=1e-6)
 
 
-def explained(config: Config, key: ShardKey):
-    """The classifier, images and content of a shard."""
+def explained(config: Config, key: ShardKey, decoys: str = "present"):
+    """The classifier and content of a shard, and its images with true or permuted decoys."""
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
     classifier, shard = load_classifier(run, cohort, key.model, config), read_shard(run.shard(key))
-    return classifier, classifier.images(cohort.expression(shard.sample_index)), shard
+    rows = shard.sample_index
+    values = cohort.decoy_expression(rows) if decoys == "chance" else None
+    return classifier, classifier.images(cohort.expression(rows), values), shard
 
 
 def test_cubes_are_what_the_library_call_gives(explained_run):
@@ -163,9 +172,13 @@ def test_cubes_are_what_the_library_call_gives(explained_run):
     assert peak.any()
 
 
-def test_views_agree_with_the_oracle(explained_run):
+COLUMNS = {"present": slice(0, 54), "chance": slice(54, 72)}  # of each pass; 36 genes, 18 decoys
+
+
+@pytest.mark.parametrize("decoys", COLUMNS)
+def test_views_agree_with_the_oracle(explained_run, decoys):
     key = read_plan(explained_run.folder / "plan.json").shards[0]
-    classifier, images, shard = explained(explained_run, key)
+    classifier, images, shard = explained(explained_run, key, decoys)
     targets = np.column_stack([shard.target, shard.rivals])[:2]
     pixel, n_genes = classifier.layout.pixel, classifier.layout.n_genes
     maps = oracles.all_maps(classifier.network, images[:2], targets, DEFAULT_METHODS)
@@ -176,9 +189,74 @@ def test_views_agree_with_the_oracle(explained_run):
             own = features[0] / scale
             contrast = own - features[1:].mean(axis=0) / scale
             own -= np.median(own[:n_genes])
-            np.testing.assert_allclose(stored.scale[sample], scale, rtol=1e-4)
-            np.testing.assert_allclose(stored.own[sample], own, rtol=1e-3, atol=1e-3)
-            np.testing.assert_allclose(stored.contrast[sample], contrast, rtol=1e-3, atol=1e-3)
+            if decoys == "present":
+                np.testing.assert_allclose(stored.scale[sample], scale, rtol=1e-4)
+            for view, values in (("own", own), ("contrast", contrast)):
+                of_pass = getattr(stored, view)[sample, COLUMNS[decoys]]
+                np.testing.assert_allclose(of_pass, values[-len(of_pass) :], rtol=1e-3, atol=1e-3)
+
+
+def test_the_blocks_of_columns_are_two_explanations_bit_for_bit(explained_run):
+    """Genes and present decoys are of the one, chance decoys of the other."""
+    run = RunFolder.of(explained_run)
+    cohort = read_cohort(run.cohort, explained_run)
+    for key in read_plan(run.plan).shards[::5]:
+        samples = read_samples(cohort, key, explained_run)
+        _, present, shard = explained(explained_run, key, "present")
+        classifier, chance, _ = explained(explained_run, key, "chance")
+        explainer = make_explainer(classifier, explained_run)
+        for start in range(0, len(samples.row), explainer.batch_size):
+            rows = slice(start, start + explainer.batch_size)
+            of_present = explainer(present[rows], samples.target[rows])
+            of_chance = explainer(chance[rows], samples.target[rows])
+            np.testing.assert_array_equal(
+                shard.probability[rows], probabilities(of_chance.logits).astype(np.float32)
+            )
+            for name, stored in shard.methods.items():
+                first, second = (
+                    gene_views(maps.methods[name], classifier.layout)
+                    for maps in (of_present, of_chance)
+                )
+                np.testing.assert_array_equal(stored.scale[rows], first.scale)
+                for view in ("own", "contrast"):
+                    values, of_first = getattr(stored, view)[rows], getattr(first, view)
+                    of_second = getattr(second, view)
+                    np.testing.assert_array_equal(values[:, :54], to_half(of_first, name))
+                    np.testing.assert_array_equal(values[:, 54:], to_half(of_second[:, 36:], name))
+                    assert (of_first != of_second)[:, :36].any(), "decoys change the maps"
+
+
+class Recorder:
+    """In place of an explainer: it records the images that it is given."""
+
+    batch_size = 3
+
+    def __init__(self) -> None:
+        self.images: list[np.ndarray] = []
+
+    def __call__(self, images, target):
+        self.images.append(images)
+        return f"maps {len(self.images)}"
+
+
+@pytest.mark.parametrize("n_decoys", [0, 2])
+def test_batches_are_explained_twice_but_without_decoys_once(n_decoys):
+    rng, recorder = np.random.default_rng(0), Recorder()
+    layout = random_layout(5, np.arange(n_decoys, dtype=np.int32), rng)
+    classifier = Classifier(None, layout, Scaler(np.zeros(5), np.ones(5)), "")
+    expression, permuted = rng.random((7, 5), np.float32), rng.random((7, n_decoys), np.float32)
+    samples = ShardSamples(np.arange(7), np.arange(7), np.zeros((7, 2)), expression, permuted)
+    parts = list(explain_samples(samples, classifier, recorder))
+    assert [batch.row.tolist() for batch, _ in parts] == [[0, 1, 2], [3, 4, 5], [6]]
+    passes = [of_batch for _, of_batch in parts]
+    if n_decoys:
+        assert passes == [Passes(f"maps {2 * i}", f"maps {2 * i - 1}") for i in (1, 2, 3)]
+        true, images = classifier.images(expression), np.concatenate(recorder.images[1::2])
+        np.testing.assert_array_equal(images, true)
+    else:
+        assert passes == [Passes(f"maps {i}", f"maps {i}") for i in (1, 2, 3)]
+    images = np.concatenate(recorder.images[:: 2 if n_decoys else 1])
+    np.testing.assert_array_equal(images, classifier.images(expression, permuted))
 
 
 def test_a_rerun_fills_only_gaps(explained_copy):

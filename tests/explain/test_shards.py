@@ -30,7 +30,7 @@ from tumorcam.training.artifact import MODEL_TYPE
 COHORT, MODEL = "c" * 64, "m" * 64
 KEY = ShardKey(0, 1, 2, 20, 29)
 SIDE, N_GENES, N_DECOYS = 18, 260, 30  # two bands of genes and decoys
-N_FEATURES = N_GENES + N_DECOYS
+N_COLUMNS = N_GENES + 2 * N_DECOYS
 
 
 def config_of(**explain):
@@ -46,8 +46,8 @@ def made_up_maps(rng, n, *, has_cube):
     scale = rng.random(n, np.float32)
     scale[: n // 3] = 0
     return MethodMaps(
-        own=rng.normal(size=(n, N_FEATURES)).astype(np.float16),
-        contrast=rng.normal(size=(n, N_FEATURES)).astype(np.float16),
+        own=rng.normal(size=(n, N_COLUMNS)).astype(np.float16),
+        contrast=rng.normal(size=(n, N_COLUMNS)).astype(np.float16),
         scale=scale,
         cube=rng.normal(size=(n, SIDE, SIDE)).astype(np.float16) if has_cube else None,
         cube_scale=rng.random(n, np.float32) if has_cube else None,
@@ -182,7 +182,7 @@ def fault(run, **changes):
         "config": CONFIG,
         "cohort_digest": COHORT,
         "model_digest": MODEL,
-        "n_features": N_FEATURES,
+        "n_columns": N_COLUMNS,
     }
     return shard_fault(run, **(expected | changes))
 
@@ -198,7 +198,7 @@ def test_a_good_shard_has_no_fault(run):
         ({"model_digest": "other"}, "it was made with another model_digest"),
         ({"config": config_of(rivals=2)}, "explain.rivals: 3 -> 2"),
         ({"config": config_of(methods=["grad_cam"])}, "'gradient'] -> ['grad_cam']"),
-        ({"n_features": 291}, "/grad_cam/own has shape (9, 290), wanted (9, 291)"),
+        ({"n_columns": 290}, "/grad_cam/own has shape (9, 320), wanted (9, 290)"),
         ({"key": dataclasses.replace(KEY, stop=30)}, "it was made with another n_samples"),
     ],
 )
@@ -282,7 +282,7 @@ def test_saliency_presents_all_shards_as_one_file(tmp_path, missing):
         assert order.shape == (2, 17) and (order == -1).sum() == 5 * len(missing)
         for key in ranking_keys(CONFIG.explain.methods):
             values = file[key.name][...]
-            assert values.shape == (2, 17, N_FEATURES) and values.dtype == np.float16
+            assert values.shape == (2, 17, N_COLUMNS) and values.dtype == np.float16
             assert not values[order == -1].any()
             for replicate in range(2):
                 shards = [made_up_shard(shard) for shard in present if shard.replicate == replicate]

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.cohort.layout import GeneLayout
 from tumorcam.faithfulness import deletion, perturbation
 from tumorcam.faithfulness.deletion import ResponseBlock, Responses, choose_samples, make_blocks
 from tumorcam.faithfulness.gene_sets import RANDOM_DRAWS, GeneSets, random_genes, t_statistics
@@ -15,8 +14,6 @@ from tumorcam.faithfulness.perturbation import TracedModel
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier
-
-SMALL = GeneLayout(3, np.array([8, 0, 4, 5, 2], dtype=np.int32), np.array([2, 0], dtype=np.int32))
 
 
 def cohort_of(config) -> Cohort:
@@ -45,16 +42,16 @@ def linear_model(cohort: Cohort, weights: np.ndarray) -> Classifier:
 
 
 def test_copies_by_hand():
-    """Three genes, decoys of genes 2 and 0: they keep the sample's values, but where inserted."""
-    sample, donor = np.array([1, 2, 3], np.float32), np.array([7, 8, 9], np.float32)
+    """Three genes and two decoys: these keep the sample's values, but where genes are inserted."""
+    sample, donor = np.array([1, 2, 3, 4, 5], np.float32), np.array([7, 8, 9], np.float32)
     genes = [[np.array([1]), np.array([1, 2])], [np.array([0]), np.array([0, 1])]]
-    copies = perturbation.changed_copies(sample, donor, genes, SMALL)
+    copies = perturbation.changed_copies(sample, donor, genes)
     np.testing.assert_array_equal(
         copies,
         [
-            [1, 2, 3, 3, 1], [0, 0, 0, 0, 0],
-            [1, 0, 3, 3, 1], [1, 0, 0, 3, 1], [0, 2, 3, 3, 1], [0, 0, 3, 3, 1],
-            [1, 8, 3, 3, 1], [1, 8, 9, 3, 1], [7, 2, 3, 3, 1], [7, 8, 3, 3, 1],
+            [1, 2, 3, 4, 5], [0, 0, 0, 0, 0],
+            [1, 0, 3, 4, 5], [1, 0, 0, 4, 5], [0, 2, 3, 4, 5], [0, 0, 3, 4, 5],
+            [1, 8, 3, 4, 5], [1, 8, 9, 4, 5], [7, 2, 3, 4, 5], [7, 8, 3, 4, 5],
             [0, 2, 0, 0, 0], [0, 2, 3, 0, 0], [1, 0, 0, 0, 0], [1, 2, 0, 0, 0],
         ],
     )  # fmt: skip
@@ -80,13 +77,15 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
         cohort, ResponseBlock(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
     )
     (donor_rows, pixel) = (perturbation.donor_samples(cohort, rows, tiny_run), gene_layout.pixel)
-    expression = cohort.expression().astype(float)
+    expression, gene = cohort.expression().astype(float), cohort.decoy_gene
+    permuted = cohort.decoy_expression().astype(float)
     for i, row in enumerate(rows):
         own = cohort.tumor[row]
         sample, donor = (
             (expression[one] - trained.scaler.mean) / trained.scaler.sd
             for one in (row, donor_rows[i])
         )
+        decoys = (permuted[row] - trained.scaler.mean[gene]) / trained.scaler.sd[gene]
         others = weights[:, np.arange(4) != own].astype(float).mean(axis=1)
         of_own, of_margin = weights[:, own].astype(float), weights[:, own] - others
         random = random_genes(str(cohort.sample[row]), n_genes, tiny_run)
@@ -96,7 +95,7 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
             (responses.margin, of_margin[pixel]),
         ):
             intact = values[i, 0]
-            everything = sample[gene_layout.source_gene] @ gene_weights
+            everything = np.concatenate([sample, decoys]) @ gene_weights
             np.testing.assert_allclose(intact, everything, rtol=1e-4, atol=1e-3)
             assert values[i, 1] == 0, "blank"
             changed = values[i, 2:].reshape(3, len(chosen), len(sets.sizes))
@@ -146,7 +145,8 @@ def test_bits_do_not_depend_on_who_computes_which_blocks(trained_run, monkeypatc
         for name, values in vars(response).items():
             np.testing.assert_array_equal(values, getattr(whole[number], name))
     block, model = blocks[7], load_classifier(run, cohort, ModelKey(0, 1), trained_run)
-    images = model.images(cohort.expression(block.rows))
+    decoys = cohort.decoy_expression(block.rows)
+    images = model.images(cohort.expression(block.rows), decoys)
     logits = model.network(images, training=False).numpy().astype(float)
     own = logits[np.arange(5), cohort.tumor[block.rows]]
     np.testing.assert_allclose(whole[7].logit[:, 0], own, rtol=1e-5, atol=1e-5)

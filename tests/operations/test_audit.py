@@ -126,7 +126,7 @@ def test_one_fault_is_detected_and_named(finished, name, spoil, words):
 
 def test_a_wrong_size_is_detected(finished):
     (shard,) = [file for file in expected(finished) if str(file.path).endswith(SHARD)]
-    write_shard_stub(finished, shard, n_features=7)
+    write_shard_stub(finished, shard, n_columns=7)
     fault = next(state.fault for state in audit.audit_run(finished) if state.state == BROKEN)
     assert "/gradient_x_input/own has shape (" in fault and ", 7), wanted (" in fault
 

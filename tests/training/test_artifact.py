@@ -13,7 +13,6 @@ from tumorcam.storage import integrity
 from tumorcam.training.artifact import (
     HeldOut,
     LearningRecord,
-    Permutations,
     TrainedModel,
     model_attributes,
     model_digest,
@@ -46,9 +45,6 @@ def made_up_model():
         scaler=Scaler(rng.random(N_GENES, np.float32), rng.random(N_GENES, np.float32) + 1),
         weights=tuple(rng.random((3, n), np.float32) for n in range(1, 13)),
         role=rng.integers(0, 3, N_SAMPLES).astype(np.int8),
-        permutation=Permutations(
-            *(rng.integers(0, n, (N_DECOYS, n)).astype(np.int32) for n in (5, 4))
-        ),
         held_out=HeldOut(
             np.arange(3, dtype=np.int32), rng.dirichlet(np.ones(N_TUMORS), 3).astype(np.float32)
         ),

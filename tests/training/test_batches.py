@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chisquare
 from training_runs import cohort_of
 
 from tumorcam.cohort import layout, splits
-from tumorcam.cohort.images import Scaler, fit_scaler
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.settings import ModelSettings, TrainingSettings
@@ -19,9 +17,6 @@ from tumorcam.training.batches import (
     BatchMaker,
     LearningSet,
     class_weights,
-    draw_permutations,
-    induced_permutations,
-    learning_set,
     permuted_tumors,
     training_task,
 )
@@ -42,7 +37,7 @@ def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
     features[:, 0] = np.arange(n_samples)
     decoy_gene = np.array([1, 5, 9, 13], np.int32)
     gene_layout = layout.random_layout(16, decoy_gene, rng)
-    data = LearningSet(features, np.arange(n_samples) % N_TUMORS, np.zeros((4, n_samples), int))
+    data = LearningSet(features, np.arange(n_samples) % N_TUMORS)
     return BatchMaker(config, name, data, gene_layout, N_TUMORS)
 
 
@@ -58,19 +53,6 @@ def assert_equal(first, second):
         np.testing.assert_array_equal(a, b)
 
 
-def drawn_set(n_samples=200, n_genes=30, seed=0):
-    rng = np.random.default_rng(seed)
-    expression = rng.normal(5, 2, (n_samples, n_genes)).astype(np.float32)
-    gene_layout = layout.GeneLayout(
-        side=6, pixel=np.arange(36, dtype=np.int32), decoy_gene=np.arange(6, dtype=np.int32)
-    )
-    scaler = fit_scaler(expression)
-    tumor = rng.integers(0, N_TUMORS, n_samples)
-    permutation = draw_permutations(6, n_samples, rng)
-    drawn = learning_set(expression, tumor, scaler, gene_layout, permutation)
-    return drawn, scaler.standardise(expression)
-
-
 def test_a_batch_by_hand():
     """One tumor's only sample, no randomness: image, target and masks are what they must be."""
     gene_layout = layout.GeneLayout(
@@ -78,7 +60,7 @@ def test_a_batch_by_hand():
     )
     settings = TrainingSettings(batch_size=2, mixup=0.0, label_smoothing=0.2)
     config = Config(model=ModelSettings(dense=(3,)), training=settings)
-    data = LearningSet(np.array([[7.0, -2.0]], np.float32), np.array([1]), np.zeros((1, 1), int))
+    data = LearningSet(np.array([[7.0, -2.0]], np.float32), np.array([1]))
     batch = BatchMaker(config, "r00-f00", data, gene_layout, n_tumors=2).batch(0, 0)
     np.testing.assert_array_equal(batch.images[:, :, :, 0], [[[-2, 0], [0, 7]]] * 2)
     np.testing.assert_allclose(batch.targets, [[0.1, 0.9]] * 2, rtol=1e-6)
@@ -194,28 +176,6 @@ def test_class_weights_have_mean_one_and_balance_the_tumors(counts):
     assert (class_weights(tumor, N_TUMORS, balanced=False) == 1).all()
 
 
-def test_genes_are_standardised_and_decoys_permuted_by_the_stored_permutation():
-    drawn, genes = drawn_set()
-    np.testing.assert_array_equal(drawn.features[:, :30], genes)
-    assert drawn.permutation.shape == (6, 200)
-    assert drawn.permutation.dtype == np.int32
-    for decoy in range(6):
-        np.testing.assert_array_equal(np.sort(drawn.permutation[decoy]), np.arange(200))
-        expected = genes[drawn.permutation[decoy], decoy]
-        np.testing.assert_array_equal(drawn.features[:, 30 + decoy], expected)
-
-
-@given(seed=st.integers(0, 10**6))
-def test_permutation_breaks_every_link_of_a_decoy(seed):
-    """Six standard errors: neither its gene nor another decoy's permutation is followed."""
-    drawn, genes = drawn_set(seed=seed)
-    values = np.hstack([genes[:, :6], drawn.features[:, 30:]])
-    correlation = np.corrcoef(values.T)[6:]
-    np.fill_diagonal(correlation[:, 6:], 0)
-    assert np.abs(correlation).max() < 6 / 200**0.5
-    assert len(np.unique(drawn.permutation, axis=0)) == 6
-
-
 def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
     cohort = cohort_of(tiny_run)
     task = training_task(cohort, ModelKey(1, 0), tiny_run)
@@ -225,10 +185,24 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
         index = np.flatnonzero(task.role == role)
         np.testing.assert_array_equal(data.tumor, cohort.tumor[index])
         genes = task.scaler.standardise(cohort.expression(index))
-        np.testing.assert_array_equal(data.features[:, : len(cohort.genes)], genes)
+        np.testing.assert_array_equal(data.features[:, :36], genes)
+        gene, permuted = cohort.decoy_gene, cohort.decoy_expression(index)
+        decoys = (permuted - task.scaler.mean[gene]) / task.scaler.sd[gene]
+        np.testing.assert_array_equal(data.features[:, 36:], decoys)
     in_training = cohort.expression(np.flatnonzero(task.role == splits.TRAINING))
     np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
     np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[1].pixel)
+
+
+def test_a_decoy_has_the_same_value_in_every_model(tiny_run):
+    """In training and validation, of any layout, fold and labels, before it is standardised."""
+    cohort = cohort_of(tiny_run)
+    for key in (ModelKey(0, 0), ModelKey(1, 0), ModelKey(0, 1), ModelKey(0, 1, null=True)):
+        task = training_task(cohort, key, tiny_run)
+        mean, sd = (values[cohort.decoy_gene] for values in (task.scaler.mean, task.scaler.sd))
+        for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
+            expected = cohort.decoy_expression(np.flatnonzero(task.role == role))
+            np.testing.assert_allclose(data.features[:, 36:] * sd + mean, expected, rtol=1e-5)
 
 
 def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
@@ -261,77 +235,9 @@ def test_permuted_tumors_are_dealt_out_by_patient(seed):
     np.testing.assert_array_equal(twice[:30], twice[30:])
 
 
-def partners(cohort, config, key):
-    """(decoys, all samples): whose value each training sample's decoys carry; -1 elsewhere."""
-    task = training_task(cohort, key, config)
-    index = np.flatnonzero(task.role == splits.TRAINING)
-    partner = np.full((len(task.training.permutation), len(task.role)), -1)
-    partner[:, index] = index[task.training.permutation]
-    assert np.isin(partner[:, index], index).all(), "no value comes from outside the set"
-    return partner
-
-
-def test_permutations_of_decoys_are_shared_or_a_networks_own(tiny_run):
-    """Of two networks with the same fold and nearly the same training samples."""
-    cohort = cohort_of(tiny_run)
-    agree = {}
-    for kind in ("shared", "own"):
-        training = dataclasses.replace(tiny_run.training, decoy_permutations=kind)
-        config = dataclasses.replace(tiny_run, training=training)
-        first, second = (partners(cohort, config, ModelKey(r, 0)) for r in (0, 1))
-        both = (first >= 0) & (second >= 0)
-        agree[kind] = (first == second)[both].mean()
-        assert len(np.unique(first, axis=0)) == len(first), "each decoy has its own"
-    assert agree["shared"] > 0.6
-    assert agree["own"] < 0.2, "chance is one in the number of samples"
-
-
-@given(seed=seeds, n_samples=st.integers(1, 40))
-def test_induced_permutations_skip_the_samples_outside(seed, n_samples):
-    rng = np.random.default_rng(seed)
-    whole = draw_permutations(5, n_samples, rng)
-    index = np.sort(rng.permutation(n_samples)[: rng.integers(1, n_samples + 1)])
-    induced = induced_permutations(whole, index)
-    assert induced.dtype == np.int32
-    for permutation, position in zip(whole, induced, strict=True):
-        for i, sample in enumerate(index):
-            reached = permutation[sample]
-            while reached not in index:
-                reached = permutation[reached]
-            assert index[position[i]] == reached
-    np.testing.assert_array_equal(induced_permutations(whole, np.arange(n_samples)), whole)
-
-
-def test_an_induced_permutation_by_hand():
-    """0 to 2 to 3 to 0, and 1 to itself; without 2 the circle is 0 to 3 to 0."""
-    induced = induced_permutations(np.array([[2, 1, 3, 0]]), np.array([0, 1, 3]))
-    np.testing.assert_array_equal(induced, [[2, 1, 0]])
-
-
-def test_random_permutations_induce_every_permutation_alike():
-    """Of 3 of 7 samples: chi-square of 6,000 draws over the 6 permutations, p > 1e-6."""
-    whole = draw_permutations(6000, 7, np.random.default_rng(0))
-    induced = induced_permutations(whole, np.array([1, 4, 5]))
-    _, counts = np.unique(induced, axis=0, return_counts=True)
-    assert len(counts) == 6
-    assert chisquare(counts).pvalue > 1e-6
-
-
 def test_no_patient_left_for_validation_is_refused(tiny_run):
     cohort = cohort_of(tiny_run)
     fold = np.where(np.arange(len(cohort.fold)) < 44, 0, 1)
     lonely = dataclasses.replace(cohort, tumor=np.arange(48) % 4, patient=cohort.sample, fold=fold)
     with pytest.raises(CohortError, match=r"r00-f00: .* none is left for validation; use more"):
         training_task(lonely, ModelKey(0, 0), tiny_run)
-
-
-def test_a_scaler_of_one_gene_by_hand():
-    """Mean 2, SD 1: the decoy of gene 0 carries gene 0's values of other samples."""
-    gene_layout = layout.GeneLayout(
-        side=2, pixel=np.array([0, 3], np.int32), decoy_gene=np.array([0], np.int32)
-    )
-    scaler = Scaler(np.array([2], np.float32), np.array([1], np.float32))
-    expression = np.array([[1], [2], [4]], np.float32)
-    permutation = np.array([[2, 0, 1]])
-    learning = learning_set(expression, np.array([0, 0, 1]), scaler, gene_layout, permutation)
-    np.testing.assert_array_equal(learning.features, [[-1, 2], [0, -1], [2, 0]])

@@ -28,17 +28,18 @@ def path_of(config, key=KEY):
 
 def test_loss_falls_and_held_out_accuracy_beats_chance(tiny_run, tmp_path):
     config = with_training(tiny_run, epochs=15, patience=15, learning_rate=0.01, mixup=0.0)
-    model = train(tmp_path, config)
-    loss = model.history["training_loss"].to_numpy()
-    assert loss[-1] < 0.5 * loss[0]
-    called = model.held_out.probability.argmax(axis=1)
-    accuracy = (called == cohort_of(config).tumor[model.held_out.sample]).mean()
-    assert accuracy > 0.5  # chance is 0.25
+    tumor, called = cohort_of(config).tumor, np.full(48, -1)
+    for fold in range(2):
+        model = train(tmp_path, config, ModelKey(0, fold))
+        loss = model.history["training_loss"].to_numpy()
+        assert loss[-1] < 0.5 * loss[0]
+        called[model.held_out.sample] = model.held_out.probability.argmax(axis=1)
+    assert (called == tumor).mean() > 0.42  # chance is 0.25; a third of the features are decoys
 
 
 def test_a_model_file_has_all_that_the_design_says(trained_run):
     cohort, model = cohort_of(trained_run), trained(trained_run)
-    n_held_out, n_training, n_validation = np.bincount(model.role, minlength=3)
+    n_held_out = (model.role == splits.HELD_OUT).sum()
     arrays = {
         "tumors": (model.tumors, (4,), "<U4"),
         "genes": (model.genes, (36,), "<U6"),
@@ -47,8 +48,6 @@ def test_a_model_file_has_all_that_the_design_says(trained_run):
         "mean": (model.scaler.mean, (36,), "<f4"),
         "sd": (model.scaler.sd, (36,), "<f4"),
         "role": (model.role, (48,), "|i1"),
-        "training": (model.permutation.training, (18, n_training), "<i4"),
-        "validation": (model.permutation.validation, (18, n_validation), "<i4"),
         "sample": (model.held_out.sample, (n_held_out,), "<i4"),
         "probability": (model.held_out.probability, (n_held_out, 4), "<f4"),
     }

@@ -118,13 +118,18 @@ def test_a_classifier_has_the_weights_and_the_layout_of_its_file(trained_run):
 
 
 def test_a_classifier_gives_the_held_out_probabilities_of_its_file(trained_run):
+    """Held-out samples are classified with permuted decoys, as the network was trained."""
     classifier, held_out = load(trained_run), trained(trained_run).held_out
-    images = classifier.images(cohort_of(trained_run).expression(held_out.sample))
-    probability = special.softmax(classifier.network(images).numpy(), axis=1)
+    cohort = cohort_of(trained_run)
+    expression = cohort.expression(held_out.sample)
+    permuted = classifier.images(expression, cohort.decoy_expression(held_out.sample))
+    probability = special.softmax(classifier.network(permuted).numpy(), axis=1)
     np.testing.assert_allclose(held_out.probability, probability, atol=1e-6)
+    true = special.softmax(classifier.network(classifier.images(expression)).numpy(), axis=1)
+    assert np.abs(held_out.probability - true).max() > 1e-3
 
 
-def test_images_of_a_classifier_carry_genes_and_true_decoys(trained_run):
+def test_images_of_a_classifier_carry_genes_and_true_or_permuted_decoys(trained_run):
     classifier = load(trained_run)
     expression = rng(4).random((3, 36), np.float32)
     images = classifier.images(expression)
@@ -134,7 +139,13 @@ def test_images_of_a_classifier_carry_genes_and_true_decoys(trained_run):
     expected = (expression - scaler.mean) / scaler.sd
     np.testing.assert_allclose(flat[:, pixel[:36]], expected, rtol=1e-6)
     decoys = flat[:, pixel[36:]]
-    np.testing.assert_array_equal(decoys, flat[:, pixel[classifier.layout.decoy_gene]])
+    gene = classifier.layout.decoy_gene
+    np.testing.assert_array_equal(decoys, flat[:, pixel[gene]])
+    permuted = rng(5).random((3, 18), np.float32)
+    flat = classifier.images(expression, permuted).reshape(3, 64)
+    np.testing.assert_allclose(flat[:, pixel[:36]], expected, rtol=1e-6)
+    expected = (permuted - scaler.mean[gene]) / scaler.sd[gene]
+    np.testing.assert_allclose(flat[:, pixel[36:]], expected, rtol=1e-6)
 
 
 def test_a_missing_model_is_refused(trained_run):
