@@ -92,8 +92,8 @@ class SignificanceSettings:
     replication: Annotated[
         float,
         Doc(
-            "A gene is graded learned only if at least this share of the networks ranks it near "
-            "the top."
+            "A gene is graded learned only if in at least this share of the networks it stands "
+            "above its own decoy."
         ),
         AtLeast(0),
         AtMost(1),
