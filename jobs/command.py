@@ -70,7 +70,7 @@ class Command:
             "--null",
             type=int,
             metavar="N",
-            help="number of null replicates, trained on permuted labels; as --set layout.nulls=N",
+            help="number of null runs, trained on permuted labels; as --set layout.nulls=N",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"

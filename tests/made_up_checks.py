@@ -68,6 +68,7 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
     return {
         "nulls": Nulls(
             spearman=rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, N_TUMORS)),
+            called=np.zeros((n_rankings, N_NULLS), dtype=int),
             learned=np.zeros((n_rankings, N_NULLS), dtype=int),
             rank_difference=rng.normal(size=(n_rankings, N_NULLS)),
             pairs=np.full(n_rankings, 12),

@@ -264,7 +264,8 @@ def ranking(
     )  # fmt: skip
     resolution = decoys.smallest_q_decoy(scores, level=level)
     interval = decoys.called_interval(scores, rng, level=level)
-    no_nulls = np.zeros((0, *score.shape)), np.zeros((0, *scores.decoy.shape)), np.zeros(0, int)
+    counts = np.zeros((2, 0), int)
+    no_nulls = np.zeros((0, *score.shape)), np.zeros((0, *scores.decoy.shape)), *counts
     return Ranking(
         **genes,
         evidence=evidence,

@@ -146,7 +146,7 @@ def config_json(config: Config, sections: typing.Sequence[str]) -> str:
     """The named sections as canonical JSON, which each file carries to say how it was computed.
 
     Of `run` only the seed counts, since name, folder and threads may change within a run.
-    `layout.nulls` does not count, since null replicates may be added and change nothing else.
+    `layout.nulls` does not count, since null runs may be added and change nothing else.
     """
     tables = config_tables(config) | {"run": {"seed": config.run.seed}}
     del tables["layout"]["nulls"]

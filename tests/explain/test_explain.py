@@ -345,11 +345,11 @@ def test_without_a_plan_there_is_one_message(tiny_toml, capsys):
     assert "run `tumorcam prepare`" in capsys.readouterr().err
 
 
-def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
-    """Train, explain and reduce take them as further elements; nothing else changes."""
+def test_a_null_run_may_be_added_to_a_finished_run(explained_copy):
+    """Train, explain and reduce take its models as further elements; nothing else changes."""
     toml = write_toml(explained_copy, explained_copy.folder / "config.toml")
     before = {path: path.stat().st_mtime_ns for path in explained_copy.folder.rglob("*.h5")}
-    for name in ("n00-f00", "n00-f01"):  # here: a process a model takes longer
+    for name in [f"n1-{key.name}" for key in read_plan(explained_copy.folder / "plan.json").models]:  # here: a process a model takes longer
         assert train.main([toml, "--null", "1", "--model", name]) == 0
     for stage in (job, reduce, report):
         assert stage.main([toml, "--null", "1"]) == 0
@@ -360,9 +360,9 @@ def test_null_replicates_may_be_added_to_a_finished_run(explained_copy):
     assert counts["significance"][audit.BROKEN] == 0
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)
-    shard = read_shard(explained_copy.folder / "shards" / "n00-f01-b0001.h5")
+    shard = read_shard(explained_copy.folder / "shards" / "n1-r00-f01-b0001.h5")
     np.testing.assert_array_equal(shard.target, cohort.tumor[shard.sample_index])
-    held_out = held_out_of(explained_copy, ModelKey(0, 1, null=True))
+    held_out = held_out_of(explained_copy, ModelKey(0, 1, null=1))
     called = held_out.probability.argmax(axis=1)
     assert (called == cohort.tumor[held_out.sample]).mean() < 0.6
     table = tumorcam.gene_significance(

@@ -291,7 +291,7 @@ def test_saliency_presents_all_shards_as_one_file(tmp_path, missing):
                 np.testing.assert_array_equal(stored, np.concatenate(expected))
 
 
-def test_saliency_leaves_out_null_replicates(tmp_path):
+def test_saliency_leaves_out_null_runs(tmp_path):
     run, plan = RunFolder(tmp_path), dataclasses.replace(plan_of(1), nulls=1)
     for key in plan.explain_tasks:
         write(run, key)

@@ -49,7 +49,7 @@ def digest_of(config: Config) -> str:
 
 
 def write_nulls(path: Path) -> None:
-    """Null replicates of drawn numbers, as reduce writes them; genes pass their decoys in one."""
+    """Null runs of drawn numbers, as reduce writes them; genes pass their decoys in one."""
     rng = np.random.default_rng(8)
     with h5py.File(path, "a") as file:
         for name in (f"{m}/{v}" for m in file["methods"].asstr() for v in VIEWS):
@@ -58,6 +58,7 @@ def write_nulls(path: Path) -> None:
             for key, values in (
                 ("score", rng.normal(size=(N_NULLS, n_tumors, n_genes))),
                 ("decoy_score", rng.normal(size=(N_NULLS, n_tumors, n_decoys))),
+                ("called", np.array([1, 2, 0])),
                 ("learned", np.array([0, 2, 0])),
             ):
                 del file[f"{name}/nulls/{key}"]
@@ -171,6 +172,7 @@ def test_nulls_agree_with_scipy(checks, tables):
         ends = [checks.nulls.difference_low[r], checks.nulls.difference_high[r]]
         np.testing.assert_allclose(ends, interval)
     assert (checks.nulls.learned == [0, 2, 0]).all()
+    assert (checks.nulls.called == [1, 2, 0]).all()
 
 
 def test_without_truth_the_top_genes_are_held_against_their_decoys(tables, checks):

@@ -59,7 +59,7 @@ def test_the_page_has_every_check_and_its_files(config):
     html = (folder / "index.html").read_text(encoding="utf-8")
     check(html)
     for words in (
-        "On permuted labels no gene would be called learned in 5 of 5 runs; there is no sign that "
+        "On permuted labels no pair of tumor and gene is called in 5 of 5 runs; there is no sign that "
         "genes rank above their own decoys.</strong>",
         "Deleting the top 10 genes lowers the tumor&#39;s logit more than deleting genes of like "
         "variance in 4 of 4 tumors",
@@ -80,17 +80,17 @@ def test_the_page_has_every_check_and_its_files(config):
 def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
     write_checks(config, nulls=None, markers=None, planted=None)
     html = section(page_of(config))
-    assert "No null replicates." in html and "No list of markers is configured" in html
+    assert "No null runs." in html and "No list of markers is configured" in html
     assert "Planted truth" not in html and "false-share" not in html
 
 
-def test_learned_genes_on_permuted_labels_are_a_warning(parts):
-    learned = parts["nulls"].learned.copy()
-    learned[5, 2] = 7
-    nulls = faithfulness.null_check(changed_record(parts["nulls"], learned=learned), TITLES, FIRST)
+def test_called_pairs_on_permuted_labels_are_a_warning(parts):
+    called = parts["nulls"].called.copy()
+    called[5, 2] = 7
+    nulls = faithfulness.null_check(changed_record(parts["nulls"], called=called), TITLES, FIRST)
     assert nulls.verdict.level == "input"
-    assert "in 4 of 5 runs, and up to 7 pairs of tumor and gene in the others" in nulls.verdict.text
-    assert [row["learned"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
+    assert "in 4 of 5 runs, and up to 7 pairs are in the others" in nulls.verdict.text
+    assert [row["called"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
     assert nulls.rows[0]["name"] == "Gradient × input, contrast"
 
 
@@ -106,14 +106,14 @@ def test_genes_above_their_decoys_without_learning_are_a_warning(parts):
 def test_one_null_run_has_no_interval(parts):
     alone = changed_record(
         parts["nulls"],
-        learned=parts["nulls"].learned[:, :1],
+        called=parts["nulls"].called[:, :1],
         difference_low=np.full(6, math.nan),
         difference_high=np.full(6, math.nan),
     )
     nulls = faithfulness.null_check(alone, TITLES, FIRST)
     assert nulls.verdict.text == (
-        "On permuted labels no gene would be called learned in 1 of 1 run. That is few: take 5 "
-        "null replicates or more."
+        "On permuted labels no pair of tumor and gene is called in 1 of 1 run. That is few: take 3 "
+        "null runs or more."
     )
 
 

@@ -50,7 +50,7 @@ def two_by_three(score, rank):
         view="own",
         present=DecoyStatistics(**present),
         chance=DecoyStatistics(**chance),
-        nulls=NullRuns(np.zeros((0, *shape)), np.zeros((0, 2, 1)), np.zeros(0)),
+        nulls=NullRuns(np.zeros((0, *shape)), np.zeros((0, 2, 1)), np.zeros(0), np.zeros(0)),
         decoys_in_top_20=np.zeros(2),
         replicate_score=np.zeros((1, 2, 5)),
         fold_score=np.zeros((1, 2, 5)),

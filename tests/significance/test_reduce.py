@@ -215,7 +215,7 @@ def test_the_file_holds_its_records_and_nothing_else(reduced, tables, slow):
             has_value = np.isin(np.arange(500), tables.decoy_gene)
         assert (np.isfinite(values) == has_value).all(), name
     assert ranking.present.score.shape == ranking.chance.score.shape == (3, slow.n_decoys)
-    assert np.isnan(ranking.p_null).all(), "no null replicates"
+    assert np.isnan(ranking.p_null).all(), "no null runs"
 
 
 def test_saliency_h5_shows_every_shard_in_the_order_of_the_plan(reduced, slow):

@@ -245,7 +245,7 @@ def test_the_names_of_many_missing_shards_fit_into_the_file(wide_copy, monkeypat
 
 
 def test_missing_null_shards_make_other_tables(wide_copy, capsys):
-    """The good shards are the same as without null replicates, the tables are not."""
+    """The good shards are the same as without null runs, the tables are not."""
     run, cohort = RunFolder.of(wide_copy), read_cohort(wide_copy.folder / "cohort.h5", wide_copy)
     assert job.main([toml(wide_copy)]) == 0
     with_nulls = dataclasses.replace(
@@ -264,7 +264,7 @@ def test_missing_null_shards_make_other_tables(wide_copy, capsys):
 
 
 @pytest.mark.parametrize("nulls", [0, 1])
-def test_shards_of_null_replicates_alone_are_no_partial_result(wide_copy, capsys, nulls):
+def test_shards_of_null_runs_alone_are_no_partial_result(wide_copy, capsys, nulls):
     with_nulls = dataclasses.replace(
         wide_copy, layout=dataclasses.replace(wide_copy.layout, nulls=nulls)
     )
@@ -273,11 +273,11 @@ def test_shards_of_null_replicates_alone_are_no_partial_result(wide_copy, capsys
         RunFolder.of(wide_copy).shard(key).unlink()
     assert job.main([toml(wide_copy), "--null", str(nulls), "--allow-partial"]) == 1
     message = capsys.readouterr().err
-    assert f"12 of {12 + 6 * nulls} shards are not ready" in message
+    assert f"12 of {12 * (1 + nulls)} shards are not ready" in message
     assert "go on without them" not in message
 
 
-def test_null_replicates_give_p_null_and_what_they_would_learn(wide_copy):
+def test_null_runs_give_p_null_and_what_they_would_learn(wide_copy):
     assert job.main([toml(wide_copy)]) == 0
     plain = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
     assert plain["p_null"].isna().all()
@@ -287,10 +287,12 @@ def test_null_replicates_give_p_null_and_what_they_would_learn(wide_copy):
     made_up_shards.write_models_and_shards(with_nulls)
     assert job.main([toml(wide_copy), "--null", "2"]) == 0
     cohort = read_cohort(RunFolder.of(wide_copy).cohort, wide_copy)
-    values = np.zeros((2, 39, N_COLUMNS))
+    values = np.zeros((2, 2, 39, N_COLUMNS))
     for shard in read_plan(RunFolder.of(wide_copy).plan, 2).null_shards:
         with h5py.File(RunFolder.of(wide_copy).shard(shard)) as file:
-            values[shard.replicate, file["sample_index"][...]] = file[f"{METHOD}/own"][...]
+            rows = file["sample_index"][...]
+            values[shard.null - 1, shard.replicate, rows] = file[f"{METHOD}/own"][...]
+    values = values.mean(axis=1)
     tables = read_significance(RunFolder.of(wide_copy).significance, cohort.digest)
     ranking = tables.ranking(RankingKey(METHOD, "own"))
     nulls, close = ranking.nulls, {"atol": 1e-9}
@@ -305,7 +307,7 @@ def test_null_replicates_give_p_null_and_what_they_would_learn(wide_copy):
         pool = nulls.score[:, tumor].ravel()
         expected = [(1 + (pool >= one).sum()) / 1001 for one in ranking.score[tumor]]
         np.testing.assert_allclose(ranking.p_null[tumor], expected, rtol=1e-12)
-    assert nulls.learned.shape == (2,) and ranking.score.shape == (3, 500)
+    assert nulls.learned.shape == nulls.called.shape == (2,) and ranking.score.shape == (3, 500)
     table = tumorcam.gene_significance(wide_copy.folder, method=METHOD, view="own")
     np.testing.assert_array_equal(table["score"], plain["score"])
     assert (table["p_null"] > 0).all()

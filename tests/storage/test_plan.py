@@ -37,14 +37,15 @@ def test_the_plan_of_seven_samples_in_two_folds():
     assert plan.n_columns == 10 + 2 * 3
 
 
-def test_null_replicates_come_after_the_others():
-    plan = dataclasses.replace(plan_of([0, 1, 0], replicates=2), nulls=3)
+def test_null_runs_repeat_all_models_and_come_last():
+    plan = dataclasses.replace(plan_of([0, 1, 0], replicates=2), nulls=2)
     names = [key.name for key in plan.null_models]
-    assert names == ["n00-f00", "n00-f01", "n01-f00", "n01-f01", "n02-f00", "n02-f01"]
-    assert plan.train_tasks == ["r00-f00", "r00-f01", "r01-f00", "r01-f01", "baselines", *names]
+    own = ["r00-f00", "r00-f01", "r01-f00", "r01-f01"]
+    assert names == [f"n{n}-{name}" for n in (1, 2) for name in own]
+    assert plan.train_tasks == [*own, "baselines", *names]
     assert plan.explain_tasks == [*plan.shards, *plan.null_shards]
     assert [shard.model for shard in plan.null_shards] == list(plan.null_models)
-    assert plan.null_shards[3].name == "n01-f01-b0000"
+    assert plan.null_shards[7].name == "n2-r01-f01-b0000"
 
 
 folds = st.lists(st.integers(0, 3), max_size=40).map(lambda rest: [0, 1, 2, 3, *rest])

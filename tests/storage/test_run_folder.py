@@ -9,7 +9,7 @@ def names_of(run: RunFolder) -> list[Path]:
     """Every path that the class names."""
     properties = [n for n, v in vars(RunFolder).items() if isinstance(v, property)]
     key = ModelKey(1, 2)
-    shards = [run.shard(ShardKey(1, 2, 3, 0, 9)), run.shard(ShardKey(1, 2, 3, 0, 9, null=True))]
+    shards = [run.shard(ShardKey(1, 2, 3, 0, 9)), run.shard(ShardKey(1, 2, 3, 0, 9, null=1))]
     files = [run.model(key), run.history(key), run.checkpoints(key), run.band(0), run.ranking(0)]
     files += [run.response(0), run.picture("sample"), run.input.root, run.input.listed]
     named = [getattr(run, name) for name in properties if name != "input"]
@@ -26,7 +26,7 @@ def test_names_by_hand():
     run = RunFolder.of(Config())
     assert run.root == Path("runs/run")
     assert run.model(ModelKey(0, 1)) == Path("runs/run/models/r00-f01/model.h5")
-    assert run.model(ModelKey(0, 1, null=True)) == Path("runs/run/models/n00-f01/model.h5")
+    assert run.model(ModelKey(0, 1, null=1)) == Path("runs/run/models/n1-r00-f01/model.h5")
     assert run.shard(ShardKey(2, 0, 13, 0, 9)) == Path("runs/run/shards/r02-f00-b0013.h5")
     assert run.input.truth == Path("runs/run/input/truth.csv")
 

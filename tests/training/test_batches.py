@@ -23,7 +23,7 @@ from tumorcam.training.batches import (
 
 N_TUMORS = 4
 PLAIN = {"mixup": 0.0}  # each image is one training sample
-PAIRS = ((0, 0), (0, 1), (3, 0))  # null replicate and fold
+MODELS_OF_NULL_RUNS = ((1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0))  # run, replicate, fold
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -197,7 +197,7 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
 def test_a_decoy_has_the_same_value_in_every_model(tiny_run):
     """In training and validation, of any layout, fold and labels, before it is standardised."""
     cohort = cohort_of(tiny_run)
-    for key in (ModelKey(0, 0), ModelKey(1, 0), ModelKey(0, 1), ModelKey(0, 1, null=True)):
+    for key in (ModelKey(0, 0), ModelKey(1, 0), ModelKey(0, 1), ModelKey(0, 1, null=1)):
         task = training_task(cohort, key, tiny_run)
         mean, sd = (values[cohort.decoy_gene] for values in (task.scaler.mean, task.scaler.sd))
         for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
@@ -207,11 +207,12 @@ def test_a_decoy_has_the_same_value_in_every_model(tiny_run):
 
 def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
     cohort = cohort_of(tiny_run)
-    tasks = [training_task(cohort, ModelKey(k, f, null=True), tiny_run) for k, f in PAIRS]
+    keys = [ModelKey(r, f, null=n) for n, r, f in MODELS_OF_NULL_RUNS]
+    tasks = [training_task(cohort, key, tiny_run) for key in keys]
     labels = []
-    for (k, fold), task in zip(PAIRS, tasks, strict=True):
-        assert task.name == f"n{k:02d}-f{fold:02d}"
-        np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[k % 2].pixel)
+    for key, task in zip(keys, tasks, strict=True):
+        assert task.name == key.name
+        np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[key.replicate].pixel)
         label = np.full(len(cohort.tumor), -1)
         label[task.role == splits.TRAINING] = task.training.tumor
         label[task.role == splits.VALIDATION] = task.validation.tumor
@@ -222,7 +223,10 @@ def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
         labels.append(label)
     both = (labels[0] >= 0) & (labels[1] >= 0)
     assert not both.any(), "two folds of two share no training sample"
-    assert (labels[0] != labels[2])[labels[0] >= 0].any(), "another null replicate, other labels"
+    both = (labels[0] >= 0) & (labels[2] >= 0)
+    assert (labels[0] == labels[2])[both].all(), "one permutation in all models of a null run"
+    both = (labels[0] >= 0) & (labels[3] >= 0)
+    assert (labels[0] != labels[3])[both].any(), "another null run, other labels"
 
 
 @given(seeds)

@@ -168,8 +168,8 @@ class Cohort:
         return np.flatnonzero(self.fold == shard.fold)[shard.start : shard.stop]
 
     def layout_of(self, model: ModelKey) -> GeneLayout:
-        """The layout of a model; null replicates take the layouts of the others in turn."""
-        return self.layouts[model.replicate % len(self.layouts)]
+        """The layout of a model, that of its replicate."""
+        return self.layouts[model.replicate]
 
     def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
         """(given samples, genes) float32: log2(x + 1) of the given samples and all genes.

@@ -15,17 +15,18 @@ LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which
 
 @dataclass(frozen=True)
 class Nulls:
-    """Null replicates, whose networks were trained on permuted labels, for each ranking.
+    """Null runs, whose networks were trained on permuted labels, for each ranking.
 
     `spearman` (rankings, nulls, tumors) float64 is the rank correlation of their scores with the
-    real ones. `learned` (rankings, nulls) int counts the (tumor, gene) pairs that they would grade
-    learned at full recall. `rank_difference` (rankings, nulls) float64 is the mean rank of some
+    real ones. `called` and `learned` (rankings, nulls) int count the (tumor, gene) pairs that they
+    would call by q_decoy and grade learned at full recall. `rank_difference` (rankings, nulls) float64 is the mean rank of some
     genes minus that of their own decoys in the null scores, over `pairs` (rankings,) int pairs of
     tumor and gene. `difference`, `difference_low` and `difference_high` (rankings,) float64 are its
     mean over nulls with a 95 % t interval.
     """
 
     spearman: np.ndarray
+    called: np.ndarray
     learned: np.ndarray
     rank_difference: np.ndarray
     pairs: np.ndarray
@@ -122,6 +123,7 @@ def _null_agreement(
     estimate = agreement.t_interval(differences)
     return Nulls(
         spearman=agreement.spearman(ranking.score[np.newaxis], nulls.score),
+        called=nulls.called,
         learned=nulls.learned,
         rank_difference=differences,
         pairs=np.array(pairs.sum()),

@@ -23,7 +23,7 @@ def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
     Parameters
     ----------
     name : str
-        The model, such as "r00-f00", or "n00-f00" of a null replicate.
+        The model, such as "r00-f00", or "n1-r00-f00" in a null run.
 
     Raises
     ------

@@ -84,7 +84,7 @@ def train_tasks(config: Config, states: Sequence[FileState]) -> list[int]:
     Without a sound cohort these are all elements that the settings ask for.
     """
     if any(state.file.stage == "cohort" and state.state != WHOLE for state in states):
-        n_models = (config.layout.replicates + config.layout.nulls) * config.splits.folds
+        n_models = config.layout.replicates * (1 + config.layout.nulls) * config.splits.folds
         return list(range(n_models + 1))
     models = [state for state in states if state.file.stage == "models"]
     return [i for i, model in enumerate(models) if model.state != WHOLE]

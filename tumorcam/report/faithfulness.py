@@ -18,7 +18,7 @@ from tumorcam.report.summary import Verdict, defined_mean
 
 MOST, HALF = 0.8, 0.5  # shares of the tumors: from MOST on a verdict is good, from HALF on mixed
 MIN_REPLICATES = 6  # with fewer, halves are too small to compare
-MIN_NULLS = 5  # with fewer, an interval says little
+MIN_NULLS = 3  # runs on permuted labels; with fewer, an interval says little
 CONTROL_NAMES = {
     RANDOM: "random genes",
     MATCHED: "genes of like variance",
@@ -41,7 +41,7 @@ class Check:
 class Checks:
     """All checks of a run on the page, and the record that they were made from.
 
-    A check is None where the run lacks null replicates, a list of markers or planted drivers.
+    A check is None where the run lacks null runs, a list of markers or planted drivers.
     """
 
     record: Faithfulness
@@ -82,7 +82,7 @@ def summarise_checks(record: Faithfulness, run: Run) -> Checks:
 def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
     """Whether networks that learned permuted labels show nothing.
 
-    No gene may be called learned there, and drivers may not rank above their decoys.
+    No pair may be called there, and drivers may not rank above their decoys.
 
     Parameters
     ----------
@@ -91,13 +91,14 @@ def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
     order : list of int
         Indices of the rankings in the order of the page.
     """
-    n_runs = nulls.learned.shape[1]
+    n_runs = nulls.called.shape[1]
     rows: Rows = [
         {
             "name": titles[i],
             "spearman": defined_mean(nulls.spearman[i]),
+            "called": int(nulls.called[i].max()),
             "learned": int(nulls.learned[i].max()),
-            "clean": int((nulls.learned[i] == 0).sum()),
+            "clean": int((nulls.called[i] == 0).sum()),
             "pairs": int(nulls.pairs[i]),
             "difference": float(nulls.difference[i]),
             "low": float(nulls.difference_low[i]),
@@ -110,11 +111,12 @@ def null_check(nulls: Nulls, titles: list[str], order: list[int]) -> Check:
 
 def _null_verdict(row: dict[str, Any], n_runs: int) -> Verdict:
     text = (
-        f"On permuted labels no gene would be called learned in {row['clean']} of {_runs(n_runs)}"
+        f"On permuted labels no pair of tumor and gene is called in {row['clean']} of "
+        f"{_runs(n_runs)}"
     )
     follows_input = row["high"] < 0
     if row["clean"] < n_runs:
-        text += f", and up to {row['learned']:,} pairs of tumor and gene in the others"
+        text += f", and up to {row['called']:,} pairs are in the others"
     if not math.isnan(row["low"]):
         text += (
             "; even so genes rank above their own decoys: part of the ranking follows the input"
@@ -123,7 +125,7 @@ def _null_verdict(row: dict[str, Any], n_runs: int) -> Verdict:
         )
     text += "."
     if n_runs < MIN_NULLS:
-        text += f" That is few: take {MIN_NULLS} null replicates or more."
+        text += f" That is few: take {MIN_NULLS} null runs or more."
     level = "input" if row["clean"] < n_runs else "mixed" if follows_input else "network"
     return Verdict(level, text)
 

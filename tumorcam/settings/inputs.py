@@ -215,8 +215,8 @@ class LayoutSettings:
     nulls: Annotated[
         int,
         Doc(
-            "The number of null replicates, whose networks are trained on permuted labels; it may "
-            "be raised when the run is finished."
+            "The number of null runs: each trains all networks again, on labels permuted once, and "
+            "so takes as long as the run itself; it may be raised when the run is finished."
         ),
         AtLeast(0),
     ] = 0

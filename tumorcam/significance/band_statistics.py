@@ -23,7 +23,8 @@ SUM_BYTES = 2**29  # of the sums that a pass over the shards fills
 def all_rankings(source: BandSource, band: slice) -> Iterator[tuple[RankingKey, BandRanking]]:
     """`band_rankings` of all rankings; a pass over the shards takes as many as fit SUM_BYTES."""
     keys = source.keys
-    at_once = max(1, SUM_BYTES // (8 * len(source.cohort.sample) * BAND))
+    n_runs = 1 + source.config.layout.nulls
+    at_once = max(1, SUM_BYTES // (8 * len(source.cohort.sample) * BAND * n_runs))
     for start in range(0, len(keys), at_once):
         yield from band_rankings(source, band, keys[start : start + at_once])
 
@@ -44,39 +45,40 @@ def band_rankings(
     """All that a band's file holds of some rankings, computed from the shards that are there.
 
     A sample counts by its mean over the replicates that explain it, a patient by the mean of its
-    samples.
+    samples. Null runs are added up in the same way.
     """
-    cohort, samples = source.cohort, source.samples
+    cohort = source.cohort
     testable = cohort.is_testable[band]
     n_genes = max(0, min(band.stop, len(cohort.genes)) - band.start)
-    sums = {key: _Sums.start(source, band) for key in keys}
-    for replicate in _by_replicate(source):
-        values, has_sample = _read_replicate(source, replicate, band, keys)
-        for key, so_far in sums.items():
-            if replicate[0].null:
-                so_far.add_null(values[key.name], has_sample, source, testable)
-            else:  # one replicate after the other: the order of the sum is fixed
-                so_far.add(values[key.name], has_sample, source)
-    has_sample = samples.explained > 0
-    for key, so_far in sums.items():
-        so_far.total[has_sample] /= samples.explained[has_sample, np.newaxis]
-        patients = _patient_means(so_far.total, has_sample, samples)
-        resamples = _resample(patients.means[:, :n_genes], source, testable[:n_genes])
-        ranking = BandRanking(
+    real, *nulls = (
+        _add_up(source, list(shards_of), band, keys)
+        for _, shards_of in groupby(source.sample_index, key=lambda shard: shard.null)
+    )
+    for key in keys:
+        so_far = real[key]
+        patients = _patient_means(so_far.mean(), so_far.n_replicates > 0, source.samples)
+        null_scores = [_null_statistics(null[key], source, testable) for null in nulls]
+        yield key, BandRanking(
             **vars(_by_tumor(patients, source, testable)),
             model_score=np.stack(so_far.model_score),
             replicate_score=np.stack(so_far.replicate_score),
-            null_p_value=_stacked(so_far.null_p_value),
-            null_score=_stacked(so_far.null_score),
-            null_model_score=_stacked(so_far.null_model_score),
-            **vars(resamples),
+            null_p_value=_stacked([null.p_value for null in null_scores]),
+            null_score=_stacked([null.score for null in null_scores]),
+            null_model_score=_stacked([null.model_score for null in null_scores]),
+            **vars(_resample(patients.means[:, :n_genes], source, testable[:n_genes])),
         )
-        yield key, ranking
 
 
-def _by_replicate(source: BandSource) -> list[list[ShardKey]]:
-    groups = groupby(source.sample_index, key=lambda shard: (shard.null, shard.replicate))
-    return [list(shards_of) for _, shards_of in groups]
+def _add_up(
+    source: BandSource, of_run: Sequence[ShardKey], band: slice, keys: Sequence[RankingKey]
+) -> dict[RankingKey, "_Sums"]:
+    """The sums of each ranking over the replicates of the run itself or of a null run."""
+    sums = {key: _Sums.start(source, band) for key in keys}
+    for _, of_replicate in groupby(of_run, key=lambda shard: shard.replicate):
+        values, has_sample = _read_replicate(source, list(of_replicate), band, keys)
+        for key, so_far in sums.items():  # one replicate after the other: a fixed order of the sum
+            so_far.add(values[key.name], has_sample, source)
+    return sums
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -85,35 +87,50 @@ def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
 
 @dataclass
 class _Sums:
-    """What a pass over the shards of all replicates has added up for a ranking so far."""
+    """What a pass over the shards of all replicates has added up for a ranking so far.
+
+    `total` (samples, band) is the sum over `n_replicates` (samples,) replicates.
+    """
 
     total: np.ndarray
+    n_replicates: np.ndarray
     model_score: list[np.ndarray] = field(default_factory=list)
     replicate_score: list[np.ndarray] = field(default_factory=list)
-    null_model_score: list[np.ndarray] = field(default_factory=list)
-    null_score: list[np.ndarray] = field(default_factory=list)
-    null_p_value: list[np.ndarray] = field(default_factory=list)
 
     @classmethod
     def start(cls, source: BandSource, band: slice) -> "_Sums":
         """The sums before the first replicate."""
-        return cls(np.zeros((len(source.cohort.sample), band.stop - band.start)))
+        n_samples = len(source.cohort.sample)
+        return cls(np.zeros((n_samples, band.stop - band.start)), np.zeros(n_samples, dtype=int))
 
     def add(self, values: np.ndarray, has_sample: np.ndarray, source: BandSource) -> None:
         """Add the values (samples, band) of a replicate."""
         self.model_score.append(_model_scores(values, has_sample, source))
         self.replicate_score.append(_scores(values, has_sample, source))
         self.total[has_sample] += values[has_sample]
+        self.n_replicates += has_sample
 
-    def add_null(
-        self, values: np.ndarray, has_sample: np.ndarray, source: BandSource, testable: np.ndarray
-    ) -> None:
-        """Add the values (samples, band) of a null replicate."""
-        self.null_model_score.append(_model_scores(values, has_sample, source))
-        patients = _patient_means(values, has_sample, source.samples)
-        by_tumor = _by_tumor(patients, source, testable)
-        self.null_score.append(by_tumor.score)
-        self.null_p_value.append(by_tumor.p_value)
+    def mean(self) -> np.ndarray:
+        """(samples, band): the mean over replicates, 0 for a sample that none explains."""
+        return self.total / np.maximum(self.n_replicates, 1)[:, np.newaxis]
+
+
+class _NullStatistics(NamedTuple):
+    """Of a null run: (tumors, band) twice, and (replicates, folds, tumors, band)."""
+
+    p_value: np.ndarray
+    score: np.ndarray
+    model_score: np.ndarray
+
+
+def _null_statistics(sums: _Sums, source: BandSource, testable: np.ndarray) -> _NullStatistics:
+    patients = _patient_means(sums.mean(), sums.n_replicates > 0, source.samples)
+    by_tumor = _by_tumor(patients, source, testable)
+    models = np.stack(sums.model_score)
+    absent = source.config.layout.replicates - len(models)  # of a partial null run
+    padding = [(0, absent)] + [(0, 0)] * (models.ndim - 1)
+    padded = np.pad(models, padding, constant_values=np.nan)
+    return _NullStatistics(by_tumor.p_value, by_tumor.score, padded)
 
 
 class _ReplicateValues(NamedTuple):

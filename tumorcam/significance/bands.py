@@ -26,9 +26,9 @@ class BandStatistics(PatientStatistics):
     The last axis of every array is the columns: genes, present decoys and chance decoys. Those of
     `PatientStatistics` are (tumors, columns). `model_score` (replicates, folds, tumors, columns)
     float64 has the replicates that have shards, and is NaN where a fold lacks the tumor;
-    `replicate_score` (replicates, tumors, columns) is that of all folds. With null replicates
-    `null_p_value` and `null_score` (nulls, tumors, columns) and `null_model_score` (nulls, folds,
-    tumors, columns) are float64.
+    `replicate_score` (replicates, tumors, columns) is that of all folds. With null runs
+    `null_p_value` and `null_score` (nulls, tumors, columns) and `null_model_score` (nulls,
+    replicates, folds, tumors, columns) are float64.
     """
 
     model_score: np.ndarray

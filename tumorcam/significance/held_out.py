@@ -19,16 +19,14 @@ from tumorcam.storage.run_folder import RunFolder
 class HeldOutSamples:
     """Predictions of all samples by the networks that held them out, and their patients.
 
-    `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing.
-    `explained` (samples,) int is the number of replicates that explain a sample. `kept` (kept
-    samples,) int are the samples that count, ascending; `patients` are their patients, and
+    `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing. `kept`
+    (kept samples,) int are the samples that count, ascending; `patients` are their patients, and
     `n_patients` (folds, tumors) int the numbers of these. `recall` (tumors,) float64 is the share
     of a tumor's explained samples that the ensemble classifies correctly, NaN without any.
     `zero_maps` maps a method to the number of samples whose maps are all zero.
     """
 
     probability: np.ndarray
-    explained: np.ndarray
     kept: np.ndarray
     patients: Patients
     n_patients: np.ndarray
@@ -72,8 +70,7 @@ def read_source(
         probability[key.replicate, predictions.sample_index] = predictions.probability
         for method, n in shards.zero_maps(run.shard(key), config.explain.methods).items():
             zero_maps[method] += n
-    explained = (~np.isnan(probability[:, :, 0])).sum(axis=0)
-    has_shard = np.flatnonzero(explained)
+    has_shard = np.flatnonzero((~np.isnan(probability[:, :, 0])).any(axis=0))
     ensemble = classification.ensemble_probability(probability)[has_shard]
     is_correct = ensemble.argmax(axis=1) == cohort.tumor[has_shard]
     kept = has_shard[is_correct | (not config.significance.correct_only)]
@@ -83,7 +80,6 @@ def read_source(
     np.add.at(n_patients, (cohort.fold[kept[first]], patients.tumor), 1)
     samples = HeldOutSamples(
         probability=probability,
-        explained=explained,
         kept=kept,
         patients=patients,
         n_patients=n_patients,

@@ -225,10 +225,9 @@ def _gene_statistics(
 ) -> GeneStatistics:
     """All statistics of the genes: those of the bands, and those that need all genes."""
     genes = band.part(slice(len(source.cohort.genes)))
-    models = Scores.of_columns(band.model_score, source.cohort.decoy_gene)
     q_decoy = decoys.decoy_q_values(scores)
     q_value = statistics.benjamini_hochberg(genes.p_value)
-    replication = statistics.replication(models.margin.reshape(-1, *genes.score.shape))
+    replication = _replication(band.model_score, source.cohort)
     rank = statistics.rank_genes(genes.score)
     evidence = statistics.grade_evidence(
         q_decoy, q_value, replication, rank, source.samples.recall,
@@ -261,34 +260,44 @@ def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resample
 
 
 def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:
-    """Scores of each null replicate, and the pairs that it would grade learned at full recall."""
+    """Scores of each null run, and the pairs that it would call and grade learned at full recall."""
     cohort = source.cohort
     n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
     if band.null_score is None or band.null_model_score is None or band.null_p_value is None:
         return NullRuns(
             score=np.empty((0, n_tumors, n_genes)),
             decoy_score=np.empty((0, n_tumors, n_decoys)),
+            called=np.empty(0, dtype=int),
             learned=np.empty(0, dtype=int),
         )
     nulls = [Scores.of_columns(score, cohort.decoy_gene) for score in band.null_score]
+    settings = source.config.significance
+    q_decoy = [decoys.decoy_q_values(scores) for scores in nulls]
     grades = [
         statistics.grade_evidence(
-            decoys.decoy_q_values(scores),
+            q,
             statistics.benjamini_hochberg(p_value[:, :n_genes]),
-            statistics.replication(Scores.of_columns(models, cohort.decoy_gene).margin),
+            _replication(models, cohort),
             statistics.rank_genes(scores.gene),
             np.ones(n_tumors),
-            settings=source.config.significance,
+            settings=settings,
         )
-        for scores, p_value, models in zip(
-            nulls, band.null_p_value, band.null_model_score, strict=True
+        for q, scores, p_value, models in zip(
+            q_decoy, nulls, band.null_p_value, band.null_model_score, strict=True
         )
     ]
     return NullRuns(
         score=np.stack([scores.gene for scores in nulls]),
         decoy_score=np.stack([scores.decoy for scores in nulls]),
+        called=np.array([np.count_nonzero(q <= settings.q_decoy) for q in q_decoy]),
         learned=np.array([np.count_nonzero(grade == "learned") for grade in grades]),
     )
+
+
+def _replication(model_score: np.ndarray, cohort: Cohort) -> np.ndarray:
+    """(tumors, genes), of (replicates, folds, tumors, columns) scores of the models."""
+    margin = Scores.of_columns(model_score, cohort.decoy_gene).margin
+    return statistics.replication(margin.reshape(-1, *margin.shape[2:]))
 
 
 def _shared_tables(columns: Bands, source: BandSource, *, missing: Sequence[str]) -> SharedTables:

@@ -176,8 +176,8 @@ def null_p_values(scores: np.ndarray, null_scores: np.ndarray) -> np.ndarray:
     ----------
     scores : (tumors, genes) float
         NaN stays NaN.
-    null_scores : (null replicates, tumors, genes) float
-        NaN is left out. Without null replicates all p-values are NaN.
+    null_scores : (null runs, tumors, genes) float
+        NaN is left out. Without null runs all p-values are NaN.
     """
     p_value = np.full(scores.shape, np.nan)
     for tumor, own in enumerate(scores):

@@ -50,15 +50,16 @@ class DecoyStatistics:
 
 @dataclass(frozen=True)
 class NullRuns:
-    """Null replicates, whose networks were trained on permuted labels.
+    """Null runs, whose networks were trained on permuted labels.
 
     `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys), the larger of a
-    decoy's two scores, are float64; `learned` (nulls,) int is the number of (tumor, gene) pairs
-    that each would grade learned at full recall.
+    decoy's two scores, are float64; `called` and `learned` (nulls,) int are the numbers of (tumor,
+    gene) pairs that each would call by q_decoy and grade learned at full recall.
     """
 
     score: np.ndarray
     decoy_score: np.ndarray
+    called: np.ndarray
     learned: np.ndarray
 
 

@@ -21,16 +21,19 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class ModelKey:
-    """A model, named by its replicate and held-out fold; a null model learns permuted labels."""
+    """A model, named by its replicate and held-out fold.
+
+    `null` is 0, or the number of the null run, from 1, whose models learn permuted labels.
+    """
 
     replicate: int
     fold: int
-    null: bool = False
+    null: int = 0
 
     @property
     def name(self) -> str:
-        """The name in files, such as r00-f00, or n00-f00 for a null replicate."""
-        return f"{'n' if self.null else 'r'}{self.replicate:02d}-f{self.fold:02d}"
+        """The name in files, such as r00-f00, or n1-r00-f00 in the first null run."""
+        return f"{f'n{self.null}-' if self.null else ''}r{self.replicate:02d}-f{self.fold:02d}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class ShardKey:
     block: int
     start: int
     stop: int
-    null: bool = False
+    null: int = 0
 
     @property
     def model(self) -> ModelKey:
@@ -68,7 +71,7 @@ class Plan:
     """All models and shards that a run will have, and the sizes that they depend on.
 
     `models` and `shards` belong to the replicates; the shards stand in the order of saliency.h5.
-    `nulls` is the number of null replicates, whose models and shards come in addition.
+    `nulls` is the number of null runs, each of as many models and shards in addition.
     """
 
     cohort_digest: str
@@ -87,28 +90,26 @@ class Plan:
 
     @property
     def model_keys(self) -> dict[str, ModelKey]:
-        """All models by name; the null models come last."""
+        """All models by name; those of null runs come last."""
         return {key.name: key for key in (*self.models, *self.null_models)}
 
     @property
     def null_models(self) -> tuple[ModelKey, ...]:
         """The models whose training labels are permuted."""
-        folds = [model.fold for model in self.models if model.replicate == 0]
-        return tuple(ModelKey(k, fold, null=True) for k in range(self.nulls) for fold in folds)
+        return tuple(
+            dataclasses.replace(model, null=n + 1) for n in range(self.nulls) for model in self.models
+        )
 
     @property
     def null_shards(self) -> tuple[ShardKey, ...]:
         """The shards of the null models, which explain every sample by a model that held it out."""
-        first = [shard for shard in self.shards if shard.replicate == 0]
         return tuple(
-            dataclasses.replace(shard, replicate=k, null=True)
-            for k in range(self.nulls)
-            for shard in first
+            dataclasses.replace(shard, null=n + 1) for n in range(self.nulls) for shard in self.shards
         )
 
     @property
     def explain_tasks(self) -> list[ShardKey]:
-        """All shards: the replicates', then the null replicates'."""
+        """All shards: the run's own, then those of null runs."""
         return [*self.shards, *self.null_shards]
 
     @property
@@ -162,13 +163,13 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 
 def plan_text(plan: Plan) -> str:
-    """The content of plan.json, without the null replicates, which may be added later."""
+    """The content of plan.json, without the null runs, which may be added later."""
     fields = dataclasses.asdict(dataclasses.replace(plan, nulls=0))
     return json.dumps({"encoding-type": PLAN_TYPE} | fields, indent=1)
 
 
 def read_plan(path: Path, nulls: int = 0) -> Plan:
-    """The plan that prepare wrote, with the given number of null replicates.
+    """The plan that prepare wrote, with the given number of null runs.
 
     Raises
     ------

@@ -53,8 +53,8 @@ class Batch:
 def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask:
     """The samples that a model learns from, with its scaler.
 
-    Decoys carry their permuted values, which say nothing about the tumor beyond chance. A null
-    model learns from labels that are permuted over patients.
+    Decoys carry their permuted values, which say nothing about the tumor beyond chance. All
+    models of a null run learn from the same labels, permuted over patients.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
     scaler = fit_scaler(expression["training"])
     labels = cohort.tumor
     if key.null:
-        labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.replicate))
+        labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.null))
     sets = {
         kind: LearningSet(
             standardised_features(
