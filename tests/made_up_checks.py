@@ -13,6 +13,7 @@ from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion, SampleFalls
 from tumorcam.faithfulness.examine import SECTIONS
 from tumorcam.faithfulness.ranking_checks import (
+    Entrapment,
     LEVELS,
     MarkerLifts,
     Nulls,
@@ -76,10 +77,17 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
             difference_low=np.full(n_rankings, -1.5),
             difference_high=np.full(n_rankings, 2.0),
         ),
+        "entrapment": Entrapment(
+            level=np.array(LEVELS),
+            n_entrapped=np.array(5),
+            called=called,
+            entrapped=np.ones_like(called),
+            false_share=20 / called,
+        ),
         "deletion": drawn_deletion(methods, rng),
         "retrained": drawn_table(methods),
         "stability": Stability(
-            *map(np.array, (50, 8, 35)), *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS))
+            np.full((n_rankings, N_TUMORS), 50), *map(np.array, (8, 35)), *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS))
         ),
         "markers": MarkerLifts(
             np.array([9, 3, 12, 7]),

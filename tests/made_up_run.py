@@ -202,6 +202,7 @@ def write_tables(
         tumors=cohort.tumors,
         genes=cohort.genes,
         decoy_gene=cohort.decoy_gene,
+        is_entrapped=cohort.is_entrapped,
         n=np.array([len(set(cohort.patient[cohort.tumor == t])) for t in range(n_tumors)]),
         expression_auroc=statistics.expression_auroc(expression, cohort.tumor, n_tumors=n_tumors),
         log2_fold_change=statistics.log2_fold_change(expression, cohort.tumor, n_tumors=n_tumors),

@@ -55,7 +55,28 @@ def test_samples_and_genes_are_those_of_the_selection(selection, tiny_config):
         rng=tiny_config.rng("folds"),
     )
     np.testing.assert_array_equal(content.samples.fold, expected)
-    assert content.genes.name is selection.genes and content.dropped is selection.dropped
+    assert content.genes.name.tolist() == selection.genes.tolist()
+    assert not content.genes.is_entrapped.any() and content.dropped is selection.dropped
+
+
+def test_a_share_of_the_genes_is_entrapped(selection, tiny_config):
+    """Permuted over all samples and named so; all else is as without, decoys included."""
+    asked = dataclasses.replace(tiny_config.cohort, entrapment=0.25)
+    content = prepare_cohort(selection, dataclasses.replace(tiny_config, cohort=asked))
+    entrapped = content.genes.is_entrapped
+    assert entrapped.sum() == 9 and content.expression is not selection.expression
+    names = zip(selection.genes[entrapped], content.genes.name[entrapped], strict=True)
+    assert all(new == f"{old} (permuted)" for old, new in names)
+    assert content.genes.name[~entrapped].tolist() == selection.genes[~entrapped].tolist()
+    changed = (content.expression != selection.expression).any(axis=0)
+    np.testing.assert_array_equal(changed, entrapped)
+    before, after = selection.expression[:, entrapped], content.expression[:, entrapped]
+    np.testing.assert_array_equal(np.sort(before, axis=0), np.sort(after, axis=0))
+    order = [np.argsort(column, kind="stable").tolist() for column in after.T]
+    assert len({tuple(one) for one in order}) == 9, "each gene has a permutation of its own"
+    plain = prepare_cohort(selection, tiny_config)
+    np.testing.assert_array_equal(content.layouts.pixel, plain.layouts.pixel)
+    np.testing.assert_array_equal(content.genes.variance, plain.genes.variance)
 
 
 def test_decoys_have_the_values_of_their_gene_permuted_over_all_samples(selection, tiny_config):

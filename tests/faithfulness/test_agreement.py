@@ -40,10 +40,10 @@ def test_rank_biased_overlap_at_its_ends():
 
 
 def test_tops_by_hand():
-    first = np.array([[3, 2, 1, 0.0], [1, 2, 3, 4], [1, NAN, 0, 0]])
-    second = np.array([[3, 1, 2, 0.0], [4, 3, 2, 1], [1, 1, 0, 0]])
-    tops = agreement.top_agreement(first, second, k=2)
-    np.testing.assert_allclose(tops.jaccard, [1 / 3, 0, NAN])
+    first = np.array([[3, 2, 1, 0.0], [1, 2, 3, 4], [1, NAN, 0, 0], [3, 2, 1, 0]])
+    second = np.array([[3, 1, 2, 0.0], [4, 3, 2, 1], [1, 1, 0, 0], [3, 1, 2, 0]])
+    tops = agreement.top_agreement(first, second, k=np.array([2, 2, 2, 1]))
+    np.testing.assert_allclose(tops.jaccard, [1 / 3, 0, NAN, 1])
     assert math.isnan(tops.overlap[2]) and tops.overlap[0] > tops.overlap[1] == 0
 
 

@@ -26,9 +26,8 @@ from tumorcam.config import Config
 from tumorcam.errors import FileError
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, perturbation, retraining
-from tumorcam.faithfulness.ranking_checks import null_agreement, stability_of
+from tumorcam.faithfulness.ranking_checks import entrapment_of, null_agreement, stability_of
 from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, Faithfulness, read_faithfulness
-from tumorcam.significance import statistics
 from tumorcam.significance.tables import SIGNIFICANCE_TYPE, Significance, read_significance
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import ModelKey
@@ -183,10 +182,10 @@ def test_without_truth_the_top_genes_are_held_against_their_decoys(tables, check
     np.testing.assert_array_equal(part.spearman, checks.nulls.spearman)
 
 
-def test_stability_agrees_with_sets(tables, monkeypatch):
-    monkeypatch.setattr(statistics, "TOP_SHARE", 4)  # nine of 36 genes
+def test_stability_agrees_with_sets(tables):
+    """Of as many genes as are called in a tumor, from 5 to 50."""
     part = stability_of(tables, Config())
-    assert (part.k, part.replicates, part.halvings) == (9, 2, 1)
+    assert (part.replicates, part.halvings) == (2, 1)
     for r, ranking in enumerate(map(tables.ranking, tables.keys)):
         for values, jaccard in (
             (ranking.replicate_score, part.jaccard_halves),
@@ -194,7 +193,9 @@ def test_stability_agrees_with_sets(tables, monkeypatch):
         ):
             scores = values[..., :36]
             for t in range(4):
-                tops = [set(np.argsort(-one[t], kind="stable")[:9].tolist()) for one in scores]
+                k = min(max(5, (ranking.q_decoy[t] <= 0.05).sum()), 36)
+                assert part.k[r, t] == k
+                tops = [set(np.argsort(-one[t], kind="stable")[:k].tolist()) for one in scores]
                 expected = [len(a & b) / len(a | b) for a, b in combinations(tops, 2)]
                 assert jaccard[r, t] == pytest.approx(np.mean(expected))
 
@@ -209,6 +210,21 @@ def test_one_replicate_has_no_halves(tables, tmp_path):
     part = stability_of(read_significance(path, tables.cohort_digest), Config())
     assert np.isnan(part.jaccard_halves).all() and (part.jaccard_folds >= 0).all()
     assert part.halvings == 0
+
+
+def test_entrapped_genes_among_the_called_estimate_the_false_share(tables):
+    assert entrapment_of(tables) is None
+    is_entrapped = np.arange(36) % 4 == 0
+    part = entrapment_of(dataclasses.replace(tables, is_entrapped=is_entrapped))
+    assert part.n_entrapped == 9
+    for r, ranking in enumerate(map(tables.ranking, tables.keys)):
+        for i, level in enumerate(part.level):
+            tumor, gene = np.nonzero(ranking.q_decoy <= level)
+            assert part.called[r, i] == len(tumor)
+            assert part.entrapped[r, i] == np.isin(gene, np.flatnonzero(is_entrapped)).sum()
+            expected = 4 * part.entrapped[r, i] / len(tumor) if len(tumor) else np.nan
+            np.testing.assert_allclose(part.false_share[r, i], expected)
+    assert part.called.any() and part.entrapped.any()
 
 
 def test_markers_and_truth_agree_with_scikit_learn(checks, tables):
@@ -356,5 +372,5 @@ def test_a_run_without_nulls_truth_and_markers(explained_copy):
     digest = hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
     read = read_faithfulness(explained_copy.folder / FILE, digest)
     assert read is not None and read.marker_file == ""
-    assert read.nulls is read.markers is read.planted is None
+    assert read.nulls is read.entrapment is read.markers is read.planted is None
     assert read_faithfulness(explained_copy.folder / "absent.h5", digest) is None

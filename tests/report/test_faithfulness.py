@@ -78,7 +78,7 @@ def test_the_page_has_every_check_and_its_files(config):
 
 
 def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
-    write_checks(config, nulls=None, markers=None, planted=None)
+    write_checks(config, nulls=None, entrapment=None, markers=None, planted=None)
     html = section(page_of(config))
     assert "No null runs." in html and "No list of markers is configured" in html
     assert "Planted truth" not in html and "false-share" not in html
@@ -92,6 +92,24 @@ def test_called_pairs_on_permuted_labels_are_a_warning(parts):
     assert "in 4 of 5 runs, and up to 7 pairs are in the others" in nulls.verdict.text
     assert [row["called"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
     assert nulls.rows[0]["name"] == "Gradient × input, contrast"
+
+
+def test_calls_of_permuted_genes_are_held_against_the_promise(parts):
+    part = parts["entrapment"]
+    at = [*part.level].index(0.05)
+    for share, words in ((0.05, "within what"), (0.06, "above what")):
+        changed = changed_record(
+            part,
+            called=np.full(part.called.shape, 400),
+            false_share=np.full(part.called.shape, share),
+        )
+        check = faithfulness.entrapment_check(changed, TITLES, FIRST, 0.05)
+        assert "1 of 400 called pairs are of the 5 permuted genes" in check.verdict.text
+        assert words in check.verdict.text
+    none = changed_record(part, called=np.zeros_like(part.called))
+    check = faithfulness.entrapment_check(none, TITLES, FIRST, 0.05)
+    assert check.verdict.text == "No pair has a q_decoy of at most 0.05."
+    assert len(check.rows) == 6 and check.rows[0]["entrapped"] == part.entrapped[5, at]
 
 
 def test_genes_above_their_decoys_without_learning_are_a_warning(parts):

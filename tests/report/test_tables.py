@@ -65,6 +65,7 @@ def two_by_three(score, rank):
     results = Significance(
         path=None, digest="", cohort_digest="", config="{}", methods=("m",), missing_shards=(),
         tumors=np.array(["A", "B"]), genes=np.array(["=G", "H", "K"]), decoy_gene=np.array([1]),
+        is_entrapped=np.zeros(3, bool),
         n=np.array([7, 8]), expression_auroc=np.zeros(shape), log2_fold_change=-np.ones(shape),
         classification=Classification(np.zeros((1, 1, 2)), np.ones(2)),
     )  # fmt: skip

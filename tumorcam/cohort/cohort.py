@@ -49,10 +49,21 @@ class CohortSamples:
 
 @dataclass(frozen=True)
 class CohortGenes:
-    """The genes of a cohort file: `name` (genes,) str, sorted; `variance` (genes,) float64."""
+    """The genes of a cohort file.
+
+    Attributes
+    ----------
+    name : (genes,) str
+        In the order of the input's names; "(permuted)" follows the name of an entrapped gene.
+    variance : (genes,) float64
+        Variance of log2(x + 1) over all samples.
+    is_entrapped : (genes,) bool
+        Whether the values were permuted over all samples, as `cohort.entrapment` asks.
+    """
 
     name: np.ndarray
     variance: np.ndarray
+    is_entrapped: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -120,9 +131,9 @@ class Cohort:
     fold : (samples,) int16
         The fold that holds the sample out, from 0.
     genes : (genes,) str
-        Names of the genes, sorted.
-    variance : (genes,) float64
-        Variance of log2(x + 1) over all samples.
+        Names of the genes.
+    variance, is_entrapped : (genes,) float64, bool
+        As in `CohortGenes`.
     layouts : tuple of GeneLayout
         One a replicate.
     dropped : DataFrame
@@ -139,6 +150,7 @@ class Cohort:
     source: np.ndarray
     genes: np.ndarray
     variance: np.ndarray
+    is_entrapped: np.ndarray
     layouts: tuple[GeneLayout, ...]
     dropped: pd.DataFrame
 
@@ -309,6 +321,7 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
         source=samples.source,
         genes=content.genes.name,
         variance=content.genes.variance,
+        is_entrapped=content.genes.is_entrapped,
         layouts=tuple(
             GeneLayout(layouts.side, pixel, layouts.decoy_gene) for pixel in layouts.pixel
         ),

@@ -1,5 +1,6 @@
 """From a selection to the content of a cohort file: folds, decoys and layouts."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -12,16 +13,18 @@ from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.readers import annotation
 
+ENTRAPPED = " (permuted)"  # after the name of an entrapped gene, so that no list of genes has it
+
 
 def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
-    """A selection with its held-out folds, decoys and layouts.
+    """A selection with its entrapped genes, held-out folds, decoys and layouts.
 
     Parameters
     ----------
     selection : Selection
         From `selection.select`.
     config : Config
-        Its sections run, splits and layout.
+        Its sections run, cohort, splits and layout.
 
     Raises
     ------
@@ -42,6 +45,8 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         decoy_genes=config.layout.decoy_genes,
         rng=config.rng("decoys"),
     )
+    is_entrapped = choose_entrapped(len(selection.genes), config)
+    selection = entrap(selection, is_entrapped, config)
     layouts = make_layouts(selection, decoy_gene, config)
     return CohortFile(
         expression=selection.expression,
@@ -50,7 +55,11 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         ),
         tumors=tumors,
         samples=CohortSamples(**columns, tumor_index=tumor_index.astype(np.int16), fold=fold),
-        genes=CohortGenes(selection.genes, selection.variance),
+        genes=CohortGenes(
+            np.where(is_entrapped, np.char.add(selection.genes, ENTRAPPED), selection.genes),
+            selection.variance,
+            is_entrapped,
+        ),
         layouts=CohortLayouts(
             side=layouts[0].side,
             pixel=np.stack([replicate.pixel for replicate in layouts]),
@@ -60,17 +69,39 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
     )
 
 
-def permuted_columns(
-    expression: np.ndarray, decoy_gene: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """(samples, decoys) float32: the expression of each decoy's gene, permuted over all samples.
+def choose_entrapped(n_genes: int, config: Config) -> np.ndarray:
+    """(genes,) bool: the share `cohort.entrapment` of the genes, drawn at random."""
+    n_entrapped = round(config.cohort.entrapment * n_genes)
+    return config.rng("entrapment").permutation(n_genes) < n_entrapped
 
-    Each decoy has a permutation of its own. Such a column is associated with tumors by chance
-    alone, as a gene that says nothing about tumors is.
+
+def entrap(selection: Selection, is_entrapped: np.ndarray, config: Config) -> Selection:
+    """A selection in which some genes say nothing about tumors beyond chance.
+
+    Their values are permuted over all samples, each gene by a permutation of its own. They are
+    genes ever after, with decoys of their own, so that the share of them among the called pairs
+    measures false calls on a real cohort (Wen et al. 2025, doi:10.1038/s41592-025-02719-x).
     """
-    permuted = np.empty((len(expression), len(decoy_gene)), dtype=np.float32)
-    for decoy, gene in enumerate(decoy_gene):
-        permuted[:, decoy] = rng.permutation(expression[:, gene])
+    if not is_entrapped.any():
+        return selection
+    expression, genes = selection.expression.copy(), np.flatnonzero(is_entrapped)
+    expression[:, genes] = permuted_columns(
+        selection.expression, genes, config.rng("entrapment permutations")
+    )
+    return dataclasses.replace(selection, expression=expression)
+
+
+def permuted_columns(
+    expression: np.ndarray, genes: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(samples, given genes) float32: the expression of some genes, permuted over all samples.
+
+    Each column has a permutation of its own. It is associated with tumors by chance alone, as a
+    gene that says nothing about tumors is.
+    """
+    permuted = np.empty((len(expression), len(genes)), dtype=np.float32)
+    for column, gene in enumerate(genes):
+        permuted[:, column] = rng.permutation(expression[:, gene])
     return permuted
 
 

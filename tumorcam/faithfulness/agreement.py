@@ -116,8 +116,10 @@ def halvings(n: int, rng: np.random.Generator) -> list[tuple[list[int], list[int
     return [(list(half), [i for i in range(n) if i not in half]) for half in chosen]
 
 
-def mean_agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, k: int) -> TopAgreement:
-    """Mean agreement of the top k over pairs of rankings, each (tumors, genes) float scores.
+def mean_agreement(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, k: np.ndarray
+) -> TopAgreement:
+    """Mean `top_agreement` over pairs of rankings, each (tumors, genes) float scores.
 
     A pair counts in the tumors where both are known.
     """
@@ -135,20 +137,24 @@ def half_scores(
     ]
 
 
-def top_agreement(first: np.ndarray, second: np.ndarray, *, k: int) -> TopAgreement:
-    """Jaccard index and rank-biased overlap of the k highest scores, tumor by tumor.
+def top_agreement(first: np.ndarray, second: np.ndarray, *, k: np.ndarray) -> TopAgreement:
+    """Jaccard index and rank-biased overlap of the highest scores, tumor by tumor.
 
     Parameters
     ----------
     first, second : (tumors, genes) float
         Of equal scores the first gene comes first.
+    k : (tumors,) int
+        How many scores of each tumor are compared.
     """
     has_scores = ~(np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1))
     jaccard, overlap = np.full((2, len(first)), np.nan)
     for tumor in np.flatnonzero(has_scores):
-        top, other_top = (np.argsort(-score[tumor], kind="stable")[:k] for score in (first, second))
+        top, other_top = (
+            np.argsort(-score[tumor], kind="stable")[: k[tumor]] for score in (first, second)
+        )
         n_shared = len(np.intersect1d(top, other_top))
-        jaccard[tumor] = n_shared / (2 * k - n_shared)
+        jaccard[tumor] = n_shared / (2 * k[tumor] - n_shared)
         overlap[tumor] = rank_biased_overlap(top, other_top)
     return TopAgreement(jaccard, overlap)
 

@@ -164,6 +164,7 @@ def _checks(
         retrained=retraining.retrained_table(ranks.in_order(rows)),
         stability=ranking_checks.stability_of(significance, config),
         nulls=ranking_checks.null_agreement(significance, drives),
+        entrapment=ranking_checks.entrapment_of(significance),
         markers=markers,
         planted=planted,
         marker_file=Path(config.faithfulness.markers).name,

@@ -11,6 +11,7 @@ from tumorcam.significance import statistics, truth
 from tumorcam.significance.tables import Ranking, Significance
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
+MIN_TOP, MAX_TOP = 5, 50  # genes of a tumor whose stability is measured: as many as are called
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Nulls:
 
     `spearman` (rankings, nulls, tumors) float64 is the rank correlation of their scores with the
     real ones. `called` and `learned` (rankings, nulls) int count the (tumor, gene) pairs that they
-    would call by q_decoy and grade learned at full recall. `rank_difference` (rankings, nulls) float64 is the mean rank of some
-    genes minus that of their own decoys in the null scores, over `pairs` (rankings,) int pairs of
-    tumor and gene. `difference`, `difference_low` and `difference_high` (rankings,) float64 are its
-    mean over nulls with a 95 % t interval.
+    would call by q_decoy and grade learned at full recall. `rank_difference` (rankings, nulls)
+    float64 is the mean rank of some genes minus that of their own decoys in the null scores, over
+    `pairs` (rankings,) int pairs of tumor and gene. `difference`, `difference_low` and
+    `difference_high` (rankings,) float64 are its mean over nulls with a 95 % t interval.
     """
 
     spearman: np.ndarray
@@ -37,9 +38,10 @@ class Nulls:
 
 @dataclass(frozen=True)
 class Stability:
-    """How alike the top `k` genes of parts of a run are.
+    """How alike the top genes of parts of a run are.
 
-    The Jaccard index and the rank-biased overlap are (rankings, tumors) float64, NaN where unknown.
+    `k` (rankings, tumors) int is how many are compared: as many as are called, from 5 to 50. The
+    Jaccard index and the rank-biased overlap are (rankings, tumors) float64, NaN where unknown.
     Those of halves compare disjoint halves of the replicates, whose number is `replicates`, and are
     means over `halvings` ways to halve them. Those of folds are means over the pairs of folds.
     """
@@ -65,6 +67,23 @@ class MarkerLifts:
     n_markers: np.ndarray
     lift: np.ndarray
     t_test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Entrapment:
+    """How many entrapped genes, which cannot matter, each ranking calls.
+
+    `called` and `entrapped` (rankings, levels) int count the pairs with a q_decoy of at most
+    `level` (levels,), all and those of entrapped genes. `n_entrapped` () int is the number of such
+    genes. `false_share` (rankings, levels) float64 is the share of false pairs that they estimate:
+    entrapped / called, times genes / entrapped genes; NaN where nothing is called.
+    """
+
+    level: np.ndarray
+    n_entrapped: np.ndarray
+    called: np.ndarray
+    entrapped: np.ndarray
+    false_share: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -135,10 +154,9 @@ def _null_agreement(
 
 def stability_of(significance: Significance, config: Config) -> Stability:
     """How alike the top genes of halves of the replicates and of folds are."""
-    n_genes = len(significance.genes)
-    k = statistics.top_k(n_genes)
+    n_genes, level = len(significance.genes), config.significance.q_decoy
     n_replicates, ways = 0, []
-    of_halves, of_folds = [], []
+    sizes, of_halves, of_folds = [], [], []
     for number, ranking in enumerate(map(significance.ranking, significance.keys)):
         replicates = ranking.replicate_score[..., :n_genes]
         folds = ranking.fold_score[..., :n_genes]
@@ -146,13 +164,16 @@ def stability_of(significance: Significance, config: Config) -> Stability:
             n_replicates = len(replicates)
             rng = config.rng("halvings")
             ways = agreement.halvings(n_replicates, rng) if n_replicates > 1 else []
+        n_called = (ranking.q_decoy <= level).sum(axis=1)
+        k = np.minimum(np.clip(n_called, MIN_TOP, MAX_TOP), n_genes)
         unknown = np.full(replicates.shape[1:], np.nan)
         halves = agreement.half_scores(replicates, ways) or [(unknown, unknown)]
         pairs = [(a, b) for i, a in enumerate(folds) for b in folds[:i]]
+        sizes.append(k)
         of_halves.append(agreement.mean_agreement(halves, k=k))
         of_folds.append(agreement.mean_agreement(pairs, k=k))
     return Stability(
-        k=np.array(k),
+        k=np.stack(sizes),
         replicates=np.array(n_replicates),
         halvings=np.array(len(ways)),
         jaccard_halves=np.stack([halves.jaccard for halves in of_halves]),
@@ -187,6 +208,34 @@ def planted_scores(
         t_area=np.array(_mean(agreement.average_precision(_finite(t_statistic), drives))),
         level=np.array(LEVELS),
         **{key: np.array(rows) for key, rows in counts.items()},
+    )
+
+
+def entrapment_of(significance: Significance) -> Entrapment | None:
+    """The entrapped genes among the called pairs of each ranking; None where no gene is entrapped.
+
+    References
+    ----------
+    Wen et al. 2025, doi:10.1038/s41592-025-02719-x.
+    """
+    is_entrapped = significance.is_entrapped
+    if not is_entrapped.any():
+        return None
+    called = np.stack(
+        [
+            [ranking.q_decoy <= level for level in LEVELS]
+            for ranking in map(significance.ranking, significance.keys)
+        ]
+    )
+    n_called, n_entrapped = called.sum(axis=(2, 3)), called[..., is_entrapped].sum(axis=(2, 3))
+    with np.errstate(invalid="ignore"):
+        share = n_entrapped / n_called / is_entrapped.mean()
+    return Entrapment(
+        level=np.array(LEVELS),
+        n_entrapped=np.array(is_entrapped.sum()),
+        called=n_called,
+        entrapped=n_entrapped,
+        false_share=share,
     )
 
 

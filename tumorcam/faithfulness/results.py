@@ -9,7 +9,13 @@ import pandas as pd
 
 from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import Deletion, Responses, SampleFalls
-from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
+from tumorcam.faithfulness.ranking_checks import (
+    Entrapment,
+    MarkerLifts,
+    Nulls,
+    PlantedScores,
+    Stability,
+)
 from tumorcam.storage import hdf5, integrity, records
 from tumorcam.storage.run_folder import RunFolder
 
@@ -36,6 +42,7 @@ class FaithfulnessChecks:
     retrained: pd.DataFrame
     stability: Stability
     nulls: Nulls | None
+    entrapment: Entrapment | None
     markers: MarkerLifts | None
     planted: PlantedScores | None
     marker_file: str

@@ -10,7 +10,13 @@ from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.faithfulness.agreement import MIN_MARKERS
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, MEAN
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
-from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
+from tumorcam.faithfulness.ranking_checks import (
+    Entrapment,
+    MarkerLifts,
+    Nulls,
+    PlantedScores,
+    Stability,
+)
 from tumorcam.faithfulness.results import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.retraining import RANKING, VARIABLE
 from tumorcam.report.results import Run
@@ -41,11 +47,13 @@ class Check:
 class Checks:
     """All checks of a run on the page, and the record that they were made from.
 
-    A check is None where the run lacks null runs, a list of markers or planted drivers.
+    A check is None where the run lacks null runs, entrapped genes, a list of markers or planted
+    drivers.
     """
 
     record: Faithfulness
     nulls: Check | None
+    entrapment: Check | None
     deletion: Check
     retrained: Check
     markers: Check | None
@@ -67,10 +75,14 @@ def summarise_checks(record: Faithfulness, run: Run) -> Checks:
     titles = [key.title for key in keys]
     in_order = sorted(methods, key=lambda method: (method != first.method, method))
     level = run.config.significance.q_decoy
-    nulls, markers, planted = record.nulls, record.markers, record.planted
+    nulls, entrapment = record.nulls, record.entrapment
+    markers, planted = record.markers, record.planted
     return Checks(
         record=record,
         nulls=None if nulls is None else null_check(nulls, titles, order),
+        entrapment=None
+        if entrapment is None
+        else entrapment_check(entrapment, titles, order, level),
         deletion=deletion_check(record, in_order),
         retrained=retrained_check(record, in_order),
         markers=None if markers is None else marker_check(markers, record, titles, order),
@@ -128,6 +140,36 @@ def _null_verdict(row: dict[str, Any], n_runs: int) -> Verdict:
         text += f" That is few: take {MIN_NULLS} null runs or more."
     level = "input" if row["clean"] < n_runs else "mixed" if follows_input else "network"
     return Verdict(level, text)
+
+
+def entrapment_check(part: Entrapment, titles: list[str], order: list[int], level: float) -> Check:
+    """Whether genes that cannot matter are called.
+
+    `titles` and `order` are as in `null_check`. Pairs are called up to a q_decoy of `level`.
+    """
+    at = int(np.abs(part.level - level).argmin())
+    rows: Rows = [
+        {
+            "name": titles[i],
+            "called": int(part.called[i, at]),
+            "entrapped": int(part.entrapped[i, at]),
+            "false_share": float(part.false_share[i, at]),
+        }
+        for i in order
+    ]
+    return Check(_entrapment_verdict(rows[0], part, level=float(part.level[at])), rows)
+
+
+def _entrapment_verdict(row: dict[str, Any], part: Entrapment, *, level: float) -> Verdict:
+    if not row["called"]:
+        return Verdict("mixed", f"No pair has a q_decoy of at most {level:g}.")
+    is_kept = row["false_share"] <= level
+    text = (
+        f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of the "
+        f"{int(part.n_entrapped):,} permuted genes, so that about {_percent(row['false_share'])} of "
+        f"all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
+    )
+    return Verdict("network" if is_kept else "mixed", text)
 
 
 def deletion_check(record: Faithfulness, methods: list[str]) -> Check:
@@ -246,17 +288,19 @@ def stability_check(part: Stability, titles: list[str], order: list[int], *, n_g
     """
     keys = ("jaccard_halves", "overlap_halves", "jaccard_folds", "overlap_folds")
     rows: Rows = [
-        {"name": titles[i]} | {key: _median(getattr(part, key)[i]) for key in keys} for i in order
+        {"name": titles[i], "k": _median(part.k[i])}
+        | {key: _median(getattr(part, key)[i]) for key in keys}
+        for i in order
     ]
-    k, n = int(part.k), int(part.replicates)
+    k, n = rows[0]["k"], int(part.replicates)
     chance = k / (2 * n_genes - k)
     folds = f"those of two folds with {rows[0]['jaccard_folds']:.2f}; by chance {chance:.2f}"
     if n < 2:
-        text = f"The {_top(k)} of two folds overlap with a Jaccard index of "
+        text = f"The {_top(round(k))} of two folds overlap with a Jaccard index of "
         text += f"{rows[0]['jaccard_folds']:.2f} (median tumor); by chance {chance:.2f}."
         return Check(Verdict("unknown", f"One layout cannot be halved. {text}"), rows)
     text = (
-        f"The {_top(k)} of two halves of the layouts overlap with a Jaccard index of "
+        f"The {_top(round(k))} of two halves of the layouts overlap with a Jaccard index of "
         f"{rows[0]['jaccard_halves']:.2f} (median tumor), {folds}."
     )
     if n < MIN_REPLICATES:

@@ -129,6 +129,15 @@ class CohortSettings:
         Unit("genes"),
         AtLeast(0),
     ] = 0
+    entrapment: Annotated[
+        float,
+        Doc(
+            "The share of the genes whose values are permuted over all samples, as a check: no "
+            "ranking should call them; these genes are lost, so take a run of its own for it."
+        ),
+        AtLeast(0),
+        AtMost(0.5),
+    ] = 0.0
     duplicates: Annotated[
         str,
         Doc(

@@ -308,6 +308,7 @@ def _shared_tables(columns: Bands, source: BandSource, *, missing: Sequence[str]
         tumors=cohort.tumors,
         genes=cohort.genes,
         decoy_gene=cohort.decoy_gene,
+        is_entrapped=cohort.is_entrapped,
         n=samples.n_patients.sum(axis=0),
         expression_auroc=expression.expression_auroc,
         log2_fold_change=expression.log2_fold_change,

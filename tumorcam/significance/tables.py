@@ -118,7 +118,8 @@ class SharedTables:
     """What does not depend on the ranking.
 
     `tumors` (tumors,) and `genes` (genes,) are str; `decoy_gene` (decoys,) int is the gene that
-    each decoy copies; `n` (tumors,) int counts patients; `expression_auroc` and `log2_fold_change`
+    each decoy copies; `is_entrapped` (genes,) bool are the genes that prepare permuted as a check;
+    `n` (tumors,) int counts patients; `expression_auroc` and `log2_fold_change`
     (tumors, genes) float64 compare a tumor's expression with all others. `missing_shards` names
     the shards without which reduce went on: with any, all tables are partial.
     """
@@ -127,6 +128,7 @@ class SharedTables:
     tumors: np.ndarray
     genes: np.ndarray
     decoy_gene: np.ndarray
+    is_entrapped: np.ndarray
     n: np.ndarray
     expression_auroc: np.ndarray
     log2_fold_change: np.ndarray
