@@ -13,8 +13,8 @@ from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion, SampleFalls
 from tumorcam.faithfulness.examine import SECTIONS
 from tumorcam.faithfulness.ranking_checks import (
-    Entrapment,
     LEVELS,
+    Entrapment,
     MarkerLifts,
     Nulls,
     PlantedScores,
@@ -87,7 +87,9 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
         "deletion": drawn_deletion(methods, rng),
         "retrained": drawn_table(methods),
         "stability": Stability(
-            np.full((n_rankings, N_TUMORS), 50), *map(np.array, (8, 35)), *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS))
+            np.full((n_rankings, N_TUMORS), 50),
+            *map(np.array, (8, 35)),
+            *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS)),
         ),
         "markers": MarkerLifts(
             np.array([9, 3, 12, 7]),

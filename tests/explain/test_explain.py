@@ -349,7 +349,8 @@ def test_a_null_run_may_be_added_to_a_finished_run(explained_copy):
     """Train, explain and reduce take its models as further elements; nothing else changes."""
     toml = write_toml(explained_copy, explained_copy.folder / "config.toml")
     before = {path: path.stat().st_mtime_ns for path in explained_copy.folder.rglob("*.h5")}
-    for name in [f"n1-{key.name}" for key in read_plan(explained_copy.folder / "plan.json").models]:  # here: a process a model takes longer
+    null_models = read_plan(explained_copy.folder / "plan.json", 1).null_models
+    for name in (key.name for key in null_models):  # here: a process a model takes longer
         assert train.main([toml, "--null", "1", "--model", name]) == 0
     for stage in (job, reduce, report):
         assert stage.main([toml, "--null", "1"]) == 0

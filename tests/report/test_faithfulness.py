@@ -59,8 +59,8 @@ def test_the_page_has_every_check_and_its_files(config):
     html = (folder / "index.html").read_text(encoding="utf-8")
     check(html)
     for words in (
-        "On permuted labels no pair of tumor and gene is called in 5 of 5 runs; there is no sign that "
-        "genes rank above their own decoys.</strong>",
+        "On permuted labels no pair of tumor and gene is called in 5 of 5 runs; there is no sign "
+        "that genes rank above their own decoys.</strong>",
         "Deleting the top 10 genes lowers the tumor&#39;s logit more than deleting genes of like "
         "variance in 4 of 4 tumors",
         "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "

@@ -165,9 +165,9 @@ def _entrapment_verdict(row: dict[str, Any], part: Entrapment, *, level: float) 
         return Verdict("mixed", f"No pair has a q_decoy of at most {level:g}.")
     is_kept = row["false_share"] <= level
     text = (
-        f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of the "
-        f"{int(part.n_entrapped):,} permuted genes, so that about {_percent(row['false_share'])} of "
-        f"all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
+        f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of "
+        f"the {int(part.n_entrapped):,} permuted genes, so that about "
+        f"{_percent(row['false_share'])} of all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
     )
     return Verdict("network" if is_kept else "mixed", text)
 

@@ -58,14 +58,17 @@ def band_rankings(
         so_far = real[key]
         patients = _patient_means(so_far.mean(), so_far.n_replicates > 0, source.samples)
         null_scores = [_null_statistics(null[key], source, testable) for null in nulls]
-        yield key, BandRanking(
-            **vars(_by_tumor(patients, source, testable)),
-            model_score=np.stack(so_far.model_score),
-            replicate_score=np.stack(so_far.replicate_score),
-            null_p_value=_stacked([null.p_value for null in null_scores]),
-            null_score=_stacked([null.score for null in null_scores]),
-            null_model_score=_stacked([null.model_score for null in null_scores]),
-            **vars(_resample(patients.means[:, :n_genes], source, testable[:n_genes])),
+        yield (
+            key,
+            BandRanking(
+                **vars(_by_tumor(patients, source, testable)),
+                model_score=np.stack(so_far.model_score),
+                replicate_score=np.stack(so_far.replicate_score),
+                null_p_value=_stacked([null.p_value for null in null_scores]),
+                null_score=_stacked([null.score for null in null_scores]),
+                null_model_score=_stacked([null.model_score for null in null_scores]),
+                **vars(_resample(patients.means[:, :n_genes], source, testable[:n_genes])),
+            ),
         )
 
 

@@ -260,7 +260,7 @@ def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resample
 
 
 def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:
-    """Scores of each null run, and the pairs that it would call and grade learned at full recall."""
+    """Scores of each null run, and how many pairs it would call and grade learned."""
     cohort = source.cohort
     n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
     if band.null_score is None or band.null_model_score is None or band.null_p_value is None:

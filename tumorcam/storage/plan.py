@@ -97,14 +97,18 @@ class Plan:
     def null_models(self) -> tuple[ModelKey, ...]:
         """The models whose training labels are permuted."""
         return tuple(
-            dataclasses.replace(model, null=n + 1) for n in range(self.nulls) for model in self.models
+            dataclasses.replace(model, null=n + 1)
+            for n in range(self.nulls)
+            for model in self.models
         )
 
     @property
     def null_shards(self) -> tuple[ShardKey, ...]:
         """The shards of the null models, which explain every sample by a model that held it out."""
         return tuple(
-            dataclasses.replace(shard, null=n + 1) for n in range(self.nulls) for shard in self.shards
+            dataclasses.replace(shard, null=n + 1)
+            for n in range(self.nulls)
+            for shard in self.shards
         )
 
     @property
