@@ -166,8 +166,8 @@ def _entrapment_verdict(row: dict[str, Any], part: Entrapment, *, level: float) 
     is_kept = row["false_share"] <= level
     text = (
         f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of "
-        f"the {int(part.n_entrapped):,} permuted genes, so that about "
-        f"{_percent(row['false_share'])} of all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
+        f"the {int(part.n_entrapped):,} permuted genes. So about {_percent(row['false_share'])} "
+        f"of all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
     )
     return Verdict("network" if is_kept else "mixed", text)
 
