@@ -10,7 +10,7 @@ from .command import Command, Job
 def synthesize(job: Job) -> int:
     """Write the run's input, unless it is there and made with these settings."""
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.cohort import synthetic
+    from tumorcam.cohort import synthetic, synthetic_files
     from tumorcam.operations import stages
     from tumorcam.storage import hdf5, manifest
 
@@ -23,7 +23,7 @@ def synthesize(job: Job) -> int:
         return 0
     target.settings.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
-    synthetic.write_synthetic_cohort(cohort, target)
+    synthetic_files.write_synthetic_cohort(cohort, target)
     hdf5.write_text(target.settings, stages.synthetic_settings(job.config))
     names = [path.name for path in target.files]
     manifest.write_manifest(target.listed, names, {})

@@ -105,6 +105,7 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
             called=called,
             own=called - 3,
             other=np.full(called.shape, 2),
+            proxy=np.ones(called.shape, dtype=int),
             neither=np.ones(called.shape, dtype=int),
         ),
     }  # fmt: skip

@@ -18,8 +18,8 @@ from tumorcam.cohort.synthetic import (
     CONFUSABLE_PAIRS,
     SyntheticCohort,
     synthesize_cohort,
-    write_synthetic_cohort,
 )
+from tumorcam.cohort.synthetic_files import write_synthetic_cohort
 from tumorcam.config import rng_for
 from tumorcam.errors import ConfigError
 from tumorcam.settings import SynthesizeSettings
@@ -41,8 +41,12 @@ def small(seed: int = 0, **changes: object) -> SyntheticCohort:
     return synthesize_cohort(dataclasses.replace(SMALL, **changes), np.random.default_rng(seed))
 
 
+def drivers_table(cohort: SyntheticCohort) -> pd.DataFrame:
+    return cohort.truth[cohort.truth["role"] == "driver"]
+
+
 def drivers_of(cohort: SyntheticCohort) -> dict[str, set[str]]:
-    return cohort.truth.groupby("tumor")["gene"].agg(set).to_dict()
+    return drivers_table(cohort).groupby("tumor")["gene"].agg(set).to_dict()
 
 
 def gene_columns(cohort: SyntheticCohort, genes: set[str]) -> list[int]:
@@ -55,15 +59,20 @@ def most_variable(cohort: SyntheticCohort, n_genes: int) -> np.ndarray:
 
 def realised_effects(cohort: SyntheticCohort) -> pd.Series:
     """Each planted driver's mean shift over the tumors that do not have it, in those tumors' SD."""
+    return shifts_of(cohort, drivers_table(cohort))
+
+
+def shifts_of(cohort: SyntheticCohort, planted: pd.DataFrame) -> pd.Series:
+    """The same of some rows of the truth."""
     expression = pd.DataFrame(cohort.log2_expression, columns=cohort.genes)
     tumor = cohort.samples["tumor"]
     owners = cohort.truth.groupby("gene")["tumor"].agg(list)
     shifts = [
         (expression.loc[tumor == row.tumor, row.gene].mean() - rest.mean()) / rest.std()
-        for row in cohort.truth.itertuples()
+        for row in planted.itertuples()
         for rest in [expression.loc[~tumor.isin(owners[row.gene]), row.gene]]
     ]
-    return pd.Series(shifts, index=cohort.truth["tumor"])
+    return pd.Series(shifts, index=planted["tumor"])
 
 
 def held_out_prediction(cohort: SyntheticCohort, n_genes: int) -> np.ndarray:
@@ -118,7 +127,7 @@ def test_equal_seeds_give_equal_cohorts_and_other_seeds_do_not():
 
 def test_planted_effect_is_two_sd():
     effects = realised_effects(demo())
-    assert demo().truth["effect"].eq(2).all()
+    assert drivers_table(demo())["effect"].eq(2).all()
     assert effects.mean() == pytest.approx(2, abs=0.08)
     assert effects.groupby(level=0).mean().between(1.6, 2.4).all()
     assert effects.between(1, 3).all()
@@ -128,6 +137,24 @@ def test_planted_effect_is_two_sd():
 def test_effect_is_what_the_settings_say(effect):
     effects = realised_effects(small(effect=effect, samples_per_tumor=400))
     assert effects.mean() == pytest.approx(effect, abs=0.1 + 0.05 * effect)
+
+
+def test_proxies_have_a_part_of_their_drivers_shift():
+    """By their correlation, which is below 1 in absolute value; some fall."""
+    cohort = demo()
+    proxies = cohort.truth[cohort.truth["role"] == "proxy"]
+    assert proxies["tumor"].value_counts().between(15, 40).all(), "two of each driver in a module"
+    assert not set(proxies["gene"]) & set(drivers_table(cohort)["gene"])
+    assert (proxies["effect"].abs() <= 2 * 0.8**2).all() and (proxies["effect"] < 0).any()
+    shifts = shifts_of(cohort, proxies).to_numpy()
+    assert np.corrcoef(shifts, proxies["effect"])[0, 1] > 0.9
+    assert np.polyfit(proxies["effect"], shifts, 1)[0] == pytest.approx(1, abs=0.1)
+
+
+def test_without_proxies_drivers_and_labels_are_the_same():
+    with_proxies, without = small(5), small(5, proxies=0)
+    pd.testing.assert_frame_equal(drivers_table(with_proxies), without.truth)
+    pd.testing.assert_frame_equal(with_proxies.samples, without.samples)
 
 
 def test_genes_that_are_no_drivers_do_not_differ_between_tumors():
@@ -180,7 +207,7 @@ def test_pairs_share_the_stated_part(share, n_shared):
 
 def test_half_a_pair_shares_nothing_and_is_as_strong_as_any_tumor():
     cohort = small(tumors=("READ", "BRCA"), samples_per_tumor=400)
-    assert cohort.truth["gene"].is_unique
+    assert drivers_table(cohort)["gene"].is_unique
     effects = realised_effects(cohort).groupby(level=0).mean()
     assert effects["READ"] == pytest.approx(effects["BRCA"], abs=0.3)
 
@@ -188,7 +215,7 @@ def test_half_a_pair_shares_nothing_and_is_as_strong_as_any_tumor():
 @pytest.mark.parametrize("n_genes", [850, 1050])
 def test_variance_filter_keeps_the_drivers(n_genes):
     kept = {demo().genes[column] for column in most_variable(demo(), n_genes)}
-    assert demo().truth["gene"].isin(kept).mean() > 0.98
+    assert drivers_table(demo())["gene"].isin(kept).mean() > 0.98
 
 
 def test_permuted_labels_keep_all_but_the_labels():
@@ -197,7 +224,7 @@ def test_permuted_labels_keep_all_but_the_labels():
     pd.testing.assert_frame_equal(real.truth, null.truth)
     rest = ["sample", "patient", "sample_type", "batch"]
     pd.testing.assert_frame_equal(real.samples[rest], null.samples[rest])
-    assert real.samples["tumor"].value_counts().equals(null.samples["tumor"].value_counts())
+    assert sorted(real.samples["tumor"]) == sorted(null.samples["tumor"])
     agreement = (real.samples["tumor"] == null.samples["tumor"]).mean()
     assert agreement == pytest.approx(1 / 3, abs=0.15)
     assert np.abs(realised_effects(null)).max() < 1
@@ -254,7 +281,9 @@ def test_any_settings_give_a_whole_cohort(seed, tumors, **others):
     assert len(set(cohort.genes)) == settings.genes
     assert set(cohort.truth["gene"]) <= set(cohort.genes)
     assert not cohort.truth.duplicated(["tumor", "gene"]).any()
-    assert cohort.truth["tumor"].value_counts().to_dict() == dict.fromkeys(tumors, settings.drivers)
+    assert drivers_table(cohort)["tumor"].value_counts().to_dict() == dict.fromkeys(
+        tumors, settings.drivers
+    )
     assert sorted(cohort.samples["tumor"]) == sorted(tumors * settings.samples_per_tumor)
     assert cohort.samples["batch"].nunique() <= settings.batches
 

@@ -68,7 +68,7 @@ def test_the_page_has_every_check_and_its_files(config):
         "variable ones 80.0 %.",
         "The top 50 genes of two halves of the layouts overlap with a Jaccard index of",
         "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
-        "called pairs are no driver of any tumor: within what q_decoy promises.",
+        "called pairs are neither driver nor proxy of any tumor: within what q_decoy promises.",
     ):
         assert words in section(html), words
     for name in ("deletion", "deletion-tumors", "false-share"):

@@ -151,8 +151,8 @@ def _checks(
     markers = planted = None
     if is_marker is not None:
         markers = ranking_checks.marker_lifts(significance, is_marker, work.t_statistic)
-    if drives is not None:
-        planted = ranking_checks.planted_scores(significance, drives, work.t_statistic)
+    if truth is not None:
+        planted = ranking_checks.planted_scores(significance, truth, work.t_statistic)
     return FaithfulnessChecks(
         tumors=cohort.tumors,
         methods=np.array(significance.methods),

@@ -9,6 +9,7 @@ from tumorcam.config import Config
 from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
 from tumorcam.significance.tables import Ranking, Significance
+from tumorcam.significance.truth import PlantedTruth
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
 MIN_TOP, MAX_TOP = 5, 50  # genes of a tumor whose stability is measured: as many as are called
@@ -91,8 +92,9 @@ class PlantedScores:
     """How well rankings and the t-test find the planted drivers.
 
     `precision` and `area` (rankings,) float64 are the precision at 20 and the area under the
-    precision-recall curve, means over the tumors with drivers; `t_precision` and `t_area` () are
-    those of the t-test. `called`, `own`, `other` and `neither` (rankings, levels) int count the
+    precision-recall curve, means over the tumors with drivers and without their proxies;
+    `t_precision` and `t_area` () are those of the t-test. `called`, `own`, `other`, `proxy` and
+    `neither` (rankings, levels) int count the
     pairs with a q_decoy of at most `level` (levels,), as `truth.TruthScores` does.
     """
 
@@ -104,6 +106,7 @@ class PlantedScores:
     called: np.ndarray
     own: np.ndarray
     other: np.ndarray
+    proxy: np.ndarray
     neither: np.ndarray
 
 
@@ -184,28 +187,30 @@ def stability_of(significance: Significance, config: Config) -> Stability:
 
 
 def planted_scores(
-    significance: Significance, drives: np.ndarray, t_statistic: np.ndarray
+    significance: Significance, planted: PlantedTruth, t_statistic: np.ndarray
 ) -> PlantedScores:
-    """Every ranking, and the t-test, against the planted drivers (tumors, genes) bool."""
-    counts: dict[str, list[list[int]]] = {n: [] for n in ("called", "own", "other", "neither")}
+    """Every ranking, and the t-test, against the planted drivers."""
+    counts: dict[str, list[list[int]]] = {
+        name: [] for name in ("called", "own", "other", "proxy", "neither")
+    }
     precision, area = [], []
     for ranking in map(significance.ranking, significance.keys):
         scores = [
-            truth.score_against_truth(drives, ranking.rank, ranking.q_decoy, threshold=level)
+            truth.score_against_truth(planted, ranking.rank, ranking.q_decoy, threshold=level)
             for level in LEVELS
         ]
         precision.append(scores[0].precision)
-        area.append(_mean(agreement.average_precision(ranking.score, drives)))
+        area.append(_mean(_area(ranking.score, planted)))
         for key, rows in counts.items():
             rows.append([getattr(at_level, key) for at_level in scores])
     t_rank = statistics.rank_genes(t_statistic)
     nothing = np.full(t_rank.shape, np.nan)
-    t_scores = truth.score_against_truth(drives, t_rank, nothing, threshold=0)
+    t_scores = truth.score_against_truth(planted, t_rank, nothing, threshold=0)
     return PlantedScores(
         precision=np.array(precision),
         area=np.array(area),
         t_precision=np.array(t_scores.precision),
-        t_area=np.array(_mean(agreement.average_precision(_finite(t_statistic), drives))),
+        t_area=np.array(_mean(_area(_finite(t_statistic), planted))),
         level=np.array(LEVELS),
         **{key: np.array(rows) for key, rows in counts.items()},
     )
@@ -237,6 +242,12 @@ def entrapment_of(significance: Significance) -> Entrapment | None:
         entrapped=n_entrapped,
         false_share=share,
     )
+
+
+def _area(score: np.ndarray, planted: PlantedTruth) -> np.ndarray:
+    """(tumors,) float64: area under the precision-recall curve of the genes besides proxies."""
+    without_proxies = np.where(planted.is_proxy, np.finfo(np.float64).min, score)
+    return agreement.average_precision(without_proxies, planted.drives)
 
 
 def marker_lifts(

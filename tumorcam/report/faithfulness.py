@@ -348,7 +348,8 @@ def _planted_verdict(row: dict[str, Any], part: PlantedScores, *, level: float) 
     is_kept = row["false_share"] <= level
     text += (
         f"At q_decoy ≤ {level:g}, {_percent(row['false_share'])} of {row['called']:,} called pairs "
-        f"are no driver of any tumor: {'within' if is_kept else 'above'} what q_decoy promises."
+        f"are neither driver nor proxy of any tumor: {'within' if is_kept else 'above'} what "
+        "q_decoy promises."
     )
     return Verdict("network" if is_kept else "mixed", text)
 

@@ -106,7 +106,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
     truth = None
     if run.truth is not None:
         truth = score_against_truth(
-            run.truth.drives,
+            run.truth,
             ranking.rank,
             ranking.q_decoy,
             threshold=thresholds.q_decoy,

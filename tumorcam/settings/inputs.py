@@ -268,6 +268,15 @@ class SynthesizeSettings:
         Unit("within-tumor SD"),
         AtLeast(0),
     ] = 2.0
+    proxies: Annotated[
+        int,
+        Doc(
+            "The largest number of proxies of a driver: genes of its co-expression module, to "
+            "which its rise is passed on, weakened by their correlation with it."
+        ),
+        Unit("genes"),
+        AtLeast(0),
+    ] = 2
     shared_drivers: Annotated[
         float,
         Doc("The share of drivers that confusable tumors, such as COAD and READ, have in common."),

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
+from tumorcam.cohort.synthetic import PROXY
 from tumorcam.errors import InputError
 
 TRUTH_COLUMNS = ("tumor", "gene", "effect")
@@ -14,13 +16,15 @@ TOP = 20  # genes; precision@20
 
 @dataclass(frozen=True)
 class PlantedTruth:
-    """The planted drivers, as far as the cohort kept them.
+    """The planted drivers and their proxies, as far as the cohort kept them.
 
-    `drives` (tumors, genes) bool: the gene was planted in the tumor. `n_lost` counts the planted
-    (tumor, gene) pairs that the cohort's filters dropped.
+    `drives` (tumors, genes) bool: the gene was planted in the tumor. `is_proxy` (tumors, genes)
+    bool: a driver of the tumor passes some of its shift on to the gene, which is then neither right
+    nor wrong. `n_lost` counts the planted (tumor, gene) pairs that the cohort's filters dropped.
     """
 
     drives: np.ndarray
+    is_proxy: np.ndarray
     n_lost: int
 
 
@@ -31,10 +35,12 @@ class TruthScores:
     Attributes
     ----------
     precision : float
-        Share of own drivers among a tumor's top 20 genes, mean over tumors that have drivers.
-    called, own, other, neither : int
+        Share of own drivers among a tumor's top 20 genes besides its proxies, mean over tumors
+        that have drivers.
+    called, own, other, proxy, neither : int
         (tumor, gene) pairs at or below the q_decoy threshold: all; the gene drives this tumor;
-        it drives only other tumors (its absence can be evidence); it drives none.
+        it drives only other tumors (its absence can be evidence); it drives none but is a proxy
+        in some; it is neither.
     false_share : float
         neither / called; NaN where nothing was called.
     recall : float
@@ -45,6 +51,7 @@ class TruthScores:
     called: int
     own: int
     other: int
+    proxy: int
     neither: int
     false_share: float
     recall: float
@@ -56,7 +63,8 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
     Parameters
     ----------
     path : Path
-        `truth.csv` with the columns tumor, gene and effect.
+        `truth.csv` with the columns tumor, gene and effect; without the column role all genes are
+        drivers.
     tumors, genes : (tumors,), (genes,) str
         Of the cohort.
 
@@ -74,21 +82,24 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
         raise InputError(msg)
     tumor = pd.Index(tumors).get_indexer(table["tumor"])
     gene = pd.Index(genes).get_indexer(table["gene"])
-    kept = (tumor >= 0) & (gene >= 0)
-    drives = np.zeros((len(tumors), len(genes)), dtype=bool)
-    drives[tumor[kept], gene[kept]] = True
-    return PlantedTruth(drives, n_lost=int((~kept).sum()))
+    is_kept = (tumor >= 0) & (gene >= 0)
+    of_proxy = (table["role"] == PROXY).to_numpy() if "role" in table else np.zeros_like(is_kept)
+    marks = {}
+    for name, rows in {"drives": ~of_proxy & is_kept, "is_proxy": of_proxy & is_kept}.items():
+        marks[name] = np.zeros((len(tumors), len(genes)), dtype=bool)
+        marks[name][tumor[rows], gene[rows]] = True
+    return PlantedTruth(**marks, n_lost=int((~is_kept & ~of_proxy).sum()))
 
 
 def score_against_truth(
-    drives: np.ndarray, rank: np.ndarray, q_decoy: np.ndarray, *, threshold: float
+    planted: PlantedTruth, rank: np.ndarray, q_decoy: np.ndarray, *, threshold: float
 ) -> TruthScores:
     """Precision at 20, observed false proportion and recall of one ranking.
 
     Parameters
     ----------
-    drives : (tumors, genes) bool
-        Planted drivers.
+    planted : PlantedTruth
+        Drivers and proxies.
     rank : (tumors, genes) float64
         1 is the highest score; NaN where untestable.
     q_decoy : (tumors, genes) float64
@@ -96,22 +107,29 @@ def score_against_truth(
     threshold : float
         Pairs with q_decoy at most this are called.
     """
+    drives = planted.drives
     n_planted = int(drives.sum())
     with_drivers = drives.any(axis=1)
-    in_top = np.nan_to_num(rank, nan=np.inf) <= TOP
+    place = rankdata(
+        np.where(planted.is_proxy, np.nan, rank), axis=1, method="min", nan_policy="omit"
+    )
+    in_top = np.nan_to_num(place, nan=np.inf) <= TOP
     called = q_decoy <= threshold  # False where q_decoy is NaN
-    own = called & drives
-    other = called & ~drives & drives.any(axis=0)
-    n_called, n_own, n_other = int(called.sum()), int(own.sum()), int(other.sum())
-    n_neither = n_called - n_own - n_other
+    drives_any = drives.any(axis=0)
+    kinds = {
+        "own": called & drives,
+        "other": called & ~drives & drives_any,
+        "proxy": called & ~drives_any & planted.is_proxy.any(axis=0),
+        "neither": called & ~drives_any & ~planted.is_proxy.any(axis=0),
+    }
+    counts = {kind: int(np.count_nonzero(pairs)) for kind, pairs in kinds.items()}
+    n_called = int(np.count_nonzero(called))
     n_found = (in_top & drives)[with_drivers].sum(axis=1)
     n_top = np.maximum(in_top[with_drivers].sum(axis=1), 1)
     return TruthScores(
         precision=float((n_found / n_top).mean()) if n_planted else float("nan"),
         called=n_called,
-        own=n_own,
-        other=n_other,
-        neither=n_neither,
-        false_share=n_neither / n_called if n_called else float("nan"),
-        recall=n_own / n_planted if n_planted else float("nan"),
+        **counts,
+        false_share=counts["neither"] / n_called if n_called else float("nan"),
+        recall=counts["own"] / n_planted if n_planted else float("nan"),
     )
