@@ -25,6 +25,7 @@ from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
 from tumorcam.significance.decoys import Scores, decoy_q_values
 from tumorcam.significance.tables import Ranking, Significance, read_significance
+from tumorcam.significance.truth import PlantedTruth
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
@@ -99,12 +100,12 @@ def drivers(run: Path, ranks: int) -> Rows:
     make(run, tables, ranks)
     make_first_layer(run, tables, ranks)
     significance = tables_of(run)
-    drives = planted_drivers(run, significance)
-    own = drives[:, significance.decoy_gene]  # decoys of the tumor's own drivers
+    planted = planted_truth(run, significance)
+    own = planted.drives[:, significance.decoy_gene]  # decoys of the tumor's own drivers
     for name, ranking in rankings(run):
         both = np.hstack([ranking.score, ranking.present.score])
         in_top = np.argsort(-both, axis=1)[:, :20] >= len(significance.genes)
-        scores = truth.score_against_truth(drives, ranking.rank, ranking.q_decoy, threshold=0.05)
+        scores = truth.score_against_truth(planted, ranking.rank, ranking.q_decoy, threshold=0.05)
         nulls = ranking.nulls
         differences = agreement.decoy_rank_differences(
             nulls.score, nulls.decoy_score, significance.decoy_gene, own
@@ -214,11 +215,11 @@ def tables_of(run: Path) -> Significance:
     return read_significance(folder.significance, read_plan(folder.plan).cohort_digest)
 
 
-def planted_drivers(run: Path, tables: Significance) -> np.ndarray:
-    """(tumors, genes) bool: the planted drivers that are in the tables."""
-    planted_truth = truth.read_truth(RunFolder(run).input.truth, tables.tumors, tables.genes)
-    assert planted_truth is not None
-    return planted_truth.drives
+def planted_truth(run: Path, tables: Significance) -> PlantedTruth:
+    """The planted drivers and proxies that are in the tables."""
+    planted = truth.read_truth(RunFolder(run).input.truth, tables.tumors, tables.genes)
+    assert planted is not None
+    return planted
 
 
 def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
@@ -227,7 +228,7 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
     A score of K layouts is the mean of theirs.
     """
     tables = tables_of(run)
-    drives = planted_drivers(run, tables)
+    planted = planted_truth(run, tables)
     recall = tables.classification.recall.mean()
     for name, ranking in rankings(run):
         for k in layouts:
@@ -238,15 +239,16 @@ def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
             if k == len(ranking.replicate_score):
                 calls["learned"] = ranking.evidence == "learned"
             rank = statistics.rank_genes(scores_of_k.gene)
-            auprc = agreement.average_precision(scores_of_k.gene, drives).mean()
+            auprc = agreement.average_precision(scores_of_k.gene, planted.drives).mean()
             for how, called in calls.items():
-                scores = truth.score_against_truth(drives, rank, 1.0 - called, threshold=0.0)
+                scores = truth.score_against_truth(planted, rank, 1.0 - called, threshold=0.0)
                 yield {
                     "ranking": name,
                     "layouts": k,
                     "called by": how,
                     "recall of tumors": recall,
                     "called": scores.called,
+                    "proxies": scores.proxy,
                     "false": scores.neither,
                     "false share": scores.false_share,
                     "power": scores.recall,

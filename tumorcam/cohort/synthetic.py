@@ -357,8 +357,13 @@ def _truth_table(
         }
     )
     passed_on = [
-        (settings.tumors[one.tumor], names[one.gene], settings.effect * one.correlation, PROXY)
-        for one in proxies
+        (
+            settings.tumors[proxy.tumor],
+            names[proxy.gene],
+            settings.effect * proxy.correlation,
+            PROXY,
+        )
+        for proxy in proxies
     ]
     both = [planted, pd.DataFrame(passed_on, columns=planted.columns)]
     return pd.concat(both, ignore_index=True) if passed_on else planted
