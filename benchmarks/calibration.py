@@ -1,17 +1,21 @@
 """Claimed against observed false discovery rates, on planted cohorts and on cohorts without truth.
 
-    python -m benchmarks.calibration FOLDER [--ranks 2] [--only drivers planted ...]
+    python -m benchmarks.calibration FOLDER [--ranks 2] [--only planted empty ...]
+        [--first-seed 100] [--samples 200 600]
 
-Each cohort is a run of its own in FOLDER; a cohort that is done is not made again. At the end the
-tables are printed and written to FOLDER/*.csv. The networks are small: half the filters of the
-default, two dense layers, and a gene in each pooling window (`layout.spacing`).
+Each cohort is a run of its own in FOLDER, of which only its rows, FOLDER/COHORT.csv, are kept; a
+cohort that has them is not made again. The tables are printed and written to FOLDER/STUDY.csv, and
+`--tables` makes them anew of the cohorts that are done. The networks are small: half the filters of
+the default, two dense layers, and a gene in each pooling window (`layout.spacing`). Rules are
+chosen on seeds below 100, and reported on seeds from 100.
 """
 
 import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +29,27 @@ from tumorcam.faithfulness import agreement
 from tumorcam.significance import statistics, truth
 from tumorcam.significance.decoys import Scores, decoy_q_values
 from tumorcam.significance.tables import Ranking, Significance, read_significance
-from tumorcam.significance.truth import PlantedTruth
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
-EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
-PLANTED = {  # samples: effects, a cohort each
-    200: EFFECTS * 2,
-    600: EFFECTS,
+FOLDS = (2, 3, 5)
+PLANTED = {  # samples: effects in within-tumor SD, a cohort each at every number of folds
+    200: (0.5, 1.0, 1.5, 2.0, 3.0) * 2,
+    600: (0.5, 1.0, 1.5, 2.0, 3.0),
     1600: (0.5, 1.0, 2.0),
     5000: (1.0, 2.0),
 }
 EPOCHS = {200: 20, 600: 10, 1600: 5, 5000: 3}  # 2,000 to 7,000 samples shown in all
-LAYOUTS = (1, 3, 6, 8, 10)
+LAYOUTS = (1, 3, 6, 10)
+EMPTY = {2: 10, 3: 10, 5: 20}  # folds: cohorts without drivers, every second one by permuted labels
+EMPTY_SAMPLES, EMPTY_LAYOUTS = 200, (1, 3, 6)
+OTHER_SEEDS = 3  # cohorts of another make: ten tumors x 120 samples, ten drivers a tumor
+NULL_RUNS = 3
 LEVELS = (0.05, 0.1)  # of q_decoy
-N_NULL = 10  # cohorts without drivers, and as many with permuted labels
-NULL_SAMPLES, NULL_LAYOUTS = 400, 3
 TUMORS = ("BRCA", "COAD", "LIHC", "LUAD", "LUSC", "PRAD", "READ", "THCA")
+OTHER_TUMORS = ("ACC", "BLCA", "CESC", "ESCA", "HNSC", "LAML", "MESO", "OV", "SKCM", "UCEC")
 N_PATIENTS, N_REPEATS = (20, 100, 400), 20_000  # of the p-values' simulation
 
-STUDIES = ("drivers", "planted", "null", "permuted", "p_value")
 METHODS = [
     "guided_grad_cam",
     "guided_grad_cam_shared",
@@ -52,110 +57,113 @@ METHODS = [
     "guided_gradient",
     "gradient_x_input",
 ]
-COARSE_METHODS = METHODS[:2]  # also with the coarse map of the first convolution
 
 Rows = Iterator[dict[str, Any]]
+Settings = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A planted cohort: its name, what its rows say of it, its settings and numbers of layouts."""
+
+    name: str
+    about: dict[str, Any]
+    settings: Settings
+    layouts: tuple[int, ...]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--only", nargs="+", default=STUDIES, choices=STUDIES)
+    parser.add_argument(
+        "--only", nargs="+", default=[*STUDIES, P_VALUE], choices=[*STUDIES, P_VALUE]
+    )
+    parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--samples", nargs="+", type=int, default=PLANTED, choices=PLANTED)
+    parser.add_argument("--tables", action="store_true", help="of the cohorts that are done")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    studies: dict[str, Callable[[], Any]] = {
-        "drivers": lambda: drivers(args.folder / "drivers", args.ranks),
-        "planted": lambda: summarise_planted(args.folder, planted(args.folder, args.ranks)),
-        "null": lambda: nulls(args.folder, args.ranks, "null"),
-        "permuted": lambda: nulls(args.folder, args.ranks, "permuted"),
-        "p_value": p_values,
-    }
-    for name in args.only:
-        table = pd.DataFrame(studies[name]())
-        table.to_csv(args.folder / f"{name}.csv", index=False, float_format="%.4g")
-        print(f"\n{name}\n{table.to_string(index=False, float_format='{:.3g}'.format)}", flush=True)
+    for study in args.only:
+        if study == P_VALUE:
+            tables = {study: pd.DataFrame(p_values())}
+        else:
+            cohorts = [
+                cohort
+                for cohort in STUDIES[study](args.first_seed)
+                if cohort.about["samples"] in args.samples or study != "planted"
+            ]
+            if not args.tables:
+                for cohort in cohorts:
+                    make(args.folder, cohort, args.ranks)
+            rows = [args.folder / f"{cohort.name}.csv" for cohort in cohorts]
+            done = pd.concat([pd.read_csv(path) for path in rows if path.exists()])
+            tables = summaries(study, done)
+        for name, table in tables.items():
+            table.to_csv(args.folder / f"{name}-table.csv", index=False, float_format="%.4g")
+            shown = table.to_string(index=False, float_format="{:.3g}".format)
+            print(f"\n{name}\n{shown}", flush=True)
 
 
-def planted(folder: Path, ranks: int) -> Rows:
-    """A row a cohort, method, view, number of layouts and level of q_decoy."""
+def planted(first_seed: int) -> Iterator[Cohort]:
+    """Cohorts of every size, effect and number of folds; the small ones come first."""
     for samples, effects in PLANTED.items():
-        for seed, effect in enumerate(effects, start=1):
-            run = folder / f"planted-{samples}-{effect}-{seed}"
-            tables = settings(run, samples=samples, layouts=max(LAYOUTS), epochs=EPOCHS[samples])
-            tables["run"]["seed"], tables["synthesize"]["effect"] = seed, effect
-            make(run, tables, ranks)
-            drop_models(run)
-            for row in measure(run, LAYOUTS):
-                yield {"samples": samples, "effect": effect} | row
+        for i, effect in enumerate(effects):
+            for folds in FOLDS:
+                name = f"planted-{samples}-{effect:g}-{folds}-{first_seed + i}"
+                tables = settings(samples, folds, max(LAYOUTS), EPOCHS[samples], first_seed + i)
+                tables["synthesize"]["effect"] = effect
+                about = {"samples": samples, "effect": effect, "folds": folds}
+                yield Cohort(name, about, tables, LAYOUTS)
 
 
-def drivers(run: Path, ranks: int) -> Rows:
-    """Eight layouts of three folds, five null replicates: a row a method and view."""
-    tables = settings(run, samples=800, layouts=8, epochs=30)
-    tables["cohort"]["genes"], tables["synthesize"]["genes"] = 1024, 1500
-    tables["splits"]["folds"] = 3
-    tables["explain"]["methods"] = [*METHODS, "integrated_gradients"]
-    tables["layout"]["nulls"] = 5
-    make(run, tables, ranks)
-    make_first_layer(run, tables, ranks)
-    significance = tables_of(run)
-    planted = planted_truth(run, significance)
-    own = planted.drives[:, significance.decoy_gene]  # decoys of the tumor's own drivers
-    for name, ranking in rankings(run):
-        both = np.hstack([ranking.score, ranking.present.score])
-        in_top = np.argsort(-both, axis=1)[:, :20] >= len(significance.genes)
-        scores = truth.score_against_truth(planted, ranking.rank, ranking.q_decoy, threshold=0.05)
-        nulls = ranking.nulls
-        differences = agreement.decoy_rank_differences(
-            nulls.score, nulls.decoy_score, significance.decoy_gene, own
-        )
-        difference = agreement.t_interval(differences)
-        yield {
-            "ranking": name,
-            "precision at 20": scores.precision,
-            "decoys in the top 20": in_top.mean(),
-            "called": scores.called,
-            "power": scores.recall,
-            "permuted: rank less decoy's": difference.mean,
-            "low": difference.low,
-            "high": difference.high,
-            "permuted: most learned": int(nulls.learned.max()),
-        }
+def empty(first_seed: int) -> Iterator[Cohort]:
+    """Cohorts without drivers: no gene rises in any tumor, or the labels are permuted."""
+    for i in range(max(EMPTY.values())):
+        for folds, n_cohorts in EMPTY.items():
+            if i >= n_cohorts:
+                continue
+            seed = first_seed + i
+            tables = settings(EMPTY_SAMPLES, folds, max(EMPTY_LAYOUTS), 20, seed)
+            tables["synthesize"] |= {"permute_labels": True} if i % 2 else {"effect": 0.0}
+            about = {"samples": EMPTY_SAMPLES, "effect": 0.0, "folds": folds}
+            yield Cohort(f"empty-{folds}-{seed}", about, tables, EMPTY_LAYOUTS)
 
 
-def nulls(folder: Path, ranks: int, kind: str) -> Rows:
-    """A row a method and view: in how many of the cohorts anything is graded learned."""
-    learned: dict[str, list[int]] = {}
-    smallest: dict[str, list[float]] = {}
-    for seed in range(N_NULL):
-        run = folder / f"{kind}-{seed}"
-        tables = settings(run, samples=NULL_SAMPLES, layouts=NULL_LAYOUTS, epochs=10)
-        tables["run"]["seed"] = 100 + seed
-        tables["significance"] = {"recall": 0.0}
-        change = {"effect": 0.0} if kind == "null" else {"permute_labels": True}
-        tables["synthesize"] |= change
-        make(run, tables, ranks)
-        drop_models(run)
-        for name, ranking in rankings(run):
-            learned.setdefault(name, []).append(int((ranking.evidence == "learned").sum()))
-            smallest.setdefault(name, []).append(float(ranking.q_decoy.min()))
-    for name, counts in learned.items():
-        yield {
-            "ranking": name,
-            "cohorts": len(counts),
-            "with a learned gene": np.count_nonzero(counts),
-            "most learned": max(counts),
-            "smallest q_decoy": min(smallest[name]),
-        }
+def other(first_seed: int) -> Iterator[Cohort]:
+    """Cohorts of another make: other tumors, none confusable, and half as many drivers."""
+    for seed in range(first_seed, first_seed + OTHER_SEEDS):
+        tables = settings(1200, 2, 6, 10, seed)
+        tables["cohort"]["genes"] = 900
+        changes = {"tumors": list(OTHER_TUMORS), "samples_per_tumor": 120, "genes": 1200}
+        tables["synthesize"] |= changes | {"drivers": 10, "batches": 1}
+        yield Cohort(f"other-{seed}", {"samples": 1200, "effect": 2.0, "folds": 2}, tables, (6,))
 
 
-def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str, dict[str, Any]]:
+def null_runs(first_seed: int) -> Iterator[Cohort]:
+    """A cohort with null runs: networks trained on permuted labels, explained for the true ones."""
+    for folds in FOLDS:
+        tables = settings(600, folds, 6, 10, first_seed)
+        tables["layout"]["nulls"] = NULL_RUNS
+        about = {"samples": 600, "effect": 2.0, "folds": folds}
+        yield Cohort(f"null-runs-{folds}-{first_seed}", about, tables, (6,))
+
+
+STUDIES = {
+    "planted": planted,
+    "empty": empty,
+    "other": other,
+    "null_runs": null_runs,
+}
+P_VALUE = "p_value"  # the simulation of p-values, without cohorts
+
+
+def settings(samples: int, folds: int, layouts: int, epochs: int, seed: int) -> Settings:
     """The config of one small cohort: 600 genes, of which each has a decoy."""
     return {
-        "run": {"folder": str(run), "threads_per_rank": 1},
+        "run": {"threads_per_rank": 1, "seed": seed},
         "cohort": {"genes": 600},
-        "splits": {"folds": 2},
+        "splits": {"folds": folds},
         "layout": {"replicates": layouts, "spacing": 2},
         "model": {"filters": [16, 32, 32], "dense": [128, 64]},
         "training": {
@@ -173,109 +181,143 @@ def settings(run: Path, *, samples: int, layouts: int, epochs: int) -> dict[str,
     }
 
 
-def make(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
-    """Run the pipeline up to the tables, unless they are there; the shards are deleted."""
-    if RunFolder(run).significance.exists():
+def make(folder: Path, cohort: Cohort, ranks: int) -> None:
+    """Run the pipeline up to the tables, for every number of layouts; keep the cohort's rows."""
+    rows = folder / f"{cohort.name}.csv"
+    if rows.exists():
         return
-    run.mkdir(parents=True, exist_ok=True)
-    config = run / "settings.toml"
+    run = RunFolder(folder / cohort.name)
+    run.root.mkdir(exist_ok=True)
+    config = run.root / "settings.toml"
+    tables = cohort.settings | {"run": cohort.settings["run"] | {"folder": str(run.root)}}
     config.write_text(tomli_w.dumps(tables))
-    words = ["-m", "tumorcam.jobs", "run", str(config), "--ranks", str(ranks), "--until", "reduce"]
-    with (run / "pipeline.log").open("w") as log:
-        subprocess.run([sys.executable, *words], check=True, stdout=log, stderr=log)
-    print(run.name, flush=True)
-    shutil.rmtree(RunFolder(run).shards)
+    plan = None
+    found = []
+    for k in sorted(cohort.layouts, reverse=True):
+        if plan is None:
+            call(run, "run", str(config), "--ranks", str(ranks), "--until", "reduce")
+            plan = read_plan(run.plan, tables["layout"].get("nulls", 0))
+        else:  # the tables of the first k layouts
+            for shard in plan.shards:
+                if shard.replicate >= k:
+                    run.shard(shard).unlink(missing_ok=True)
+            call(run, "reduce", str(config), "--allow-partial")
+        about = cohort.about | {"cohort": cohort.name, "layouts": k}
+        found += [about | row for row in measure(run, has_drivers=cohort.about["effect"] > 0)]
+    written = rows.with_suffix(".part")
+    pd.DataFrame(found).to_csv(written, index=False, float_format="%.4g")
+    written.rename(rows)
+    shutil.rmtree(run.root)
+    print(cohort.name, flush=True)
 
 
-def make_first_layer(run: Path, tables: dict[str, dict[str, Any]], ranks: int) -> None:
-    """The same networks explained with the coarse map of the first convolution, in RUN/conv1."""
-    first = run / "conv1"
-    if not RunFolder(first).significance.exists():
-        source = RunFolder(run)
-        for folder in (source.input.root, source.models):
-            shutil.copytree(folder, first / folder.name, dirs_exist_ok=True)
-        for file in (source.cohort, source.plan):
-            shutil.copy2(file, first)
-        explain = tables["explain"] | {"cam_layer": "conv1", "methods": COARSE_METHODS}
-        make(
-            first,
-            tables | {"explain": explain, "run": tables["run"] | {"folder": str(first)}},
-            ranks,
-        )
+def call(run: RunFolder, *words: str) -> None:
+    """Run a command of tumorcam; its log is RUN/pipeline.log."""
+    with (run.root / "pipeline.log").open("a") as log:
+        command = [sys.executable, "-m", "tumorcam.jobs", *words]
+        subprocess.run(command, check=True, stdout=log, stderr=log)
 
 
-def drop_models(run: Path) -> None:
-    """Delete the networks of a cohort that is done, to save space."""
-    shutil.rmtree(RunFolder(run).models, ignore_errors=True)
-
-
-def tables_of(run: Path) -> Significance:
-    """The tables of a run."""
-    folder = RunFolder(run)
-    return read_significance(folder.significance, read_plan(folder.plan).cohort_digest)
-
-
-def planted_truth(run: Path, tables: Significance) -> PlantedTruth:
-    """The planted drivers and proxies that are in the tables."""
-    planted = truth.read_truth(RunFolder(run).input.truth, tables.tumors, tables.genes)
+def measure(run: RunFolder, *, has_drivers: bool) -> Rows:
+    """A row for each ranking, rule, level and tumor: what is called, and what of it is false."""
+    tables = read_significance(run.significance, read_plan(run.plan).cohort_digest)
+    planted = truth.read_truth(run.input.truth, tables.tumors, tables.genes)
     assert planted is not None
-    return planted
-
-
-def measure(run: Path, layouts: tuple[int, ...]) -> Rows:
-    """How well the rankings of the first K layouts, and the grade learned, find the drivers.
-
-    A score of K layouts is the mean of theirs.
-    """
-    tables = tables_of(run)
-    planted = planted_truth(run, tables)
-    recall = tables.classification.recall.mean()
-    for name, ranking in rankings(run):
-        for k in layouts:
-            columns = ranking.replicate_score[:k].mean(axis=0)
-            scores_of_k = Scores.of_columns(columns, tables.decoy_gene)
-            q_decoy = decoy_q_values(scores_of_k)
-            calls = {f"q_decoy <= {level:g}": q_decoy <= level for level in LEVELS}
-            if k == len(ranking.replicate_score):
-                calls["learned"] = ranking.evidence == "learned"
-            rank = statistics.rank_genes(scores_of_k.gene)
-            auprc = agreement.average_precision(scores_of_k.gene, planted.drives).mean()
-            for how, called in calls.items():
-                scores = truth.score_against_truth(planted, rank, 1.0 - called, threshold=0.0)
-                yield {
-                    "ranking": name,
-                    "layouts": k,
-                    "called by": how,
-                    "recall of tumors": recall,
-                    "called": scores.called,
-                    "proxies": scores.proxy,
-                    "false": scores.neither,
-                    "false share": scores.false_share,
-                    "power": scores.recall,
-                    "precision at 20": scores.precision,
-                    "AUPRC": auprc,
+    drives, is_proxy = planted.drives & has_drivers, planted.is_proxy & has_drivers
+    for key in tables.keys:
+        ranking = tables.ranking(key)
+        top = np.argsort(ranking.rank, axis=1)
+        precision = np.take_along_axis(drives, top, axis=1)
+        for tumor, name in enumerate(tables.tumors.tolist()):
+            n_drivers = int(drives[tumor].sum())
+            row = {
+                "ranking": f"{key.method}, {key.view}",
+                "tumor": name,
+                "recall": tables.classification.recall[tumor],
+                "drivers": n_drivers,
+                "precision": precision[tumor, :n_drivers].mean() if n_drivers else np.nan,
+                "null runs called": ranking.nulls.called.sum(),
+            }
+            for (rule, level), is_called in calls(ranking, tables).items():
+                called = is_called[tumor]
+                is_true = drives.any(axis=0) | is_proxy.any(axis=0)
+                yield row | {
+                    "rule": rule,
+                    "level": level,
+                    "called": called.sum(),
+                    "own": (called & drives[tumor]).sum(),
+                    "false": (called & ~is_true).sum(),
+                    "proxies": (called & is_proxy.any(axis=0) & ~drives.any(axis=0)).sum(),
                 }
 
 
-def summarise_planted(folder: Path, rows: Rows) -> pd.DataFrame:
-    """Means over cohorts; the false share over those that call something, power at 2 SD apart.
+def calls(ranking: Ranking, tables: Significance) -> dict[tuple[str, float], np.ndarray]:
+    """What each rule calls at each level, (tumors, genes) bool.
 
-    Every cohort's own rows are written to FOLDER/planted-cohorts.csv.
+    "margin" is the rule of the tables, by the margin over both scores of a decoy. "two rates" asks
+    for both rates alone: by the margin over the present decoy, and by counts of the chance decoys.
     """
-    table = pd.DataFrame(rows)
-    table.to_csv(folder / "planted-cohorts.csv", index=False, float_format="%.4g")
-    table["power at 2 SD"] = table["power"].where(table["effect"] == 2.0)
-    table["calls"] = table["called"] > 0
-    summaries = {
-        "calls": "sum",
-        "false share": "mean",
-        "power": "mean",
-        "power at 2 SD": "mean",
-        "precision at 20": "mean",
-        "AUPRC": "mean",
-    }
-    by = table.groupby(["ranking", "layouts", "called by"], sort=False)
-    return by.agg(summaries).reset_index()
+    by_present = decoy_q_values(Scores(ranking.score, ranking.present.score, tables.decoy_gene))
+    two_rates = np.maximum(by_present, counted_q_values(ranking.score, ranking.chance.score))
+    rules = {"margin": ranking.q_decoy, "two rates": two_rates}
+    found = {(rule, level): q <= level for rule, q in rules.items() for level in LEVELS}
+    return found | {("learned", 0.05): ranking.evidence == "learned"}
+
+
+def counted_q_values(gene: np.ndarray, decoy: np.ndarray) -> np.ndarray:
+    """The q-values of `decoy_q_values` by counts of scores, with as many decoys as genes."""
+    genes, decoys = np.sort(gene, axis=None), np.sort(decoy, axis=None)
+    n_genes = len(genes) - np.searchsorted(genes, genes)
+    rate = np.minimum(1, (1 + len(decoys) - np.searchsorted(decoys, genes)) / n_genes)
+    return np.minimum.accumulate(rate)[np.searchsorted(genes, gene)]
+
+
+def summaries(study: str, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables of a study."""
+    counts = ["called", "own", "false", "proxies", "drivers"]
+    of_cohort = ["samples", "effect", "folds", "cohort", "layouts", "ranking", "rule", "level"]
+    grouped = rows.groupby(of_cohort, sort=False)
+    cohorts = grouped[counts].sum().join(grouped[["recall", "precision"]].mean())
+    cohorts = cohorts.join(grouped["null runs called"].max()).reset_index()
+    cohorts["false share"] = cohorts["false"] / np.maximum(cohorts["called"], 1)
+    cohorts["power"] = cohorts["own"] / cohorts["drivers"]
+    cohorts["calls"] = cohorts["called"] > 0
+    by = ["ranking", "rule", "level", "layouts", "folds"]
+    if study == "empty":
+        return {
+            study: cohorts.groupby(by, sort=False)
+            .agg(cohorts=("calls", "size"), calls=("calls", "sum"), most=("called", "max"))
+            .reset_index()
+        }
+    rates = cohorts.groupby(by, sort=False)["false share"].agg(rate_and_interval).apply(pd.Series)
+    rates.columns = ["cohorts", "false share", "low", "high"]
+    detail = cohorts.groupby([*by, "samples", "effect"], sort=False)[
+        ["recall", "precision", "called", "own", "false", "proxies", "power", "null runs called"]
+    ].mean()
+    tables = {study: rates.reset_index(), f"{study}-detail": detail.reset_index()}
+    if study == "planted":
+        calling = rows[rows["called"] > 0]
+        share = calling["false"] / calling["called"]
+        tumors = calling.assign(share=share, above=share > 2 * calling["level"])
+        tables[f"{study}-tumors"] = (
+            tumors.groupby(by, sort=False)
+            .agg(
+                tumors=("share", "size"),
+                false_share=("share", "mean"),
+                above_twice=("above", "mean"),
+            )
+            .reset_index()
+        )
+    return tables
+
+
+def rate_and_interval(shares: pd.Series) -> tuple[int, float, float, float]:
+    """Number of cohorts, mean share and its 95 % interval by Student's t."""
+    low, high = np.nan, np.nan
+    if len(shares) > 1:
+        interval = agreement.t_interval(shares.to_numpy())
+        low, high = interval.low, interval.high
+    return len(shares), float(shares.mean()), low, high
 
 
 def p_values() -> Rows:
@@ -306,15 +348,6 @@ def p_values() -> Rows:
             share = float(np.mean(rejected))
             low, high = stats.binomtest(round(share * N_REPEATS), N_REPEATS).proportion_ci()
             yield {"maps": name, "patients": n, "rejected": share, "low": low, "high": high}
-
-
-def rankings(run: Path) -> Iterator[tuple[str, Ranking]]:
-    """Every method and view, those with the coarse map of the first convolution last."""
-    for folder, where in ((run, ""), (run / "conv1", " at conv1")):
-        if RunFolder(folder).significance.exists():
-            tables = tables_of(folder)
-            for key in tables.keys:
-                yield f"{key.method}{where}, {key.view}", tables.ranking(key)
 
 
 if __name__ == "__main__":
