@@ -32,16 +32,16 @@ from tumorcam.significance.tables import Ranking, Significance, read_significanc
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
-FOLDS = (2, 3, 5)
-PLANTED = {  # samples: effects in within-tumor SD, a cohort each at every number of folds
-    200: (0.5, 1.0, 1.5, 2.0, 3.0) * 2,
-    600: (0.5, 1.0, 1.5, 2.0, 3.0),
-    1600: (0.5, 1.0, 2.0),
-    5000: (1.0, 2.0),
+EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
+PLANTED = {  # samples: folds: effects, a cohort each; five folds train four times as long as two
+    200: {2: EFFECTS, 3: EFFECTS, 5: EFFECTS},
+    600: {2: EFFECTS, 3: EFFECTS, 5: (1.0, 2.0, 3.0)},
+    1600: {2: (0.5, 1.0, 2.0), 3: (1.0,), 5: (1.0,)},
+    5000: {2: (1.0, 2.0), 3: (1.0,), 5: (1.0,)},
 }
 EPOCHS = {200: 20, 600: 10, 1600: 5, 5000: 3}  # 2,000 to 7,000 samples shown in all
 LAYOUTS = (1, 3, 6, 10)
-EMPTY = {2: 10, 3: 10, 5: 20}  # folds: cohorts without drivers, every second one by permuted labels
+EMPTY = {2: 10, 3: 10, 5: 20}  # folds: cohorts without drivers, every second with permuted labels
 EMPTY_SAMPLES, EMPTY_LAYOUTS = 200, (1, 3, 6)
 OTHER_SEEDS = 3  # cohorts of another make: ten tumors x 120 samples, ten drivers a tumor
 NULL_RUNS = 3
@@ -107,13 +107,13 @@ def main() -> None:
 
 def planted(first_seed: int) -> Iterator[Cohort]:
     """Cohorts of every size, effect and number of folds; the small ones come first."""
-    for samples, effects in PLANTED.items():
-        for i, effect in enumerate(effects):
-            for folds in FOLDS:
-                name = f"planted-{samples}-{effect:g}-{folds}-{first_seed + i}"
-                tables = settings(samples, folds, max(LAYOUTS), EPOCHS[samples], first_seed + i)
+    for samples, of_folds in PLANTED.items():
+        for folds, effects in of_folds.items():
+            for seed, effect in enumerate(effects, start=first_seed + 10 * folds):
+                tables = settings(samples, folds, max(LAYOUTS), EPOCHS[samples], seed)
                 tables["synthesize"]["effect"] = effect
                 about = {"samples": samples, "effect": effect, "folds": folds}
+                name = f"planted-{samples}-{effect:g}-{folds}-{seed}"
                 yield Cohort(name, about, tables, LAYOUTS)
 
 
@@ -123,7 +123,7 @@ def empty(first_seed: int) -> Iterator[Cohort]:
         for folds, n_cohorts in EMPTY.items():
             if i >= n_cohorts:
                 continue
-            seed = first_seed + i
+            seed = first_seed + 20 * folds + i
             tables = settings(EMPTY_SAMPLES, folds, max(EMPTY_LAYOUTS), 20, seed)
             tables["synthesize"] |= {"permute_labels": True} if i % 2 else {"effect": 0.0}
             about = {"samples": EMPTY_SAMPLES, "effect": 0.0, "folds": folds}
@@ -142,7 +142,7 @@ def other(first_seed: int) -> Iterator[Cohort]:
 
 def null_runs(first_seed: int) -> Iterator[Cohort]:
     """A cohort with null runs: networks trained on permuted labels, explained for the true ones."""
-    for folds in FOLDS:
+    for folds in EMPTY:
         tables = settings(600, folds, 6, 10, first_seed)
         tables["layout"]["nulls"] = NULL_RUNS
         about = {"samples": 600, "effect": 2.0, "folds": folds}

@@ -357,7 +357,7 @@ def test_a_null_run_may_be_added_to_a_finished_run(explained_copy):
     layout = dataclasses.replace(explained_copy.layout, nulls=1)
     states = audit.audit_run(dataclasses.replace(explained_copy, layout=layout))
     counts = audit.count_states(states)
-    assert counts["models"][audit.WHOLE] == 7 and counts["shards"][audit.WHOLE] == 18
+    assert counts["models"][audit.WHOLE] == 9 and counts["shards"][audit.WHOLE] == 24
     assert counts["significance"][audit.BROKEN] == 0
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     cohort = read_cohort(explained_copy.folder / "cohort.h5", explained_copy)

@@ -212,8 +212,14 @@ def test_one_replicate_has_no_halves(tables, tmp_path):
     assert part.halvings == 0
 
 
-def test_entrapped_genes_among_the_called_estimate_the_false_share(tables):
+def test_entrapped_genes_among_the_called_estimate_the_false_share(tables, monkeypatch):
     assert entrapment_of(tables) is None
+    drawn = np.random.default_rng(0).random((len(tables.keys), 4, 36))  # the run calls nothing
+    rankings = {
+        key: dataclasses.replace(tables.ranking(key), q_decoy=q_decoy)
+        for key, q_decoy in zip(tables.keys, drawn, strict=True)
+    }
+    monkeypatch.setattr(Significance, "ranking", lambda _, key: rankings[key])
     is_entrapped = np.arange(36) % 4 == 0
     part = entrapment_of(dataclasses.replace(tables, is_entrapped=is_entrapped))
     assert part.n_entrapped == 9

@@ -191,8 +191,8 @@ def test_the_file_holds_its_records_and_nothing_else(reduced, tables, slow):
     digests = [shard_digest(RunFolder.of(reduced).shard(shard)) for shard in shards_of(reduced)]
     with h5py.File(RunFolder.of(reduced).significance) as file:
         assert set(file) == {
-            "tumors", "genes", "decoy_gene", "n", "expression_auroc", "log2_fold_change",
-            "classification", "methods", "missing_shards", METHOD,
+            "tumors", "genes", "decoy_gene", "is_entrapped", "n", "expression_auroc",
+            "log2_fold_change", "classification", "methods", "missing_shards", METHOD,
         }  # fmt: skip
         assert set(file[METHOD]) == {"own", "contrast"}
         assert set(file[f"{METHOD}/contrast"]) == {
