@@ -66,6 +66,27 @@ def test_ensembles_double_up_to_all(n, sizes):
     assert classifier.ensemble_sizes(n) == sizes
 
 
+def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_config):
+    regression = np.ones(100, dtype=bool)
+    networks = regression.copy()
+    networks[:4] = False
+    assert classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2) is None
+    networks[:6] = False
+    regression[6] = False  # 6 of 7 pairs: p = 8 / 128
+    assert classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2) is None
+    networks[7] = False  # 7 of 8: p = 9 / 256
+    found = classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2)
+    assert (found.only_regression, found.only_networks) == (7, 1)
+    assert found.p_value == pytest.approx(9 / 256)
+    assert found.remedies[0] == "more layout.replicates (now 2)"
+    assert "layout.spacing = 2 (now 1)" in found.remedies
+    layout = dataclasses.replace(tiny_config.layout, spacing=2)
+    spaced = dataclasses.replace(tiny_config, layout=layout)
+    left = classifier.shortfall_of(networks, regression, spaced, n_replicates=6).remedies
+    assert left == [f"more training.epochs (now {tiny_config.training.epochs})"]
+    assert classifier.shortfall_of(regression, networks, tiny_config, n_replicates=2) is None
+
+
 def share_correct(probability, tumor):
     """Slow and obvious: the share of correct calls among the samples that have a probability."""
     calls = [

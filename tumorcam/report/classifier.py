@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from tumorcam.cohort.summary import confounded_tumors
+from tumorcam.config import Config
 from tumorcam.report.results import Run
 from tumorcam.significance.classification import (
     ClassifierScores,
@@ -17,11 +19,14 @@ from tumorcam.significance.classification import (
 )
 
 MERGED = ("COAD", "READ")  # one disease by expression; READ is often lost to COAD
+LOGISTIC_REGRESSION = "logistic_regression"
 BASELINE_NAMES = {
-    "logistic_regression": "Logistic regression",
+    LOGISTIC_REGRESSION: "Logistic regression",
     "nearest_neighbours": "Nearest neighbours (5)",
 }
 MAX_PAIRS = 10  # of tumors that are confused most often
+SHORTFALL_LEVEL = 0.05  # of the test whether the networks lie below logistic regression
+MANY_LAYOUTS = 6  # beyond which more of them raised the accuracy no further (docs/method.md)
 
 Rows = list[dict[Any, Any]]  # a dictionary for each row, by column
 
@@ -39,6 +44,19 @@ class ClassifierRow:
 
 
 @dataclass(frozen=True)
+class Shortfall:
+    """How far the networks together lie below logistic regression, and what may help.
+
+    `only_regression` and `only_networks` count the samples that one of the two alone calls right.
+    """
+
+    only_regression: int
+    only_networks: int
+    p_value: float
+    remedies: list[str]
+
+
+@dataclass(frozen=True)
 class ClassifierSummary:
     """The classifier on the page.
 
@@ -48,6 +66,8 @@ class ClassifierSummary:
         A single network, ensembles and baselines.
     scores : ClassifierScores
         The scores of the ensemble of all replicates.
+    shortfall : Shortfall or None
+        None unless the ensemble lies clearly below logistic regression.
     tumors, sources, pairs : Rows
         Scores of each tumor and of each source, and the most confused pairs of tumors.
     confounded : list of str
@@ -58,6 +78,7 @@ class ClassifierSummary:
 
     rows: list[ClassifierRow]
     scores: ClassifierScores
+    shortfall: Shortfall | None
     tumors: Rows
     sources: Rows
     confounded: list[str]
@@ -93,12 +114,49 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
     return ClassifierSummary(
         rows=rows,
         scores=scores,
+        shortfall=shortfall_of(
+            ensemble.argmax(axis=1) == tumor,
+            run.baselines.probability[LOGISTIC_REGRESSION][is_explained].argmax(axis=1) == tumor,
+            run.config,
+            n_replicates=len(probability),
+        ),
         tumors=_tumor_rows(names, scores),
         sources=accuracy_by_source(ensemble, tumor, source).to_dict("records"),
         confounded=names[confounded_tumors(tumor, source)].tolist(),
         pairs=confused_pairs(scores.confusion, names, top=MAX_PAIRS).to_dict("records"),
         has_merged=set(MERGED) <= set(names.tolist()),
     )
+
+
+def shortfall_of(
+    networks: np.ndarray, regression: np.ndarray, config: Config, *, n_replicates: int
+) -> Shortfall | None:
+    """The shortfall if the one-sided exact McNemar test finds one at 0.05, else None.
+
+    Parameters
+    ----------
+    networks, regression : (samples,) bool
+        Which samples the networks together and logistic regression call right.
+
+    References
+    ----------
+    McNemar 1947, doi:10.1007/BF02295996.
+    """
+    only_regression = int((regression & ~networks).sum())
+    only_networks = int((networks & ~regression).sum())
+    n_different = only_regression + only_networks
+    if not n_different:
+        return None
+    p_value = stats.binomtest(only_regression, n_different, alternative="greater").pvalue
+    if p_value > SHORTFALL_LEVEL:
+        return None
+    remedies = []
+    if n_replicates < MANY_LAYOUTS:
+        remedies.append(f"more layout.replicates (now {n_replicates})")
+    if config.layout.spacing == 1:
+        remedies.append("layout.spacing = 2 (now 1)")
+    remedies.append(f"more training.epochs (now {config.training.epochs})")
+    return Shortfall(only_regression, only_networks, float(p_value), remedies)
 
 
 def classifier_row(
