@@ -69,8 +69,8 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
     assert sorted(names) == sorted(
         "expression decoy_expression tumors samples/sample samples/patient samples/tumor "
         "samples/sample_type samples/source samples/tumor_index samples/fold genes/name "
-        "genes/variance layouts/pixel layouts/decoy_gene dropped/kind dropped/name "
-        "dropped/reason".split()
+        "genes/variance genes/is_entrapped layouts/pixel layouts/decoy_gene dropped/kind "
+        "dropped/name dropped/reason".split()
     )
 
 

@@ -56,5 +56,5 @@ def test_a_curve_is_read_while_the_model_trains(tiny_run):
 def test_a_model_that_the_plan_lacks_is_refused(tiny_run):
     run = RunFolder.of(tiny_run)
     plan = read_plan(run.plan, 1)
-    with pytest.raises(ConfigError, match=r"r09-f00 is not in the plan; .* r00-f00, .*n0"):
+    with pytest.raises(ConfigError, match=r"r09-f00 is not in the plan; .* r00-f00, .* n1-r01-f01"):
         curve_text(run, plan, "r09-f00")
