@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -225,10 +225,20 @@ def explain_samples(
     for start in range(0, len(samples.row), explainer.batch_size):
         batch = samples.part(slice(start, start + explainer.batch_size))
         images = classifier.images(batch.expression, batch.decoy_expression)
-        chance = present = explainer(images, batch.target)
+        side = classifier.layout.side
+        chance = present = square_maps(explainer(images, batch.target), side)
         if batch.decoy_expression.size:
-            present = explainer(classifier.images(batch.expression), batch.target)
+            images = classifier.images(batch.expression)
+            present = square_maps(explainer(images, batch.target), side)
         yield batch, Passes(present, chance)
+
+
+def square_maps(maps: Maps, side: int) -> Maps:
+    """The maps on the square image of `side` pixels, also of a network that gets it as one row."""
+    methods = {
+        name: values.reshape(*values.shape[:2], side, side) for name, values in maps.methods.items()
+    }
+    return replace(maps, methods=methods)
 
 
 def batch_shard(

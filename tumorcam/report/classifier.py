@@ -22,6 +22,7 @@ BASELINE_NAMES = {
     "nearest_neighbours": "Nearest neighbours (5)",
 }
 MAX_PAIRS = 10  # of tumors that are confused most often
+SMALL_SHARE = 1 / 3  # of the logits through the convolutions; below, the page says what it means
 
 Rows = list[dict[Any, Any]]  # a dictionary for each row, by column
 
@@ -54,6 +55,9 @@ class ClassifierSummary:
         Tumors whose samples come from a single source.
     has_merged : bool
         Whether the cohort has both tumors of MERGED.
+    paths : str
+        What share of the logits comes through the convolutions, in words; empty without a skip
+        path beside them.
     """
 
     rows: list[ClassifierRow]
@@ -63,6 +67,7 @@ class ClassifierSummary:
     confounded: list[str]
     pairs: Rows
     has_merged: bool
+    paths: str
 
 
 def summarise_classifier(run: Run) -> ClassifierSummary:
@@ -98,6 +103,21 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
         confounded=names[confounded_tumors(tumor, source)].tolist(),
         pairs=confused_pairs(scores.confusion, names, top=MAX_PAIRS).to_dict("records"),
         has_merged=set(MERGED) <= set(names.tolist()),
+        paths="" if run.config.model.skip == "none" else path_words(run.convolution_share),
+    )
+
+
+def path_words(convolution_share: float) -> str:
+    """The share of the logits through the convolutions, 0 to 1, and what a small one means."""
+    words = (
+        f"Through the convolutions comes {100 * convolution_share:.0f} % of the logits (mean over "
+        "the networks), and the rest through the linear path from the pixels"
+    )
+    if convolution_share >= SMALL_SHARE:
+        return f"{words}."
+    return (
+        f"{words}: most of each prediction bypasses the convolutions, so Grad-CAM maps describe "
+        "the smaller part of it."
     )
 
 
