@@ -46,6 +46,21 @@ def test_the_table_of_classifiers(run):
     assert summary.confounded == []
 
 
+def test_the_share_through_the_convolutions_is_told_where_there_is_a_skip_path(run):
+    assert classifier.summarise_classifier(run).paths == ""
+    model = dataclasses.replace(run.config.model, skip="linear")
+    skip = dataclasses.replace(run, config=dataclasses.replace(run.config, model=model))
+    paths = classifier.summarise_classifier(skip).paths
+    assert "comes 25 % of the logits" in paths and "bypasses the convolutions" in paths
+    assert "so Grad-CAM maps describe the smaller part of it." in paths
+    first, *others = run.networks
+    networks = {first: dataclasses.replace(run.networks[first], convolution_share=0.85)}
+    networks |= {key: run.networks[key] for key in others}
+    paths = classifier.summarise_classifier(dataclasses.replace(skip, networks=networks)).paths
+    assert "comes 40 % of the logits" in paths, "the mean over four networks"
+    assert "bypasses" not in paths
+
+
 def test_without_read_nothing_is_merged(run):
     names = np.array(["A", "B", "COAD", "D"])
     probability = run.results.classification.probability[0]

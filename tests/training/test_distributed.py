@@ -1,5 +1,6 @@
 """The training loop over several devices and several worker processes equals one device."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -148,6 +149,18 @@ def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
     output, _ = mirrored.communicate(timeout=600)
     assert mirrored.returncode == 0, output
     assert_learned_the_same(one_device, tmp_path / "two")
+
+
+def test_two_mirrored_devices_equal_one_with_a_skip_path_and_batch_norm(tiny_run, tmp_path):
+    model = dataclasses.replace(tiny_run.model, skip="linear", batch_norm=True)
+    config = dataclasses.replace(tiny_run, model=model)
+    config_file = tmp_path / "both.toml"
+    config_file.write_text(config_toml(config), encoding="utf-8")
+    assert train.main([str(config_file), "--model", MODEL.name]) == 0
+    mirrored = run_python("-c", MIRRORED, config_file, tmp_path / "two")
+    output, _ = mirrored.communicate(timeout=600)
+    assert mirrored.returncode == 0, output
+    assert_learned_the_same(tiny_run.folder, tmp_path / "two")
 
 
 @pytest.mark.slow

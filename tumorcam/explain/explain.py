@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -225,20 +225,10 @@ def explain_samples(
     for start in range(0, len(samples.row), explainer.batch_size):
         batch = samples.part(slice(start, start + explainer.batch_size))
         images = classifier.images(batch.expression, batch.decoy_expression)
-        side = classifier.layout.side
-        chance = present = square_maps(explainer(images, batch.target), side)
+        chance = present = explainer(images, batch.target)
         if batch.decoy_expression.size:
-            images = classifier.images(batch.expression)
-            present = square_maps(explainer(images, batch.target), side)
+            present = explainer(classifier.images(batch.expression), batch.target)
         yield batch, Passes(present, chance)
-
-
-def square_maps(maps: Maps, side: int) -> Maps:
-    """The maps on the square image of `side` pixels, also of a network that gets it as one row."""
-    methods = {
-        name: values.reshape(*values.shape[:2], side, side) for name, values in maps.methods.items()
-    }
-    return replace(maps, methods=methods)
 
 
 def batch_shard(
@@ -285,9 +275,10 @@ def batch_shard(
 def _method_maps(
     values: np.ndarray, chance: np.ndarray, gene_layout: GeneLayout, where: str, *, has_cube: bool
 ) -> MethodMaps:
-    """The maps of one method, of (samples, targets, rows, columns) float32 saliency.
+    """The maps of one method, of (samples, targets, [rows,] columns) float32 saliency.
 
-    Genes, present decoys and the cube are from `values`, chance decoys from `chance`.
+    Genes, present decoys and the cube are from `values`, chance decoys from `chance`. The cube is
+    square, also where the network gets the image as one row.
     """
     views, decoys = gene_views(values, gene_layout), slice(gene_layout.n_genes, None)
     of_chance = gene_views(chance, gene_layout)
@@ -295,9 +286,10 @@ def _method_maps(
     contrast = np.hstack([views.contrast, of_chance.contrast[:, decoys]])
     cube = peak = None
     if has_cube:
-        peak = np.abs(values[:, 0]).max(axis=(1, 2))
+        squares = values[:, 0].reshape(-1, gene_layout.side, gene_layout.side)
+        peak = np.abs(squares).max(axis=(1, 2))
         peak = np.where(peak == 0, 1, peak).astype(np.float32)
-        cube = to_half(values[:, 0] / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
+        cube = to_half(squares / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
     return MethodMaps(
         own=to_half(own, f"{where}/own"),
         contrast=to_half(contrast, f"{where}/contrast"),

@@ -13,7 +13,7 @@ from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
-from tumorcam.explain.explain import make_explainer, rival_tumors, square_maps
+from tumorcam.explain.explain import make_explainer, rival_tumors
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
@@ -131,15 +131,14 @@ def explain_sample(
     explainer = make_explainer(classifier, dataclasses.replace(config, explain=settings))
     sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
     rivals = rival_tumors(sample, question.target, tumors, config.explain.rivals)
-    side = classifier.layout.side
-    targets = np.array([[question.target, *rivals]])  # some methods share a coarse map
-    maps = square_maps(explainer(images, targets), side)
+    maps = explainer(images, np.array([[question.target, *rivals]]))  # some share a coarse map
+    square = (classifier.layout.side, classifier.layout.side)
     return SampleMap(
         model=key.name,
         layout=classifier.layout,
         expression=expression[0, classifier.layout.source_gene],
-        image=images.reshape(side, side),
-        saliency=maps.methods[question.method][0, 0],
+        image=images.reshape(square),
+        saliency=maps.methods[question.method][0, 0].reshape(square),
         probability=probabilities(logits)[0],
     )
 

@@ -86,7 +86,7 @@ def main_directions(
     -------
     ([kernel rows,] kernel columns, channels, filters) float64
     """
-    axes = (1,) * (4 - value.shape.rank)  # networks of one axis get one row
+    axes = (1,) * (4 - len(value.shape))  # networks of one axis get one row
     sizes, strides = [1, *axes, *layer.kernel_size, 1], [1, *axes, *layer.strides, 1]
     value = tf.reshape(value, (-1, *axes, *value.shape[1:]))
     patches = tf.image.extract_patches(value, sizes, strides, [1] * 4, layer.padding.upper())
