@@ -93,6 +93,7 @@ def untrained_model(
         best_epoch=0,
         kept_epoch=0,
         history=pd.DataFrame({"epoch": [0]}),
+        convolution_share=1.0,
         digest="",
         tumors=cohort.tumors,
         genes=cohort.genes,

@@ -138,6 +138,7 @@ def model(cohort: Cohort, key: ModelKey, rng: np.random.Generator) -> TrainedMod
         best_epoch=best,
         kept_epoch=best - 1,
         history=history,
+        convolution_share=0.25,
         digest="",
         tumors=cohort.tumors,
         genes=cohort.genes,

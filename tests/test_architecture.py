@@ -21,7 +21,10 @@ ORDER = (
 ).split()
 TENSORFLOW = {  # packages and modules in which a network runs
     "tumorcam.saliency",
-    *(f"tumorcam.training.{name}" for name in ("network", "initial_weights", "prediction")),
+    *(
+        f"tumorcam.training.{name}"
+        for name in ("network", "paths", "initial_weights", "prediction")
+    ),
     *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints")),
     *(f"tumorcam.training.{name}" for name in ("workers", "threads")),
     *(f"tumorcam.explain.{name}" for name in ("explain", "devices", "sample")),

@@ -114,7 +114,8 @@ def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
     Raises
     ------
     ConfigError
-        If a section or key is unknown, or a value has a wrong type or range.
+        If a section or key is unknown, a value has a wrong type or range, or values do not fit
+        each other.
     """
     sections = config_sections()
     values: dict[str, Any] = {}
@@ -192,7 +193,11 @@ def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
         if key not in settings:
             raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, settings))
         values[key] = _checked(settings[key], f"{source}: {name}.{key}", value)
-    return kind(**values)
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        msg = f"{source}: {error}"
+        raise ConfigError(msg) from error
 
 
 def _checked(setting: Setting, where: str, value: Any) -> Any:

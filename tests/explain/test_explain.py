@@ -3,6 +3,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -243,7 +244,8 @@ class Recorder:
 def test_batches_are_explained_twice_but_without_decoys_once(n_decoys):
     rng, recorder = np.random.default_rng(0), Recorder()
     layout = random_layout(5, np.arange(n_decoys, dtype=np.int32), rng)
-    classifier = Classifier(None, layout, Scaler(np.zeros(5), np.ones(5)), "")
+    network = SimpleNamespace(input_shape=(None, layout.side, layout.side, 1))
+    classifier = Classifier(network, layout, Scaler(np.zeros(5), np.ones(5)), "")
     expression, permuted = rng.random((7, 5), np.float32), rng.random((7, n_decoys), np.float32)
     samples = ShardSamples(np.arange(7), np.arange(7), np.zeros((7, 2)), expression, permuted)
     parts = list(explain_samples(samples, classifier, recorder))

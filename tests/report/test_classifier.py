@@ -46,6 +46,21 @@ def test_the_table_of_classifiers(run):
     assert summary.confounded == []
 
 
+def test_the_share_through_the_convolutions_is_told_where_there_is_a_skip_path(run):
+    assert classifier.summarise_classifier(run).paths == ""
+    model = dataclasses.replace(run.config.model, skip="linear")
+    skip = dataclasses.replace(run, config=dataclasses.replace(run.config, model=model))
+    paths = classifier.summarise_classifier(skip).paths
+    assert "comes 25 % of the logits" in paths and "bypasses the convolutions" in paths
+    assert "so Grad-CAM maps describe the smaller part of it." in paths
+    first, *others = run.networks
+    networks = {first: dataclasses.replace(run.networks[first], convolution_share=0.85)}
+    networks |= {key: run.networks[key] for key in others}
+    paths = classifier.summarise_classifier(dataclasses.replace(skip, networks=networks)).paths
+    assert "comes 40 % of the logits" in paths, "the mean over four networks"
+    assert "bypasses" not in paths
+
+
 def test_without_read_nothing_is_merged(run):
     names = np.array(["A", "B", "COAD", "D"])
     probability = run.results.classification.probability[0]
@@ -81,7 +96,8 @@ def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_
     assert found.remedies[0] == "more layout.replicates (now 2)"
     assert "layout.spacing = 2 (now 1)" in found.remedies
     layout = dataclasses.replace(tiny_config.layout, spacing=2)
-    spaced = dataclasses.replace(tiny_config, layout=layout)
+    model = dataclasses.replace(tiny_config.model, skip="linear")
+    spaced = dataclasses.replace(tiny_config, layout=layout, model=model)
     left = classifier.shortfall_of(networks, regression, spaced, n_replicates=6).remedies
     assert left == [f"more training.epochs (now {tiny_config.training.epochs})"]
     assert classifier.shortfall_of(regression, networks, tiny_config, n_replicates=2) is None

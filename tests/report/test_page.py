@@ -99,6 +99,19 @@ def nasty_cohort(tiny_cohort):
     return tiny_cohort._replace(genes=genes, samples=samples)
 
 
+def test_the_page_tells_the_share_through_the_convolutions_where_there_is_a_skip(tiny_run):
+    model = dataclasses.replace(tiny_run.model, skip="linear", image="row")
+    html = page_of(finish_run(dataclasses.replace(tiny_run, model=model)))
+    assert "Through the convolutions comes 25 % of the logits" in html
+    assert "so Grad-CAM maps describe the smaller part of it." in html
+    assert "as one row" in html
+
+
+def test_the_page_of_the_default_network_tells_no_share(config):
+    html = page_of(config)
+    assert "Through the convolutions" not in html and "as one row" not in html
+
+
 def test_the_job_writes_every_file_that_it_announces(config, capsys):
     assert run_job(config, "--dry-run") == 0
     folder = config.folder / "report"

@@ -36,6 +36,7 @@ def made_up_model():
         best_epoch=1,
         kept_epoch=2,
         history=pd.DataFrame({"epoch": [0, 1, 2], "validation_loss": [3.0, 1.0, 2.0]}),
+        convolution_share=0.75,
         digest="",
         tumors=np.array(["ACC", "BRCA", "Größe"]),
         genes=np.array([f"GENE{i:02d}" for i in range(N_GENES)]),
@@ -111,7 +112,7 @@ def test_weights_are_numbers_only(path):
 
 def test_the_names_of_datasets_are_those_of_the_fields(path):
     with h5py.File(path) as file:
-        attributes = {"layers", "best_epoch", "kept_epoch", "side"}
+        attributes = {"layers", "best_epoch", "kept_epoch", "convolution_share", "side"}
         assert attributes <= set(file.attrs)
         assert set(file) == {f.name for f in dataclasses.fields(TrainedModel)} - (
             attributes | {"digest"}

@@ -27,10 +27,10 @@ MODELS_OF_NULL_RUNS = ((1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0))  # run, repli
 seeds = st.integers(0, 2**32 - 1)
 
 
-def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, **training):
+def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, skip="none", **training):
     """Batches of samples whose feature 0 is their index, on 16 genes and 4 decoys."""
     settings = TrainingSettings(batch_size=batch_size, **training)
-    config = Config(model=ModelSettings(dense=(6, 5)), training=settings)
+    config = Config(model=ModelSettings(dense=(6, 5), skip=skip), training=settings)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
     rng = np.random.default_rng(0)
     features = rng.normal(size=(n_samples, 20)).astype(np.float32)
@@ -151,6 +151,31 @@ def test_dropout_masks_have_mean_one(dropped):
         assert set(np.unique(mask)) <= {np.float32(0), np.float32(1) / np.float32(1 - dropped)}
         error = (dropped / (1 - dropped) / mask.size) ** 0.5
         assert abs(mask.mean() - 1) <= 6 * error + 1e-5
+
+
+@pytest.mark.parametrize("dropped", [0.0, 0.3, 0.5])
+def test_a_skip_path_is_left_out_of_a_share_of_the_samples(dropped):
+    mask = maker(batch_size=2000, skip="linear", skip_dropout=dropped).batch(0, 0).masks[-1]
+    assert mask.shape == (2000, 1) and mask.dtype == np.float32
+    assert set(np.unique(mask)) <= {0, 1}, "it is not rescaled"
+    np.testing.assert_allclose((mask == 0).mean(), dropped, atol=0.05)
+
+
+def test_masks_of_a_skip_path_depend_on_seed_model_epoch_and_step_and_change_nothing_else():
+    options = {"batch_size": 64, "dropout": 0.2, "input_noise": 0.3}
+    batches = maker(skip="linear", **options)
+    batch = batches.batch(2, 1)
+    assert_equal(batch, maker(skip="linear", **options).batch(2, 1))
+    others = (
+        maker(skip="linear", **options, seed=2).batch(2, 1),
+        maker(skip="linear", **options, name="r00-f01").batch(2, 1),
+        batches.batch(3, 1),
+        batches.batch(2, 0),
+    )
+    assert all((other.masks[-1] != batch.masks[-1]).any() for other in others)
+    part = batches.batch(2, 1, slice(10, 20)).masks[-1]
+    np.testing.assert_array_equal(part, batch.masks[-1][10:20])
+    assert_equal(dataclasses.replace(batch, masks=batch.masks[:-1]), maker(**options).batch(2, 1))
 
 
 def test_input_noise_and_dropout_touch_genes_but_not_left_over_pixels():

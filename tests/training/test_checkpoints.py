@@ -50,6 +50,18 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert_same_model(whole, resumed)
 
 
+def test_a_network_with_batch_norm_and_a_skip_path_resumes_too(tiny_run, tmp_path, monkeypatch):
+    model = dataclasses.replace(tiny_run.model, skip="linear", batch_norm=True, image="row")
+    config = dataclasses.replace(tiny_run, model=model)
+    uninterrupted = train(tmp_path / "whole", config)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        die_at(patched, 5)
+        train(tmp_path / "killed", config)
+    taken = die_at(monkeypatch, None)
+    assert_same_model(uninterrupted, train(tmp_path / "killed", config), atol=0)
+    assert taken == [4, 5]
+
+
 def test_a_curve_left_by_other_settings_does_not_mix_in(tiny_run, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jobs import train
-from tumorcam.config import config_toml
+from tumorcam.config import config_toml, load_config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 
@@ -148,6 +148,37 @@ def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
     output, _ = mirrored.communicate(timeout=600)
     assert mirrored.returncode == 0, output
     assert_learned_the_same(one_device, tmp_path / "two")
+
+
+OPTIONS = ["--set", "model.skip=linear", "--set", "model.batch_norm=true"]
+
+
+@pytest.fixture
+def with_options(tiny_run, tiny_toml, tmp_path):
+    """Folder of a run whose model has a skip path and batch norm, trained on one device."""
+    assert train.main([tiny_toml, *OPTIONS, "--model", MODEL.name]) == 0
+    model, kept = RunFolder.of(tiny_run).model(MODEL), RunFolder(tmp_path / "kept").model(MODEL)
+    kept.parent.mkdir(parents=True)
+    model.replace(kept)
+    return tmp_path / "kept"
+
+
+def test_two_mirrored_devices_average_the_moments_of_all_micro_batches(
+    with_options, tiny_toml, tmp_path
+):
+    config_file = tmp_path / "options.toml"
+    config_file.write_text(config_toml(load_config(Path(tiny_toml), OPTIONS[1::2])), "utf-8")
+    mirrored = run_python("-c", MIRRORED, config_file, tmp_path / "two")
+    output, _ = mirrored.communicate(timeout=600)
+    assert mirrored.returncode == 0, output
+    assert_learned_the_same(with_options, tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_workers_average_the_moments_of_all_micro_batches(with_options, tiny_run, tiny_toml):
+    codes, output = end_of(start_workers(tiny_toml, *OPTIONS))
+    assert codes == [0, 0], output
+    assert_learned_the_same(with_options, tiny_run.folder)
 
 
 @pytest.mark.slow

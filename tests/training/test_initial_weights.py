@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -87,6 +89,67 @@ def test_initial_scale_gives_unit_spread_and_the_documented_mean(padding):
     for name, spread in (("dense1", 1), ("dense2", 1), ("logits", LOGIT_SD)):
         np.testing.assert_allclose(inputs[name].mean(axis=0), 0, atol=1e-3)
         np.testing.assert_allclose(inputs[name].var(axis=0).mean() ** 0.5, spread, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_initial_scale_of_a_row_with_strides_and_poolings(batch_norm):
+    """The values before each ReLU, taken from a network of the layers up to there."""
+    settings = ModelSettings(
+        image="row", filters=(8, 6), kernel=(20, 5), stride=(2, 1), pool=(1, 4), dense=(16,),
+        batch_norm=batch_norm,
+    )  # fmt: skip
+    network = network_of(settings, side=12)
+    images = rng().normal(0.3, 2, (200, 144, 1)).astype(np.float32)
+    fit_initial_weights(network, images)
+    for name, size in (("conv1", 1), ("conv2", 4)):
+        layer = network.get_layer("norm" + name[-1] if batch_norm else name)
+        layer.activation = None
+        network.get_layer(name).activation = keras.activations.linear
+        before = keras.Model(network.inputs, layer.output)(images).numpy()
+        pooled = before.reshape(200, -1, size, before.shape[-1]).max(axis=2)
+        np.testing.assert_allclose(pooled.std(axis=(0, 1)), 1, rtol=2e-3)
+        np.testing.assert_allclose(pooled.mean(axis=(0, 1)), 1, rtol=2e-3)
+        network.get_layer(name).activation = (
+            keras.activations.linear if batch_norm else keras.activations.relu
+        )
+    logits = network(images).numpy()
+    np.testing.assert_allclose(logits.var(axis=0).mean() ** 0.5, LOGIT_SD, rtol=1e-3)
+
+
+def test_main_directions_of_a_row_are_those_of_an_image_of_one_row():
+    values = rng().normal(size=(20, 1, 30, 2)).astype(np.float32)
+    flat = keras.layers.Conv2D(4, (1, 5), strides=(1, 2), padding="same")
+    row = keras.layers.Conv1D(4, 5, strides=2, padding="same")
+    flat(values), row(values[:, 0])
+    row.kernel.assign(flat.kernel[0])
+    np.testing.assert_array_equal(
+        main_directions(row, values[:, 0]), main_directions(flat, values)[0]
+    )
+
+
+def test_batch_normalizations_start_without_effect():
+    settings = ModelSettings(filters=(8, 6), dense=(16,))
+    images = rng().normal(0.3, 2, (100, 8, 8, 1)).astype(np.float32)
+    plain, normed = (
+        network_of(dataclasses.replace(settings, batch_norm=norm)) for norm in (False, True)
+    )
+    for network in (plain, normed):
+        fit_initial_weights(network, images)
+    np.testing.assert_allclose(normed(images), plain(images), atol=1e-5)
+
+
+def test_a_skip_path_changes_no_other_initial_weight():
+    images = rng().normal(size=(50, 8, 8, 1)).astype(np.float32)
+    weights = []
+    for skip in ("none", "linear"):
+        network = network_of(ModelSettings(filters=(8, 8), dense=(16,), skip=skip))
+        fit_initial_weights(network, images)
+        weights.append({layer.name: layer.get_weights() for layer in network.layers})
+    (added,) = weights[1]["skip"]
+    assert added.shape == (64, 3) and not added.any()
+    for layer, arrays in weights[0].items():
+        for values, others in zip(arrays, weights[1][layer], strict=True):
+            np.testing.assert_array_equal(values, others)
 
 
 def test_initial_scale_keeps_the_dense_kernels_directions():

@@ -1,3 +1,8 @@
+import dataclasses
+import shutil
+from types import SimpleNamespace
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +23,8 @@ from tumorcam.storage import integrity
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import loop
-from tumorcam.training.loop import HISTORY_COLUMNS, Wishes, float64_sum, forward_with_dropout
+from tumorcam.training.loop import HISTORY_COLUMNS, Wishes, float64_sum
+from tumorcam.training.network import MOMENTUM, load_classifier
 from tumorcam.training.prediction import ValidationScores
 
 
@@ -134,15 +140,85 @@ def test_the_first_steps_loss_is_the_cross_entropy_of_its_batch(tiny_run, tmp_pa
     np.testing.assert_allclose(float(loop.epoch_loss), expected, rtol=1e-5)
 
 
-def test_dropout_multiplies_each_hidden_dense_layer(tiny_run, tmp_path):
-    network = loop_of(tiny_run, tmp_path).network
-    images = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
-    ones, zeros = np.ones((5, 8), np.float32), np.zeros((5, 8), np.float32)
-    plain = forward_with_dropout(network, images, [ones])
-    np.testing.assert_allclose(plain, network(images), rtol=1e-6)
-    dropped = forward_with_dropout(network, images, [zeros])
-    bias = network.get_layer("logits").bias.numpy()
-    np.testing.assert_allclose(dropped, np.tile(bias, (5, 1)), rtol=1e-6)
+def step_of(loop):
+    """Take one step of a loop; nothing."""
+    data = loop.workers.strategy.distribute_datasets_from_function(loop._dataset)
+    loop._take_step(iter(data), Wishes(False, False))
+
+
+def with_model(config, **changes):
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
+
+
+def test_averages_move_towards_the_mean_over_micro_batches(tiny_run, tmp_path):
+    """Micro-batches of 2; the first normalization sees the first convolution alone."""
+    loop = loop_of(with_model(tiny_run, batch_norm=True), tmp_path)
+    first = keras.Model(loop.network.inputs, loop.network.get_layer("conv1").output)
+    value = first(loop.batches.batch(0, 0).images).numpy().astype(float).reshape(4, -1, 16)
+    norm = loop.network.get_layer("norm1")
+    before = [norm.moving_mean.numpy(), norm.moving_variance.numpy()]
+    step_of(loop)
+    after = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+    means = value.mean(axis=1).mean(axis=0), value.var(axis=1).mean(axis=0)
+    for old, new, mean in zip(before, after, means, strict=True):
+        np.testing.assert_allclose(
+            new, MOMENTUM * old + (1 - MOMENTUM) * mean, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_weight_decay_pulls_at_kernels_alone_the_skip_path_s_too(tiny_run, tmp_path):
+    config = with_model(tiny_run, skip="linear", batch_norm=True)
+    loop = loop_of(config, tmp_path)
+    variables = loop.network.trainable_variables
+    decays = {
+        "/".join(v.path.split("/")[-2:]): loop.optimizer._use_weight_decay(v) for v in variables
+    }
+    assert decays == {path: path.endswith("kernel") for path in decays}
+    assert decays["skip/kernel"] and not decays["norm1/gamma"]
+
+
+def test_a_dropped_skip_path_learns_nothing(tiny_run, tmp_path):
+    """Its weights change by the samples that keep it alone."""
+    config = with_model(with_training(tiny_run, warmup_epochs=0.0), skip="linear")
+    for kept in (0.0, 1.0):
+        loop = loop_of(config, tmp_path)
+        batch = loop.batches.batch(0, 0)
+        batch.masks[-1][:] = kept
+        loop.batches = SimpleNamespace(
+            batch=lambda *_, batch=batch: batch, n_tumors=4, steps_per_epoch=3
+        )
+        step_of(loop)
+        assert loop.network.get_layer("skip").kernel.numpy().any() == bool(kept)
+        assert float(loop.epoch_loss) > 0
+
+
+def test_the_share_through_the_convolutions_is_logged_and_stored(tiny_run, tmp_path, caplog):
+    config = with_model(with_training(tiny_run, learning_rate=0.05), skip="linear")
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, folder=str(tmp_path)))
+    shutil.copytree(tiny_run.folder, tmp_path, dirs_exist_ok=True)
+    with caplog.at_level("INFO", "tumorcam"):
+        model = train(tmp_path, config)
+    assert f"through the convolutions {model.convolution_share:.3f}" in caplog.text
+    cohort, held_out = cohort_of(config), model.held_out.sample
+    classifier = load_classifier(RunFolder.of(config), cohort, KEY, config)
+    images = classifier.images(cohort.expression(held_out), cohort.decoy_expression(held_out))
+    whole = classifier.network(images).numpy().astype(float)
+    probability = special.softmax(whole, axis=1)
+    np.testing.assert_allclose(probability, model.held_out.probability, atol=1e-6)
+    skip = images.reshape(len(images), -1) @ classifier.network.get_layer("skip").kernel.numpy()
+    covariance = np.zeros(2)
+    for part, logit in zip(centred(whole - skip).T, centred(whole).T, strict=True):
+        covariance += np.cov(part, logit)[:, 1]
+    assert model.convolution_share == pytest.approx(covariance[0] / covariance[1], rel=1e-4)
+    assert abs(1 - model.convolution_share) > 0.01
+
+
+def centred(logits):
+    return logits - logits.mean(axis=1, keepdims=True)
+
+
+def test_without_a_skip_path_all_comes_through_the_convolutions(trained_run):
+    assert trained(trained_run).convolution_share == 1.0
 
 
 def test_a_sum_of_gradients_hardly_depends_on_the_order_of_its_terms():

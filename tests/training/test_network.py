@@ -1,6 +1,8 @@
+import dataclasses
 import json
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from scipy import special
 from training_runs import KEY, cohort_of, trained
 
 from tumorcam.cohort import layout
+from tumorcam.cohort.images import place_genes
 from tumorcam.config import Config
 from tumorcam.errors import FileError, ModelError
 from tumorcam.settings import ModelSettings
@@ -17,6 +20,7 @@ from tumorcam.training.network import (
     build_network,
     describe_layers,
     load_classifier,
+    network_images,
     new_network,
     reachable_pixels,
 )
@@ -88,8 +92,88 @@ def test_a_new_network_sees_every_gene_and_has_a_logit_a_tumor():
 
 
 def test_an_image_too_small_for_the_poolings_is_refused():
-    with pytest.raises(ModelError, match=r"5 x 5 pixels is too small for 3 poolings"):
+    with pytest.raises(ModelError, match=r"5 x 5 pixels .* of 3 convolutions with padding"):
         network_of(ModelSettings(padding="valid"), side=5)
+    with pytest.raises(ModelError, match=r"of 25 pixels is too small for the kernels and poolings"):
+        network_of(ModelSettings(image="row", padding="valid", kernel=(9,)), side=5)
+
+
+def kinds_and_shapes(settings):
+    layers = json.loads(describe_layers(network_of(settings)))
+    return {layer["name"]: (layer["kind"], layer["output"]) for layer in layers}
+
+
+def test_a_row_has_the_same_pixels_and_its_own_kernels_strides_and_poolings():
+    settings = ModelSettings(
+        image="row", filters=(4, 5), kernel=(20, 3), stride=(2, 1), pool=(1, 4), dense=(6,)
+    )
+    assert kinds_and_shapes(settings) == {
+        "conv1": ("Conv1D", [32, 4]),
+        "conv2": ("Conv1D", [32, 5]),
+        "pool2": ("MaxPooling1D", [8, 5]),
+        "flatten": ("Flatten", [40]),
+        "dense1": ("Dense", [6]),
+        "logits": ("Dense", [3]),
+    }
+    network = network_of(settings)
+    assert [w.shape for w in network.get_weights()[:3:2]] == [(20, 1, 4), (3, 4, 5)]
+    features = rng().normal(size=(2, 60)).astype(np.float32)
+    square = layout.random_layout(50, np.arange(0, 50, 5, dtype=np.int32), rng())
+    row, image = network_images(network, features, square), place_genes(features, square)
+    np.testing.assert_array_equal(row[:, :, 0], image.reshape(2, 64))
+
+
+def test_one_number_stands_for_all_convolutions():
+    all_alike = ModelSettings(filters=(4, 5), kernel=(5,), stride=(2,), pool=(3,))
+    spelt_out = ModelSettings(filters=(4, 5), kernel=(5, 5), stride=(2, 2), pool=(3, 3))
+    assert kinds_and_shapes(all_alike) == kinds_and_shapes(spelt_out)
+    assert kinds_and_shapes(all_alike)["conv2"] == ("Conv2D", [1, 1, 5])
+
+
+def test_first_kernels_are_sparse_on_square_images_of_three_pixels_alone():
+    def n_taps(**settings):
+        kernel = network_of(ModelSettings(filters=(7,), **settings)).get_layer("conv1").kernel
+        return np.count_nonzero(kernel.numpy()) / 7
+
+    assert n_taps() <= 2
+    assert n_taps(kernel=(5,)) == 25
+    assert n_taps(image="row") == 3
+
+
+def test_a_skip_path_is_added_to_the_logits_and_starts_at_zero():
+    plain, skip = (
+        network_of(dataclasses.replace(SMALL.model, skip=skip)) for skip in ("none", "linear")
+    )
+    names = [layer["name"] for layer in json.loads(describe_layers(skip))]
+    assert sorted(names) == sorted(
+        [*(layer.name for layer in plain.layers), "pixels", "skip", "sum"]
+    )
+    images = rng().normal(size=(4, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_array_equal(skip(images), plain(images))
+    kernel = rng(1).normal(size=(64, 3)).astype(np.float32)
+    skip.get_layer("skip").kernel.assign(kernel)
+    expected = plain(images).numpy() + images.reshape(4, 64) @ kernel
+    np.testing.assert_allclose(skip(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_normalizations_stand_between_convolutions_and_their_relu():
+    network = network_of(dataclasses.replace(SMALL.model, batch_norm=True))
+    assert [layer.name for layer in network.layers][:8] == [
+        *("conv1", "norm1", "relu1", "pool1", "conv2", "norm2", "relu2", "pool2")
+    ]
+    assert network.get_layer("conv1").activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("skip", ["none", "linear"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_pixels_count_as_reachable_through_the_convolutions_alone(skip, batch_norm):
+    """A kernel of 2 that moves by 3 leaves every third pixel out, and the end of the row."""
+    settings = ModelSettings(
+        image="row", filters=(4,), kernel=(2,), stride=(3,), pool=(1,), padding="valid",
+        skip=skip, batch_norm=batch_norm,
+    )  # fmt: skip
+    reachable = reachable_pixels(network_of(settings))
+    np.testing.assert_array_equal(reachable, np.arange(64) % 3 < 2 * (np.arange(64) < 63))
 
 
 def test_equal_generators_give_equal_networks():

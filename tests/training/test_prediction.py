@@ -7,7 +7,12 @@ from sklearn import metrics
 from training_runs import loop_of
 
 from tumorcam.training import prediction
-from tumorcam.training.prediction import predict_logits, probabilities, validation_scores
+from tumorcam.training.prediction import (
+    path_share,
+    predict_logits,
+    probabilities,
+    validation_scores,
+)
 
 
 def test_probabilities_by_hand():
@@ -37,6 +42,28 @@ def test_extreme_logits_give_finite_scores():
     scores = validation_scores(np.array([[1e6, -1e6], [0.0, 1e9]]), np.array([1, 1]))
     assert np.isfinite(scores.loss)
     assert scores.accuracy == 0.5
+
+
+def test_the_share_of_a_path_by_hand():
+    """Two samples, two tumors: centred logits are +-2, of which the path gives +-1.5."""
+    path = np.array([[3.0, 0.0], [0.0, 3.0]])
+    other = np.array([[8.0, 7.0], [-7.0, -6.0]])
+    assert path_share(path + other, path) == pytest.approx(0.75)
+
+
+@given(st.integers(0, 10**6))
+def test_shares_of_all_paths_sum_to_one_whatever_is_common(seed):
+    rng = np.random.default_rng(seed)
+    paths = rng.normal(0, rng.uniform(0.1, 5, (3, 1, 1)), (3, 20, 4))
+    shares = [path_share(paths.sum(axis=0), path) for path in paths]
+    assert sum(shares) == pytest.approx(1)
+    assert path_share(paths[0], paths[0]) == pytest.approx(1)
+    shifted = paths[0] + rng.normal(size=(20, 1)) + rng.normal(size=4)
+    assert path_share(paths.sum(axis=0) + 3, shifted) == pytest.approx(shares[0])
+
+
+def test_equal_logits_have_no_share():
+    assert np.isnan(path_share(np.ones((3, 2)), np.zeros((3, 2))))
 
 
 def test_logits_do_not_depend_on_the_prediction_batch(tiny_run, tmp_path, monkeypatch):

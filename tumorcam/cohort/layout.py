@@ -292,7 +292,7 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
 
     Parameters
     ----------
-    reachable : (rows, columns) bool
+    reachable : (rows, columns) or (pixels,) bool
         From `network.reachable_pixels`.
     names : (genes,) str
         Names of the genes.

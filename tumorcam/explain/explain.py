@@ -275,9 +275,10 @@ def batch_shard(
 def _method_maps(
     values: np.ndarray, chance: np.ndarray, gene_layout: GeneLayout, where: str, *, has_cube: bool
 ) -> MethodMaps:
-    """The maps of one method, of (samples, targets, rows, columns) float32 saliency.
+    """The maps of one method, of (samples, targets, [rows,] columns) float32 saliency.
 
-    Genes, present decoys and the cube are from `values`, chance decoys from `chance`.
+    Genes, present decoys and the cube are from `values`, chance decoys from `chance`. The cube is
+    square, also where the network gets the image as one row.
     """
     views, decoys = gene_views(values, gene_layout), slice(gene_layout.n_genes, None)
     of_chance = gene_views(chance, gene_layout)
@@ -285,9 +286,10 @@ def _method_maps(
     contrast = np.hstack([views.contrast, of_chance.contrast[:, decoys]])
     cube = peak = None
     if has_cube:
-        peak = np.abs(values[:, 0]).max(axis=(1, 2))
+        squares = values[:, 0].reshape(-1, gene_layout.side, gene_layout.side)
+        peak = np.abs(squares).max(axis=(1, 2))
         peak = np.where(peak == 0, 1, peak).astype(np.float32)
-        cube = to_half(values[:, 0] / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
+        cube = to_half(squares / peak[:, np.newaxis, np.newaxis], f"{where}/cube")
     return MethodMaps(
         own=to_half(own, f"{where}/own"),
         contrast=to_half(contrast, f"{where}/contrast"),

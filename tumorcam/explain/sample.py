@@ -132,12 +132,13 @@ def explain_sample(
     sample, tumors = str(cohort.sample[question.sample]), cohort.tumors.tolist()
     rivals = rival_tumors(sample, question.target, tumors, config.explain.rivals)
     maps = explainer(images, np.array([[question.target, *rivals]]))  # some share a coarse map
+    square = (classifier.layout.side, classifier.layout.side)
     return SampleMap(
         model=key.name,
         layout=classifier.layout,
         expression=expression[0, classifier.layout.source_gene],
-        image=images[0, :, :, 0],
-        saliency=maps.methods[question.method][0, 0],
+        image=images.reshape(square),
+        saliency=maps.methods[question.method][0, 0].reshape(square),
         probability=probabilities(logits)[0],
     )
 

@@ -98,7 +98,7 @@ def own_and_contrast(genes: np.ndarray, *, n_genes: int) -> Views:
 
 
 def gene_views(maps: np.ndarray, gene_layout: GeneLayout) -> Views:
-    """Views of (samples, targets, rows, columns) float32 maps, a few samples at a time."""
+    """Views of (samples, targets, [rows,] columns) float32 maps, a few samples at a time."""
     flat = maps.reshape(*maps.shape[:2], -1)
     parts = [
         own_and_contrast(

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import place_genes, standardised_features
+from tumorcam.cohort.images import standardised_features
 from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock, Responses
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.network import Classifier, load_classifier
+from tumorcam.training.network import Classifier, load_classifier, network_images
 
 BATCH = 256  # images; always full, so that no bit depends on who computes which samples
 
@@ -57,6 +57,7 @@ class TracedModel:
 
     def __init__(self, classifier: Classifier) -> None:
         self.scaler, self.layout = classifier.scaler, classifier.layout
+        self._network = classifier.network
         self._forward = tf.function(lambda images: classifier.network(images, training=False))
 
     def logits(self, parts: Iterable[np.ndarray]) -> np.ndarray:
@@ -71,7 +72,8 @@ class TracedModel:
         for features in full_batches(parts, BATCH):
             missing = BATCH - len(features)
             filled = np.pad(features, [(0, missing), (0, 0)]) if missing else features
-            logits = self._forward(tf.constant(place_genes(filled, self.layout)))
+            images = network_images(self._network, filled, self.layout)
+            logits = self._forward(tf.constant(images))
             batches.append(logits.numpy()[: len(features)])
         return np.concatenate(batches)
 

@@ -27,6 +27,7 @@ BASELINE_NAMES = {
 MAX_PAIRS = 10  # of tumors that are confused most often
 SHORTFALL_LEVEL = 0.05  # of the test whether the networks lie below logistic regression
 MANY_LAYOUTS = 6  # beyond which more of them raised the accuracy no further (docs/method.md)
+SMALL_SHARE = 1 / 3  # of the logits through the convolutions; below, the page says what it means
 
 Rows = list[dict[Any, Any]]  # a dictionary for each row, by column
 
@@ -74,6 +75,9 @@ class ClassifierSummary:
         Tumors whose samples come from a single source.
     has_merged : bool
         Whether the cohort has both tumors of MERGED.
+    paths : str
+        What share of the logits comes through the convolutions, in words; empty without a skip
+        path beside them.
     """
 
     rows: list[ClassifierRow]
@@ -84,6 +88,7 @@ class ClassifierSummary:
     confounded: list[str]
     pairs: Rows
     has_merged: bool
+    paths: str
 
 
 def summarise_classifier(run: Run) -> ClassifierSummary:
@@ -125,6 +130,21 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
         confounded=names[confounded_tumors(tumor, source)].tolist(),
         pairs=confused_pairs(scores.confusion, names, top=MAX_PAIRS).to_dict("records"),
         has_merged=set(MERGED) <= set(names.tolist()),
+        paths="" if run.config.model.skip == "none" else path_words(run.convolution_share),
+    )
+
+
+def path_words(convolution_share: float) -> str:
+    """The share of the logits through the convolutions, 0 to 1, and what a small one means."""
+    words = (
+        f"Through the convolutions comes {100 * convolution_share:.0f} % of the logits (mean over "
+        "the networks), and the rest through the linear path from the pixels"
+    )
+    if convolution_share >= SMALL_SHARE:
+        return f"{words}."
+    return (
+        f"{words}: most of each prediction bypasses the convolutions, so Grad-CAM maps describe "
+        "the smaller part of it."
     )
 
 
@@ -155,6 +175,8 @@ def shortfall_of(
         remedies.append(f"more layout.replicates (now {n_replicates})")
     if config.layout.spacing == 1:
         remedies.append("layout.spacing = 2 (now 1)")
+    if config.model.skip == "none":
+        remedies.append('model.skip = "linear" (now none), a path beside the convolutions')
     remedies.append(f"more training.epochs (now {config.training.epochs})")
     return Shortfall(only_regression, only_networks, float(p_value), remedies)
 

@@ -81,6 +81,12 @@ class Run:
         return RankingKey(self.config.report.method, self.config.report.view)
 
     @property
+    def convolution_share(self) -> float:
+        """The share of the held-out logits through the convolutions, mean over the networks."""
+        shares = [network.convolution_share for network in self.networks.values()]
+        return float(np.mean(shares))
+
+    @property
     def n_replicates(self) -> int:
         """Number of layout replicates that explained any sample."""
         return len({key.replicate for key in self.networks})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
 from tumorcam.saliency.pooling import MaxPooling, PooledConvolution
-from tumorcam.saliency.rules import Arrays, Convolution, Rectifier
+from tumorcam.saliency.rules import Arrays, Convolution, Flatten, Rectifier
 
 MAX_FUSED_CHANNELS = 3  # of an image; with more of them the fused convolution is slower
 
@@ -45,7 +45,8 @@ def rectify_pooled(graph: Graph, keep: int) -> Graph:
 def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
     """The same network with its first convolution and the max pooling behind it in one step.
 
-    A network whose first steps are others is returned unchanged.
+    A network whose first steps are others is returned unchanged. A skip path may flatten the image
+    beside them.
     """
     steps = _first_pooled_convolution(graph, n_channels=shapes[IMAGE][-1])
     if steps is None:
@@ -75,10 +76,10 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
 
 def _first_pooled_convolution(graph: Graph, n_channels: int) -> tuple[Step, Step] | None:
     """The steps of the image's only convolution and of its pooling; None if it has others."""
-    first = graph.consumers(IMAGE)
+    first = [step for step in graph.consumers(IMAGE) if not isinstance(step.rule, Flatten)]
     if (
         n_channels > MAX_FUSED_CHANNELS
-        or len(first) > 1
+        or len(first) != 1
         or not isinstance(first[0].rule, Convolution)
         or first[0].rule.strides != (1, 1)
     ):

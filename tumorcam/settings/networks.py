@@ -1,20 +1,75 @@
 """Settings of the networks and of their training."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
+from tumorcam.errors import ConfigError
 from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, Unit
+
+
+class ConvolutionSettings(NamedTuple):
+    """One convolution: its number of filters; its kernel, stride and pooling in pixels."""
+
+    filters: int
+    kernel: int
+    stride: int
+    pool: int
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """`[model]`: the layers of the network."""
+    """`[model]`: the layers of the network.
 
+    Raises
+    ------
+    ConfigError
+        If `kernel`, `stride` or `pool` has neither one number nor one for each convolution.
+    """
+
+    image: Annotated[
+        str,
+        Doc(
+            "The shape in which the network gets the pixels: square, or row for one-dimensional "
+            "networks, with all rows of the square image in one row."
+        ),
+        Choices(("square", "row")),
+    ] = "square"
     filters: Annotated[
         tuple[int, ...],
-        Doc("The number of filters of each 3 x 3 convolution, from the image on."),
+        Doc("The number of filters of each convolution, from the image on."),
         AtLeast(1),
     ] = (32, 64, 64)
+    kernel: Annotated[
+        tuple[int, ...],
+        Doc(
+            "The width of the kernels, and their height on square images; one number for all "
+            "convolutions, or one for each."
+        ),
+        Unit("pixels"),
+        AtLeast(1),
+    ] = (3,)
+    stride: Annotated[
+        tuple[int, ...],
+        Doc(
+            "The step by which the kernels move over the image; one number for all convolutions, "
+            "or one for each."
+        ),
+        Unit("pixels"),
+        AtLeast(1),
+    ] = (1,)
+    pool: Annotated[
+        tuple[int, ...],
+        Doc(
+            "The width of the max pooling behind each convolution, and its height on square "
+            "images; one number for all convolutions or one for each, and 1 for no pooling."
+        ),
+        Unit("pixels"),
+        AtLeast(1),
+    ] = (2,)
+    batch_norm: Annotated[
+        bool,
+        Doc("If true, a batch normalization stands between each convolution and its ReLU."),
+    ] = False
     dense: Annotated[
         tuple[int, ...],
         Doc("The number of units of each hidden dense layer, from the convolutions on."),
@@ -28,6 +83,34 @@ class ModelSettings:
         ),
         Choices(("same", "valid")),
     ] = "same"
+    skip: Annotated[
+        str,
+        Doc(
+            "A path from the pixels to the logits beside the convolutions: none, or linear, whose "
+            "weights start at 0."
+        ),
+        Choices(("none", "linear")),
+    ] = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "stride", "pool"):
+            if len(getattr(self, name)) not in (1, len(self.filters)):
+                msg = (
+                    f"model.{name} = {list(getattr(self, name))} does not fit model.filters = "
+                    f"{list(self.filters)}; wanted one number, or {len(self.filters)}"
+                )
+                raise ConfigError(msg)
+
+    @property
+    def convolutions(self) -> list[ConvolutionSettings]:
+        """The settings of each convolution, from the image on."""
+        n = len(self.filters)
+        kernel, stride, pool = (
+            values * n if len(values) == 1 else values
+            for values in (self.kernel, self.stride, self.pool)
+        )
+        columns = zip(self.filters, kernel, stride, pool, strict=True)
+        return [ConvolutionSettings(*values) for values in columns]
 
 
 @dataclass(frozen=True)
@@ -87,7 +170,9 @@ class TrainingSettings:
     ] = 2.0
     weight_decay: Annotated[
         float,
-        Doc("The weight decay of the optimizer AdamW, which spares the biases."),
+        Doc(
+            "The weight decay of the optimizer AdamW, which spares biases and batch normalizations."
+        ),
         AtLeast(0),
     ] = 0.01
     dropout: Annotated[
@@ -96,6 +181,15 @@ class TrainingSettings:
         AtLeast(0),
         AtMost(0.95),
     ] = 0.0
+    skip_dropout: Annotated[
+        float,
+        Doc(
+            "The probability with which a training step leaves out the path of model.skip for a "
+            "sample, so that the convolutions must tell the tumor alone."
+        ),
+        AtLeast(0),
+        AtMost(0.95),
+    ] = 0.5
     input_dropout: Annotated[
         float,
         Doc("The share of the pixels that each training step sets to 0 at random."),

@@ -39,12 +39,15 @@ class LearningRecord:
     `layers` is JSON, a list of {name, kind, output, weights}. `best_epoch`, counted from 0, has the
     lowest validation loss; the weights are those of `kept_epoch`. `history` has a row an epoch:
     epoch, training_loss and validation_loss (nats), validation_accuracy, learning_rate, seconds.
+    `convolution_share` is the share of the held-out logits that comes through the convolutions
+    (`prediction.path_share`): 1 without a skip path.
     """
 
     layers: str
     best_epoch: int
     kept_epoch: int
     history: pd.DataFrame
+    convolution_share: float
     digest: str
 
     @property

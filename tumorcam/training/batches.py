@@ -43,6 +43,7 @@ class Batch:
 
     `images` are (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32 include
     weights and smoothing; `masks` are (samples, units) float32, one a hidden dense layer, mean 1.
+    With a skip path, a last mask (samples, 1) is 0 where the path is left out and 1 elsewhere.
     """
 
     images: np.ndarray
@@ -160,6 +161,8 @@ class BatchMaker:
         mixup = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
         share = mixup.astype(np.float32)[:, None]
         masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
+        if self.config.model.skip != "none":
+            masks.append(self._skip_mask(epoch, step))
         noise = self._pixel_noise(rng)
         features = share * self.data.features[first] + (1 - share) * self.data.features[second]
         features = (features + noise[0]) * noise[1]
@@ -174,6 +177,12 @@ class BatchMaker:
         sharp = np.eye(self.n_tumors, dtype=np.float32)[tumor[sample]]
         smooth = (1 - smoothing) * sharp + smoothing / self.n_tumors
         return smooth * weight[tumor[sample]][:, None]
+
+    def _skip_mask(self, epoch: int, step: int) -> np.ndarray:
+        """Not rescaled: where the path is present, the network is the one that is used later."""
+        rng = self.config.rng(self.name, "skip", epoch, step)
+        draw = rng.random((self.config.training.batch_size, 1), dtype=np.float32)
+        return (draw >= self.config.training.skip_dropout).astype(np.float32)
 
     def _pixel_noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         training = self.config.training

@@ -1,10 +1,14 @@
 """Initial weights of the network, fitted to training samples."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-KERNEL = 3  # pixels: convolutions are 3 x 3
+from tumorcam.training.paths import LOGITS, convolution_path
+
+SPARSE_KERNEL = (3, 3, 1)  # pixels and channels, see sparse_kernel
 N_TAPS, NEGATIVE_TAPS = 2, 0.25  # of the first filters, see sparse_kernel
 COVARIANCE_SAMPLES = 64  # whose patches shape the later filters: thousands of patches
 CONVOLUTION_MEAN = 1.0  # SD; keeps most units of an untrained convolution in their linear part
@@ -23,46 +27,50 @@ def sparse_kernel(n_filters: int, rng: np.random.Generator) -> np.ndarray:
     (3, 3, 1, filters) float32
         Two weights of +-1/sqrt(2) a filter, or one weight where both have the same place.
     """
-    kernel = np.zeros((KERNEL, KERNEL, 1, n_filters), dtype=np.float32)
+    kernel = np.zeros((*SPARSE_KERNEL, n_filters), dtype=np.float32)
     for _ in range(N_TAPS):
-        row, column = rng.integers(0, KERNEL, (2, n_filters))
+        row, column = rng.integers(0, SPARSE_KERNEL[0], (2, n_filters))
         sign = np.where(rng.random(n_filters) < NEGATIVE_TAPS, -1.0, 1.0)
         kernel[row, column, 0, np.arange(n_filters)] = sign / np.sqrt(N_TAPS)
     return kernel
 
 
-def fit_initial_weights(network: keras.Sequential, images: np.ndarray) -> None:
+def fit_initial_weights(network: keras.Model, images: np.ndarray) -> None:
     """Fit untrained weights to real samples, so that differences of samples reach the dense layers.
 
     The kernels of all convolutions except the first are turned towards the main directions of
     their input patches (`main_directions`). Then every layer is rescaled. The input of a ReLU gets
     SD 1; its mean becomes CONVOLUTION_MEAN after a convolution and its pooling, and 0 in dense
-    layers. The logits get SD LOGIT_SD. Both steps are data-dependent initialisations after
-    Kraehenbuehl et al. 2016, arXiv:1511.06856. Without them the network does not learn a weak
-    signal from a few dozen samples a tumor.
+    layers. The logits of the convolutions get SD LOGIT_SD. Both steps are data-dependent
+    initialisations after Kraehenbuehl et al. 2016, arXiv:1511.06856. Without them the network does
+    not learn a weak signal from a few dozen samples a tumor. Batch normalizations start so that
+    they change nothing (`_keep_moments`), and a skip path at 0.
 
     Parameters
     ----------
-    images : (samples, rows, columns, 1) float32
+    images : (samples, *input shape of the network) float32
         Training samples; a few hundred are enough.
     """
     value = tf.constant(images)
-    layers = list(network.layers)
-    for layer, following in zip(layers, [*layers[1:], None], strict=True):
-        if isinstance(layer, keras.layers.Conv2D):
-            if layer is not layers[0]:
+    layers = convolution_path(network)
+    for i, layer in enumerate(layers):
+        if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D):
+            if i:
                 layer.kernel.assign(main_directions(layer, value[:COVARIANCE_SAMPLES]))
-            linear = tf.nn.conv2d(value, layer.kernel, layer.strides, layer.padding.upper())
-            is_pooled = isinstance(following, keras.layers.MaxPooling2D)
-            pooled = following(linear) if is_pooled else linear
-            _rescale(layer, pooled, spread=1.0, mean=CONVOLUTION_MEAN)
+            linear = layer.convolution_op(value, layer.kernel)
+            pooling = _pooling_behind(layers[i + 1 :])
+            _rescale(layer, pooling(linear) if pooling else linear, mean=CONVOLUTION_MEAN)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            _keep_moments(layer, value)
         elif isinstance(layer, keras.layers.Dense):
-            spread = 1.0 if following is not None else LOGIT_SD
-            _rescale(layer, tf.matmul(value, layer.kernel), spread=spread, mean=0.0)
+            spread = LOGIT_SD if layer.name == LOGITS else 1.0
+            _rescale(layer, tf.matmul(value, layer.kernel), spread=spread)
         value = layer(value)
 
 
-def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
+def main_directions(
+    layer: keras.layers.Conv1D | keras.layers.Conv2D, value: tf.Tensor
+) -> np.ndarray:
     """A layer's kernel times the covariance of its input patches, made orthonormal if possible.
 
     This is one step of the randomised range finder (Halko et al. 2011, doi:10.1137/090771806). The
@@ -71,14 +79,16 @@ def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
 
     Parameters
     ----------
-    value : (samples, rows, columns, channels) float32
+    value : (samples, [rows,] columns, channels) float32
         Input of the layer.
 
     Returns
     -------
-    (3, 3, channels, filters) float64
+    ([kernel rows,] kernel columns, channels, filters) float64
     """
-    sizes, strides = [1, *layer.kernel_size, 1], [1, *layer.strides, 1]
+    axes = (1,) * (4 - len(value.shape))  # networks of one axis get one row
+    sizes, strides = [1, *axes, *layer.kernel_size, 1], [1, *axes, *layer.strides, 1]
+    value = tf.reshape(value, (-1, *axes, *value.shape[1:]))
     patches = tf.image.extract_patches(value, sizes, strides, [1] * 4, layer.padding.upper())
     flat = tf.reshape(patches, (-1, patches.shape[-1]))
     centred = flat - tf.reduce_mean(flat, axis=0)
@@ -90,7 +100,26 @@ def main_directions(layer: keras.layers.Conv2D, value: tf.Tensor) -> np.ndarray:
     return directions.reshape(kernel.shape)
 
 
-def _rescale(layer: keras.Layer, linear: tf.Tensor, *, spread: float, mean: float) -> None:
+def _pooling_behind(layers: Sequence[keras.Layer]) -> keras.Layer | None:
+    """The max pooling of a convolution, given the layers behind it; None if it has none."""
+    between = (keras.layers.BatchNormalization, keras.layers.ReLU)
+    following = next(layer for layer in layers if not isinstance(layer, between))
+    poolings = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)
+    return following if isinstance(following, poolings) else None
+
+
+def _keep_moments(layer: keras.layers.BatchNormalization, value: tf.Tensor) -> None:
+    """Let a batch normalization divide by the moments of its input, and multiply by them again."""
+    mean, variance = tf.nn.moments(value, list(range(value.shape.rank - 1)))
+    layer.moving_mean.assign(mean)
+    layer.moving_variance.assign(variance)
+    layer.beta.assign(mean)
+    layer.gamma.assign(tf.sqrt(variance + layer.epsilon))
+
+
+def _rescale(
+    layer: keras.Layer, linear: tf.Tensor, *, spread: float = 1.0, mean: float = 0.0
+) -> None:
     axes = list(range(linear.shape.rank - 1))
     centre, variance = tf.nn.moments(linear, axes)
     scale = spread / tf.sqrt(tf.reduce_mean(variance) if len(axes) == 1 else variance)

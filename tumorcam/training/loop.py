@@ -1,5 +1,6 @@
 """The training loop, on one or several devices and nodes; it resumes from checkpoints."""
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import place_genes, standardised_features
+from tumorcam.cohort.images import standardised_features
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
 from tumorcam.storage import hdf5, integrity
@@ -32,9 +33,25 @@ from tumorcam.training.artifact import (
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
 from tumorcam.training.initial_weights import fit_initial_weights
-from tumorcam.training.network import describe_layers, new_network
+from tumorcam.training.network import (
+    MOMENTUM,
+    describe_layers,
+    network_images,
+    new_network,
+)
 from tumorcam.training.optimizer import make_optimizer
-from tumorcam.training.prediction import predict_logits, probabilities, validation_scores
+from tumorcam.training.paths import (
+    convolutions_alone,
+    has_skip,
+    moving_moments,
+    training_forward,
+)
+from tumorcam.training.prediction import (
+    path_share,
+    predict_logits,
+    probabilities,
+    validation_scores,
+)
 from tumorcam.training.workers import Workers
 
 INITIAL_SAMPLES = 512  # that set the scale of the initial weights
@@ -80,7 +97,7 @@ def train_model(
     rng = config.rng(key.name, "weights")
     with workers.strategy.scope():
         network = new_network(config, task.layout, cohort.genes, len(cohort.tumors), rng)
-    images = place_genes(task.training.features[:INITIAL_SAMPLES], task.layout)
+    images = network_images(network, task.training.features[:INITIAL_SAMPLES], task.layout)
     fit_initial_weights(network, images)
     stamp = integrity.text_digest(repr(sorted(attributes.items())))
     loop = TrainingLoop(config, task, network, workers, run.checkpoints(key) / stamp[:12])
@@ -105,7 +122,7 @@ class TrainingLoop:
         self,
         config: Config,
         task: TrainingTask,
-        network: keras.Sequential,
+        network: keras.Model,
         workers: Workers,
         checkpoints: Path,
     ) -> None:
@@ -238,7 +255,7 @@ class TrainingLoop:
         size = context.get_per_replica_batch_size(self.config.training.batch_size)
         replicas = self.workers.n_devices // context.num_input_pipelines
         first = context.input_pipeline_id * replicas
-
+        image = self.network.input_shape[1:]
         start, total = int(self.step), self.config.training.epochs * self.batches.steps_per_epoch
 
         def rows(index: np.int64) -> list[np.ndarray]:
@@ -246,11 +263,12 @@ class TrainingLoop:
             part = slice((first + replica) * size, (first + replica + 1) * size)
             epoch, within = divmod(step, self.batches.steps_per_epoch)
             batch = self.batches.batch(epoch, within, part)
-            return [batch.images, batch.targets, *batch.masks]
+            return [batch.images.reshape(-1, *image), batch.targets, *batch.masks]
 
-        side = self.task.layout.side
-        shapes = [(side, side, 1), (self.batches.n_tumors,)]
+        shapes = [image, (self.batches.n_tumors,)]
         shapes += [(units,) for units in self.config.model.dense]
+        if has_skip(self.network):
+            shapes.append((1,))
 
         def load(index: tf.Tensor) -> Any:
             parts = tf.numpy_function(rows, [index], [tf.float32] * len(shapes))
@@ -268,22 +286,45 @@ class TrainingLoop:
     def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
         """The loss, then for each wish the number of devices whose worker has it."""
         values = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
-        return self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+        sums = self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+        n_answers = 1 + len(Wishes._fields)
+        if averages := moving_moments(self.network):
+            self._move_averages(averages, sums[n_answers:])
+        return sums[:n_answers]
+
+    def _move_averages(self, averages: Sequence[keras.Variable], sums: tf.Tensor) -> None:
+        """Move the averages of the batch normalizations towards the means of this step's moments.
+
+        Parameters
+        ----------
+        sums : (moments,) float64
+            Sums over all micro-batches of the step, on all devices.
+        """
+        training = self.config.training
+        means = sums / math.ceil(training.batch_size / training.micro_batch)
+        sizes = [average.shape[0] for average in averages]
+        for average, mean in zip(averages, tf.split(means, sizes), strict=True):
+            moved = MOMENTUM * tf.cast(average, tf.float64) + (1 - MOMENTUM) * mean
+            average.assign(tf.cast(moved, tf.float32))
 
     def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
-        """A step of the optimizer; the number of devices changes its sums by rounding only."""
-        variables = self.network.trainable_variables
+        """A step of the optimizer; the number of devices changes its sums by rounding only.
+
+        Returns this device's loss, its wishes, and the sums of the moments of its micro-batches.
+        """
+        variables, n_moments = self.network.trainable_variables, len(moving_moments(self.network))
         parts = []
         for images, targets, *masks in self._micro_batches(batch):
             with tf.GradientTape() as tape:
-                logits = forward_with_dropout(self.network, images, masks)
+                logits, moments = training_forward(self.network, images, masks)
                 per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
                 loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
-            parts.append([loss, *tape.gradient(loss, variables)])
-        loss, *gradients = (float64_sum(*values) for values in zip(*parts, strict=True))
+            parts.append([loss, *moments, *tape.gradient(loss, variables)])
+        loss, *sums = (float64_sum(*values) for values in zip(*parts, strict=True))
+        moments, gradients = sums[:n_moments], sums[n_moments:]
         # Keras 3 optimizers all-reduce the gradients themselves, then make them float32
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return tf.concat([[loss], wishes], axis=0)
+        return tf.concat([[loss], wishes, *moments], axis=0)
 
     def _micro_batches(self, batch: Sequence[tf.Tensor]) -> Iterator[tuple[tf.Tensor, ...]]:
         size = self.config.training.micro_batch
@@ -301,16 +342,6 @@ def float64_sum(*values: tf.Tensor) -> tf.Tensor:
     return sum(tf.cast(value, tf.float64) for value in values)
 
 
-def forward_with_dropout(network: keras.Sequential, images: tf.Tensor, masks: Any) -> tf.Tensor:
-    """Logits; a mask multiplies the output of each hidden dense layer (Srivastava et al. 2014)."""
-    value, remaining = images, list(masks)
-    for layer in network.layers:
-        value = layer(value)
-        if isinstance(layer, keras.layers.Dense) and remaining:
-            value *= remaining.pop(0)
-    return value
-
-
 def _trained_model(
     cohort: Cohort, task: TrainingTask, loop: TrainingLoop, history: pd.DataFrame
 ) -> TrainedModel:
@@ -322,17 +353,23 @@ def _trained_model(
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
     expression, decoys = cohort.expression(held_out), cohort.decoy_expression(held_out)
     features = standardised_features(expression, decoys, task.scaler, task.layout)
-    probability = probabilities(predict_logits(network, features, task.layout))
+    logits, share, paths = predict_logits(network, features, task.layout), 1.0, ""
+    if has_skip(network):
+        convolutions = predict_logits(convolutions_alone(network), features, task.layout)
+        share = path_share(logits, convolutions)
+        paths = f", {100 * share:.0f} % of the logits through the convolutions"
+    probability = probabilities(logits)
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
     logger.info(
-        "%s: kept epoch %d of %d (lowest validation loss: %d), held-out accuracy %.3f",
-        *(task.name, kept_epoch + 1, len(history), best_epoch + 1, accuracy),
+        "%s: kept epoch %d of %d (lowest validation loss: %d), held-out accuracy %.3f%s",
+        *(task.name, kept_epoch + 1, len(history), best_epoch + 1, accuracy, paths),
     )
     return TrainedModel(
         layers=describe_layers(network),
         best_epoch=best_epoch,
         kept_epoch=kept_epoch,
         history=history,
+        convolution_share=share,
         digest="",
         tumors=cohort.tumors,
         genes=cohort.genes,

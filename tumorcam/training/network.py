@@ -16,9 +16,14 @@ from tumorcam.settings import ModelSettings
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import REMEDY, read_model
-from tumorcam.training.initial_weights import KERNEL, sparse_kernel
+from tumorcam.training.initial_weights import SPARSE_KERNEL, sparse_kernel
+from tumorcam.training.paths import LOGITS, add_skip, convolution_path
 
-POOL = 2  # pixels: poolings are 2 x 2
+MOMENTUM = 0.9  # of the moving averages of batch normalizations, a step
+KINDS = {  # of convolutions and poolings, by the number of the image's axes
+    1: (keras.layers.Conv1D, keras.layers.MaxPooling1D),
+    2: (keras.layers.Conv2D, keras.layers.MaxPooling2D),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Classifier:
     `digest` is that of the model's file.
     """
 
-    network: keras.Sequential
+    network: keras.Model
     layout: GeneLayout
     scaler: Scaler
     digest: str
@@ -36,54 +41,59 @@ class Classifier:
     def images(
         self, expression: np.ndarray, decoy_expression: np.ndarray | None = None
     ) -> np.ndarray:
-        """Images, (samples, rows, columns, 1) float32, of expression in log2(x + 1).
+        """Images in the network's shape, float32, of expression in log2(x + 1).
 
         Parameters
         ----------
         expression : (samples, genes) float32
         decoy_expression : (samples, decoys) float32, or None
             None gives each decoy the true value of its gene.
+
+        Returns
+        -------
+        (samples, rows, columns, 1) or (samples, pixels, 1) float32
         """
         features = standardised_features(expression, decoy_expression, self.scaler, self.layout)
-        return place_genes(features, self.layout)
+        return network_images(self.network, features, self.layout)
+
+
+def network_images(network: keras.Model, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
+    """Images of standardised features in the shape that the network takes.
+
+    Parameters
+    ----------
+    features : (samples, genes + decoys) float32
+
+    Returns
+    -------
+    (samples, rows, columns, 1) or (samples, pixels, 1) float32
+        A row has the pixels of the square image, row by row.
+    """
+    return place_genes(features, layout).reshape(-1, *network.input_shape[1:])
 
 
 def build_network(
     settings: ModelSettings, *, side: int, n_tumors: int, rng: np.random.Generator
-) -> keras.Sequential:
+) -> keras.Model:
     """An untrained network from an image to one logit a tumor.
 
     Parameters
     ----------
     side : int
-        Pixels; the input is (samples, side, side, 1) float32.
+        Pixels; the input is (samples, side, side, 1) float32, or (samples, side * side, 1) if
+        `settings.image` is "row".
     rng : Generator
-        Draws the initial kernels, which are sparse in the first convolution (`sparse_kernel`),
-        normal in the others, and He-normal in the dense layers (He et al. 2015,
+        Draws the initial kernels, which are sparse in a first convolution of 3 x 3 pixels
+        (`sparse_kernel`), normal in the others, and He-normal in the dense layers (He et al. 2015,
         doi:10.1109/ICCV.2015.123).
 
     Raises
     ------
     ModelError
-        If the image is too small for the poolings.
+        If the image is too small for the kernels or poolings.
     """
-    blocks: list[keras.Layer] = []
-    n_channels = 1
-    for i, filters in enumerate(settings.filters, start=1):
-        shape = (KERNEL, KERNEL, n_channels, filters)
-        kernel = sparse_kernel(filters, rng) if i == 1 else rng.normal(size=shape)
-        blocks += [
-            keras.layers.Conv2D(
-                filters,
-                KERNEL,
-                padding=settings.padding,
-                activation="relu",
-                kernel_initializer=keras.initializers.Constant(kernel),
-                name=f"conv{i}",
-            ),
-            keras.layers.MaxPooling2D(POOL, padding=settings.padding, name=f"pool{i}"),
-        ]
-        n_channels = filters
+    shape = (side, side) if settings.image == "square" else (side * side,)
+    blocks = _convolution_layers(settings, len(shape), rng)
     blocks.append(keras.layers.Flatten(name="flatten"))
     for i, units in enumerate((*settings.dense, n_tumors), start=1):
         is_last = i > len(settings.dense)
@@ -91,45 +101,80 @@ def build_network(
             units,
             activation=None if is_last else "relu",
             kernel_initializer=keras.initializers.HeNormal(int(rng.integers(2**31))),
-            name="logits" if is_last else f"dense{i}",
+            name=LOGITS if is_last else f"dense{i}",
         )
         blocks.append(layer)
     try:
-        return keras.Sequential([keras.Input((side, side, 1)), *blocks])
+        network = keras.Sequential([keras.Input((*shape, 1)), *blocks])
     except ValueError as error:
         msg = (
-            f"an image of {side} x {side} pixels is too small for {len(settings.filters)} poolings "
-            f"with padding {settings.padding!r}; keep more genes or use fewer model.filters"
+            f"an image of {' x '.join(map(str, shape))} pixels is too small for the kernels and "
+            f"poolings of {len(settings.filters)} convolutions with padding {settings.padding!r}; "
+            "keep more genes or use fewer model.filters"
         )
         raise ModelError(msg) from error
+    return network if settings.skip == "none" else add_skip(network, n_tumors)
 
 
-def reachable_pixels(network: keras.Sequential) -> np.ndarray:
-    """(rows, columns) bool: pixels from which some path of weights leads to the output.
+def _convolution_layers(
+    settings: ModelSettings, n_axes: int, rng: np.random.Generator
+) -> list[keras.Layer]:
+    """All convolutions of an image with some axes, each with the layers behind it."""
+    convolution, pooling = KINDS[n_axes]
+    layers: list[keras.Layer] = []
+    n_channels = 1
+    for i, conv in enumerate(settings.convolutions, start=1):
+        shape = (*(conv.kernel,) * n_axes, n_channels, conv.filters)
+        is_sparse = i == 1 and shape[:-1] == SPARSE_KERNEL
+        kernel = sparse_kernel(conv.filters, rng) if is_sparse else rng.normal(size=shape)
+        layers.append(
+            convolution(
+                conv.filters,
+                conv.kernel,
+                strides=conv.stride,
+                padding=settings.padding,
+                activation=None if settings.batch_norm else "relu",
+                kernel_initializer=keras.initializers.Constant(kernel),
+                name=f"conv{i}",
+            )
+        )
+        if settings.batch_norm:
+            layers.append(keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"norm{i}"))
+            layers.append(keras.layers.ReLU(name=f"relu{i}"))
+        if conv.pool > 1:
+            layers.append(pooling(conv.pool, padding=settings.padding, name=f"pool{i}"))
+        n_channels = conv.filters
+    return layers
+
+
+def reachable_pixels(network: keras.Model) -> np.ndarray:
+    """Pixels from which some path of weights leads through the convolutions to the logits.
 
     The test replaces all weights by 1, since a weight of 0 can still learn, and each maximum by the
-    average; it leaves out the ReLUs.
+    average; it leaves out the ReLUs and batch normalizations. A skip path does not count, since
+    Grad-CAM would not show a gene that has no other path.
+
+    Returns
+    -------
+    (rows, columns) or (pixels,) bool
     """
     pixels = tf.ones((1, *network.input_shape[1:]))
     with tf.GradientTape() as tape:
         tape.watch(pixels)
         value = pixels
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Conv2D):
-                kernel = tf.ones_like(layer.kernel)
-                value = tf.nn.conv2d(value, kernel, layer.strides, layer.padding.upper())
-            elif isinstance(layer, keras.layers.MaxPooling2D):
-                value = tf.nn.avg_pool2d(
-                    value, layer.pool_size, layer.strides, layer.padding.upper()
-                )
+        for layer in convolution_path(network):
+            if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D):
+                value = layer.convolution_op(value, tf.ones_like(layer.kernel))
+            elif isinstance(layer, keras.layers.MaxPooling1D | keras.layers.MaxPooling2D):
+                value = keras.ops.average_pool(value, layer.pool_size, layer.strides, layer.padding)
             elif isinstance(layer, keras.layers.Dense):
                 value = tf.matmul(value, tf.ones_like(layer.kernel))
-            else:
+            elif not isinstance(layer, keras.layers.BatchNormalization):
                 value = layer(value)
             value /= tf.stop_gradient(
                 tf.reduce_max(value)
             )  # against overflow; only the signs count
-    return tape.gradient(value, pixels).numpy()[0, :, :, 0] > 0
+    return tape.gradient(value, pixels).numpy()[0, ..., 0] > 0
 
 
 def new_network(
@@ -138,7 +183,7 @@ def new_network(
     genes: np.ndarray,
     n_tumors: int,
     rng: np.random.Generator,
-) -> keras.Sequential:
+) -> keras.Model:
     """An untrained network in which every gene and decoy of the layout can reach the output.
 
     Raises
@@ -151,7 +196,7 @@ def new_network(
     return network
 
 
-def describe_layers(network: keras.Sequential) -> str:
+def describe_layers(network: keras.Model) -> str:
     """Name, kind, output shape and number of weights of each layer, as JSON for the report."""
     layers = [
         {
@@ -161,6 +206,7 @@ def describe_layers(network: keras.Sequential) -> str:
             "weights": int(layer.count_params()),
         }
         for layer in network.layers
+        if not isinstance(layer, keras.layers.InputLayer)
     ]
     return json.dumps(layers)
 

@@ -23,5 +23,5 @@ def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Opt
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=training.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

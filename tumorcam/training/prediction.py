@@ -1,13 +1,14 @@
 """Predictions of a network for standardised samples, and their scores."""
 
+import math
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from scipy.special import softmax
 
-from tumorcam.cohort.images import place_genes
 from tumorcam.cohort.layout import GeneLayout
+from tumorcam.training.network import network_images
 
 BATCH = 256  # samples
 
@@ -19,15 +20,38 @@ class ValidationScores(NamedTuple):
     accuracy: float
 
 
-def predict_logits(
-    network: keras.Sequential, features: np.ndarray, layout: GeneLayout
-) -> np.ndarray:
+def predict_logits(network: keras.Model, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
     """(samples, tumors) float64 logits of (samples, genes + decoys) float32 features."""
     parts = [
-        network(place_genes(features[i : i + BATCH], layout), training=False).numpy()
+        network(network_images(network, features[i : i + BATCH], layout), training=False).numpy()
         for i in range(0, len(features), BATCH)
     ]
     return np.concatenate(parts).astype(np.float64)
+
+
+def path_share(logits: np.ndarray, path: np.ndarray) -> float:
+    """The share of the logits' variance that comes through one path; shares of all paths sum to 1.
+
+    Each sample is centred over its tumors first, since a shift of all logits of a sample changes no
+    probability, and each tumor over the samples. The share is the sum of the covariances of `path`
+    with `logits` by the sum of the variances of `logits`, over all tumors. It is below 0 where the
+    other paths correct this one, and NaN where all logits are equal.
+
+    Parameters
+    ----------
+    logits : (samples, tumors) float64
+        The sums of all paths.
+    path : (samples, tumors) float64
+        What one path adds to them.
+    """
+    whole, part = (_centred(values) for values in (logits, path))
+    total = float((whole * whole).sum())
+    return float((part * whole).sum()) / total if total else math.nan
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean(axis=1, keepdims=True)
+    return np.asarray(centred - centred.mean(axis=0))
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
