@@ -198,7 +198,7 @@ def test_the_share_through_the_convolutions_is_logged_and_stored(tiny_run, tmp_p
     shutil.copytree(tiny_run.folder, tmp_path, dirs_exist_ok=True)
     with caplog.at_level("INFO", "tumorcam"):
         model = train(tmp_path, config)
-    assert f"through the convolutions {model.convolution_share:.3f}" in caplog.text
+    assert f"{100 * model.convolution_share:.0f} % of the logits through the conv" in caplog.text
     cohort, held_out = cohort_of(config), model.held_out.sample
     classifier = load_classifier(RunFolder.of(config), cohort, KEY, config)
     images = classifier.images(cohort.expression(held_out), cohort.decoy_expression(held_out))

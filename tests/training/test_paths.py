@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tumorcam.settings import ModelSettings
 from tumorcam.training.network import build_network
@@ -8,6 +9,7 @@ from tumorcam.training.paths import (
     convolution_path,
     convolutions_alone,
     has_skip,
+    max_pool,
     moving_moments,
     training_forward,
 )
@@ -72,3 +74,22 @@ def test_batch_normalizations_use_the_moments_of_the_micro_batch_and_move_nothin
     np.testing.assert_allclose(moments[1], value.var(axis=(0, 1, 2)), rtol=1e-5)
     assert moving_moments(network) == [norm.moving_mean, norm.moving_variance]
     np.testing.assert_allclose(logits, network(IMAGES, training=True), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_poolings_have_the_values_and_gradients_of_tensorflow(padding):
+    layer = keras.layers.MaxPooling2D(2, padding=padding)
+    draw = np.random.default_rng(0).integers(-2, 3, (4, 7, 5, 3))  # many equal maxima
+    image, weight = tf.constant(draw, tf.float32), tf.random.stateless_normal((), (1, 2))
+
+    @tf.function
+    def value_and_gradient(pool):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            value = pool(image)
+            loss = tf.reduce_sum(value * tf.cumsum(tf.ones_like(value), 1) * weight)
+        return value, tape.gradient(loss, image)
+
+    ours = value_and_gradient(lambda image: max_pool(layer, image))
+    for found, wanted in zip(ours, value_and_gradient(layer), strict=True):
+        np.testing.assert_array_equal(found, wanted)
