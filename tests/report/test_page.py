@@ -289,6 +289,7 @@ class TestADecoyForEveryGene:
         with h5py.File(config.folder / "significance.h5", "r+") as file:
             file["gradient_x_input/contrast"].attrs["too_few_decoys"] = True
         html = page_of(config)
+        assert "Pairs called at a q_decoy" in html
         assert "Too few pairs:" in html and "Place more decoys with" not in html
         assert "with this score or more" not in html and "knockoff+" in html
         first = next(read_run(config).results.rankings())
@@ -307,6 +308,7 @@ class TestOneLayoutWithoutDecoys:
         html = (folder / "index.html").read_text(encoding="utf-8")
         check(html)
         assert "Without decoys nobody can tell" in html
+        assert "Pairs called at a q_decoy" not in html
         assert "Ensemble of 2" not in html and "over draws of the decoys: " not in html
         assert (folder / "decoys.csv").read_text().count("\n") == 1
 

@@ -78,6 +78,7 @@ def test_a_summary_counts_every_pair_once_and_shows_the_top(run):
         assert sum(tumor.n_learned for tumor in summary.top) == summary.counts["learned"]
         assert summary.n_called == (ranking.q_decoy <= 0.05).sum() >= summary.counts["learned"]
         assert summary.called_low <= summary.called_high
+        assert summary.called_at[0.05] == summary.n_called and 0 < summary.called_at[0.2] < 144
         for t, tumor in enumerate(summary.top):
             assert len(tumor.rows) == 20
             best = run.results.genes[ranking.score[t].argmax()]

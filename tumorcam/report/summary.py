@@ -18,6 +18,7 @@ EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "unte
 # share of expression-driven genes at the top reflects it in part.
 BLIND_SHARE, MIXED_SHARE = 0.5, 0.5
 P_LEVEL = 0.05  # of p-values that count as small
+LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2)  # of q_decoy, in the table that shows how many are called
 GUIDED_OWN = "Own views of guided methods largely repeat the input; rely on the contrast."
 
 
@@ -59,6 +60,8 @@ class RankingSummary:
         ignores the training would have.
     n_called, called_low, called_high
         As in `Ranking`.
+    called_at : mapping
+        Each of LEVELS to the number of (tumor, gene) pairs with a q_decoy at or below it.
     decoys_rejected : float
         Share of (tumor, present decoy) pairs with a p-value of at most 0.05.
     smallest_q_decoy, too_few_decoys, zero_scale_samples, decoy_curve
@@ -79,6 +82,7 @@ class RankingSummary:
     n_called: int
     called_low: float
     called_high: float
+    called_at: Mapping[float, int]
     decoys_rejected: float
     smallest_q_decoy: float
     too_few_decoys: bool
@@ -120,6 +124,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
         n_called=ranking.n_called,
         called_low=ranking.called_low,
         called_high=ranking.called_high,
+        called_at={level: int((ranking.q_decoy <= level).sum()) for level in LEVELS},
         decoys_rejected=decoys_rejected(ranking.present.p_value),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
