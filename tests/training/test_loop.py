@@ -33,14 +33,15 @@ def path_of(config, key=KEY):
 
 
 def test_loss_falls_and_held_out_accuracy_beats_chance(tiny_run, tmp_path):
-    config = with_training(tiny_run, epochs=15, patience=15, learning_rate=0.01, mixup=0.0)
+    longer = {"epochs": 40, "patience": 40, "learning_rate": 0.01, "mixup": 0.0}
+    config = with_training(tiny_run, **longer, weight_decay=0.3)
     tumor, called = cohort_of(config).tumor, np.full(48, -1)
     for fold in range(2):
         model = train(tmp_path, config, ModelKey(0, fold))
         loss = model.history["training_loss"].to_numpy()
         assert loss[-1] < 0.5 * loss[0]
         called[model.held_out.sample] = model.held_out.probability.argmax(axis=1)
-    assert (called == tumor).mean() > 0.42  # chance is 0.25; a third of the features are decoys
+    assert (called == tumor).mean() > 0.5  # chance is 0.25
 
 
 def test_a_model_file_has_all_that_the_design_says(trained_run):
