@@ -165,7 +165,7 @@ def test_a_wrong_override_is_one_clear_message(tmp_path, override, words):
         ("[model]\nfilters = [8]\npool = [2, 2]", ["model.pool = [2, 2]", "model.filters = [8]"]),
         ("[model]\nkernel = []", ["model.kernel = []", "wanted one number, or 3"]),
         ('[model]\nimage = "column"', ["'column'", "square, row"]),
-        ("[training]\nskip_dropout = 1", ["at least 0 and at most 0.95"]),
+        ("[training]\npath_dropout = 1", ["at least 0 and at most 0.5"]),
         ('[cohort]\ntumors = ["BRCA", "BRCA"]', ["names something twice"]),
         ("run = 3", ["stands outside any table", "[run]"]),
         ("[training\n", ["not valid TOML"]),

@@ -154,14 +154,15 @@ def test_dropout_masks_have_mean_one(dropped):
 
 
 @pytest.mark.parametrize("dropped", [0.0, 0.3, 0.5])
-def test_a_skip_path_is_left_out_of_a_share_of_the_samples(dropped):
-    mask = maker(batch_size=2000, skip="linear", skip_dropout=dropped).batch(0, 0).masks[-1]
-    assert mask.shape == (2000, 1) and mask.dtype == np.float32
-    assert set(np.unique(mask)) <= {0, 1}, "it is not rescaled"
-    np.testing.assert_allclose((mask == 0).mean(), dropped, atol=0.05)
+def test_each_path_is_left_out_of_a_share_of_the_samples(dropped):
+    mask = maker(batch_size=2000, skip="linear", path_dropout=dropped).batch(0, 0).masks[-1]
+    assert mask.shape == (2000, 2) and mask.dtype == np.float32
+    assert set(np.unique(mask)) <= {0, 1}, "they are not rescaled"
+    np.testing.assert_allclose((mask == 0).mean(axis=0), dropped, atol=0.05)
+    assert mask.any(axis=1).all(), "one path is there"
 
 
-def test_masks_of_a_skip_path_depend_on_seed_model_epoch_and_step_and_change_nothing_else():
+def test_masks_of_paths_depend_on_seed_model_epoch_and_step_and_change_nothing_else():
     options = {"batch_size": 64, "dropout": 0.2, "input_noise": 0.3}
     batches = maker(skip="linear", **options)
     batch = batches.batch(2, 1)

@@ -184,7 +184,7 @@ def test_a_dropped_skip_path_learns_nothing(tiny_run, tmp_path):
     for kept in (0.0, 1.0):
         loop = loop_of(config, tmp_path)
         batch = loop.batches.batch(0, 0)
-        batch.masks[-1][:] = kept
+        batch.masks[-1][:] = (1.0, kept)
         loop.batches = SimpleNamespace(
             batch=lambda *_, batch=batch: batch, n_tumors=4, steps_per_epoch=3
         )

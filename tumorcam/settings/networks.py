@@ -181,15 +181,16 @@ class TrainingSettings:
         AtLeast(0),
         AtMost(0.95),
     ] = 0.0
-    skip_dropout: Annotated[
+    path_dropout: Annotated[
         float,
         Doc(
-            "The probability with which a training step leaves out the path of model.skip for a "
-            "sample, so that the convolutions must tell the tumor alone."
+            "With model.skip, the probability with which a training step leaves out the "
+            "convolutions for a sample, and as often the skip path, so that each must tell the "
+            "tumor alone."
         ),
         AtLeast(0),
-        AtMost(0.95),
-    ] = 0.5
+        AtMost(0.5),
+    ] = 0.3
     input_dropout: Annotated[
         float,
         Doc("The share of the pixels that each training step sets to 0 at random."),

@@ -43,7 +43,8 @@ class Batch:
 
     `images` are (samples, rows, columns, 1) float32; `targets` (samples, tumors) float32 include
     weights and smoothing; `masks` are (samples, units) float32, one a hidden dense layer, mean 1.
-    With a skip path, a last mask (samples, 1) is 0 where the path is left out and 1 elsewhere.
+    With a skip path, a last mask (samples, 2) is 0 where the convolutions, or the skip path, are
+    left out and 1 elsewhere.
     """
 
     images: np.ndarray
@@ -162,7 +163,7 @@ class BatchMaker:
         share = mixup.astype(np.float32)[:, None]
         masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
         if self.config.model.skip != "none":
-            masks.append(self._skip_mask(epoch, step))
+            masks.append(self._path_mask(epoch, step))
         noise = self._pixel_noise(rng)
         features = share * self.data.features[first] + (1 - share) * self.data.features[second]
         features = (features + noise[0]) * noise[1]
@@ -178,11 +179,14 @@ class BatchMaker:
         smooth = (1 - smoothing) * sharp + smoothing / self.n_tumors
         return smooth * weight[tumor[sample]][:, None]
 
-    def _skip_mask(self, epoch: int, step: int) -> np.ndarray:
-        """Not rescaled: where the path is present, the network is the one that is used later."""
-        rng = self.config.rng(self.name, "skip", epoch, step)
+    def _path_mask(self, epoch: int, step: int) -> np.ndarray:
+        """Not rescaled: where both paths are present, the network is the one that is used later."""
+        rng, dropped = (
+            self.config.rng(self.name, "paths", epoch, step),
+            self.config.training.path_dropout,
+        )
         draw = rng.random((self.config.training.batch_size, 1), dtype=np.float32)
-        return (draw >= self.config.training.skip_dropout).astype(np.float32)
+        return np.hstack([draw >= dropped, draw < 1 - dropped]).astype(np.float32)
 
     def _pixel_noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         training = self.config.training

@@ -268,7 +268,7 @@ class TrainingLoop:
         shapes = [image, (self.batches.n_tumors,)]
         shapes += [(units,) for units in self.config.model.dense]
         if has_skip(self.network):
-            shapes.append((1,))
+            shapes.append((2,))
 
         def load(index: tf.Tensor) -> Any:
             parts = tf.numpy_function(rows, [index], [tf.float32] * len(shapes))

@@ -79,7 +79,7 @@ def training_forward(
     images : (samples, *input shape of the network) float32
     masks : sequence of (samples, units) float32
         As in `Batch`. They multiply the outputs of the hidden dense layers (Srivastava et al. 2014)
-        and of the skip path.
+        and the logits of both paths.
     """
     value, remaining = images, list(masks)
     moments: list[tf.Tensor] = []
@@ -98,7 +98,8 @@ def training_forward(
             value *= remaining.pop(0)
     if has_skip(network):
         pixels = network.get_layer(PIXELS)(images)
-        value += remaining.pop(0) * network.get_layer(SKIP)(pixels)
+        convolutions, skip = tf.split(remaining.pop(0), 2, axis=1)
+        value = convolutions * value + skip * network.get_layer(SKIP)(pixels)
     return TrainingForward(value, moments)
 
 
