@@ -11,7 +11,9 @@ from tumorcam.training.optimizer import make_optimizer
 def optimizer_and_layer(**changes):
     """The run's optimizer, four steps an epoch, and a layer of ones for it to step on."""
     config = Config(training=TrainingSettings(epochs=5, **changes))
-    layer = build_network(ModelSettings((), ()), side=2, n_tumors=3, rng=np.random.default_rng(0))
+    layer = build_network(
+        ModelSettings(filters=(), dense=()), side=2, n_tumors=3, rng=np.random.default_rng(0)
+    )
     layer.set_weights([np.ones((4, 3), np.float32), np.ones(3, np.float32)])
     return make_optimizer(config, steps_per_epoch=4), layer
 
