@@ -101,8 +101,8 @@ def main() -> None:
             tables = summaries(study, done)
         for name, table in tables.items():
             table.to_csv(args.folder / f"{name}-table.csv", index=False, float_format="%.4g")
-            shown = table.to_string(index=False, float_format="{:.3g}".format)
-            print(f"\n{name}\n{shown}", flush=True)
+            text = table.to_string(index=False, float_format="{:.3g}".format)
+            print(f"\n{name}\n{text}", flush=True)
 
 
 def planted(first_seed: int) -> Iterator[Cohort]:
@@ -191,21 +191,19 @@ def make(folder: Path, cohort: Cohort, ranks: int) -> None:
     config = run.root / "settings.toml"
     tables = cohort.settings | {"run": cohort.settings["run"] | {"folder": str(run.root)}}
     config.write_text(tomli_w.dumps(tables))
-    plan = None
-    found = []
+    call(run, "run", str(config), "--ranks", str(ranks), "--until", "reduce")
+    plan = read_plan(run.plan)
+    measured: list[dict[str, Any]] = []
     for k in sorted(cohort.layouts, reverse=True):
-        if plan is None:
-            call(run, "run", str(config), "--ranks", str(ranks), "--until", "reduce")
-            plan = read_plan(run.plan, tables["layout"].get("nulls", 0))
-        else:  # the tables of the first k layouts
+        if k < tables["layout"]["replicates"]:  # the tables of the first k layouts
             for shard in plan.shards:
                 if shard.replicate >= k:
                     run.shard(shard).unlink(missing_ok=True)
             call(run, "reduce", str(config), "--allow-partial")
         about = cohort.about | {"cohort": cohort.name, "layouts": k}
-        found += [about | row for row in measure(run, has_drivers=cohort.about["effect"] > 0)]
+        measured += [about | row for row in measure(run, has_drivers=cohort.about["effect"] > 0)]
     written = rows.with_suffix(".part")
-    pd.DataFrame(found).to_csv(written, index=False, float_format="%.4g")
+    pd.DataFrame(measured).to_csv(written, index=False, float_format="%.4g")
     written.rename(rows)
     shutil.rmtree(run.root)
     print(cohort.name, flush=True)
@@ -260,8 +258,8 @@ def calls(ranking: Ranking, tables: Significance) -> dict[tuple[str, float], np.
     by_present = decoy_q_values(Scores(ranking.score, ranking.present.score, tables.decoy_gene))
     two_rates = np.maximum(by_present, counted_q_values(ranking.score, ranking.chance.score))
     rules = {"margin": ranking.q_decoy, "two rates": two_rates}
-    found = {(rule, level): q <= level for rule, q in rules.items() for level in LEVELS}
-    return found | {("learned", 0.05): ranking.evidence == "learned"}
+    called = {(rule, level): q <= level for rule, q in rules.items() for level in LEVELS}
+    return called | {("learned", 0.05): ranking.evidence == "learned"}
 
 
 def counted_q_values(gene: np.ndarray, decoy: np.ndarray) -> np.ndarray:

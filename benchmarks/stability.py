@@ -76,9 +76,9 @@ def stability_of(run: RunFolder) -> list[dict[str, object]]:
                     "ranking": key.title,
                     "score": name,
                     "layouts": n_layouts,
-                    "jaccard": float(np.mean(found)),
+                    "jaccard": float(np.mean(values_of)),
                 }
-                for name, found in jaccard.items()
+                for name, values_of in jaccard.items()
             ]
     return rows
 

@@ -51,13 +51,13 @@ def test_the_share_through_the_convolutions_is_told_where_there_is_a_skip_path(r
     model = dataclasses.replace(run.config.model, skip="linear")
     skip = dataclasses.replace(run, config=dataclasses.replace(run.config, model=model))
     paths = classifier.summarise_classifier(skip).paths
-    assert "comes 25 % of the logits" in paths and "bypasses the convolutions" in paths
+    assert "account for 25 % of the logits" in paths and "bypasses the convolutions" in paths
     assert "so Grad-CAM maps describe the smaller part of it." in paths
     first, *others = run.networks
     networks = {first: dataclasses.replace(run.networks[first], convolution_share=0.85)}
     networks |= {key: run.networks[key] for key in others}
     paths = classifier.summarise_classifier(dataclasses.replace(skip, networks=networks)).paths
-    assert "comes 40 % of the logits" in paths, "the mean over four networks"
+    assert "account for 40 % of the logits" in paths, "the mean over four networks"
     assert "bypasses" not in paths
 
 
@@ -90,11 +90,11 @@ def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_
     regression[6] = False  # 6 of 7 pairs: p = 8 / 128
     assert classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2) is None
     networks[7] = False  # 7 of 8: p = 9 / 256
-    found = classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2)
-    assert (found.only_regression, found.only_networks) == (7, 1)
-    assert found.p_value == pytest.approx(9 / 256)
-    assert found.remedies[0] == "more layout.replicates (now 2)"
-    assert "layout.spacing = 2 (now 1)" in found.remedies
+    shortfall = classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2)
+    assert (shortfall.only_regression, shortfall.only_networks) == (7, 1)
+    assert shortfall.p_value == pytest.approx(9 / 256)
+    assert shortfall.remedies[0] == "more layout.replicates (now 2)"
+    assert "layout.spacing = 2 (now 1)" in shortfall.remedies
     layout = dataclasses.replace(tiny_config.layout, spacing=2)
     model = dataclasses.replace(tiny_config.model, skip="linear")
     spaced = dataclasses.replace(tiny_config, layout=layout, model=model)

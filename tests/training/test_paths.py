@@ -57,8 +57,8 @@ def test_each_path_is_left_out_of_the_samples_whose_mask_is_zero():
     network = network_of(skip="linear")
     whole, convolutions = network(IMAGES).numpy(), convolutions_alone(network)(IMAGES).numpy()
     logits = forward(network, ONES, KEPT).logits.numpy()
-    wanted = KEPT[:, :1] * convolutions + KEPT[:, 1:] * (whole - convolutions)
-    np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-6)
+    kept_logits = KEPT[:, :1] * convolutions + KEPT[:, 1:] * (whole - convolutions)
+    np.testing.assert_allclose(logits, kept_logits, rtol=1e-4, atol=1e-6)
     assert np.abs(whole - convolutions).min() > 1e-4
 
 
@@ -93,5 +93,5 @@ def test_poolings_have_the_values_and_gradients_of_tensorflow(padding):
         return value, tape.gradient(loss, image)
 
     ours = value_and_gradient(lambda image: max_pool(layer, image))
-    for found, wanted in zip(ours, value_and_gradient(layer), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for array, of_layer in zip(ours, value_and_gradient(layer), strict=True):
+        np.testing.assert_array_equal(array, of_layer)

@@ -137,8 +137,8 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
 def path_words(convolution_share: float) -> str:
     """The share of the logits through the convolutions, 0 to 1, and what a small one means."""
     words = (
-        f"Through the convolutions comes {100 * convolution_share:.0f} % of the logits (mean over "
-        "the networks), and the rest through the linear path from the pixels"
+        f"The convolutions account for {100 * convolution_share:.0f} % of the logits (mean over "
+        "the networks), and the linear path from the pixels for the rest"
     )
     if convolution_share >= SMALL_SHARE:
         return f"{words}."

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.explain.views import RankingKey
+from tumorcam.faithfulness.ranking_checks import LEVELS
 from tumorcam.report.results import Run
 from tumorcam.report.tables import gene_table
 from tumorcam.significance.tables import Ranking
@@ -18,7 +19,6 @@ EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "unte
 # share of expression-driven genes at the top reflects it in part.
 BLIND_SHARE, MIXED_SHARE = 0.5, 0.5
 P_LEVEL = 0.05  # of p-values that count as small
-LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2)  # of q_decoy, in the table that shows how many are called
 GUIDED_OWN = "Own views of guided methods largely repeat the input; rely on the contrast."
 
 
