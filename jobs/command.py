@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tumorcam.config import Config
     from tumorcam.storage.run_folder import RunFolder
 
+WORKER_FAILED = 76  # above the 75 of peers that srun stops for it: srun answers the highest code
 MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
 
 
@@ -139,13 +140,17 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
 
 
 def _end(command: Command, code: int, state: str, error: str = "") -> int:
-    """End the log and return the exit code; one worker of several ends here."""
-    from tumorcam.cluster.logs import end_logging
+    """End the log and return the exit code; one worker of several ends here.
+
+    A worker that fails has the exit code 76, so that Slurm's job fails and does not go back to the
+    queue as it does when all workers stopped in time.
+    """
+    from tumorcam.cluster.logs import FAILED, end_logging
     from tumorcam.cluster.watchdog import end_process
 
     end_logging(state, error)
     if _is_worker(command):
-        end_process(code)
+        end_process(WORKER_FAILED if state == FAILED else code)
     return code
 
 

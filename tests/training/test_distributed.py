@@ -248,7 +248,7 @@ def test_workers_that_read_different_checkpoints_are_refused(tiny_run, tiny_toml
         run_python("-c", program, *words, TF_CONFIG=blind),
     ]
     codes, output = end_of(workers)
-    assert codes == [1, 1], output
+    assert codes == [76, 76], output
     assert output.count("error: r00-f00: the workers read different checkpoints") == 2, output
     assert seconds_since_last_word(tiny_run) < 10, "they wait for nobody"
 

@@ -357,7 +357,8 @@ def _trained_model(
     if has_skip(network):
         convolutions = predict_logits(convolutions_alone(network), features, task.layout)
         share = path_share(logits, convolutions)
-        paths = f", {100 * share:.0f} % of the logits through the convolutions"
+        if not math.isnan(share):
+            paths = f", {100 * share:.0f} % of the logits through the convolutions"
     probability = probabilities(logits)
     accuracy = (probability.argmax(axis=1) == cohort.tumor[held_out]).mean()
     logger.info(
