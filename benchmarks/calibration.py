@@ -32,15 +32,15 @@ from tumorcam.significance.tables import Ranking, Significance, read_significanc
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
-EFFECTS = (0.5, 1.0, 1.5, 2.0, 3.0)  # within-tumor SD
-PLANTED = {  # samples: folds: effects, a cohort each; five folds train four times as long as two
-    200: {2: EFFECTS, 3: EFFECTS, 5: EFFECTS},
-    600: {2: EFFECTS, 3: EFFECTS, 5: (1.0, 2.0, 3.0)},
+EFFECTS = (2.0, 2.0, 2.0, 1.0, 3.0, 0.5, 1.5)  # within-tumor SD
+PLANTED = {  # samples: folds: effects, a cohort each
+    200: {2: EFFECTS, 3: (2.0, 1.0, 3.0), 5: (2.0, 1.0, 3.0)},
+    600: {2: EFFECTS, 3: (2.0, 1.0), 5: (2.0, 1.0)},
     1600: {2: (0.5, 1.0, 2.0), 3: (1.0,), 5: (1.0,)},
     5000: {2: (1.0, 2.0), 3: (1.0,), 5: (1.0,)},
 }
-EPOCHS = {200: 20, 600: 10, 1600: 5, 5000: 3}  # 2,000 to 7,000 samples shown in all
-LAYOUTS = (1, 3, 6, 10)
+EPOCHS = {200: 30, 600: 30, 1200: 30, 1600: 15, 5000: 5}  # of cohorts of so many samples
+LAYOUTS = {200: (1, 3, 6, 10), 600: (1, 3, 6, 10), 1600: (1, 3, 6), 5000: (1, 3)}
 EMPTY = {2: 10, 3: 10, 5: 20}  # folds: cohorts without drivers, every second with permuted labels
 EMPTY_SAMPLES, EMPTY_LAYOUTS = 200, (1, 3, 6)
 OTHER_SEEDS = 3  # cohorts of another make: ten tumors x 120 samples, ten drivers a tumor
@@ -110,11 +110,11 @@ def planted(first_seed: int) -> Iterator[Cohort]:
     for samples, of_folds in PLANTED.items():
         for folds, effects in of_folds.items():
             for seed, effect in enumerate(effects, start=first_seed + 10 * folds):
-                tables = settings(samples, folds, max(LAYOUTS), EPOCHS[samples], seed)
+                tables = settings(samples, folds, max(LAYOUTS[samples]), seed)
                 tables["synthesize"]["effect"] = effect
                 about = {"samples": samples, "effect": effect, "folds": folds}
                 name = f"planted-{samples}-{effect:g}-{folds}-{seed}"
-                yield Cohort(name, about, tables, LAYOUTS)
+                yield Cohort(name, about, tables, LAYOUTS[samples])
 
 
 def empty(first_seed: int) -> Iterator[Cohort]:
@@ -124,7 +124,7 @@ def empty(first_seed: int) -> Iterator[Cohort]:
             if i >= n_cohorts:
                 continue
             seed = first_seed + 20 * folds + i
-            tables = settings(EMPTY_SAMPLES, folds, max(EMPTY_LAYOUTS), 20, seed)
+            tables = settings(EMPTY_SAMPLES, folds, max(EMPTY_LAYOUTS), seed)
             tables["synthesize"] |= {"permute_labels": True} if i % 2 else {"effect": 0.0}
             about = {"samples": EMPTY_SAMPLES, "effect": 0.0, "folds": folds}
             yield Cohort(f"empty-{folds}-{seed}", about, tables, EMPTY_LAYOUTS)
@@ -133,7 +133,7 @@ def empty(first_seed: int) -> Iterator[Cohort]:
 def other(first_seed: int) -> Iterator[Cohort]:
     """Cohorts of another make: other tumors, none confusable, and half as many drivers."""
     for seed in range(first_seed, first_seed + OTHER_SEEDS):
-        tables = settings(1200, 2, 6, 10, seed)
+        tables = settings(1200, 2, 6, seed)
         tables["cohort"]["genes"] = 900
         changes = {"tumors": list(OTHER_TUMORS), "samples_per_tumor": 120, "genes": 1200}
         tables["synthesize"] |= changes | {"drivers": 10, "batches": 1}
@@ -143,7 +143,7 @@ def other(first_seed: int) -> Iterator[Cohort]:
 def null_runs(first_seed: int) -> Iterator[Cohort]:
     """A cohort with null runs: networks trained on permuted labels, explained for the true ones."""
     for folds in EMPTY:
-        tables = settings(600, folds, 6, 10, first_seed)
+        tables = settings(600, folds, 6, first_seed)
         tables["layout"]["nulls"] = NULL_RUNS
         about = {"samples": 600, "effect": 2.0, "folds": folds}
         yield Cohort(f"null-runs-{folds}-{first_seed}", about, tables, (6,))
@@ -158,8 +158,9 @@ STUDIES = {
 P_VALUE = "p_value"  # the simulation of p-values, without cohorts
 
 
-def settings(samples: int, folds: int, layouts: int, epochs: int, seed: int) -> Settings:
+def settings(samples: int, folds: int, layouts: int, seed: int) -> Settings:
     """The config of one small cohort: 600 genes, of which each has a decoy."""
+    epochs = EPOCHS[samples]
     return {
         "run": {"threads_per_rank": 1, "seed": seed},
         "cohort": {"genes": 600},
