@@ -4,7 +4,7 @@
         [--first-seed 100] [--samples 200 600]
 
 Each cohort is a run of its own in FOLDER, of which only its rows, FOLDER/COHORT.csv, are kept; a
-cohort that has them is not made again. The tables are printed and written to FOLDER/STUDY.csv, and
+cohort that has them is not made again. The tables are printed and written to FOLDER/STUDY.md, and
 `--tables` makes them anew of the cohorts that are done. The networks are small: half the filters of
 the default, two dense layers, and a gene in each pooling window (`layout.spacing`). Rules are
 chosen on seeds below 100, and reported on seeds from 100.
@@ -14,7 +14,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ EMPTY_SAMPLES, EMPTY_LAYOUTS = 200, (1, 3, 6)
 OTHER_SEEDS = 3  # cohorts of another make: ten tumors x 120 samples, ten drivers a tumor
 NULL_RUNS = 3
 LEVELS = (0.05, 0.1)  # of q_decoy
+RULE = "margin"  # the rule of the tables, by `margin`
 TUMORS = ("BRCA", "COAD", "LIHC", "LUAD", "LUSC", "PRAD", "READ", "THCA")
 OTHER_TUMORS = ("ACC", "BLCA", "CESC", "ESCA", "HNSC", "LAML", "MESO", "OV", "SKCM", "UCEC")
 N_PATIENTS, N_REPEATS = (20, 100, 400), 20_000  # of the p-values' simulation
@@ -98,11 +99,10 @@ def main() -> None:
                     make(args.folder, cohort, args.ranks)
             rows = [args.folder / f"{cohort.name}.csv" for cohort in cohorts]
             done = pd.concat([pd.read_csv(path) for path in rows if path.exists()])
-            tables = summaries(study, done)
-        for name, table in tables.items():
-            table.to_csv(args.folder / f"{name}-table.csv", index=False, float_format="%.4g")
-            text = table.to_string(index=False, float_format="{:.3g}".format)
-            print(f"\n{name}\n{text}", flush=True)
+            tables = summaries(done)
+        pages = [f"## {study}: {name}\n\n{markdown(table)}\n" for name, table in tables.items()]
+        (args.folder / f"{study}.md").write_text("\n".join(pages))
+        print("\n".join(pages), flush=True)
 
 
 def planted(first_seed: int) -> Iterator[Cohort]:
@@ -258,7 +258,7 @@ def calls(ranking: Ranking, tables: Significance) -> dict[tuple[str, float], np.
     """
     by_present = decoy_q_values(Scores(ranking.score, ranking.present.score, tables.decoy_gene))
     two_rates = np.maximum(by_present, counted_q_values(ranking.score, ranking.chance.score))
-    rules = {"margin": ranking.q_decoy, "two rates": two_rates}
+    rules = {RULE: ranking.q_decoy, "two rates": two_rates}
     called = {(rule, level): q <= level for rule, q in rules.items() for level in LEVELS}
     return called | {("learned", 0.05): ranking.evidence == "learned"}
 
@@ -271,52 +271,79 @@ def counted_q_values(gene: np.ndarray, decoy: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(rate)[np.searchsorted(genes, gene)]
 
 
-def summaries(study: str, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of a study."""
+def summaries(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables of a study; shares are in per cent.
+
+    A cohort in which nothing is called counts as one without false pairs. Rules are compared with
+    six layouts; what does not name a rule is by that of the tables, at the smaller level.
+    """
     counts = ["called", "own", "false", "proxies", "drivers"]
     of_cohort = ["samples", "effect", "folds", "cohort", "layouts", "ranking", "rule", "level"]
     grouped = rows.groupby(of_cohort, sort=False)
-    cohorts = grouped[counts].sum().join(grouped[["recall", "precision"]].mean())
+    cohorts = grouped[counts].sum().join(grouped["precision"].mean())
     cohorts = cohorts.join(grouped["null runs called"].max()).reset_index()
-    cohorts["false share"] = cohorts["false"] / np.maximum(cohorts["called"], 1)
-    cohorts["power"] = cohorts["own"] / cohorts["drivers"]
-    cohorts["calls"] = cohorts["called"] > 0
-    by = ["ranking", "rule", "level", "layouts", "folds"]
-    if study == "empty":
-        return {
-            study: cohorts.groupby(by, sort=False)
-            .agg(cohorts=("calls", "size"), calls=("calls", "sum"), most=("called", "max"))
-            .reset_index()
-        }
-    rates = cohorts.groupby(by, sort=False)["false share"].agg(rate_and_interval).apply(pd.Series)
-    rates.columns = ["cohorts", "false share", "low", "high"]
-    detail = cohorts.groupby([*by, "samples", "effect"], sort=False)[
-        ["recall", "precision", "called", "own", "false", "proxies", "power", "null runs called"]
-    ].mean()
-    tables = {study: rates.reset_index(), f"{study}-detail": detail.reset_index()}
-    if study == "planted":
-        calling = rows[rows["called"] > 0]
-        share = calling["false"] / calling["called"]
-        tumors = calling.assign(share=share, above=share > 2 * calling["level"])
-        tables[f"{study}-tumors"] = (
-            tumors.groupby(by, sort=False)
-            .agg(
-                tumors=("share", "size"),
-                false_share=("share", "mean"),
-                above_twice=("above", "mean"),
-            )
-            .reset_index()
-        )
-    return tables
+    cohorts["false share"] = 100 * cohorts["false"] / np.maximum(cohorts["called"], 1)
+    cohorts["found"] = 100 * cohorts["own"] / cohorts["drivers"]
+    six = cohorts[cohorts["layouts"] == 6]
+    rule = cohorts[(cohorts["rule"] == RULE) & (cohorts["level"] == LEVELS[0])]
+    rules = ["rule", "level", "folds"]
+    tables = {
+        "cohorts that call, by rule": pivot(six, rules, "called", n_calling),
+        "cohorts that call": pivot(rule, ["folds", "layouts"], "called", n_calling),
+    }
+    if not rows["drivers"].any():
+        return tables
+    tumors = rows.assign(share=100 * rows["false"] / rows["called"])
+    tumors = tumors[(tumors["layouts"] == 6) & (tumors["called"] > 0)]
+    sizes = ["folds", "samples", "effect", "layouts"]
+    return tables | {
+        "false share, by rule": pivot(six, rules, "false share", mean_interval),
+        "false share": pivot(rule, ["folds", "layouts"], "false share", mean_interval),
+        "false share of a tumor that has calls": pivot(tumors, rules, "share", mean),
+        "drivers found, by rule": pivot(six, [*rules, "samples", "effect"], "found", mean),
+        "drivers found": pivot(rule, sizes, "found", mean),
+        "precision": pivot(rule, sizes, "precision", mean),
+        "proxies": pivot(rule, sizes, "proxies", mean),
+        "called in null runs": pivot(rule, ["folds"], "null runs called", most),
+    }
 
 
-def rate_and_interval(shares: pd.Series) -> tuple[int, float, float, float]:
-    """Number of cohorts, mean share and its 95 % interval by Student's t."""
-    low, high = np.nan, np.nan
-    if len(shares) > 1:
-        interval = agreement.t_interval(shares.to_numpy())
-        low, high = interval.low, interval.high
-    return len(shares), float(shares.mean()), low, high
+def pivot(
+    rows: pd.DataFrame, columns: list[str], values: str, aggregate: Callable[[pd.Series], str]
+) -> pd.DataFrame:
+    """A row of words for each ranking; the values of `columns` name the columns of the table."""
+    cells: dict[str, dict[str, str]] = {}
+    for (ranking, *of), part in rows.groupby(["ranking", *columns], sort=False)[values]:
+        words = zip(columns, of, strict=True)
+        name = ", ".join(str(v) if isinstance(v, str) else f"{word} {v:g}" for word, v in words)
+        cells.setdefault(name, {})[ranking] = aggregate(part)
+    return pd.DataFrame(cells).fillna("").rename_axis("ranking").reset_index()
+
+
+def n_calling(called: pd.Series) -> str:
+    return f"{(called > 0).sum()} of {len(called)}"
+
+
+def mean_interval(shares: pd.Series) -> str:
+    """The mean and, of two or more, its 95 % interval by Student's t."""
+    if len(shares) < 2:
+        return mean(shares)
+    interval = agreement.t_interval(shares.to_numpy())
+    return f"{shares.mean():.1f} ({interval.low:.1f} to {interval.high:.1f})"
+
+
+def mean(values: pd.Series) -> str:
+    return f"{values.mean():.3g}"
+
+
+def most(values: pd.Series) -> str:
+    return f"{values.max():g}"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table as Markdown."""
+    lines = [table.columns, ["---"] * table.shape[1], *table.itertuples(index=False)]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def p_values() -> Rows:
