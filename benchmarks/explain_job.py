@@ -19,7 +19,7 @@ import pandas as pd
 
 from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.cohort.images import Scaler
+from tumorcam.cohort.images import Scaler, standardised_features
 from tumorcam.config import Config, config_from_tables
 from tumorcam.explain import explain
 from tumorcam.storage.plan import ModelKey, read_plan
@@ -31,7 +31,12 @@ from tumorcam.training.artifact import (
     write_model,
 )
 from tumorcam.training.initial_weights import fit_initial_weights
-from tumorcam.training.network import Classifier, build_network, describe_layers, load_classifier
+from tumorcam.training.network import (
+    build_network,
+    describe_layers,
+    load_classifier,
+    network_images,
+)
 from tumorcam.training.threads import use_threads
 
 SIDE, N_TUMORS = 107, 22
@@ -87,7 +92,10 @@ def untrained_model(
         config.model, side=layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(key.fold)
     )
     scaler = Scaler(np.full(n_genes, 5, np.float32), np.full(n_genes, 2, np.float32))
-    fit_initial_weights(network, Classifier(network, layout, scaler, "").images(expression))
+    fit_initial_weights(
+        network,
+        network_images(network, standardised_features(expression, None, scaler, layout), layout),
+    )
     return TrainedModel(
         layers=describe_layers(network),
         best_epoch=0,

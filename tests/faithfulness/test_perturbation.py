@@ -13,6 +13,7 @@ from tumorcam.faithfulness.gene_sets import make_gene_sets as made_sets
 from tumorcam.faithfulness.perturbation import TracedModel
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.artifact import HeldOut
 from tumorcam.training.network import Classifier, load_classifier
 
 
@@ -38,7 +39,8 @@ def linear_model(cohort: Cohort, weights: np.ndarray) -> Classifier:
     network.set_weights([weights])
     rng = np.random.default_rng(4)
     scaler = Scaler(*rng.uniform(1, 5, (2, n_genes)).astype(np.float32))
-    return Classifier(network, gene_layout, scaler, "")
+    nothing = HeldOut(np.zeros(0, int), np.zeros((0, 4)))
+    return Classifier(network, gene_layout, scaler, nothing, "")
 
 
 def test_copies_by_hand():
@@ -77,15 +79,13 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
         cohort, ResponseBlock(ModelKey(0, 0), rows), TracedModel(trained), sets, tiny_run
     )
     (donor_rows, pixel) = (perturbation.donor_samples(cohort, rows, tiny_run), gene_layout.pixel)
-    expression, gene = cohort.expression().astype(float), cohort.decoy_gene
-    permuted = cohort.decoy_expression().astype(float)
+    expression = cohort.expression().astype(float)
     for i, row in enumerate(rows):
         own = cohort.tumor[row]
         sample, donor = (
             (expression[one] - trained.scaler.mean) / trained.scaler.sd
             for one in (row, donor_rows[i])
         )
-        decoys = (permuted[row] - trained.scaler.mean[gene]) / trained.scaler.sd[gene]
         others = weights[:, np.arange(4) != own].astype(float).mean(axis=1)
         of_own, of_margin = weights[:, own].astype(float), weights[:, own] - others
         random = random_genes(str(cohort.sample[row]), n_genes, tiny_run)
@@ -95,8 +95,8 @@ def test_a_linear_network_falls_by_what_is_taken_from_it(tiny_run):
             (responses.margin, of_margin[pixel]),
         ):
             intact = values[i, 0]
-            everything = np.concatenate([sample, decoys]) @ gene_weights
-            np.testing.assert_allclose(intact, everything, rtol=1e-4, atol=1e-3)
+            of_genes = sample @ gene_weights[:n_genes]  # decoys are at their mean, 0
+            np.testing.assert_allclose(intact, of_genes, rtol=1e-4, atol=1e-3)
             assert values[i, 1] == 0, "blank"
             changed = values[i, 2:].reshape(3, len(chosen), len(sets.sizes))
             for s, of_set in enumerate(chosen):
@@ -145,11 +145,8 @@ def test_bits_do_not_depend_on_who_computes_which_blocks(trained_run, monkeypatc
         for name, values in vars(response).items():
             np.testing.assert_array_equal(values, getattr(whole[number], name))
     block, model = blocks[7], load_classifier(run, cohort, ModelKey(0, 1), trained_run)
-    decoys = cohort.decoy_expression(block.rows)
-    images = model.images(cohort.expression(block.rows), decoys)
-    logits = model.network(images, training=False).numpy().astype(float)
-    own = logits[np.arange(5), cohort.tumor[block.rows]]
-    np.testing.assert_allclose(whole[7].logit[:, 0], own, rtol=1e-5, atol=1e-5)
+    right = model.held_out.probability_of(block.rows).argmax(axis=1) == cohort.tumor[block.rows]
+    np.testing.assert_array_equal(whole[7].correct[:, 0], right)
 
 
 @pytest.mark.parametrize("at_most", [0, 3, 100])

@@ -18,13 +18,14 @@ from training_runs import (
 )
 
 from tumorcam.cohort import splits
+from tumorcam.cohort.images import features_without_decoys
 from tumorcam.errors import ModelError
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import loop
 from tumorcam.training.loop import HISTORY_COLUMNS, Wishes, float64_sum
-from tumorcam.training.network import MOMENTUM, load_classifier
+from tumorcam.training.network import MOMENTUM, load_classifier, network_images
 from tumorcam.training.prediction import ValidationScores
 
 
@@ -202,7 +203,10 @@ def test_the_share_through_the_convolutions_is_logged_and_stored(tiny_run, tmp_p
     assert f"{100 * model.convolution_share:.0f} % of the logits through the conv" in caplog.text
     cohort, held_out = cohort_of(config), model.held_out.sample
     classifier = load_classifier(RunFolder.of(config), cohort, KEY, config)
-    images = classifier.images(cohort.expression(held_out), cohort.decoy_expression(held_out))
+    features = features_without_decoys(
+        cohort.expression(held_out), classifier.scaler, classifier.layout
+    )
+    images = network_images(classifier.network, features, classifier.layout)
     whole = classifier.network(images).numpy().astype(float)
     probability = special.softmax(whole, axis=1)
     np.testing.assert_allclose(probability, model.held_out.probability, atol=1e-6)

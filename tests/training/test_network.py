@@ -202,15 +202,18 @@ def test_a_classifier_has_the_weights_and_the_layout_of_its_file(trained_run):
 
 
 def test_a_classifier_gives_the_held_out_probabilities_of_its_file(trained_run):
-    """Held-out samples are classified with permuted decoys, as the network was trained."""
+    """Held-out samples are classified with all decoys at their training mean."""
     classifier, held_out = load(trained_run), trained(trained_run).held_out
-    cohort = cohort_of(trained_run)
-    expression = cohort.expression(held_out.sample)
-    permuted = classifier.images(expression, cohort.decoy_expression(held_out.sample))
-    probability = special.softmax(classifier.network(permuted).numpy(), axis=1)
+    expression = cohort_of(trained_run).expression(held_out.sample)
+    decoy_gene = classifier.layout.decoy_gene
+    means = np.broadcast_to(classifier.scaler.mean[decoy_gene], (len(expression), len(decoy_gene)))
+    blank = classifier.images(expression, means)
+    probability = special.softmax(classifier.network(blank).numpy(), axis=1)
     np.testing.assert_allclose(held_out.probability, probability, atol=1e-6)
     true = special.softmax(classifier.network(classifier.images(expression)).numpy(), axis=1)
     assert np.abs(held_out.probability - true).max() > 1e-3
+    some = classifier.held_out.probability_of(held_out.sample[[3, 0]])
+    np.testing.assert_array_equal(some, held_out.probability[[3, 0]])
 
 
 def test_images_of_a_classifier_carry_genes_and_true_or_permuted_decoys(trained_run):

@@ -66,6 +66,17 @@ def standardised_features(
     return np.hstack([genes, decoys])
 
 
+def features_without_decoys(
+    expression: np.ndarray, scaler: Scaler, layout: GeneLayout
+) -> np.ndarray:
+    """As `standardised_features`, with all decoys at 0, their mean in training.
+
+    So samples are classified: a decoy says nothing about the tumor, whichever value it has.
+    """
+    genes = scaler.standardise(expression)
+    return np.hstack([genes, np.zeros((len(genes), len(layout.decoy_gene)), dtype=np.float32)])
+
+
 def place_genes(features: np.ndarray, layout: GeneLayout) -> np.ndarray:
     """Images with the value of each gene and decoy on its pixel; all other pixels are 0.
 

@@ -24,7 +24,6 @@ from tumorcam.saliency import Explainer, Maps, sample_bytes
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier
-from tumorcam.training.prediction import probabilities
 
 Record = TypeVar("Record")
 
@@ -122,7 +121,7 @@ def explain_shards(
             model, path = key.model, run.shard(key)
             batches = explain_samples(samples, classifier, explainer)
             parts = [
-                writing.add(batch_shard, path, passes, batch, classifier.layout, config)
+                writing.add(batch_shard, path, passes, batch, classifier, config)
                 for batch, passes in itertools.takewhile(lambda _: not stop_signal(), batches)
             ]
             if signal := stop_signal():
@@ -232,11 +231,9 @@ def explain_samples(
 
 
 def batch_shard(
-    path: Path, passes: Passes, samples: ShardSamples, gene_layout: GeneLayout, config: Config
+    path: Path, passes: Passes, samples: ShardSamples, classifier: Classifier, config: Config
 ) -> Shard:
     """One batch of samples and their maps as a part of a shard.
-
-    The samples are classified with permuted decoys, as the network was trained.
 
     Parameters
     ----------
@@ -248,12 +245,12 @@ def batch_shard(
     ShardError
         If a value is not finite or exceeds the range of float16.
     """
-    probability = probabilities(passes.chance.logits)
+    probability = classifier.held_out.probability_of(samples.row)
     methods = {
         name: _method_maps(
             values,
             passes.chance.methods[name],
-            gene_layout,
+            classifier.layout,
             f"{path}:/{name}",
             has_cube=name in config.explain.cubes,
         )
@@ -264,7 +261,7 @@ def batch_shard(
         sample_index=samples.row.astype(np.int32),
         tumor=own,
         predicted=probability.argmax(axis=1).astype(np.int16),
-        probability=probability.astype(np.float32),
+        probability=probability,
         sample=samples.sample,
         target=own,
         rivals=samples.target[:, 1:].astype(np.int16),

@@ -18,7 +18,6 @@ from tumorcam.explain.views import UNITS, method_name
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
 from tumorcam.training.network import load_classifier
-from tumorcam.training.prediction import probabilities
 
 N_CLOSE = 5  # similar samples named in an error
 COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
@@ -123,8 +122,6 @@ def explain_sample(
     classifier = load_classifier(run, cohort, key, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
     images = classifier.images(expression)
-    decoys = cohort.decoy_expression(slice(question.sample, question.sample + 1))
-    logits = classifier.network(classifier.images(expression, decoys), training=False).numpy()
     settings = dataclasses.replace(
         config.explain, methods=(question.method,), cubes=(), batch_size=1
     )
@@ -139,7 +136,7 @@ def explain_sample(
         expression=expression[0, classifier.layout.source_gene],
         image=images.reshape(square),
         saliency=maps.methods[question.method][0, 0].reshape(square),
-        probability=probabilities(logits)[0],
+        probability=classifier.held_out.probability_of(np.array([question.sample]))[0],
     )
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import standardised_features
+from tumorcam.cohort.images import features_without_decoys
 from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock, Responses
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
@@ -83,12 +83,7 @@ def respond_block(
 ) -> Responses:
     """Responses of one model to all changed copies of a block's samples."""
     own = cohort.tumor[block.rows]
-    features = standardised_features(
-        cohort.expression(block.rows),
-        cohort.decoy_expression(block.rows),
-        traced.scaler,
-        traced.layout,
-    )
+    features = features_without_decoys(cohort.expression(block.rows), traced.scaler, traced.layout)
     donors = donor_samples(cohort, block.rows, config)
     several, which = np.unique(donors, return_inverse=True)
     donated = traced.scaler.standardise(cohort.expression(several))[which]
@@ -111,13 +106,10 @@ def changed_copies(
 ) -> np.ndarray:
     """Copies of a sample: unchanged, blank, and with each set of genes changed in each way.
 
-    A decoy keeps its permuted value when its gene is deleted or replaced, and is 0, the training
-    mean, when genes are inserted into a blank image.
-
     Parameters
     ----------
     sample : (genes + decoys,) float32
-        Standardised values of the sample.
+        Standardised values of the sample; those of decoys stay as they are.
     donor : (genes,) float32
         Those of the sample whose values replace them.
     genes : sequence of sequences of (k,) int

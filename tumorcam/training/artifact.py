@@ -23,13 +23,18 @@ REMEDY = "run `tumorcam train`"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions of the held-out samples.
+    """Predictions of the held-out samples, with all decoys at their mean in training.
 
-    `sample` (samples,) int32 is the index in the cohort; `probability` (samples, tumors) float32.
+    `sample` (samples,) int32 is the ascending index in the cohort; `probability` (samples, tumors)
+    is float32.
     """
 
     sample: np.ndarray
     probability: np.ndarray
+
+    def probability_of(self, samples: np.ndarray) -> np.ndarray:
+        """(given samples, tumors) float32: that of some held-out samples, by their index."""
+        return self.probability[np.searchsorted(self.sample, samples)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import standardised_features
+from tumorcam.cohort.images import features_without_decoys
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
 from tumorcam.storage import hdf5, integrity
@@ -351,8 +351,7 @@ def _trained_model(
         kept_epoch = best_epoch
         network.set_weights([weights.numpy() for weights in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
-    expression, decoys = cohort.expression(held_out), cohort.decoy_expression(held_out)
-    features = standardised_features(expression, decoys, task.scaler, task.layout)
+    features = features_without_decoys(cohort.expression(held_out), task.scaler, task.layout)
     logits, share, paths = predict_logits(network, features, task.layout), 1.0, ""
     if has_skip(network):
         convolutions = predict_logits(convolutions_alone(network), features, task.layout)

@@ -15,7 +15,7 @@ from tumorcam.errors import ModelError
 from tumorcam.settings import ModelSettings
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import REMEDY, read_model
+from tumorcam.training.artifact import REMEDY, HeldOut, read_model
 from tumorcam.training.initial_weights import SPARSE_KERNEL, sparse_kernel
 from tumorcam.training.paths import LOGITS, add_skip, convolution_path
 
@@ -30,12 +30,13 @@ KINDS = {  # of convolutions and poolings, by the number of the image's axes
 class Classifier:
     """A trained network, with the layout and scaler that turn expression into its images.
 
-    `digest` is that of the model's file.
+    `held_out` are its predictions and `digest` that of the model's file.
     """
 
     network: keras.Model
     layout: GeneLayout
     scaler: Scaler
+    held_out: HeldOut
     digest: str
 
     def images(
@@ -238,4 +239,4 @@ def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Confi
         msg = f"the weights in {path} do not fit its layers; delete it and {REMEDY}"
         raise ModelError(msg)
     network.set_weights(list(model.weights))
-    return Classifier(network, model.layout, model.scaler, model.digest)
+    return Classifier(network, model.layout, model.scaler, model.held_out, model.digest)
