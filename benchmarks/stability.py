@@ -49,7 +49,7 @@ def stability_of(run: RunFolder) -> list[dict[str, object]]:
     cohort = read_cohort(run.cohort, config)
     tables = read_significance(run.significance, cohort.digest)
     rng = np.random.default_rng(0)
-    n_replicates = len(cohort.layouts)
+    n_replicates = cohort.n_replicates
     orders = [rng.permutation(n_replicates) for _ in range(N_PAIRS)]
     rows: list[dict[str, object]] = []
     for key in tables.keys:
@@ -85,7 +85,7 @@ def stability_of(run: RunFolder) -> list[dict[str, object]]:
 
 def read_values(run: RunFolder, plan: Plan, cohort: Cohort, key: RankingKey) -> np.ndarray:
     """(replicates, samples, genes) float32; each sample counts as a patient of its own."""
-    shape = (len(cohort.layouts), len(cohort.sample), len(cohort.genes))
+    shape = (cohort.n_replicates, len(cohort.sample), len(cohort.genes))
     values = np.zeros(shape, dtype=np.float32)
     for shard in plan.shards:
         part = shards.read_band(run.shard(shard), [key], slice(0, shape[2]))

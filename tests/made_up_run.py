@@ -91,7 +91,9 @@ def fill_run(
     attributes = {"cohort_digest": cohort.digest}
     with hdf5.create_file(run.baselines, BASELINES_TYPE, attributes) as file:
         records.write_record(file, Baselines(*baselines, digest=""))
-    probability = np.stack([probabilities(cohort, 4.0, hard, rng) for _ in cohort.layouts])
+    probability = np.stack(
+        [probabilities(cohort, 4.0, hard, rng) for _ in range(cohort.n_replicates)]
+    )
     first = present[0]
     content = shard(config, cohort, first, probability[first.replicate], rng)
     digests = cohort.digest, hdf5.stored_digest(run.model(first.model), "tumorcam-model", remedy="")
@@ -131,7 +133,7 @@ def model(cohort: Cohort, key: ModelKey, rng: np.random.Generator) -> TrainedMod
             "seconds": 1.0,
         }
     )
-    layout, best = cohort.layouts[key.replicate], int(history["validation_loss"].argmin())
+    layout, best = cohort.layout_of(key), int(history["validation_loss"].argmin())
     n_genes = len(cohort.genes)
     return TrainedModel(
         layers=json.dumps(LAYERS),
@@ -160,7 +162,7 @@ def shard(
     rng: np.random.Generator,
 ) -> Shard:
     """A shard with the cubes that the config asks for."""
-    sample, side = samples_of(cohort, key), cohort.layouts[key.replicate].side
+    sample, side = samples_of(cohort, key), cohort.layouts[0].side
     cube = (rng.normal(size=(len(sample), side, side)) ** 3).astype(np.float16)
     scale = rng.random(len(sample)).astype(np.float32)
     zeros = np.zeros((len(sample), cohort.n_columns), np.float16)

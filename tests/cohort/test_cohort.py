@@ -16,6 +16,7 @@ from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.errors import FileError
 from tumorcam.storage import integrity, records
+from tumorcam.storage.plan import ModelKey
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
         )
         assert set(file["samples/sample_type"][...]) == {b"01"}
         assert file["layouts"].attrs["side"] == 8
-        assert file["layouts/pixel"].shape == (2, 36 + 18)
+        assert file["layouts/pixel"].shape == (2, 2, 36 + 18)
     assert sorted(names) == sorted(
         "expression decoy_expression tumors samples/sample samples/patient samples/tumor "
         "samples/sample_type samples/source samples/tumor_index samples/fold genes/name "
@@ -145,15 +146,17 @@ def test_folds_are_those_of_the_seed(written, tiny_config):
     np.testing.assert_array_equal(written.fold, again)
 
 
-def test_layouts_place_the_same_decoys_on_new_pixels(written):
-    first, second = written.layouts
-    assert first.side == second.side == 8
-    np.testing.assert_array_equal(first.decoy_gene, second.decoy_gene)
+def test_the_layout_of_each_network_places_the_same_decoys_on_new_pixels(written):
     assert len(written.decoy_gene) == 18  # half of 36 genes
+    assert len(written.layouts) == 4 and written.n_replicates == 2
     for layout in written.layouts:
+        assert layout.side == 8
+        np.testing.assert_array_equal(layout.decoy_gene, written.decoy_gene)
         assert len(set(layout.pixel)) == 36 + 18
         assert 0 <= layout.pixel.min() <= layout.pixel.max() < 64
-    assert (first.pixel != second.pixel).any()
+    assert len({layout.pixel.tobytes() for layout in written.layouts}) == 4
+    keys = [ModelKey(0, 0), ModelKey(0, 1), ModelKey(1, 0), ModelKey(1, 1, null=1)]
+    assert [written.layout_of(key) for key in keys] == list(written.layouts)
 
 
 def test_spacing_spreads_the_same_layouts_out(written, selection, tiny_config, tmp_path):

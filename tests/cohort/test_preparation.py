@@ -121,7 +121,7 @@ def test_all_gives_every_gene_a_decoy(selection, tiny_config):
     content = prepare_cohort(selection, with_layout(tiny_config, decoys="all"))
     np.testing.assert_array_equal(content.layouts.decoy_gene, np.arange(36))
     assert content.decoy_expression.shape == (48, 36)
-    assert content.layouts.pixel.shape == (2, 72)
+    assert content.layouts.pixel.shape == (2, 2, 72)
     np.testing.assert_array_equal(
         np.sort(content.decoy_expression, axis=0), np.sort(selection.expression, axis=0)
     )
@@ -138,8 +138,9 @@ def test_each_kind_has_its_function(selection, tiny_config, tmp_path, kind, spac
     decoy_gene = np.array([3, 7, 30], np.int32)
     layouts = make_layouts(selection, decoy_gene, config)
     tree = coexpression_tree(selection.expression)
-    for replicate, layout in enumerate(layouts):
-        rng = config.rng("layout", replicate)
+    networks = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for network, layout in zip(networks, layouts, strict=True):
+        rng = config.rng("layout", *network)
         expected = {
             "random": lambda rng=rng: random_layout(36, decoy_gene, rng),
             "variance": lambda rng=rng: variance_layout(selection.variance, decoy_gene, rng),
@@ -147,7 +148,6 @@ def test_each_kind_has_its_function(selection, tiny_config, tmp_path, kind, spac
             "coexpression": lambda rng=rng: coexpression_layout(tree, decoy_gene, rng),
         }[kind]()
         np.testing.assert_array_equal(layout.pixel, spread_out(expected, spacing).pixel)
-    assert len(layouts) == 2
 
 
 def test_an_unknown_decoy_gene_is_refused(selection, tiny_config):

@@ -143,7 +143,7 @@ def test_the_page_says_what_a_reader_asks(config):
     html = page_of(config)
     for words in (
         "Gradient × input, contrast",
-        "4 networks (2 layouts × 2 folds) learned to tell\n    4 tumor types apart",
+        "4 networks (2 replicates × 2 folds) learned to tell\n    4 tumor types apart",
         "Accuracy, COAD<br>and READ merged",
         "Logistic regression",
         "Precision@20",
@@ -219,7 +219,7 @@ def test_a_partial_run_says_so_in_every_output(tiny_run):
     folder = config.folder / "report"
     html = (folder / "index.html").read_text()
     assert "Partial:" in html and "2 shards were missing (such as r00-f00-b0000)" in html
-    assert "2 of 2 layout replicates and 48 of 48 samples." in html
+    assert "2 of 2 replicates and 48 of 48 samples." in html
     assert "partial: 2 shards were missing" in (folder / "figures" / "genes.svg").read_text()
     for name in ("genes.csv", "decoys.csv"):
         assert pd.read_csv(folder / name)["partial"].all()
@@ -239,8 +239,8 @@ def test_without_a_replicate_or_a_fold_the_page_has_numbers(tiny_run, prefix, re
     n = summarise_classifier(run).scores.n.sum()
     assert (n == 48) == (replicates == 1)
     html = page_of(config)
-    assert f"{replicates} of 2 layout replicates and {n} of 48 samples." in html
-    assert f"{networks} networks ({replicates} layouts × 2 folds)" in html
+    assert f"{replicates} of 2 replicates and {n} of 48 samples." in html
+    assert f"{networks} networks ({replicates} replicates × 2 folds)" in html
     section = html[html.index('<section id="classifier">') : html.index("<h3>By tumor</h3>")]
     assert "nan" not in section and '<td class="n">–</td>' not in section
     assert 'id="figure-example"' in html

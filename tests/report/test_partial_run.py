@@ -25,7 +25,7 @@ def test_a_partial_run_is_reported(explained_copy, prefixes, n_replicates, n_net
     assert reduce.main([toml, "--allow-partial"]) == 0
     assert report.main([toml]) == 0
     html = (run.report / "index.html").read_text(encoding="utf-8")
-    assert f"{n_replicates} of 2 layout replicates" in html and 'id="figure-example"' in html
+    assert f"{n_replicates} of 2 replicates" in html and 'id="figure-example"' in html
     content = read_run(explained_copy)
     assert len(content.networks) == n_networks
     rows = summarise_classifier(content).rows
@@ -44,4 +44,4 @@ def test_an_untrained_replicate_is_reported_too(explained_copy):
     toml = str(run.config)
     assert reduce.main([toml, "--allow-partial"]) == 0
     assert report.main([toml]) == 0
-    assert "1 of 2 layout replicates" in (run.report / "index.html").read_text(encoding="utf-8")
+    assert "1 of 2 replicates" in (run.report / "index.html").read_text(encoding="utf-8")

@@ -217,7 +217,7 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
         np.testing.assert_array_equal(data.features[:, 36:], decoys)
     in_training = cohort.expression(np.flatnonzero(task.role == splits.TRAINING))
     np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
-    np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[1].pixel)
+    np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[2].pixel)
 
 
 def test_a_decoy_has_the_same_value_in_every_model(tiny_run):
@@ -238,7 +238,7 @@ def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
     labels = []
     for key, task in zip(keys, tasks, strict=True):
         assert task.name == key.name
-        np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[key.replicate].pixel)
+        np.testing.assert_array_equal(task.layout.pixel, cohort.layout_of(key).pixel)
         label = np.full(len(cohort.tumor), -1)
         label[task.role == splits.TRAINING] = task.training.tumor
         label[task.role == splits.VALIDATION] = task.validation.tumor

@@ -74,8 +74,8 @@ class CohortLayouts:
     ----------
     side : int
         Rows and columns of an image, pixels.
-    pixel : (replicates, genes + decoys) int32
-        Row-major pixel of each gene and, after the genes, of each decoy.
+    pixel : (replicates, folds, genes + decoys) int32
+        Row-major pixel of each gene and, after the genes, of each decoy, for each network.
     decoy_gene : (decoys,) int32
         The gene that each decoy copies.
     """
@@ -135,7 +135,7 @@ class Cohort:
     variance, is_entrapped : (genes,) float64, bool
         As in `CohortGenes`.
     layouts : tuple of GeneLayout
-        One a replicate.
+        One for each network: the folds of a replicate side by side.
     dropped : DataFrame
         As in `CohortFile`.
     """
@@ -160,8 +160,13 @@ class Cohort:
         return int(self.fold.max()) + 1
 
     @property
+    def n_replicates(self) -> int:
+        """Number of networks that explain each sample."""
+        return len(self.layouts) // self.n_folds
+
+    @property
     def decoy_gene(self) -> np.ndarray:
-        """(decoys,) int32: the gene that each decoy copies, the same in all replicates."""
+        """(decoys,) int32: the gene that each decoy copies, the same in all layouts."""
         return self.layouts[0].decoy_gene
 
     @property
@@ -180,8 +185,8 @@ class Cohort:
         return np.flatnonzero(self.fold == shard.fold)[shard.start : shard.stop]
 
     def layout_of(self, model: ModelKey) -> GeneLayout:
-        """The layout of a model, that of its replicate."""
-        return self.layouts[model.replicate]
+        """The layout of a model."""
+        return self.layouts[model.replicate * self.n_folds + model.fold]
 
     def expression(self, samples: slice | np.ndarray = slice(None)) -> np.ndarray:
         """(given samples, genes) float32: log2(x + 1) of the given samples and all genes.
@@ -323,7 +328,9 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
         variance=content.genes.variance,
         is_entrapped=content.genes.is_entrapped,
         layouts=tuple(
-            GeneLayout(layouts.side, pixel, layouts.decoy_gene) for pixel in layouts.pixel
+            GeneLayout(layouts.side, pixel, layouts.decoy_gene)
+            for of_replicate in layouts.pixel
+            for pixel in of_replicate
         ),
         dropped=content.dropped,
     )

@@ -62,7 +62,9 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         ),
         layouts=CohortLayouts(
             side=layouts[0].side,
-            pixel=np.stack([replicate.pixel for replicate in layouts]),
+            pixel=np.stack([of_network.pixel for of_network in layouts]).reshape(
+                config.layout.replicates, config.splits.folds, -1
+            ),
             decoy_gene=decoy_gene,
         ),
         dropped=selection.dropped,
@@ -106,7 +108,10 @@ def permuted_columns(
 
 
 def make_layouts(selection: Selection, decoy_gene: np.ndarray, config: Config) -> list[GeneLayout]:
-    """The layout of each replicate, as the section layout of the config asks for it.
+    """The layout of each network, the folds of a replicate side by side.
+
+    What its place on the image does to a gene then differs between the patients of the folds, too,
+    and averages out.
 
     Parameters
     ----------
@@ -122,8 +127,9 @@ def make_layouts(selection: Selection, decoy_gene: np.ndarray, config: Config) -
     """
     make_layout = _layout_function(selection, decoy_gene, config)
     return [
-        layout.spread_out(make_layout(config.rng("layout", replicate)), config.layout.spacing)
+        layout.spread_out(make_layout(config.rng("layout", replicate, fold)), config.layout.spacing)
         for replicate in range(config.layout.replicates)
+        for fold in range(config.splits.folds)
     ]
 
 

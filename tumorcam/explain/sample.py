@@ -95,7 +95,7 @@ def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKe
     ConfigError
         If the run has no such replicate.
     """
-    n_replicates = len(cohort.layouts)
+    n_replicates = cohort.n_replicates
     if replicate not in range(n_replicates):
         msg = f"the run has no replicate {replicate}; it has 0 to {n_replicates - 1}"
         raise ConfigError(msg)

@@ -40,7 +40,7 @@ def n_forward_passes(cohort: Cohort, config: Config) -> int:
 
 def blocks_of(cohort: Cohort, config: Config) -> list[ResponseBlock]:
     """The samples in which genes are changed, in blocks by the network that classifies them."""
-    replicates = min(config.faithfulness.replicates, len(cohort.layouts))
+    replicates = min(config.faithfulness.replicates, cohort.n_replicates)
     return deletion.make_blocks(cohort.fold, deletion.choose_samples(cohort, config), replicates)
 
 

@@ -88,7 +88,7 @@ class Run:
 
     @property
     def n_replicates(self) -> int:
-        """Number of layout replicates that explained any sample."""
+        """Number of replicates that explained any sample."""
         return len({key.replicate for key in self.networks})
 
 
@@ -165,7 +165,7 @@ def read_example(
         return None
     probability = predictions.probability.max(axis=1)
     row = int(np.where(is_correct, probability, -1.0).argmax())
-    sample, layout = int(predictions.sample_index[row]), cohort.layouts[key.replicate]
+    sample, layout = int(predictions.sample_index[row]), cohort.layout_of(key.model)
     expression = cohort.expression(slice(sample, sample + 1))
     scaler = read_scaler(folder.model(key.model))
     decoys = np.char.add("decoy of ", cohort.genes[layout.decoy_gene])

@@ -218,7 +218,7 @@ class LayoutSettings:
     ] = 1
     replicates: Annotated[
         int,
-        Doc("The number of layouts, each of which gets networks of its own."),
+        Doc("The number of networks that explain each sample, each with a layout of its own."),
         AtLeast(1),
     ] = 8
     nulls: Annotated[

@@ -58,7 +58,7 @@ def read_source(
     run: RunFolder, cohort: Cohort, config: Config, present: Sequence[ShardKey]
 ) -> BandSource:
     """The predictions of the shards that are there, and the patients of their samples."""
-    shape = (len(cohort.layouts), len(cohort.sample), len(cohort.tumors))
+    shape = (cohort.n_replicates, len(cohort.sample), len(cohort.tumors))
     probability = np.full(shape, np.nan, dtype=np.float32)
     zero_maps = dict.fromkeys(config.explain.methods, 0)
     sample_index = {}
