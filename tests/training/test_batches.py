@@ -29,7 +29,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 def maker(n_samples=20, batch_size=8, name="r00-f00", seed=1, skip="none", **training):
     """Batches of samples whose feature 0 is their index, on 16 genes and 4 decoys."""
-    settings = TrainingSettings(batch_size=batch_size, **training)
+    settings = TrainingSettings(batch_size=batch_size, **{"input_dropout": 0.0} | training)
     config = Config(model=ModelSettings(dense=(6, 5), skip=skip), training=settings)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_a_batch_by_hand():
     gene_layout = layout.GeneLayout(
         side=2, pixel=np.array([3, 0], np.int32), decoy_gene=np.array([0], np.int32)
     )
-    settings = TrainingSettings(batch_size=2, mixup=0.0, label_smoothing=0.2)
+    settings = TrainingSettings(batch_size=2, mixup=0, label_smoothing=0.2, input_dropout=0)
     config = Config(model=ModelSettings(dense=(3,)), training=settings)
     data = LearningSet(np.array([[7.0, -2.0]], np.float32), np.array([1]))
     batch = BatchMaker(config, "r00-f00", data, gene_layout, n_tumors=2).batch(0, 0)

@@ -196,7 +196,7 @@ class TrainingSettings:
         Doc("The share of the pixels that each training step sets to 0 at random."),
         AtLeast(0),
         AtMost(0.95),
-    ] = 0.0
+    ] = 0.5
     input_noise: Annotated[
         float,
         Doc("The standard deviation of the normal noise that training adds to each gene."),
