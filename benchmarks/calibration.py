@@ -283,7 +283,7 @@ def summaries(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     cohorts = grouped[counts].sum().join(grouped["precision"].mean())
     cohorts = cohorts.join(grouped["null runs called"].max()).reset_index()
     cohorts["false share"] = 100 * cohorts["false"] / np.maximum(cohorts["called"], 1)
-    cohorts["found"] = 100 * cohorts["own"] / cohorts["drivers"]
+    cohorts["power"] = 100 * cohorts["own"] / cohorts["drivers"]
     six = cohorts[cohorts["layouts"] == 6]
     rule = cohorts[(cohorts["rule"] == RULE) & (cohorts["level"] == LEVELS[0])]
     rules = ["rule", "level", "folds"]
@@ -300,8 +300,8 @@ def summaries(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "false share, by rule": pivot(six, rules, "false share", mean_interval),
         "false share": pivot(rule, ["folds", "layouts"], "false share", mean_interval),
         "false share of a tumor that has calls": pivot(tumors, rules, "share", mean),
-        "drivers found, by rule": pivot(six, [*rules, "samples", "effect"], "found", mean),
-        "drivers found": pivot(rule, sizes, "found", mean),
+        "drivers found, by rule": pivot(six, [*rules, "samples", "effect"], "power", mean),
+        "drivers found": pivot(rule, sizes, "power", mean),
         "precision": pivot(rule, sizes, "precision", mean),
         "proxies": pivot(rule, sizes, "proxies", mean),
         "called in null runs": pivot(rule, ["folds"], "null runs called", most),
