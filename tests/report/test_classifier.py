@@ -99,10 +99,12 @@ def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_
     model = dataclasses.replace(tiny_config.model, skip="linear")
     spaced = dataclasses.replace(tiny_config, layout=layout, model=model)
     left = classifier.shortfall_of(networks, regression, spaced, n_replicates=6).remedies
-    assert left == ["training.weight_decay = 0.3 (now 0.01)"]
-    training = dataclasses.replace(tiny_config.training, weight_decay=0.3)
-    decayed = dataclasses.replace(spaced, training=training)
-    left = classifier.shortfall_of(networks, regression, decayed, n_replicates=6).remedies
+    assert left == [
+        "training.input_dropout = 0.25 (now 0.5), by which fewer genes are called"
+    ]
+    training = dataclasses.replace(tiny_config.training, input_dropout=0.25)
+    accurate = dataclasses.replace(spaced, training=training)
+    left = classifier.shortfall_of(networks, regression, accurate, n_replicates=6).remedies
     assert left == ["more samples; no setting that helped elsewhere is left"]
     assert classifier.shortfall_of(regression, networks, tiny_config, n_replicates=2) is None
 
