@@ -35,7 +35,7 @@ folds = 5                   # each sample is explained by networks that never sa
 replicates = 8              # networks a fold; more make the ranking steadier
 
 [training]
-epochs = 30
+epochs = 30                 # with 15, guided methods called more genes on 1,059 tumors
 """
 
 

@@ -188,7 +188,7 @@ def shortfall_of(
     if config.training.input_dropout > ACCURATE_INPUT_DROPOUT:
         remedies.append(
             f"training.input_dropout = {ACCURATE_INPUT_DROPOUT:g} (now "
-            f"{config.training.input_dropout:g}), by which fewer genes are called"
+            f"{config.training.input_dropout:g}), by which fewer genes were called elsewhere"
         )
     remedies = remedies or [NO_REMEDY]
     return Shortfall(only_regression, only_networks, float(p_value), remedies)

@@ -128,10 +128,10 @@ def _null_verdict(row: dict[str, Any], n_runs: int) -> Verdict:
     )
     follows_input = row["high"] < 0
     if row["clean"] < n_runs:
-        text += f", and up to {row['called']:,} pairs are in the others"
+        text += f", and up to {row['called']:,} pairs are called in the others"
     if not math.isnan(row["low"]):
         text += (
-            "; even so genes rank above their own decoys: part of the ranking follows the input"
+            "; genes rank above their own decoys there: part of the ranking follows the input"
             if follows_input
             else "; there is no sign that genes rank above their own decoys"
         )
@@ -167,7 +167,8 @@ def _entrapment_verdict(row: dict[str, Any], part: Entrapment, *, level: float) 
     text = (
         f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of "
         f"the {int(part.n_entrapped):,} permuted genes. So about {_percent(row['false_share'])} "
-        f"of all called pairs are false: {'within' if is_kept else 'above'} what q_decoy promises."
+        f"of all called pairs are false by chance: {'within' if is_kept else 'above'} what q_decoy "
+        "promises."
     )
     return Verdict("network" if is_kept else "mixed", text)
 
@@ -282,7 +283,7 @@ def marker_check(
 
 
 def stability_check(part: Stability, titles: list[str], order: list[int], *, n_genes: int) -> Check:
-    """How similar the top genes of two halves of the layouts are, and those of two folds.
+    """How similar the top genes of two halves of the replicates are, and those of two folds.
 
     `titles` and `order` are as in `null_check`.
     """
@@ -298,13 +299,13 @@ def stability_check(part: Stability, titles: list[str], order: list[int], *, n_g
     if n < 2:
         text = f"The {_top(round(k))} of two folds overlap with a Jaccard index of "
         text += f"{rows[0]['jaccard_folds']:.2f} (median tumor); by chance {chance:.2f}."
-        return Check(Verdict("unknown", f"One layout cannot be halved. {text}"), rows)
+        return Check(Verdict("unknown", f"One replicate cannot be halved. {text}"), rows)
     text = (
-        f"The {_top(round(k))} of two halves of the layouts overlap with a Jaccard index of "
+        f"The {_top(round(k))} of two halves of the replicates overlap with a Jaccard index of "
         f"{rows[0]['jaccard_halves']:.2f} (median tumor), {folds}."
     )
     if n < MIN_REPLICATES:
-        text += f" With {n} layouts this is rough: take {MIN_REPLICATES} or more."
+        text += f" With {n} replicates this is rough: take {MIN_REPLICATES} or more."
     level = "network" if rows[0]["jaccard_halves"] >= HALF else "mixed"
     return Check(Verdict(level, text), rows)
 

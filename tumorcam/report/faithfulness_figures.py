@@ -67,8 +67,8 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[CaptionedFigure]:
     if record.planted:
         yield CaptionedFigure(
             "false-share",
-            "Share of the called pairs of tumor and gene whose gene drives no tumor, by q_decoy up "
-            "to which pairs are called. Below the dotted line q_decoy keeps its promise.",
+            "Share of the called pairs of tumor and gene whose gene is neither driver nor proxy, by "
+            "q_decoy up to which pairs are called. Below the dotted line q_decoy keeps its promise.",
             false_share_figure(record.planted, ranking_keys(methods)),
         )
 
@@ -145,7 +145,7 @@ def false_share_figure(part: PlantedScores, keys: Sequence[RankingKey]) -> Figur
             axes.plot(part.level, share[i], line, marker=".", color=color, label=key.title)
     most = part.level[-1]
     axes.plot([0, most], [0, most], ":", color=GREY, lw=0.9, label="as promised")
-    axes.set(xlabel="q_decoy", ylabel="share of called pairs that drive no tumor")
+    axes.set(xlabel="q_decoy", ylabel="share of called pairs: neither driver nor proxy")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7)
     return figure

@@ -174,7 +174,8 @@ def _ranking_figures(
     yield CaptionedFigure(
         "decoys",
         "Number of (tumor, gene) pairs that can be called, and number of those that are false by "
-        "the estimate from the decoys. A ranking is useful while its line is below the dashed one.",
+        "the estimate from the decoys. Pairs are called up to the last point at which "
+        "the line is not above the dashed one.",
         figures.decoy_figure(curves, run.config.significance.q_decoy),
     )
 

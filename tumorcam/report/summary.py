@@ -19,7 +19,10 @@ EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "unte
 # share of expression-driven genes at the top reflects it in part.
 BLIND_SHARE, MIXED_SHARE = 0.5, 0.5
 P_LEVEL = 0.05  # of p-values that count as small
-GUIDED_OWN = "Own views of guided methods largely repeat the input; rely on the contrast."
+GUIDED_OWN = (
+    "The order of genes in own views of guided methods largely repeats the input: go by the called "
+    "genes, or by the contrast."
+)
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,8 @@ def called_words(ranking: Ranking, n_learned: int, q_decoy: float) -> str:
     count = f"{ranking.n_called:,}" if ranking.n_called else "No"
     called = f"{count} (tumor, gene) {pairs} called at q_decoy ≤ {q_decoy:g}"
     if not math.isnan(ranking.called_low):
-        called += f" (5 to 95 % over draws of the decoys: {ranking.called_low:,.0f} to "
-        called += f"{ranking.called_high:,.0f})"
+        called += " (5 to 95 % when the decoys of this run are drawn again with replacement: "
+        called += f"{ranking.called_low:,.0f} to {ranking.called_high:,.0f})"
     if ranking.n_called == 0:
         return f"{called}."
     n_false = math.ceil(q_decoy * ranking.n_called)
@@ -225,8 +228,8 @@ def judge_ranking(
     elif expression_share >= MIXED_SHARE:
         level = "mixed"
         text = (
-            f"Partly the input: {100 * expression_share:.0f} % of the tumors' top {TOP} genes are "
-            "only expression-driven. Trust those graded learned."
+            f"Uncertain in part: {100 * expression_share:.0f} % of the tumors' top {TOP} genes do "
+            "not stand far enough above decoys. Trust those graded learned."
         )
     else:
         level = "network"
