@@ -98,8 +98,8 @@ def main() -> None:
                 for cohort in cohorts:
                     make(args.folder, cohort, args.ranks)
             rows = [args.folder / f"{cohort.name}.csv" for cohort in cohorts]
-            done = pd.concat([pd.read_csv(path) for path in rows if path.exists()])
-            tables = summaries(done)
+            done = [pd.read_csv(path) for path in rows if path.exists()]
+            tables = summaries(pd.concat(done)) if done else {}
         pages = [f"## {study}: {name}\n\n{markdown(table)}\n" for name, table in tables.items()]
         (args.folder / f"{study}.md").write_text("\n".join(pages))
         print("\n".join(pages), flush=True)
@@ -123,7 +123,7 @@ def empty(first_seed: int) -> Iterator[Cohort]:
         for folds, n_cohorts in EMPTY.items():
             if i >= n_cohorts:
                 continue
-            seed = first_seed + 20 * folds + i
+            seed = first_seed + 20 * list(EMPTY).index(folds) + i
             tables = settings(EMPTY_SAMPLES, folds, max(EMPTY_LAYOUTS), seed)
             tables["synthesize"] |= {"permute_labels": True} if i % 2 else {"effect": 0.0}
             about = {"samples": EMPTY_SAMPLES, "effect": 0.0, "folds": folds}
@@ -225,7 +225,7 @@ def measure(run: RunFolder, *, has_drivers: bool) -> Rows:
     drives, is_proxy = planted.drives & has_drivers, planted.is_proxy & has_drivers
     for key in tables.keys:
         ranking = tables.ranking(key)
-        top = np.argsort(ranking.rank, axis=1)
+        top = np.argsort(np.where(is_proxy, np.inf, ranking.rank), axis=1)  # proxies do not count
         precision = np.take_along_axis(drives, top, axis=1)
         for tumor, name in enumerate(tables.tumors.tolist()):
             n_drivers = int(drives[tumor].sum())

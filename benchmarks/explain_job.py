@@ -88,6 +88,7 @@ def untrained_model(
 ) -> TrainedModel:
     """A network with weights as before training, and nothing of how it learned."""
     layout, n_genes = cohort.layout_of(key), len(cohort.genes)
+    held_out = np.flatnonzero(cohort.fold == key.fold).astype(np.int32)
     network = build_network(
         config.model, side=layout.side, n_tumors=N_TUMORS, rng=np.random.default_rng(key.fold)
     )
@@ -111,7 +112,7 @@ def untrained_model(
         scaler=scaler,
         weights=tuple(network.get_weights()),
         role=np.zeros(len(cohort.sample), np.int8),
-        held_out=HeldOut(np.empty(0, np.int32), np.empty((0, N_TUMORS), np.float32)),
+        held_out=HeldOut(held_out, np.full((len(held_out), N_TUMORS), 1 / N_TUMORS, np.float32)),
     )
 
 

@@ -45,7 +45,7 @@ def _print_cost(job: Job) -> int:
     from tumorcam.explain.shards import shard_bytes
 
     plan = plan_of(cohort_of(job.run.cohort, "", _content(job)), job.config)
-    n_bytes = 4 * plan.n_samples * plan.n_genes  # float32
+    n_bytes = 4 * plan.n_samples * (plan.n_genes + plan.n_decoys)  # float32
     n_bytes += shard_bytes(plan, plan.explain_tasks, job.config)
     print(
         f"would write {job.run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "

@@ -83,6 +83,8 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
             called=called,
             entrapped=np.ones_like(called),
             false_share=20 / called,
+            false_low=10 / called,
+            false_high=40 / called,
         ),
         "deletion": drawn_deletion(methods, rng),
         "retrained": drawn_table(methods),

@@ -230,6 +230,12 @@ def test_entrapped_genes_among_the_called_estimate_the_false_share(tables, monke
             assert part.entrapped[r, i] == np.isin(gene, np.flatnonzero(is_entrapped)).sum()
             expected = 4 * part.entrapped[r, i] / len(tumor) if len(tumor) else np.nan
             np.testing.assert_allclose(part.false_share[r, i], expected)
+            if len(tumor):
+                interval = stats.binomtest(int(part.entrapped[r, i]), len(tumor)).proportion_ci(
+                    method="wilson"
+                )
+                assert part.false_low[r, i] == pytest.approx(4 * interval.low)
+                assert part.false_high[r, i] == pytest.approx(4 * interval.high)
     assert part.called.any() and part.entrapped.any()
 
 

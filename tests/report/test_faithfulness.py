@@ -66,7 +66,7 @@ def test_the_page_has_every_check_and_its_files(config):
         "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "
         "the held-out samples correctly; on as many random genes 52.0 %, on as many of the most "
         "variable ones 80.0 %.",
-        "The top 50 genes of two halves of the layouts overlap with a Jaccard index of",
+        "The top 50 genes of two halves of the replicates overlap with a Jaccard index of",
         "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
         "called pairs are neither driver nor proxy of any tumor: within what q_decoy promises.",
     ):
@@ -89,7 +89,7 @@ def test_called_pairs_on_permuted_labels_are_a_warning(parts):
     called[5, 2] = 7
     nulls = faithfulness.null_check(changed_record(parts["nulls"], called=called), TITLES, FIRST)
     assert nulls.verdict.level == "input"
-    assert "in 4 of 5 runs, and up to 7 pairs are in the others" in nulls.verdict.text
+    assert "in 4 of 5 runs, and up to 7 pairs are called in the others" in nulls.verdict.text
     assert [row["called"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
     assert nulls.rows[0]["name"] == "Gradient × input, contrast"
 
@@ -97,11 +97,16 @@ def test_called_pairs_on_permuted_labels_are_a_warning(parts):
 def test_calls_of_permuted_genes_are_held_against_the_promise(parts):
     part = parts["entrapment"]
     at = [*part.level].index(0.05)
-    for share, words in ((0.05, "within what"), (0.06, "above what")):
+    for low, high, words in (
+        (0.01, 0.05, "within what"),
+        (0.051, 0.2, "above what"),
+        (0.01, 0.06, "(95 %: 1.0 % to 6.0 %), too rough"),
+    ):
         changed = changed_record(
             part,
             called=np.full(part.called.shape, 400),
-            false_share=np.full(part.called.shape, share),
+            false_low=np.full(part.called.shape, low),
+            false_high=np.full(part.called.shape, high),
         )
         check = faithfulness.entrapment_check(changed, TITLES, FIRST, 0.05)
         assert "1 of 400 called pairs are of the 5 permuted genes" in check.verdict.text
@@ -118,7 +123,7 @@ def test_genes_above_their_decoys_without_learning_are_a_warning(parts):
         changed_record(parts["nulls"], difference_high=high), TITLES, FIRST
     )
     assert nulls.verdict.level == "mixed"
-    assert "even so genes rank above their own decoys" in nulls.verdict.text
+    assert "genes rank above their own decoys there" in nulls.verdict.text
 
 
 def test_one_null_run_has_no_interval(parts):
@@ -166,9 +171,9 @@ def test_few_layouts_make_rough_halves(parts):
         return faithfulness.stability_check(part, TITLES, FIRST, n_genes=1000).verdict
 
     assert "rough" not in verdict().text and "by chance 0.03" in verdict().text
-    assert "With 4 layouts this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
+    assert "With 4 replicates this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
     alone = verdict(replicates=np.array(1), jaccard_halves=np.full((6, 4), math.nan))
-    assert alone.level == "unknown" and alone.text.startswith("One layout cannot be halved.")
+    assert alone.level == "unknown" and alone.text.startswith("One replicate cannot be halved.")
 
 
 def test_no_tumor_with_markers_and_nothing_called(config, parts):

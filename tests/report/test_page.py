@@ -147,7 +147,7 @@ def test_the_page_says_what_a_reader_asks(config):
         "Accuracy, COAD<br>and READ merged",
         "Logistic regression",
         "Precision@20",
-        "Own views of guided methods largely repeat the input",
+        "The order of genes in own views of guided methods largely repeats the input",
         "Every tumor comes from two sources or more.",
         "8 × 8 × 4",
         "min_patients = 5",
@@ -165,6 +165,13 @@ def test_the_page_says_how_many_pairs_each_ranking_calls(config):
     assert "1,234 (tumor, gene) pairs are called at q_decoy ≤ 0.05" in html
     assert '<td class="n">1,234<br><span class="muted">1,000–1,400</span></td>' in html
     assert '<th class="n">Called</th>' in html and '<th class="n">Margin</th>' in html
+
+
+def test_only_a_page_that_calls_nothing_says_what_to_do(config):
+    assert "<strong>Nothing is called.</strong>" in page_of(config)
+    with h5py.File(config.folder / "significance.h5", "r+") as file:
+        file["gradient_x_input/contrast"].attrs["n_called"] = 20
+    assert "Nothing is called" not in page_of(config)
 
 
 def test_equal_runs_give_equal_bytes(config):

@@ -315,8 +315,7 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
 def _decoy_share(decoys: str) -> float:
     """The share of the genes that get a decoy, from 0 to 1."""
     try:
-        share = {"none": 0.0, "all": 1.0}.get(decoys)
-        share = float(decoys) if share is None else share
+        share = float({"none": "0", "all": "1"}.get(decoys, decoys))
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -73,7 +74,7 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
 
 def choose_entrapped(n_genes: int, config: Config) -> np.ndarray:
     """(genes,) bool: the share `cohort.entrapment` of the genes, drawn at random."""
-    n_entrapped = round(config.cohort.entrapment * n_genes)
+    n_entrapped = math.ceil(config.cohort.entrapment * n_genes)
     return config.rng("entrapment").permutation(n_genes) < n_entrapped
 
 

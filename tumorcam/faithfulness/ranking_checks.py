@@ -77,7 +77,8 @@ class Entrapment:
     `called` and `entrapped` (rankings, levels) int count the pairs with a q_decoy of at most
     `level` (levels,), all and those of entrapped genes. `n_entrapped` () int is the number of such
     genes. `false_share` (rankings, levels) float64 is the share of false pairs that they estimate:
-    entrapped / called, times genes / entrapped genes; NaN where nothing is called.
+    entrapped / called, times genes / entrapped genes; NaN where nothing is called. `false_low` and
+    `false_high` are its 95 % Wilson interval.
     """
 
     level: np.ndarray
@@ -85,6 +86,8 @@ class Entrapment:
     called: np.ndarray
     entrapped: np.ndarray
     false_share: np.ndarray
+    false_low: np.ndarray
+    false_high: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,8 @@ class PlantedScores:
     `precision` and `area` (rankings,) float64 are the precision at 20 and the area under the
     precision-recall curve, means over the tumors with drivers and without their proxies;
     `t_precision` and `t_area` () are those of the t-test. `called`, `own`, `other`, `proxy` and
-    `neither` (rankings, levels) int count the
-    pairs with a q_decoy of at most `level` (levels,), as `truth.TruthScores` does.
+    `neither` (rankings, levels) int count the pairs with a q_decoy of at most `level` (levels,), as
+    `truth.TruthScores` does.
     """
 
     precision: np.ndarray
@@ -233,14 +236,15 @@ def entrapment_of(significance: Significance) -> Entrapment | None:
         ]
     )
     n_called, n_entrapped = called.sum(axis=(2, 3)), called[..., is_entrapped].sum(axis=(2, 3))
-    with np.errstate(invalid="ignore"):
-        share = n_entrapped / n_called / is_entrapped.mean()
+    share = statistics.wilson_interval(n_entrapped, n_called)
     return Entrapment(
         level=np.array(LEVELS),
         n_entrapped=np.array(is_entrapped.sum()),
         called=n_called,
         entrapped=n_entrapped,
-        false_share=share,
+        false_share=share.share / is_entrapped.mean(),
+        false_low=share.low / is_entrapped.mean(),
+        false_high=share.high / is_entrapped.mean(),
     )
 
 

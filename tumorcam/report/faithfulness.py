@@ -154,6 +154,8 @@ def entrapment_check(part: Entrapment, titles: list[str], order: list[int], leve
             "called": int(part.called[i, at]),
             "entrapped": int(part.entrapped[i, at]),
             "false_share": float(part.false_share[i, at]),
+            "low": float(part.false_low[i, at]),
+            "high": float(part.false_high[i, at]),
         }
         for i in order
     ]
@@ -163,14 +165,17 @@ def entrapment_check(part: Entrapment, titles: list[str], order: list[int], leve
 def _entrapment_verdict(row: dict[str, Any], part: Entrapment, *, level: float) -> Verdict:
     if not row["called"]:
         return Verdict("mixed", f"No pair has a q_decoy of at most {level:g}.")
-    is_kept = row["false_share"] <= level
     text = (
         f"At q_decoy ≤ {level:g}, {row['entrapped']:,} of {row['called']:,} called pairs are of "
-        f"the {int(part.n_entrapped):,} permuted genes. So about {_percent(row['false_share'])} "
-        f"of all called pairs are false by chance: {'within' if is_kept else 'above'} what q_decoy "
-        "promises."
+        f"the {int(part.n_entrapped):,} permuted genes. This "
+        f"estimates that {_percent(row['false_share'])} of all called pairs are false by chance "
+        f"(95 %: {_percent(row['low'])} to {_percent(row['high'])}), "
     )
-    return Verdict("network" if is_kept else "mixed", text)
+    if row["low"] > level:
+        return Verdict("mixed", f"{text}which is above what q_decoy promises.")
+    if row["high"] <= level:
+        return Verdict("network", f"{text}which is within what q_decoy promises.")
+    return Verdict("none", f"{text}too rough to tell whether q_decoy keeps its promise.")
 
 
 def deletion_check(record: Faithfulness, methods: list[str]) -> Check:

@@ -67,8 +67,9 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[CaptionedFigure]:
     if record.planted:
         yield CaptionedFigure(
             "false-share",
-            "Share of the called pairs of tumor and gene whose gene is neither driver nor proxy, by "
-            "q_decoy up to which pairs are called. Below the dotted line q_decoy keeps its promise.",
+            "Share of the called pairs of tumor and gene whose gene is neither driver nor proxy, "
+            "by q_decoy up to which pairs are called. Below the dotted line q_decoy keeps its "
+            "promise.",
             false_share_figure(record.planted, ranking_keys(methods)),
         )
 

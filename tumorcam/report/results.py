@@ -11,6 +11,7 @@ from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.shards import SHARD_TYPE, read_cube, read_predictions
 from tumorcam.explain.views import RankingKey
+from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth
 from tumorcam.storage import hdf5
@@ -84,7 +85,7 @@ class Run:
     def convolution_share(self) -> float:
         """The share of the held-out logits through the convolutions, mean over the networks."""
         shares = [network.convolution_share for network in self.networks.values()]
-        return float(np.mean(shares))
+        return float(known_mean(np.array(shares)))
 
     @property
     def n_replicates(self) -> int:

@@ -27,15 +27,13 @@ class BandStatistics(PatientStatistics):
     `PatientStatistics` are (tumors, columns). `model_score` (replicates, folds, tumors, columns)
     float64 has the replicates that have shards, and is NaN where a fold lacks the tumor;
     `replicate_score` (replicates, tumors, columns) is that of all folds. With null runs
-    `null_p_value` and `null_score` (nulls, tumors, columns) and `null_model_score` (nulls,
-    replicates, folds, tumors, columns) are float64.
+    `null_p_value` and `null_score` (nulls, tumors, columns) are float64.
     """
 
     model_score: np.ndarray
     replicate_score: np.ndarray
     null_p_value: np.ndarray | None
     null_score: np.ndarray | None
-    null_model_score: np.ndarray | None
 
     def part(self, columns: slice) -> "BandStatistics":
         """The statistics of some of the columns."""
@@ -60,7 +58,12 @@ class BandResamples:
 
 @dataclass(frozen=True)
 class BandRanking(BandResamples, BandStatistics):
-    """All that a band's file holds of one ranking."""
+    """All that a band's file holds of one ranking.
+
+    With null runs `null_model_score` (nulls, replicates, folds, tumors, columns) is float64.
+    """
+
+    null_model_score: np.ndarray | None = stored(chunks=(1, None, None, None, None))
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Bands:
     def bootstraps(self, key: RankingKey, tumor: int) -> np.ndarray:
         """(bootstraps, genes) float32 scores of one tumor."""
         parts = [records.read_array(group, "bootstrap", tumor) for group in self._groups(key)]
+        return np.concatenate(parts, axis=-1)
+
+    def null_model_score(self, key: RankingKey, null: int) -> np.ndarray:
+        """(replicates, folds, tumors, columns) float64 scores of the models of one null run."""
+        parts = [records.read_array(group, "null_model_score", null) for group in self._groups(key)]
         return np.concatenate(parts, axis=-1)
 
     def flips(self, key: RankingKey, tumor: int) -> list[FlipRecords]:

@@ -114,8 +114,8 @@ def smallest_q_decoy(scores: Scores, *, level: float = 0.05) -> DecoyResolution:
     """The q_decoy of the best set of genes if no decoy were in it.
 
     The best set is the largest one with the lowest q_decoy. If even this value exceeds `level`,
-    there are too few decoys to call so few genes. Without any decoy the rate is unknown: the value
-    is NaN, and `too_few_decoys` is false.
+    there are too few decoys to call so few genes. Without any decoy, or if no pair stands above
+    its own, the value is NaN, and `too_few_decoys` is false.
     """
     wins = _wins(scores)
     curve = _whole_curve(wins)

@@ -21,7 +21,7 @@ class HeldOutSamples:
 
     `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing. `kept`
     (kept samples,) int are the samples that count, ascending; `patients` are their patients, and
-    `n_patients` (folds, tumors) int the numbers of these. `recall` (tumors,) float64 is the share
+    `n_patients` (tumors,) int their numbers. `recall` (tumors,) float64 is the share
     of a tumor's explained samples that the ensemble classifies correctly, NaN without any.
     `zero_maps` maps a method to the number of samples whose maps are all zero.
     """
@@ -75,14 +75,11 @@ def read_source(
     is_correct = ensemble.argmax(axis=1) == cohort.tumor[has_shard]
     kept = has_shard[is_correct | (not config.significance.correct_only)]
     patients = resampling.group_patients(cohort, kept, config)
-    first = np.unique(patients.patient, return_index=True)[1]
-    n_patients = np.zeros((cohort.n_folds, len(cohort.tumors)), dtype=np.int64)
-    np.add.at(n_patients, (cohort.fold[kept[first]], patients.tumor), 1)
     samples = HeldOutSamples(
         probability=probability,
         kept=kept,
         patients=patients,
-        n_patients=n_patients,
+        n_patients=np.bincount(patients.tumor, minlength=len(cohort.tumors)),
         recall=classification.score_classifier(ensemble, cohort.tumor[has_shard]).recall,
         zero_maps=zero_maps,
     )

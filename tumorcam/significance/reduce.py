@@ -177,7 +177,7 @@ def rank_genes(columns: Bands, key: RankingKey, source: BandSource) -> Ranking:
     n_genes, n_decoys = len(cohort.genes), len(cohort.decoy_gene)
     band = columns.statistics(key)
     scores = Scores.of_columns(band.score, cohort.decoy_gene)
-    nulls = _null_runs(band, source)
+    nulls = _null_runs(columns, key, band, source)
     genes = _gene_statistics(band, scores, nulls, _resampled(columns, key, source), source)
     present = _decoy_statistics(band, slice(n_genes, n_genes + n_decoys))
     resolution = decoys.smallest_q_decoy(scores, level=level)
@@ -248,7 +248,7 @@ def _gene_statistics(
 
 def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resampled:
     """What the flips and bootstraps of all bands give, one tumor in memory at a time."""
-    cohort, n_patients = source.cohort, source.samples.n_patients.sum(axis=0)
+    cohort, n_patients = source.cohort, source.samples.n_patients
     n_genes = len(cohort.genes)
     resampled = _Resampled(*np.full((3, len(cohort.tumors), n_genes), np.nan))
     for tumor in np.flatnonzero(n_patients >= source.config.significance.min_patients).tolist():
@@ -259,11 +259,13 @@ def _resampled(columns: Bands, key: RankingKey, source: BandSource) -> _Resample
     return resampled
 
 
-def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:
+def _null_runs(
+    columns: Bands, key: RankingKey, band: BandStatistics, source: BandSource
+) -> NullRuns:
     """Scores of each null run, and how many pairs it would call and grade learned."""
     cohort = source.cohort
     n_genes, n_tumors, n_decoys = len(cohort.genes), len(cohort.tumors), len(cohort.decoy_gene)
-    if band.null_score is None or band.null_model_score is None or band.null_p_value is None:
+    if band.null_score is None or band.null_p_value is None:
         return NullRuns(
             score=np.empty((0, n_tumors, n_genes)),
             decoy_score=np.empty((0, n_tumors, n_decoys)),
@@ -271,24 +273,25 @@ def _null_runs(band: BandStatistics, source: BandSource) -> NullRuns:
             learned=np.empty(0, dtype=int),
         )
     nulls = [Scores.of_columns(score, cohort.decoy_gene) for score in band.null_score]
+    present = slice(n_genes, n_genes + n_decoys)
     settings = source.config.significance
     q_decoy = [decoys.decoy_q_values(scores) for scores in nulls]
     grades = [
         statistics.grade_evidence(
             q,
             statistics.benjamini_hochberg(p_value[:, :n_genes]),
-            _replication(models, cohort),
+            _replication(columns.null_model_score(key, null), cohort),
             statistics.rank_genes(scores.gene),
             np.ones(n_tumors),
             settings=settings,
         )
-        for q, scores, p_value, models in zip(
-            q_decoy, nulls, band.null_p_value, band.null_model_score, strict=True
+        for null, (q, scores, p_value) in enumerate(
+            zip(q_decoy, nulls, band.null_p_value, strict=True)
         )
     ]
     return NullRuns(
         score=np.stack([scores.gene for scores in nulls]),
-        decoy_score=np.stack([scores.decoy for scores in nulls]),
+        decoy_score=band.null_score[..., present],
         called=np.array([np.count_nonzero(q <= settings.q_decoy) for q in q_decoy]),
         learned=np.array([np.count_nonzero(grade == "learned") for grade in grades]),
     )
@@ -309,7 +312,7 @@ def _shared_tables(columns: Bands, source: BandSource, *, missing: Sequence[str]
         genes=cohort.genes,
         decoy_gene=cohort.decoy_gene,
         is_entrapped=cohort.is_entrapped,
-        n=samples.n_patients.sum(axis=0),
+        n=samples.n_patients,
         expression_auroc=expression.expression_auroc,
         log2_fold_change=expression.log2_fold_change,
         classification=Classification(samples.probability, samples.recall),

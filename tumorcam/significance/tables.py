@@ -52,9 +52,10 @@ class DecoyStatistics:
 class NullRuns:
     """Null runs, whose networks were trained on permuted labels.
 
-    `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys), the larger of a
-    decoy's two scores, are float64; `called` and `learned` (nulls,) int are the numbers of (tumor,
-    gene) pairs that each would call by q_decoy and grade learned at full recall.
+    `score` (nulls, tumors, genes) and `decoy_score` (nulls, tumors, decoys), that of the decoys
+    explained with the true values of their genes, are float64; `called` and `learned` (nulls,) int
+    are the numbers of (tumor, gene) pairs that each would call by q_decoy and grade learned at full
+    recall.
     """
 
     score: np.ndarray

@@ -180,11 +180,12 @@ class BatchMaker:
         return smooth * weight[tumor[sample]][:, None]
 
     def _path_mask(self, epoch: int, step: int) -> np.ndarray:
-        """Not rescaled: where both paths are present, the network is the one that is used later."""
-        rng, dropped = (
-            self.config.rng(self.name, "paths", epoch, step),
-            self.config.training.path_dropout,
-        )
+        """(batch, 2) of 0 or 1: whether a sample has the convolutions, and the skip path.
+
+        Not rescaled: where both are present, the network is the one that is used later.
+        """
+        dropped = self.config.training.path_dropout
+        rng = self.config.rng(self.name, "paths", epoch, step)
         draw = rng.random((self.config.training.batch_size, 1), dtype=np.float32)
         return np.hstack([draw >= dropped, draw < 1 - dropped]).astype(np.float32)
 
