@@ -11,7 +11,7 @@ ARGS =
 .PHONY: help demo test lint peers lock
 
 help:
-	@echo "make demo   the whole pipeline on a planted cohort, four to seven minutes on two cores"
+	@echo "make demo   the whole pipeline on a planted cohort, seven minutes on two cores with its set-up"
 	@echo "make test   all tests; make test ARGS='-k store' for some"
 	@echo "make lint   ruff and mypy"
 	@echo "make peers  maps held against xplique and captum, which it installs"

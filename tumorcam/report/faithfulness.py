@@ -327,7 +327,7 @@ def planted_check(part: PlantedScores, titles: list[str], order: list[int], leve
             "precision": float(part.precision[i]),
             "area": float(part.area[i]),
             "called": int(part.called[i, at]),
-            "false_share": _share(int(part.neither[i, at]), int(part.called[i, at])),
+            "false_share": int(part.neither[i, at]) / (int(part.called[i, at]) or math.nan),
         }
         for i in order
     ]
@@ -391,10 +391,6 @@ def _signed(value: float) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
 
 
 def _median(values: np.ndarray) -> float:
