@@ -171,7 +171,9 @@ def test_few_layouts_make_rough_halves(parts):
         return faithfulness.stability_check(part, TITLES, FIRST, n_genes=1000).verdict
 
     assert "rough" not in verdict().text and "by chance 0.03" in verdict().text
-    assert "With 4 replicates this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
+    assert (
+        "With 4 replicates this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
+    )
     alone = verdict(replicates=np.array(1), jaccard_halves=np.full((6, 4), math.nan))
     assert alone.level == "unknown" and alone.text.startswith("One replicate cannot be halved.")
 
