@@ -100,7 +100,7 @@ def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_
     spaced = dataclasses.replace(tiny_config, layout=layout, model=model)
     left = classifier.shortfall_of(networks, regression, spaced, n_replicates=6).remedies
     assert left == [
-        "a lower training.input_dropout (now 0.5), by which fewer genes were called elsewhere"
+        "a lower training.input_dropout (now 0.5), although it called fewer genes elsewhere"
     ]
     training = dataclasses.replace(tiny_config.training, input_dropout=0.0)
     accurate = dataclasses.replace(spaced, training=training)

@@ -186,8 +186,8 @@ def shortfall_of(
         remedies.append('model.skip = "linear" (now none), a path beside the convolutions')
     if config.training.input_dropout:
         remedies.append(
-            f"a lower training.input_dropout (now {config.training.input_dropout:g}), by which "
-            "fewer genes were called elsewhere"
+            f"a lower training.input_dropout (now {config.training.input_dropout:g}), although "
+            "it called fewer genes elsewhere"
         )
     remedies = remedies or [NO_REMEDY]
     return Shortfall(only_regression, only_networks, float(p_value), remedies)
