@@ -1,5 +1,7 @@
 """Exceptions of tumorcam: each says what was wrong, where, what was wanted, and what to do."""
 
+import errno
+
 
 class TumorcamError(Exception):
     """Base of every error that a user can act on; a job prints it and exits with 1."""
@@ -26,15 +28,69 @@ class ShardError(TumorcamError, ValueError):
 
 
 class FileError(TumorcamError, OSError):
-    """A file of the run is missing, incomplete or damaged."""
+    """A file of the run is missing, incomplete, damaged, unreadable or of other settings."""
 
 
 class DamageError(FileError):
-    """Data in a file is missing or damaged; `hdf5.open_file` adds what to do about it."""
+    """The bytes of a file were read and are not what was written."""
+
+
+class UnreadableError(FileError):
+    """A file cannot be read here and now, which says nothing about what is in it."""
+
+
+class StaleError(FileError):
+    """A sound file was made with other settings, or from other files, than the present ones."""
 
 
 class ClusterError(TumorcamError, RuntimeError):
     """The launcher, MPI or Slurm gives something else than it promised."""
+
+
+ADVICE = {  # of errno
+    errno.ENOSPC: "free some space and rerun",
+    errno.EDQUOT: "the quota is used up: free some space and rerun",
+    errno.EACCES: "see to its permissions",
+    errno.EPERM: "see to its permissions",
+    errno.EROFS: "the file system is read-only: use another run.folder",
+    errno.ENAMETOOLONG: "use shorter names",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (ulimit -n)",
+    errno.EIO: "the disk or its server is at fault; see the system's log",
+    errno.ESTALE: "the file server is at fault; rerun",
+}
+MAX_MESSAGE = 4_000  # characters
+
+
+def foreseeable(error: BaseException) -> str:
+    """The message for an error that a user can act on; empty for any other."""
+    if isinstance(error, TumorcamError):
+        return _cut("\n".join([str(error), *getattr(error, "__notes__", [])]))
+    if isinstance(error, OSError) and error.errno is not None:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        what = " and ".join(names) or "a file or a device"
+        advice = ADVICE.get(error.errno, "see to this path, then rerun")
+        return _cut(f"{what}: {error.strerror}; {advice}")
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return (
+            f"not enough memory ({_cut(str(error))[:200]}); give the job more, or lower "
+            "explain.batch_size, training.micro_batch or cohort.genes"
+        )
+    if isinstance(error, UnicodeError | ValueError) and "null byte" in str(error):
+        return f"a path holds a null byte ({error}); correct it"
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"a name cannot be written as text ({error.reason}: {error.object!r:.200}); rename it"
+        )
+    return ""
+
+
+def _cut(text: str) -> str:
+    """The text, without its middle where it is too long to read."""
+    if len(text) <= MAX_MESSAGE:
+        return text
+    half = MAX_MESSAGE // 2
+    return f"{text[:half]} ... {len(text) - 2 * half:,} characters ... {text[-half:]}"
 
 
 class PreemptedError(TumorcamError, RuntimeError):

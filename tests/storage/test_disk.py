@@ -80,7 +80,7 @@ def test_with_room_enough_the_file_is_there(small_disk):
     leave_free(small_disk, 100_000)
     with hdf5.create_file(small_disk / "a.h5", "tumorcam-test", {}) as file:
         records.write_dataset(file, "x", np.arange(10_000))
-    integrity.verify_file(small_disk / "a.h5")
+    integrity.check_seal(small_disk / "a.h5")
 
 
 @pytest.mark.parametrize("n_free", [0, 4096, 8192, 16384, 20480])

@@ -1,8 +1,7 @@
-import json
-
 import pytest
+from edited_files import edit_json
 
-from tumorcam.errors import FileError
+from tumorcam.errors import DamageError, FileError
 from tumorcam.storage import integrity, manifest
 
 
@@ -27,7 +26,7 @@ def test_a_list_comes_back(listed):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "no readable list"), ("{}", "no readable list"), ("[1]", "no readable list")],
+    [("", "is damaged"), ("{}", "is damaged"), ("[1]", "is damaged"), ("[" * 99_999, "is damaged")],
 )
 def test_what_is_no_list_is_refused(listed, text, words):
     listed.write_text(text)
@@ -36,7 +35,7 @@ def test_what_is_no_list_is_refused(listed, text, words):
 
 
 def test_a_missing_list_is_a_file_error(tmp_path):
-    with pytest.raises(FileError, match="no readable list"):
+    with pytest.raises(FileError, match="does not exist"):
         manifest.read_manifest(tmp_path / "files.json")
 
 
@@ -48,10 +47,28 @@ def test_a_changed_size_is_found(listed):
 
 @pytest.mark.parametrize("name", ["../a.csv", "/etc/passwd", "figures/../../a"])
 def test_a_name_that_leads_outside_is_refused(listed, name):
-    content = json.loads(listed.read_text())
-    content["files"][name] = content["files"].pop("a.csv")
-    content.pop("digest")
-    content["digest"] = integrity.text_digest(json.dumps(content, sort_keys=True))
-    listed.write_text(json.dumps(content))
+    edit_json(listed, lambda content: content.update(files={name: {"size": 3, "sha256": ""}}))
     with pytest.raises(FileError, match="outside its folder"):
         manifest.read_manifest(listed)
+
+
+def test_a_list_of_something_else_is_no_damage(listed):
+    edit_json(listed, lambda content: content.pop("files"))
+    with pytest.raises(FileError, match="is no list of files") as raised:
+        manifest.read_manifest(listed)
+    assert not isinstance(raised.value, DamageError)
+
+
+def test_a_listed_file_must_be_as_listed(listed):
+    path = listed.with_name("a.csv")
+    manifest.require_as_listed(path, remedy="run it")
+    manifest.require_as_listed(listed.with_name("not listed"), remedy="")
+    path.write_text("abd")
+    with pytest.raises(DamageError, match=r"a\.csv is damaged: its SHA-256 differs; run it"):
+        manifest.require_as_listed(path, remedy="run it")
+    path.write_text("ab")
+    with pytest.raises(DamageError, match="it has 2 bytes, and had 3"):
+        manifest.require_as_listed(path, remedy="run it")
+    path.unlink()
+    with pytest.raises(FileError, match="does not exist; run it"):
+        manifest.require_as_listed(path, remedy="run it")

@@ -1,13 +1,13 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
+from edited_files import edit_json
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.cluster.launcher import Share
-from tumorcam.errors import FileError
+from tumorcam.errors import DamageError, FileError
 from tumorcam.storage.plan import (
     ModelKey,
     ShardKey,
@@ -89,22 +89,26 @@ def test_a_plan_comes_back(tmp_path):
         lambda fields: fields.pop("models"),
         lambda fields: fields.update({"unknown": 1}),
         lambda fields: fields["shards"][0].pop("stop"),
+        lambda fields: fields["shards"].pop(),
+        lambda fields: fields["shards"].pop(0),
+        lambda fields: fields["models"].pop(),
+        lambda fields: fields.update({"shards": [], "models": []}),
+        lambda fields: fields.update({"block": 0}),
+        lambda fields: fields.update({"block": "3"}),
     ],
 )
 def test_what_is_no_plan_is_refused(tmp_path, spoil):
     path = tmp_path / "plan.json"
     write_plan(path, plan_of([0, 1]))
-    fields = json.loads(path.read_text())
-    spoil(fields)
-    path.write_text(json.dumps(fields))
-    with pytest.raises(FileError, match=r"plan\.json is no readable plan .*run `tumorcam prepare`"):
+    edit_json(path, spoil)
+    with pytest.raises(FileError, match=r"plan\.json is no plan .*run `tumorcam prepare`"):
         read_plan(path)
 
 
 def test_a_missing_or_cut_plan_is_refused(tmp_path):
     path = tmp_path / "plan.json"
-    with pytest.raises(FileError, match="No such file"):
+    with pytest.raises(FileError, match="does not exist; run `tumorcam prepare`"):
         read_plan(path)
     path.write_text('{"encoding-type": ')
-    with pytest.raises(FileError, match="no readable plan"):
+    with pytest.raises(DamageError, match="is damaged"):
         read_plan(path)

@@ -8,12 +8,11 @@ from typing import Any
 
 import h5py
 
-from tumorcam.errors import DamageError, FileError
-from tumorcam.storage import disk
-from tumorcam.storage.integrity import SEAL_BYTES, content_digest, refuse_links, seal
-from tumorcam.storage.records import reading
+from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
+from tumorcam.storage import disk, integrity
 
-ENCODING_VERSION = "2"
+ENCODING_VERSION = "3"
+MAX_ATTRIBUTE = 60_000  # bytes of a text in HDF5, which holds 64 KiB; the header has longer ones
 
 
 @contextlib.contextmanager
@@ -76,29 +75,28 @@ def create_file(
     FileError
         If the disk or a quota is full; earlier files stay whole.
     """
+    root = {"encoding-type": encoding_type, "encoding-version": ENCODING_VERSION, **attributes}
+    n_bytes = integrity.header_size(root)
     with write_aside(path, needed=needed) as aside, disk.DeferredErrorFile(aside) as output:
-        with h5py.File(output, "w", userblock_size=SEAL_BYTES) as file:
-            file.attrs["encoding-type"] = encoding_type
-            file.attrs["encoding-version"] = ENCODING_VERSION
-            for name, value in attributes.items():
-                file.attrs[name] = value
+        with h5py.File(output, "w", userblock_size=n_bytes) as file:
+            for name, value in root.items():
+                if not isinstance(value, str) or len(value.encode()) < MAX_ATTRIBUTE:
+                    file.attrs[name] = value
             yield file
             file.flush()
             output.check()  # else what is digested next was dropped
-            file.attrs["digest"] = content_digest(file)
+            root["digest"] = file.attrs["digest"] = integrity.content_digest(file)
             file.attrs["complete"] = True
         output.check()
-        line = seal(output)
-        output.seek(0)
-        output.write(line)
+        integrity.write_header(output, n_bytes, root)
 
 
 @contextlib.contextmanager
 def open_file(path: Path, encoding_type: str, *, remedy: str) -> Iterator[h5py.File]:
     """A finished HDF5 file of the given kind, for reading by `records`.
 
-    Errors of the block are the caller's and pass unchanged; of these, a DamageError of `records`
-    gets the remedy.
+    Every byte is checked before, once a process and file. Errors of the block are the caller's and
+    pass unchanged; of these, a DamageError of `records` gets the remedy.
 
     Parameters
     ----------
@@ -108,41 +106,77 @@ def open_file(path: Path, encoding_type: str, *, remedy: str) -> Iterator[h5py.F
     Raises
     ------
     FileError
-        If the file is missing, damaged, incomplete, of another kind or version, or links to files
-        elsewhere.
+        If the file is missing, of another kind or version, or links to files elsewhere; as
+        DamageError if it is damaged, and as UnreadableError if it cannot be read.
     """
-    if not path.exists():
-        msg = f"{path} does not exist; {remedy}"
-        raise FileError(msg)
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        msg = f"{path} cannot be read ({error}); delete it, then {remedy}"
-        raise FileError(msg) from error
-    with file:
+    stored_attributes(path, encoding_type, remedy=remedy)
+    with integrity.open_hdf5(path) as file:
         try:
-            with reading(file):
-                _check_header(file, path, encoding_type, remedy)
-                refuse_links(file, path)
             yield file
         except DamageError as error:
-            msg = f"{error}; delete it, then {remedy}"
-            raise FileError(msg) from error
+            msg = f"{error}; {remedy}, which makes it anew"
+            raise DamageError(msg) from error
 
 
 def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -> bool:
-    """Whether `path` is a finished file of this kind whose root attributes are as given."""
+    """Whether `path` is an undamaged file of this kind whose root attributes are as given.
+
+    Raises
+    ------
+    UnreadableError
+        If it cannot be read: then a job must not write it anew.
+    FileError
+        If another version of tumorcam wrote it.
+    """
     try:
-        stored = stored_attributes(path, encoding_type, remedy="")
-    except FileError:
+        stored = integrity.check_once(path).attributes
+    except DamageError:
         return False
-    return all(stored.get(name) == value for name, value in attributes.items())
+    except FileError:
+        if path.exists():
+            raise
+        return False
+    wanted = {"encoding-type": encoding_type, "encoding-version": ENCODING_VERSION, **attributes}
+    return all(stored.get(name) == value for name, value in wanted.items())
 
 
-def stored_attributes(path: Path, encoding_type: str, *, remedy: str) -> dict[str, Any]:
-    """The root attributes of a finished file; FileError as in `open_file`."""
-    with open_file(path, encoding_type, remedy=remedy) as file, reading(file):
-        return dict(file.attrs)
+def stored_attributes(
+    path: Path, encoding_type: str, *, remedy: str, whole: bool = True
+) -> dict[str, Any]:
+    """The root attributes of a finished file.
+
+    Parameters
+    ----------
+    remedy : str
+        What makes the file again; it ends the message.
+    whole : bool
+        Whether every byte is checked before, or the header alone.
+
+    Raises
+    ------
+    FileError
+        As in `open_file`.
+    """
+    try:
+        read = integrity.check_once if whole else integrity.read_header
+        stored = read(path).attributes
+        require_kind(stored, path, encoding_type)
+    except UnreadableError:
+        raise
+    except FileError as error:
+        anew = ", which makes it anew" if isinstance(error, DamageError) else ""
+        raise type(error)(f"{error}; {remedy}{anew}") from error
+    return stored
+
+
+def require_kind(attributes: Mapping[str, Any], path: Path, encoding_type: str) -> None:
+    """Check that the attributes of a file are of this kind and version; FileError if not."""
+    kind, version = attributes.get("encoding-type"), attributes.get("encoding-version")
+    if (kind, version) != (encoding_type, ENCODING_VERSION):
+        raise FileError(
+            f"{path} is {kind!r} version {version!r}; wanted {encoding_type!r} version "
+            f"{ENCODING_VERSION!r}"
+        )
 
 
 def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
@@ -150,32 +184,18 @@ def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
     return str(stored_attributes(path, encoding_type, remedy=remedy)["digest"])
 
 
-def require_cohort(file: h5py.File, path: Path, cohort_digest: str, *, remedy: str) -> None:
-    """Check that an open file was made from a cohort.
+def require_cohort(attributes: Mapping[str, Any], path: Path, digest: str, *, remedy: str) -> None:
+    """Check that the attributes of a file name a cohort.
 
     Raises
     ------
-    FileError
-        If it was made from another one.
+    StaleError
+        If they name another one.
     """
-    with reading(file):
-        stored = str(file.attrs["cohort_digest"])
-    if stored != cohort_digest:
+    stored = str(attributes.get("cohort_digest"))
+    if stored != digest:
         msg = (
             f"{path} was made from another cohort (cohort_digest {stored[:12]}, wanted "
-            f"{cohort_digest[:12]}); delete it and {remedy}"
+            f"{digest[:12]}); {remedy}, or use another run.folder"
         )
-        raise FileError(msg)
-
-
-def _check_header(file: h5py.File, path: Path, encoding_type: str, remedy: str) -> None:
-    kind, version = file.attrs.get("encoding-type"), file.attrs.get("encoding-version")
-    if (kind, version) != (encoding_type, ENCODING_VERSION):
-        msg = (
-            f"{path} is {kind!r} version {version!r}; wanted {encoding_type!r} version "
-            f"{ENCODING_VERSION!r}; {remedy}"
-        )
-        raise FileError(msg)
-    if not file.attrs.get("complete", False):
-        msg = f"{path} is incomplete: its writer did not finish; delete it, then {remedy}"
-        raise FileError(msg)
+        raise StaleError(msg)

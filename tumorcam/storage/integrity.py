@@ -1,76 +1,236 @@
-"""Digests and seals: SHA-256 sums by which damage of a file is detected."""
+"""Digests and headers: SHA-256 sums by which damage of a file is detected.
 
+Every HDF5 file of a run begins with a header of text, in what HDF5 calls the user block:
+
+    tumorcam; SHA-256 of the 8192 bytes behind the first 4096: 6b86b273...
+    {"encoding-type": "tumorcam-shard", ...}
+    SHA-256 of the two lines above: d4735e3a...
+
+So what a file is, and what it was made from and with, is read without HDF5, and every byte can be
+checked with `tail -c +4097 FILE | sha256sum`. HDF5 trusts what describes the data: one wrong bit
+there can crash the process or make it loop, and where the list of a dataset's chunks is lost it
+reads zeros. So HDF5 opens no file before its header has been held against its bytes.
+"""
+
+import functools
 import hashlib
+import io
 import json
-from collections.abc import Iterator
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
-from tumorcam.errors import FileError
+from tumorcam.errors import DamageError, FileError, UnreadableError
 
-SEAL_BYTES = 512  # before HDF5's own, its smallest user block: SHA-256 of all bytes behind it
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # where a file without a seal begins
+MIN_HEADER = 512  # bytes: HDF5's smallest user block; the others are its doubles
+MAX_HEADER = 2**30
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # where a file without a header begins
+FIRST_LINE = re.compile(
+    rb"tumorcam; SHA-256 of the (\d{1,18}) bytes behind the first (\d{3,10}): ([0-9a-f]{64})\n"
+)
+OLD_FIRST_LINE = b"tumorcam; SHA-256 of all after the first 512 bytes: "  # of version 0.1
 BLOCK_BYTES = 64 * 2**20  # read at once while digesting
+MAX_CHECKED = 100_000  # files whose check a process remembers
+KINDS = {  # of what a path may be instead of a regular file
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
-def verify_file(path: Path) -> str:
-    """Check every byte of a file against its seal, then all datasets against its digest.
-
-    Returns
-    -------
-    str
-        The digest.
-
-    Raises
-    ------
-    FileError
-        If a checksum, the seal or the digest differs.
-    """
-    check_seal(path)
-    return check_content(path)
-
-
-def check_content(path: Path) -> str:
-    """Check all datasets of a file against its digest, and return it; errors as `verify_file`."""
-    try:
-        with h5py.File(path, "r") as file:
-            refuse_links(file, path)
-            digest = content_digest(file)
-            is_sound = digest == file.attrs.get("digest")
-            is_complete = file.attrs.get("complete", False)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
-        msg = f"{path} is damaged ({error}); delete it and rerun the job that writes it"
-        raise FileError(msg) from error
-    if not is_sound or not is_complete:
-        msg = f"{path} is damaged: its digest differs; delete it and rerun the job that writes it"
-        raise FileError(msg)
-    return digest
-
-
-def check_seal(path: Path) -> None:
-    """Check every byte of a file against its seal, without HDF5.
-
-    HDF5 trusts the metadata of a file: one wrong bit in it can crash the process or make it loop.
-    A file that begins with HDF5's own signature has no seal, and passes.
+def require_regular(path: Path) -> os.stat_result:
+    """Check that a path is a regular file, without opening it; its status.
 
     Raises
     ------
+    UnreadableError
+        If it is something else, such as a named pipe, which a reader would wait for, or if the
+        system does not tell.
     FileError
-        If a byte has changed since the file was written, or the file cannot be read.
+        If it does not exist.
     """
     try:
-        with path.open("rb") as stream:
-            start = stream.read(SEAL_BYTES)
-            is_sound = start.startswith(HDF5_SIGNATURE) or start == seal(stream)
+        status = path.stat()
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist") from None
     except OSError as error:
-        msg = f"{path} cannot be read ({error}); delete it and rerun the job that writes it"
-        raise FileError(msg) from error
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        msg = f"{path} is {kind}; wanted a regular file; move it away"
+        raise UnreadableError(msg)
+    return status
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading; errors as `require_regular`."""
+    require_regular(path)
+    try:
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> UnreadableError:
+    """The error for a file that the system does not let this process read; the caller raises it."""
+    reason = error.strerror or str(error)
+    return UnreadableError(
+        f"{path} cannot be read ({reason}), which says nothing about what is in it; see to its "
+        "permissions, the disk and the limit of open files (ulimit -n), then rerun"
+    )
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file; errors as `require_regular`."""
+    with open_regular(path) as stream:
+        try:
+            return stream.read()
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+class Header(NamedTuple):
+    """The header of a file: its own size and that of the rest, the SHA-256 of the rest, and text.
+
+    `attributes` are those of the file's root group.
+    """
+
+    n_bytes: int
+    n_behind: int
+    sha256: str
+    attributes: dict[str, Any]
+
+
+def header_size(attributes: Mapping[str, Any]) -> int:
+    """Bytes of a header with these attributes and a digest."""
+    size = MIN_HEADER
+    while size < len(_header_text(0, 0, "0" * 64, attributes)) + 128:
+        size *= 2
+    return size
+
+
+def write_header(stream: Any, n_bytes: int, attributes: Mapping[str, Any]) -> None:
+    """Write the header of a file whose other bytes are written.
+
+    Parameters
+    ----------
+    stream : binary file
+        Open for reading and writing.
+    n_bytes : int
+        From `header_size`.
+    """
+    stream.seek(n_bytes)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    n_behind = stream.seek(0, os.SEEK_END) - n_bytes
+    stream.seek(0)
+    stream.write(_header_text(n_bytes, n_behind, digest, attributes).ljust(n_bytes, b"\0"))
+
+
+def read_header(path: Path) -> Header:
+    """The header of a file, checked against itself and the size of the file, but not its data.
+
+    Raises
+    ------
+    DamageError
+        If a byte of the header has changed, or the file has another size than when it was written.
+    UnreadableError
+        If the file cannot be read, or is no regular file.
+    FileError
+        If it does not exist, or has no header: then another program or version wrote it.
+    """
+    with open_regular(path) as stream:
+        return _header_of(stream, path)
+
+
+def check_seal(path: Path) -> Header:
+    """Check every byte of a file against its header, without HDF5; returns the header.
+
+    Raises
+    ------
+    DamageError
+        If a byte has changed since the file was written.
+    UnreadableError, FileError
+        As in `read_header`.
+    """
+    with open_regular(path) as stream:
+        header = _header_of(stream, path)
+        try:
+            stream.seek(header.n_bytes)
+            is_sound = hashlib.file_digest(stream, "sha256").hexdigest() == header.sha256
+        except OSError as error:
+            raise unreadable(path, error) from error
     if not is_sound:
-        msg = f"{path} is damaged: its seal differs; delete it and rerun the job that writes it"
-        raise FileError(msg)
+        raise DamageError(f"{path} is damaged: its SHA-256 is not the one in its header")
+    return header
+
+
+def _header_text(n_bytes: int, n_behind: int, digest: str, attributes: Mapping[str, Any]) -> bytes:
+    content = json.dumps(attributes, sort_keys=True, default=_plain)
+    lines = f"tumorcam; SHA-256 of the {n_behind} bytes behind the first {n_bytes}: {digest}\n"
+    lines += f"{content}\n"
+    return f"{lines}SHA-256 of the two lines above: {text_digest(lines)}\n".encode()
+
+
+def _header_of(stream: io.BufferedReader, path: Path) -> Header:
+    try:
+        size = os.fstat(stream.fileno()).st_size
+        start = stream.read(MIN_HEADER)
+        first = FIRST_LINE.match(start)
+        n_behind, n_bytes, digest = first.groups() if first else (b"0", b"0", b"")
+        if first and int(n_bytes) + int(n_behind) == size and int(n_bytes) <= MAX_HEADER:
+            start += stream.read(int(n_bytes) - MIN_HEADER)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if start.startswith((HDF5_SIGNATURE, OLD_FIRST_LINE)):
+        raise FileError(f"{path} has no header: another program or version of tumorcam wrote it")
+    if first is None:
+        raise DamageError(f"{path} is damaged: its header is not one of tumorcam")
+    if int(n_bytes) + int(n_behind) != size:
+        wanted = int(n_bytes) + int(n_behind)
+        raise DamageError(f"{path} is damaged: it has {size:,} bytes, and had {wanted:,}")
+    try:
+        attributes = json.loads(start.split(b"\n")[1])
+        text = _header_text(int(n_bytes), int(n_behind), digest.decode(), attributes)
+        is_sound = start == text.ljust(int(n_bytes), b"\0")
+    except (ValueError, IndexError, TypeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        raise DamageError(f"{path} is damaged: its header has changed")
+    return Header(int(n_bytes), int(n_behind), digest.decode(), attributes)
+
+
+def check_once(path: Path) -> Header:
+    """Check every byte of a file and what its datasets lead to, once a process and file.
+
+    Returns the header; errors as in `check_seal` and `refuse_links`.
+    """
+    status = require_regular(path)
+    return _check(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=MAX_CHECKED)
+def _check(path: Path, identity: tuple[int, ...]) -> Header:
+    """The check of `check_once`; a file with another identity is checked anew."""
+    header = check_seal(path)
+    with open_hdf5(path) as file:
+        refuse_links(file, path)
+    return header
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open a checked HDF5 file for reading; UnreadableError where HDF5 cannot."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def content_digest(file: h5py.File) -> str:
@@ -96,32 +256,89 @@ def content_digest(file: h5py.File) -> str:
 
 
 def refuse_links(file: h5py.File, path: Path) -> None:
-    """Refuse external links, external storage, and virtual sources outside the run's folder."""
+    """Refuse external links, external storage, virtual sources outside the run's folder, and gaps.
+
+    HDF5 reads a chunk that was never written as zeros; no writer of a run leaves one out.
+
+    Raises
+    ------
+    FileError
+        If there is one of these; the message names it.
+    DamageError
+        If HDF5 cannot go through the file.
+    """
     links: list[str] = []
-    file.visititems_links(
-        lambda name, link: links.append(name) if not isinstance(link, h5py.HardLink) else None
-    )
     datasets: list[str] = []
-    file.visititems(lambda name, item: datasets.append(name) if _leads_outside(item) else None)
+    gaps: list[str] = []
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            datasets.extend([name] if _leads_outside(item) else [])
+            gaps.extend([name] if _lacks_chunks(item) else [])
+
+    try:
+        file.visititems_links(
+            lambda name, link: links.append(name) if not isinstance(link, h5py.HardLink) else None
+        )
+        file.visititems(visit)
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
+        raise DamageError(f"{path} is damaged ({error})") from error
     if links or datasets:
         msg = f"{path}:/{(links + datasets)[0]} points outside the file, which is refused"
         raise FileError(msg)
+    if gaps:
+        raise FileError(f"{path}:/{gaps[0]} lacks data that its shape promises")
 
 
-def _leads_outside(item: h5py.Group | h5py.Dataset) -> bool:
-    if not isinstance(item, h5py.Dataset):
-        return False
+def _leads_outside(item: h5py.Dataset) -> bool:
     sources = [Path(s.file_name) for s in item.virtual_sources()] if item.is_virtual else []
     return bool(item.external) or any(s.is_absolute() or ".." in s.parts for s in sources)
+
+
+def _lacks_chunks(item: h5py.Dataset) -> bool:
+    if item.is_virtual or not item.size:
+        return False
+    if item.chunks is None:
+        return item.id.get_storage_size() != item.nbytes
+    steps = zip(item.shape, item.chunks, strict=True)
+    return item.id.get_num_chunks() != np.prod([-(-n // step) for n, step in steps], dtype=object)
 
 
 def carried_digest(path: Path) -> str:
     """The digest that a file carries, unchecked; "" if the file is missing or unreadable."""
     try:
-        with h5py.File(path, "r") as file:
-            return str(file.attrs.get("digest", ""))
-    except OSError:
+        return str(read_header(path).attributes["digest"])
+    except FileError:
         return ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run, without its digest, which is checked.
+
+    Raises
+    ------
+    DamageError
+        If it is no JSON object, or its digest differs.
+    UnreadableError, FileError
+        As `require_regular`.
+    """
+    try:
+        content = json.loads(read_bytes(path))
+        digest = content.pop("digest")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamageError(f"{path} is damaged: it is no JSON with a digest") from error
+    if digest != _json_digest(content):
+        raise DamageError(f"{path} is damaged: its digest differs")
+    return dict(content)
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """An object as a JSON file that `read_json` reads, with its digest."""
+    return json.dumps(dict(content) | {"digest": _json_digest(content)}, indent=1) + "\n"
+
+
+def _json_digest(content: Mapping[str, Any]) -> str:
+    return text_digest(json.dumps(content, sort_keys=True))
 
 
 def text_digest(text: str) -> str:
@@ -130,9 +347,12 @@ def text_digest(text: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a regular file's bytes; errors as `require_regular`."""
+    with open_regular(path) as stream:
+        try:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise unreadable(path, error) from error
 
 
 def _parts(dataset: h5py.Dataset) -> Iterator[bytes]:
@@ -153,11 +373,3 @@ def _parts(dataset: h5py.Dataset) -> Iterator[bytes]:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def seal(stream: Any) -> bytes:
-    """The seal of a file: a line with the SHA-256 of all bytes behind it (`tail -c +513 FILE`)."""
-    stream.seek(SEAL_BYTES)
-    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    text = f"tumorcam; SHA-256 of all after the first {SEAL_BYTES} bytes: {digest}\n"
-    return text.encode().ljust(SEAL_BYTES, b"\0")

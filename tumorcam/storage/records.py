@@ -22,6 +22,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
     "blosc2-zstd": dict(hdf5plugin.Blosc2(cname="zstd", clevel=1)),
 }
 DIGEST = "digest"  # of the file; `hdf5.create_file` writes it, so that no record does
+HDF5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError)  # of h5py
 ENTRIES_HERE = {"entries_here": True}  # metadata of a mapping whose entries need no group around
 Chunks = tuple[int | None, ...]  # None: the whole axis
 
@@ -123,7 +124,7 @@ def reading(group: h5py.Group) -> Iterator[None]:
         yield
     except FileError:
         raise
-    except (OSError, KeyError) as error:
+    except HDF5_ERRORS as error:
         raise DamageError(f"{group.file.filename} cannot be read ({error})") from error
 
 
