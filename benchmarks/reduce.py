@@ -78,7 +78,9 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
             pass
         digests[model] = model_digest(run.model(model))
     for key in plan.shards:
-        attributes = shard_attributes(config, cohort.digest, digests[key.model], key)
+        attributes = shard_attributes(
+            config, cohort.digest, digests[key.model], key, cohort.n_columns
+        )
         shard = make_shard(config, cohort, key, noise, rng)
         write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
     size = sum(path.stat().st_size for path in run.shards.iterdir())

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion, SampleFalls
-from tumorcam.faithfulness.examine import SECTIONS
 from tumorcam.faithfulness.ranking_checks import (
     LEVELS,
     Entrapment,
@@ -23,6 +22,7 @@ from tumorcam.faithfulness.ranking_checks import (
 from tumorcam.faithfulness.results import FaithfulnessChecks, write_faithfulness
 from tumorcam.faithfulness.retraining import Retrained
 from tumorcam.significance.tables import read_significance
+from tumorcam.storage import chain
 from tumorcam.storage.run_folder import RunFolder
 
 SIZES, N_TUMORS, N_NULLS = (1, 2, 5, 10), 4, 5
@@ -55,8 +55,7 @@ def write_checks(config: Config, **changed: Any) -> None:
         "cohort_digest": cohort.digest,
         "significance_digest": read_significance(run.significance, cohort.digest).digest,
         "view": "contrast",
-        "config": config_json(config, SECTIONS),
-    }
+    } | chain.made_with(config, "faithfulness")
     write_faithfulness(run.faithfulness, attributes, checks)
     assert json.loads(attributes["config"])["faithfulness"]
 

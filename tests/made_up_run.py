@@ -10,7 +10,7 @@ import pandas as pd
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.significance import decoys, statistics
@@ -26,11 +26,11 @@ from tumorcam.significance.tables import (
     write_ranking,
     write_significance,
 )
-from tumorcam.storage import hdf5, records
+from tumorcam.storage import chain, hdf5
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import HeldOut, TrainedModel, model_attributes, write_model
-from tumorcam.training.baselines import BASELINES_TYPE, Baselines
+from tumorcam.training.baselines import Baselines, write_baselines
 
 N_EPOCHS = 6
 DRIVERS_PER_TUMOR = 3  # of fixture tiny_run
@@ -88,16 +88,14 @@ def fill_run(
             write_model(run.model(key), attributes, made_up)
     hard = rng.normal(size=(len(cohort.tumor), len(cohort.tumors)))  # in the same samples for all
     baselines = (probabilities(cohort, sharpness, hard, rng) for sharpness in (4.0, 3.0))
-    attributes = {"cohort_digest": cohort.digest}
-    with hdf5.create_file(run.baselines, BASELINES_TYPE, attributes) as file:
-        records.write_record(file, Baselines(*baselines, digest=""))
+    write_baselines(run.baselines, config, cohort.digest, Baselines(*baselines, digest=""))
     probability = np.stack(
         [probabilities(cohort, 4.0, hard, rng) for _ in range(cohort.n_replicates)]
     )
     first = present[0]
     content = shard(config, cohort, first, probability[first.replicate], rng)
     digests = cohort.digest, hdf5.stored_digest(run.model(first.model), "tumorcam-model", remedy="")
-    attributes = shard_attributes(config, *digests, first)
+    attributes = shard_attributes(config, *digests, first, cohort.n_columns)
     write_shard(run.shard(first), attributes, content, compression="gzip")
     for key in (key for key in plan.shards if key.name in missing):
         probability[key.replicate, samples_of(cohort, key)] = np.nan
@@ -221,7 +219,7 @@ def write_tables(
         mean = np.hstack([1.2 * drives + of_input, present, np.zeros(present.shape)])
         files.append(run.ranking(i))
         write_ranking(files[-1], {}, ranking(key, config, shared, mean, rng))
-    attributes = {"cohort_digest": cohort.digest, "config": config_json(config, ["significance"])}
+    attributes = {"cohort_digest": cohort.digest} | chain.made_with(config, "reduce")
     write_significance(run.significance, attributes, shared, files)
     shutil.rmtree(run.bands)
 

@@ -100,7 +100,7 @@ def write_shard(config: Config, cohort: Cohort, shard: ShardKey, *, seed: int = 
     scale = np.where(np.arange(n) == 0, 0, 1).astype(np.float32)
     run = RunFolder.of(config)
     attributes = shard_attributes(
-        config, cohort.digest, model_digest(run.model(shard.model)), shard
+        config, cohort.digest, model_digest(run.model(shard.model)), shard, cohort.n_columns
     )
     rivals = np.array([[other for other in range(3) if other != own] for own in tumor], np.int16)
     maps = {view: values[view].astype(np.float16) for view in VIEWS}

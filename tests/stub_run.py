@@ -7,18 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.explain.shards import MethodMaps, shard_attributes
 from tumorcam.operations import audit
 from tumorcam.operations.audit import ExpectedFile
-from tumorcam.significance.tables import SIGNIFICANCE_TYPE
-from tumorcam.storage import hdf5, integrity, manifest, records
+from tumorcam.storage import chain, hdf5, integrity, manifest, records
 from tumorcam.storage.plan import Plan, read_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import MODEL_TYPE, SECTIONS
 
 REPORT = ("index.html", "genes.csv", "figures/genes.svg")
-SECTIONS_OF_KIND = {MODEL_TYPE: SECTIONS, SIGNIFICANCE_TYPE: ("significance",)}
 Fill = Callable[[h5py.File], None]
 
 
@@ -41,11 +38,9 @@ def write_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: Non
     if file.kind == manifest.MANIFEST_TYPE:
         write_report_stub(config, file)
         return
-    attributes = dict(file.attributes)
-    digests = audit.stored_digests([file])
+    attributes = file.attributes | chain.made_with(config, file.settings)
+    digests = stored_digests(file)
     attributes |= {name: digests[source] for name, source in file.made_from.items()}
-    if file.kind in SECTIONS_OF_KIND:
-        attributes["config"] = config_json(config, SECTIONS_OF_KIND[file.kind])
     if file.sources:
         attributes["shards_digest"] = integrity.text_digest(
             "".join(digests[path] for path in file.sources)
@@ -55,18 +50,21 @@ def write_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: Non
         fill(output)
 
 
-def write_shard_stub(
-    config: Config, file: ExpectedFile, fill: Fill = lambda file: None, *, n_columns: int = 0
-) -> None:
-    """A shard of zeros, with the plan's number of columns unless another one is given."""
+def stored_digests(file: ExpectedFile) -> dict[Path, str]:
+    """The digest in each source of a file."""
+    sources = (*file.made_from.values(), *file.sources)
+    return {path: integrity.carried_digest(path) for path in sources}
+
+
+def write_shard_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: None) -> None:
+    """A shard of zeros."""
     plan = plan_of(config)
     (key,) = [k for k in plan.explain_tasks if RunFolder.of(config).shard(k) == file.path]
-    digests = audit.stored_digests([file])
+    digests = stored_digests(file)
     cohort, model = (digests[file.made_from[f"{name}_digest"]] for name in ("cohort", "model"))
-    n_samples, n_columns = key.stop - key.start, n_columns or plan.n_columns
-    zeros = np.zeros((n_samples, n_columns), np.float16)
-    maps = MethodMaps(zeros, zeros, np.ones(n_samples, np.float32), None, None)
-    attributes = shard_attributes(config, cohort, model, key)
+    zeros = np.zeros((key.n_samples, plan.n_columns), np.float16)
+    maps = MethodMaps(zeros, zeros, np.ones(key.n_samples, np.float32), None, None)
+    attributes = shard_attributes(config, cohort, model, key, plan.n_columns)
     with hdf5.create_file(file.path, file.kind, attributes) as output:
         for method in config.explain.methods:
             records.write_record(output.create_group(method), maps)
@@ -76,9 +74,9 @@ def write_shard_stub(
 def write_report_stub(config: Config, file: ExpectedFile) -> None:
     for name in REPORT:
         hdf5.write_text(file.path.parent / name, "not empty")
-    digests = audit.stored_digests([file])
+    digests = stored_digests(file)
     made_from = {name: digests[source] for name, source in file.made_from.items()}
-    made_from["config"] = config_json(config, ["report"])
+    made_from |= chain.made_with(config, "report")
     manifest.write_manifest(file.path, REPORT, made_from)
 
 
@@ -87,7 +85,7 @@ def write_stubs(config: Config, fill: Fill = lambda file: None) -> list[Expected
     for file in expected(config):
         if file.stage == "shards":
             write_shard_stub(config, file, fill)
-        elif file.stage != "cohort":
+        elif file.stage != "cohort" and file.entry is None:
             write_stub(config, file, fill)
     return expected(config)
 

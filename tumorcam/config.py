@@ -29,6 +29,9 @@ from tumorcam.settings import (
     TrainingSettings,
 )
 from tumorcam.settings.schema import Setting, section_settings
+from tumorcam.settings.stages import first_stage, stages_until
+
+MAX_QUOTED = 200  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -143,29 +146,51 @@ def config_toml(config: Config) -> str:
     return tomli_w.dumps(config_tables(config))
 
 
-def config_json(config: Config, sections: typing.Sequence[str]) -> str:
-    """The named sections as canonical JSON, which each file carries to say how it was computed.
+def settings_json(config: Config, stage: str) -> str:
+    """All settings that the files of a stage depend on, as canonical JSON, which each file carries.
 
-    Of `run` only the seed counts, since name, folder and threads may change within a run.
-    `layout.nulls` does not count, since null runs may be added and change nothing else.
+    These are also those that earlier stages depend on. The section `synthesize` does not count
+    where the input is the user's own.
+
+    Parameters
+    ----------
+    stage : str
+        One of `settings.stages.STAGES`.
     """
-    tables = config_tables(config) | {"run": {"seed": config.run.seed}}
-    del tables["layout"]["nulls"]
-    return json.dumps({name: tables[name] for name in sections}, sort_keys=True)
+    stages = stages_until(stage)
+    tables = config_tables(config)
+    if config.input.expression:
+        del tables["synthesize"]
+    chosen = {
+        section: {key: v for key, v in table.items() if first_stage(section, key) in stages}
+        for section, table in tables.items()
+    }
+    return json.dumps({name: table for name, table in chosen.items() if table}, sort_keys=True)
 
 
-def changed_settings(old_json: str, new_json: str) -> list[str]:
-    """`section.key: old -> new` for every setting that differs between two `config_json` texts."""
+def section_json(config: Config, section: str) -> str:
+    """One section and the seed as canonical JSON."""
+    tables = {section: config_tables(config)[section], "run": {"seed": config.run.seed}}
+    return json.dumps(tables, sort_keys=True)
+
+
+def changed_settings(old_json: str, new_json: str) -> dict[str, str]:
+    """`old -> new` by section.key for each setting that differs between `settings_json` texts."""
     old, new = _by_name(old_json), _by_name(new_json)
-    return [
-        f"{name}: {old.get(name)!r} -> {new.get(name)!r}"
+    return {
+        name: f"{_short(old.get(name))} -> {_short(new.get(name))}"
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
-    ]
+    }
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]} ..."
 
 
 def _by_name(text: str) -> dict[str, Any]:
-    """The settings of a `config_json` text, by section.key."""
+    """The settings of a `settings_json` text, by section.key."""
     tables = json.loads(text).items()
     return {f"{section}.{key}": value for section, table in tables for key, value in table.items()}
 

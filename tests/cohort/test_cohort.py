@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from edited_files import edited
 
 from tumorcam.cohort import cohort, splits
 from tumorcam.cohort.cohort import Cohort, is_current, read_cohort, write_cohort
@@ -14,7 +15,7 @@ from tumorcam.cohort.layout import spread_out
 from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
-from tumorcam.errors import FileError
+from tumorcam.errors import DamageError, FileError, StaleError
 from tumorcam.storage import integrity, records
 from tumorcam.storage.plan import ModelKey
 
@@ -51,7 +52,7 @@ def test_round_trip(written, selection, tiny_cohort):
     np.testing.assert_array_equal(written.expression(), selection.expression)
     assert written.dropped.equals(selection.dropped)
     assert written.dropped["name"].tolist() == ["Ä|1"]
-    integrity.verify_file(written.path)
+    integrity.check_seal(written.path)
 
 
 def test_the_datasets_are_those_of_the_documentation(written, selection):
@@ -124,7 +125,7 @@ def test_a_cohort_without_decoys_is_read_as_it_was_written(selection, tiny_confi
     layout = dataclasses.replace(tiny_config.layout, decoys="none")
     config = dataclasses.replace(tiny_config, layout=layout)
     without = write_and_read(tmp_path / "none.h5", selection, config)
-    integrity.verify_file(without.path)
+    integrity.check_seal(without.path)
     assert without.n_columns == len(without.is_testable) == 36
     for rows in (slice(None), slice(3, 9), np.array([0, 5, 47])):
         n_samples = len(without.expression(rows))
@@ -196,8 +197,8 @@ def test_other_settings_are_refused_by_name(written, tiny_config):
     by_variance = dataclasses.replace(
         tiny_config, layout=dataclasses.replace(tiny_config.layout, kind="variance")
     )
-    message = r"layout\.kind: 'random' -> 'variance'.*run `tumorcam prepare`"
-    with pytest.raises(FileError, match=message):
+    message = r"layout\.kind: \"random\" -> \"variance\".*tumorcam clean CONFIG --from prepare"
+    with pytest.raises(StaleError, match=message):
         read_cohort(written.path, by_variance)
 
 
@@ -206,13 +207,13 @@ def test_a_missing_or_foreign_file_is_refused(tiny_config, tmp_path):
         read_cohort(tmp_path / "none.h5", tiny_config)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(FileError, match="wanted 'tumorcam-cohort'"):
+    with pytest.raises(FileError, match="another program or version"):
         read_cohort(tmp_path / "other.h5", tiny_config)
 
 
 @pytest.mark.parametrize("name", ["samples/fold", "genes", "layouts/pixel"])
 def test_a_file_without_one_of_its_datasets_is_refused(written, tiny_config, name):
-    with h5py.File(written.path, "r+") as file:
+    with edited(written.path) as file:
         del file[name]
-    with pytest.raises(FileError, match="delete it, then run `tumorcam prepare`"):
+    with pytest.raises(DamageError, match="run `tumorcam prepare`, which makes it anew"):
         read_cohort(written.path, tiny_config)

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config, changed_settings, config_json
-from tumorcam.errors import FileError
-from tumorcam.storage import hdf5, records
-from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan
+from tumorcam.config import Config
+from tumorcam.errors import StaleError
+from tumorcam.storage import chain, hdf5, records
+from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan, read_plan
 
 COHORT_TYPE = "tumorcam-cohort"
-SECTIONS = ("run", "input", "cohort", "splits", "layout", "synthesize")  # settings of a cohort
+STAGE = "prepare"
 CHUNK_SAMPLES, CHUNK_GENES = 256, 256  # of expression: explain reads rows, reduce reads columns
 REMEDY = "run `tumorcam prepare`"
 
@@ -273,19 +273,11 @@ def read_cohort(path: Path, config: Config) -> Cohort:
     FileError
         If the file is missing, damaged, or was prepared with other settings.
     """
+    attributes = hdf5.stored_attributes(path, COHORT_TYPE, remedy=REMEDY)
+    chain.require_settings(path, attributes, config, STAGE)
     with hdf5.open_file(path, COHORT_TYPE, remedy=REMEDY) as file:
-        with records.reading(file):
-            settings, digest = str(file.attrs["config"]), str(file.attrs["digest"])
-        present = config_json(config, SECTIONS)
-        if settings != present:
-            changes = "; ".join(changed_settings(settings, present))
-            msg = (
-                f"{path} was prepared with other settings ({changes}); "
-                f"{REMEDY} or use another run.folder"
-            )
-            raise FileError(msg)
         content = records.read_record(file, CohortFile, without=("expression", "decoy_expression"))
-    return cohort_of(path, digest, content)
+    return cohort_of(path, str(attributes["digest"]), content)
 
 
 def plan_of(cohort: Cohort, config: Config) -> Plan:
@@ -302,9 +294,33 @@ def plan_of(cohort: Cohort, config: Config) -> Plan:
     )
 
 
+def read_plan_of(path: Path, cohort: Cohort, config: Config) -> Plan:
+    """The plan of a run, held against its cohort and the settings.
+
+    Parameters
+    ----------
+    path : Path
+        plan.json.
+
+    Raises
+    ------
+    FileError
+        If it is missing or damaged; StaleError if the cohort and the settings give another plan.
+    """
+    plan = read_plan(path, config.layout.nulls)
+    if plan == plan_of(cohort, config):
+        return plan
+    if plan.block != config.explain.block:
+        change = f"explain.block: {plan.block} -> {config.explain.block}"
+        msg = f"{path} was made with other settings (then -> now: {change}); restore it, or"
+    else:
+        msg = f"{path} is not the plan that {cohort.path} and the settings give;"
+    raise StaleError(f"{msg} {REMEDY}, which writes it anew")
+
+
 def _attributes(config: Config, input_digest: str) -> dict[str, str]:
     """Root attributes of a cohort file: what it was made with and from."""
-    return {"config": config_json(config, SECTIONS), "input_digest": input_digest}
+    return chain.made_with(config, STAGE) | {"input_digest": input_digest}
 
 
 def _by_chunk(indices: np.ndarray, chunk: int) -> list[np.ndarray]:

@@ -76,6 +76,6 @@ def _is_sound(local: Path, cohort: Cohort) -> bool:
     try:
         if local.stat().st_size != cohort.path.stat().st_size:
             return False
-        return integrity.verify_file(local) == cohort.digest
+        return integrity.check_seal(local).attributes["digest"] == cohort.digest
     except OSError:  # FileError is one
         return False

@@ -128,7 +128,9 @@ def explain_shards(
                 msg = f"stopped by {signal}: {len(keys) - i} of {len(keys)} shards are left"
                 stopped = PreemptedError(msg, signal)
                 break  # the shards before this one are still written
-            attributes = shard_attributes(config, cohort.digest, classifier.digest, key)
+            attributes = shard_attributes(
+                config, cohort.digest, classifier.digest, key, cohort.n_columns
+            )
             writing.add(_write_parts, path, attributes, parts, config)
     if stopped is not None:
         raise stopped

@@ -9,16 +9,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam.config import Config, changed_settings, config_json
-from tumorcam.errors import FileError
+from tumorcam.config import Config
+from tumorcam.errors import FileError, UnreadableError
 from tumorcam.explain.views import RankingKey, ranking_keys
-from tumorcam.storage import hdf5, records
+from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.records import ENTRIES_HERE, stored
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import model_digest
 
 SHARD_TYPE, SALIENCY_TYPE = "tumorcam-shard", "tumorcam-saliency"
+STAGE = "explain"
 REMEDY = "run `tumorcam explain`"
 CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
 BAND = 256  # genes of a chunk: what reduce reads at once
@@ -79,15 +80,16 @@ class _SampleOrder:
 
 
 def shard_attributes(
-    config: Config, cohort_digest: str, model_digest: str, key: ShardKey
+    config: Config, cohort_digest: str, model_digest: str, key: ShardKey, n_columns: int
 ) -> dict[str, str | int]:
-    """Root attributes of a shard: its cohort, model, settings, name and number of samples."""
+    """Root attributes of a shard: its cohort, model, settings, name and size."""
     return {
+        **chain.made_with(config, STAGE),
         "cohort_digest": cohort_digest,
         "model_digest": model_digest,
-        "config": config_json(config, ("explain",)),
         "shard": key.name,
         "n_samples": key.n_samples,
+        "n_columns": n_columns,
     }
 
 
@@ -164,11 +166,12 @@ def shard_fault(
     cohort_digest: str,
     model_digest: str,
     n_columns: int,
+    whole: bool = True,
 ) -> str:
     """What is wrong with a shard and what to do about it; empty if the shard is good.
 
-    A good shard is complete, was made from this run's cohort and model with the present settings,
-    and has the values of all genes and decoys for every method and view.
+    A good shard is undamaged, was made from this run's cohort and model with the present settings,
+    and has the values of all genes and decoys.
 
     Parameters
     ----------
@@ -176,26 +179,44 @@ def shard_fault(
         Digests of the cohort and of the model that explains the shard.
     n_columns : int
         `Cohort.n_columns`.
+    whole : bool
+        Whether every byte is checked, or the header alone.
+
+    Raises
+    ------
+    UnreadableError
+        If the shard is there and cannot be read: then a job must not write it anew.
     """
     path = run.shard(key)
-    attributes = shard_attributes(config, cohort_digest, model_digest, key)
-    size = (key.n_samples, n_columns)
     try:
-        with _open(path) as file:
-            faults = _differences(file, attributes) or _size_faults(file, size, config)
+        stored = hdf5.stored_attributes(path, SHARD_TYPE, remedy=REMEDY, whole=whole)
+        chain.require_settings(path, stored, config, STAGE)
+    except UnreadableError:
+        raise
     except FileError as error:
         return str(error)
+    wanted = shard_attributes(config, cohort_digest, model_digest, key, n_columns)
+    faults = [
+        f"it was made with another {name}"
+        for name, value in wanted.items()
+        if name != chain.CONFIG and stored.get(name) != value
+    ]
     return f"{path}: {'; '.join(faults)}; {REMEDY}" if faults else ""
 
 
 def shard_faults(
     run: RunFolder, plan: Plan, keys: Sequence[ShardKey], config: Config
 ) -> dict[ShardKey, str]:
-    """The fault of each shard that is not good; that of its model where this cannot be read."""
+    """The fault of each shard that is not good; that of its model where this is missing or damaged.
+
+    Every byte of the shards is checked. UnreadableError where one cannot be read.
+    """
     faults: dict[ShardKey, str] = {}
     for model, of_model in itertools.groupby(keys, key=lambda key: key.model):
         try:
             digest = model_digest(run.model(model))
+        except UnreadableError:
+            raise
         except FileError as error:
             faults |= dict.fromkeys(of_model, str(error))
             continue
@@ -221,12 +242,17 @@ def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
     return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
 
 
+def saliency_attributes(config: Config, sources: Mapping[str, str]) -> dict[str, str]:
+    """Root attributes of saliency.h5: its settings, and digests of the cohort and the shards."""
+    return chain.made_with(config, STAGE) | dict(sources)
+
+
 def write_saliency(
     run: RunFolder,
     plan: Plan,
     sample_index: Mapping[ShardKey, np.ndarray],
     config: Config,
-    attributes: Mapping[str, str],
+    sources: Mapping[str, str],
 ) -> None:
     """Write saliency.h5: the replicates' shards as one virtual dataset a method and view.
 
@@ -238,7 +264,7 @@ def write_saliency(
     ----------
     sample_index : mapping
         The shards that are there, in the order of the plan, and the indices of their samples.
-    attributes : mapping
+    sources : mapping
         Digests of the cohort and of the shards.
     """
     n_replicates = 1 + max(key.replicate for key in plan.shards)
@@ -260,6 +286,7 @@ def write_saliency(
             layout[key.replicate, rows] = source
         order[key.replicate, rows] = index
         n_rows[key.replicate] += n_samples
+    attributes = saliency_attributes(config, sources)
     with hdf5.create_file(run.saliency, SALIENCY_TYPE, attributes) as file:
         records.write_record(file, _SampleOrder(order))
         for name, layout in layouts.items():
@@ -273,26 +300,3 @@ def _open(path: Path) -> AbstractContextManager[h5py.File]:
 def _group(file: h5py.File, method: str) -> h5py.Group:
     with records.reading(file):
         return file[method]
-
-
-def _differences(file: h5py.File, attributes: Mapping[str, str | int]) -> list[str]:
-    """The root attributes that differ, as messages; each changed setting has its own."""
-    with records.reading(file):
-        stored_values = {name: file.attrs.get(name) for name in attributes}
-    names = [name for name, value in attributes.items() if stored_values[name] != value]
-    changes = [f"another {name}" for name in names if name != "config"]
-    if "config" in names:
-        changes += changed_settings(str(stored_values["config"] or "{}"), str(attributes["config"]))
-    return [f"it was made with {change}" for change in changes]
-
-
-def _size_faults(file: h5py.File, size: tuple[int, int], config: Config) -> list[str]:
-    shapes = {
-        name: records.array_shape(file, name)
-        for name in (ranking.name for ranking in ranking_keys(config.explain.methods))
-    }
-    return [
-        f"/{name} has shape {shape}, wanted {size}"
-        for name, shape in shapes.items()
-        if shape != size
-    ]

@@ -12,7 +12,7 @@ from tumorcam.cluster import ranks
 from tumorcam.cluster.logs import logger
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, gene_sets, ranking_checks, results, retraining
 from tumorcam.faithfulness.deletion import Deletion, ResponseBlock, Responses, SampleFalls
@@ -23,11 +23,10 @@ from tumorcam.readers.markers import read_markers
 from tumorcam.significance import resampling
 from tumorcam.significance.tables import read_significance
 from tumorcam.significance.truth import read_truth
-from tumorcam.storage import hdf5, integrity
+from tumorcam.storage import chain, hdf5, integrity
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import model_digest
 
-SECTIONS = ("run", "faithfulness")  # of the config that the checks depend on
 Respond = Callable[..., Iterator[tuple[int, Responses]]]  # perturbation.respond
 
 
@@ -102,7 +101,6 @@ class Work:
 def plan_work(run: RunFolder, cohort: Cohort, config: Config) -> Work:
     """The gene sets of all methods in the report's view, and what is computed with them."""
     significance = read_significance(run.significance, cohort.digest)
-    significance.require_thresholds(config)
     scores = {
         method: significance.ranking(RankingKey(method, config.report.view)).score
         for method in significance.methods
@@ -126,13 +124,16 @@ def file_attributes(run: RunFolder, cohort: Cohort, config: Config) -> dict[str,
     """
     keys = dict.fromkeys(block.model for block in blocks_of(cohort, config))
     models = [model_digest(run.model(key)) for key in keys]
-    return {
-        "cohort_digest": cohort.digest,
-        "significance_digest": read_significance(run.significance, cohort.digest).digest,
-        "models_digest": integrity.text_digest("".join(models)),
-        "view": config.report.view,
-        "config": config_json(config, SECTIONS),
-    } | results.list_digests(run, config)
+    return (
+        {
+            "cohort_digest": cohort.digest,
+            "significance_digest": read_significance(run.significance, cohort.digest).digest,
+            "models_digest": integrity.text_digest("".join(models)),
+            "view": config.report.view,
+        }
+        | chain.made_with(config, results.STAGE)
+        | results.list_digests(run, config)
+    )
 
 
 def _checks(

@@ -1,5 +1,6 @@
 """The files faithfulness.h5 and, while its job works, responses/*.h5."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.config import Config
+from tumorcam.errors import StaleError
 from tumorcam.faithfulness.deletion import Deletion, Responses, SampleFalls
 from tumorcam.faithfulness.ranking_checks import (
     Entrapment,
@@ -21,6 +23,7 @@ from tumorcam.storage.run_folder import RunFolder
 
 FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
 REMEDY = "run `tumorcam faithfulness`"
+STAGE = "faithfulness"
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,13 @@ class FaithfulnessChecks:
 
 @dataclass(frozen=True)
 class Faithfulness(FaithfulnessChecks):
-    """A file faithfulness.h5; `view` is that of `deletion` and `retrained`."""
+    """A file faithfulness.h5; `view` is that of `deletion` and `retrained`.
+
+    `config` is the settings that it was made with, as JSON.
+    """
 
     view: str
+    config: str
     digest: str
 
 
@@ -71,12 +78,20 @@ def write_faithfulness(
 
 
 def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | None:
-    """The checks of these tables; None where they are missing, damaged, or of other tables."""
-    attributes = {"significance_digest": significance_digest}
-    if not hdf5.is_complete(path, FAITHFULNESS_TYPE, attributes):
+    """The checks of these tables; None where there are none.
+
+    Raises
+    ------
+    FileError
+        If they are damaged, or StaleError if they are of other tables.
+    """
+    if not os.path.lexists(path):
         return None
+    attributes = hdf5.stored_attributes(path, FAITHFULNESS_TYPE, remedy=REMEDY)
+    if attributes["significance_digest"] != significance_digest:
+        raise StaleError(f"{path} was made from another significance.h5; {REMEDY}")
     with hdf5.open_file(path, FAITHFULNESS_TYPE, remedy=REMEDY) as file:
-        return records.read_record(file, Faithfulness)
+        return records.read_record(file, Faithfulness, config=attributes["config"])
 
 
 def list_digests(run: RunFolder, config: Config) -> dict[str, str]:

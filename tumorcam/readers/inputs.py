@@ -13,8 +13,11 @@ from tumorcam.readers.blocks import Expression
 from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
 from tumorcam.settings import InputSettings
+from tumorcam.storage import manifest
 from tumorcam.storage.integrity import HDF5_SIGNATURE
 from tumorcam.storage.run_folder import RunFolder
+
+REMEDY = "run `tumorcam synthesize`, which writes it anew"
 
 
 class Inputs(NamedTuple):
@@ -34,6 +37,8 @@ def input_settings(config: Config) -> InputSettings:
     ------
     InputError
         If `input.expression` is empty and no cohort was synthesized.
+    FileError
+        If a file of the synthesized cohort is damaged.
     """
     if config.input.expression:
         return config.input
@@ -44,6 +49,8 @@ def input_settings(config: Config) -> InputSettings:
             "input.expression and input.samples, or run `tumorcam synthesize` first"
         )
         raise InputError(msg)
+    for path in (synthetic.expression, synthetic.samples):
+        manifest.require_as_listed(path, remedy=REMEDY)
     return dataclasses.replace(
         config.input,
         expression=str(synthetic.expression),

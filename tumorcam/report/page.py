@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import tomli_w
 from markupsafe import Markup
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
-from tumorcam.config import config_json, config_toml
+from tumorcam.config import config_tables
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
@@ -22,7 +23,7 @@ from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.significance.tables import Ranking
-from tumorcam.storage import hdf5, manifest
+from tumorcam.storage import chain, hdf5, manifest
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
@@ -90,8 +91,7 @@ def write_report(run: Run) -> None:
     made_from = {
         run.folder.significance.name: results.digest,
         run.folder.faithfulness.name: record.digest if record else "",
-        "config": config_json(run.config, ["report"]),
-    }
+    } | chain.made_with(run.config, "report")
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
     manifest.write_manifest(listed, names, made_from)
     logger.info("%s written, %.1f MB", run.folder.page, len(page.encode()) / 1e6)
@@ -124,7 +124,7 @@ def render_page(
         dropped=_dropped(run),
         digests=_digests(run, checks),
         versions=_versions(),
-        config=config_toml(run.config),
+        settings=_settings(run, checks),
         descriptions=FILES,
         files=report_files(run),
     )
@@ -240,6 +240,14 @@ def _digests(run: Run, checks: Checks | None) -> dict[str, str]:
     if checks is not None:
         digests[folder.faithfulness] = checks.record.digest
     return {str(path.relative_to(folder.root)): digest for path, digest in digests.items()}
+
+
+def _settings(run: Run, checks: Checks | None) -> str:
+    """The settings that the results depend on, as TOML, read from the files with the results."""
+    made_with = chain.settings_of({chain.CONFIG: run.results.config})
+    if checks is not None:
+        made_with |= chain.settings_of({chain.CONFIG: checks.record.config})
+    return tomli_w.dumps(made_with | {"report": config_tables(run.config)["report"]})
 
 
 def _versions() -> dict[str, str]:

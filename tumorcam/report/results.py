@@ -14,7 +14,7 @@ from tumorcam.explain.views import RankingKey
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth
-from tumorcam.storage import hdf5
+from tumorcam.storage import chain, hdf5
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import LearningRecord, read_learning, read_scaler
@@ -99,16 +99,15 @@ def read_run(config: Config) -> Run:
     Raises
     ------
     FileError
-        If a file is missing, incomplete or made from another cohort.
+        If a file is missing, damaged, or made from another cohort or with other settings.
     ConfigError
-        If the ranking to show first was not computed, or the tables were made with other
-        thresholds.
+        If the ranking to show first was not computed.
     """
     folder = RunFolder.of(config)
     cohort = read_cohort(folder.cohort, config)
     plan = read_plan(folder.plan, config.layout.nulls)
     results = read_significance(folder.significance, cohort.digest)
-    results.require_thresholds(config)
+    chain.require_settings(folder.significance, {"config": results.config}, config, "reduce")
     require_ranking(results, RankingKey(config.report.method, config.report.view))
     present = [key for key in plan.shards if key.name not in results.missing_shards]
     networks = sorted({key.model for key in present}, key=plan.models.index)

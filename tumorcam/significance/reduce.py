@@ -14,9 +14,16 @@ from tumorcam.cluster import slurm
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config, config_json
+from tumorcam.config import Config
 from tumorcam.errors import FileError
-from tumorcam.explain.shards import BAND, SALIENCY_TYPE, shard_digest, shard_faults, write_saliency
+from tumorcam.explain.shards import (
+    BAND,
+    SALIENCY_TYPE,
+    saliency_attributes,
+    shard_digest,
+    shard_faults,
+    write_saliency,
+)
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance import (
     band_statistics,
@@ -41,11 +48,10 @@ from tumorcam.significance.tables import (
     Ranking,
     SharedTables,
 )
-from tumorcam.storage import hdf5, integrity
+from tumorcam.storage import chain, hdf5, integrity
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 
-SECTIONS = ("run", "explain", "significance")  # of the config that the tables depend on
 TOP = 20  # genes of "decoys in the top 20"
 MAX_FAULTS = 5  # faulty shards whose fault an error tells
 
@@ -78,9 +84,11 @@ def reduce_run(
     if audit.faults and not (allow_partial and audit.has_predictions):
         raise FileError(_fault_message(audit, plan, run))
     sources = {"cohort_digest": cohort.digest, "shards_digest": audit.digest}
-    attributes = sources | {"config": config_json(config, SECTIONS)}
+    attributes = sources | chain.made_with(config, tables.STAGE)
     is_done = hdf5.is_complete(run.significance, SIGNIFICANCE_TYPE, attributes)
-    is_done = is_done and hdf5.is_complete(run.saliency, SALIENCY_TYPE, sources)
+    is_done = is_done and hdf5.is_complete(
+        run.saliency, SALIENCY_TYPE, saliency_attributes(config, sources)
+    )
     if world.broadcast(is_done):
         logger.info("the tables are there already")
         return

@@ -1,6 +1,5 @@
 """The file significance.h5: every ranking, and what does not depend on the ranking."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorcam.config import Config, changed_settings, config_json
-from tumorcam.errors import ConfigError
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 
 SIGNIFICANCE_TYPE, RANKING_TYPE = "tumorcam-significance", "tumorcam-ranking"
 REMEDY = "run `tumorcam reduce`"
-SECTION = "significance"  # of the config, whose thresholds the tables apply
+STAGE = "reduce"
 
 
 @dataclass(frozen=True)
@@ -149,20 +146,6 @@ class Significance(SharedTables):
     cohort_digest: str
     config: str
 
-    def require_thresholds(self, config: Config) -> None:
-        """Check that the tables were made with these settings of the section significance.
-
-        Raises
-        ------
-        ConfigError
-            If they were made with others.
-        """
-        stored = json.dumps({SECTION: json.loads(self.config)[SECTION]})
-        changes = changed_settings(stored, config_json(config, [SECTION]))
-        if changes:
-            msg = f"{self.path} was made with other settings: {'; '.join(changes)}; {REMEDY}"
-            raise ConfigError(msg)
-
     @property
     def views(self) -> tuple[str, ...]:
         """The views of every method."""
@@ -216,6 +199,7 @@ def write_significance(
 
 def read_significance(path: Path, cohort_digest: str) -> Significance:
     """The tables of a cohort; FileError where they are missing, damaged, or of another cohort."""
+    attributes = hdf5.stored_attributes(path, SIGNIFICANCE_TYPE, remedy=REMEDY)
+    hdf5.require_cohort(attributes, path, cohort_digest, remedy=REMEDY)
     with hdf5.open_file(path, SIGNIFICANCE_TYPE, remedy=REMEDY) as file:
-        hdf5.require_cohort(file, path, cohort_digest, remedy=REMEDY)
-        return records.read_record(file, Significance, path=path)
+        return records.read_record(file, Significance, path=path, config=attributes["config"])

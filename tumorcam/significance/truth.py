@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from tumorcam.cohort.synthetic import PROXY
 from tumorcam.errors import InputError
+from tumorcam.storage import manifest
 
 TRUTH_COLUMNS = ("tumor", "gene", "effect")
 TOP = 20  # genes; precision@20
@@ -72,7 +73,10 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
     ------
     InputError
         If the table lacks a column.
+    FileError
+        If the list of the synthetic input names it, and it is missing or damaged.
     """
+    manifest.require_as_listed(path, remedy="run `tumorcam synthesize`, which writes it anew")
     if not path.exists():
         return None
     table = pd.read_csv(path, dtype={"tumor": str, "gene": str}, keep_default_na=False)

@@ -4,20 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.images import Scaler
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config, changed_settings, config_json
+from tumorcam.config import Config
 from tumorcam.errors import ModelError
-from tumorcam.storage import hdf5, records
+from tumorcam.storage import chain, hdf5, records
 
 MODEL_TYPE = "tumorcam-model"
-SECTIONS = ("run", "model", "training")  # of the config that a model depends on
+STAGE = "train"
 REMEDY = "run `tumorcam train`"
 
 
@@ -87,14 +86,6 @@ class TrainedModel(LearningRecord):
         return GeneLayout(self.side, self.pixel, self.decoy_gene)
 
 
-class _Origin(NamedTuple):
-    """Root attributes of a model's file: its cohort, settings and name."""
-
-    cohort_digest: str
-    config: str
-    model: str
-
-
 @dataclass(frozen=True)
 class _Scaled:
     """The part of `TrainedModel` that standardises expression."""
@@ -104,7 +95,7 @@ class _Scaled:
 
 def model_attributes(config: Config, cohort_digest: str, name: str) -> dict[str, str]:
     """Root attributes of a model's file: its cohort, settings and name."""
-    return _Origin(cohort_digest, config_json(config, SECTIONS), name)._asdict()
+    return {"cohort_digest": cohort_digest, "model": name} | chain.made_with(config, STAGE)
 
 
 def write_model(path: Path, attributes: Mapping[str, str], model: TrainedModel) -> None:
@@ -124,13 +115,17 @@ def read_model(path: Path, config: Config, cohort_digest: str, name: str) -> Tra
     Raises
     ------
     FileError
-        If the file is missing or damaged.
+        If the file is missing or damaged, or was made from another cohort or with other settings.
     ModelError
-        If it was trained on another cohort or with other settings.
+        If it is another model.
     """
+    attributes = hdf5.stored_attributes(path, MODEL_TYPE, remedy=REMEDY)
+    chain.require_settings(path, attributes, config, STAGE)
+    hdf5.require_cohort(attributes, path, cohort_digest, remedy=REMEDY)
+    if attributes["model"] != name:
+        msg = f"{path} is the model {attributes['model']}, wanted {name}; {REMEDY}"
+        raise ModelError(msg)
     with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
-        attributes = model_attributes(config, cohort_digest, name)
-        _require_origin(file, path, _Origin(**attributes))
         return records.read_record(file, TrainedModel)
 
 
@@ -142,8 +137,9 @@ def read_learning(path: Path, cohort_digest: str) -> LearningRecord:
     FileError
         If the file is missing, damaged, or of another cohort.
     """
+    attributes = hdf5.stored_attributes(path, MODEL_TYPE, remedy=REMEDY)
+    hdf5.require_cohort(attributes, path, cohort_digest, remedy=REMEDY)
     with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
-        hdf5.require_cohort(file, path, cohort_digest, remedy=REMEDY)
         return records.read_record(file, LearningRecord)
 
 
@@ -154,24 +150,5 @@ def read_scaler(path: Path) -> Scaler:
 
 
 def model_digest(path: Path) -> str:
-    """Read the digest of a finished model; FileError where it is missing or damaged."""
-    return hdf5.stored_digest(path, MODEL_TYPE, remedy=REMEDY)
-
-
-def _require_origin(file: h5py.File, path: Path, origin: _Origin) -> None:
-    with records.reading(file):
-        stored = _Origin(*(str(file.attrs.get(name)) for name in _Origin._fields))
-    if stored == origin:
-        return
-    if stored.cohort_digest != origin.cohort_digest:
-        digests = [attributes.cohort_digest[:12] for attributes in (stored, origin)]
-        what = f"its cohort is {digests[0]}, this run's {digests[1]}"
-    elif stored.config != origin.config:
-        what = "; ".join(changed_settings(stored.config, origin.config))
-    else:
-        what = f"it is {stored.model}, wanted {origin.model}"
-    msg = (
-        f"{path} was trained on another cohort or with other settings ({what}); "
-        f"delete it and {REMEDY}, or use another run.folder"
-    )
-    raise ModelError(msg)
+    """The digest in a model's header; FileError where it is missing or damaged."""
+    return str(hdf5.stored_attributes(path, MODEL_TYPE, remedy=REMEDY, whole=False)["digest"])

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cohort.cohort import Cohort
+from tumorcam.config import Config
 from tumorcam.training.baselines import (
     BASELINE_METHODS,
     Baselines,
@@ -22,22 +23,22 @@ MAX_ITERATIONS = 2_000  # at most; the default penalty (C = 1) converges well be
 N_NEIGHBOURS = 5  # scikit-learn's default
 
 
-def train_baselines(path: Path, cohort: Cohort, *, n_threads: int) -> None:
+def train_baselines(path: Path, cohort: Cohort, config: Config) -> None:
     """Write held-out probabilities of both baselines for every sample of the cohort."""
-    if are_baselines_complete(path, cohort.digest):
+    if are_baselines_complete(path, config, cohort.digest):
         logger.info("baselines are there already")
         return
     expression = cohort.expression()
     shape = (len(cohort.tumor), len(cohort.tumors))
     probability = {name: np.zeros(shape, np.float32) for name in BASELINE_METHODS}
-    with threadpool_limits(n_threads):
+    with threadpool_limits(config.run.threads_per_rank):
         for fold in progress(range(cohort.n_folds), "baselines", "folds"):
             held_out = cohort.fold == fold
             for name in BASELINE_METHODS:
                 probability[name][held_out] = held_out_probability(
                     name, expression, cohort.tumor, held_out, n_tumors=len(cohort.tumors)
                 )
-    write_baselines(path, cohort.digest, Baselines(digest="", **probability))
+    write_baselines(path, config, cohort.digest, Baselines(digest="", **probability))
     for name in BASELINE_METHODS:
         accuracy = (probability[name].argmax(axis=1) == cohort.tumor).mean()
         logger.info("%s: held-out accuracy %.3f", name, accuracy)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorcam.storage import hdf5, records
+from tumorcam.config import Config
+from tumorcam.storage import chain, hdf5, records
 
 BASELINES_TYPE = "tumorcam-baselines"
+STAGE = "prepare"  # whose settings they depend on: they have none of their own
 REMEDY = "run `tumorcam train CONFIG --model baselines`"
 
 
@@ -30,22 +32,24 @@ BASELINE_METHODS = tuple(f.name for f in fields(Baselines) if f.name != records.
 
 def read_baselines(path: Path, cohort_digest: str) -> Baselines:
     """Read the baselines; FileError where they are missing, damaged, or of another cohort."""
+    attributes = hdf5.stored_attributes(path, BASELINES_TYPE, remedy=REMEDY)
+    hdf5.require_cohort(attributes, path, cohort_digest, remedy=REMEDY)
     with hdf5.open_file(path, BASELINES_TYPE, remedy=REMEDY) as file:
-        hdf5.require_cohort(file, path, cohort_digest, remedy=REMEDY)
         return records.read_record(file, Baselines)
 
 
-def are_baselines_complete(path: Path, cohort_digest: str) -> bool:
+def are_baselines_complete(path: Path, config: Config, cohort_digest: str) -> bool:
     """Whether the baselines of a cohort are finished."""
-    return hdf5.is_complete(path, BASELINES_TYPE, _attributes(cohort_digest))
+    return hdf5.is_complete(path, BASELINES_TYPE, baseline_attributes(config, cohort_digest))
 
 
-def write_baselines(path: Path, cohort_digest: str, baselines: Baselines) -> None:
+def write_baselines(path: Path, config: Config, cohort_digest: str, baselines: Baselines) -> None:
     """Write the baselines; FileError if the disk or a quota is full."""
-    with hdf5.create_file(path, BASELINES_TYPE, _attributes(cohort_digest)) as file:
+    attributes = baseline_attributes(config, cohort_digest)
+    with hdf5.create_file(path, BASELINES_TYPE, attributes) as file:
         records.write_record(file, baselines)
 
 
-def _attributes(cohort_digest: str) -> dict[str, str]:
-    """Root attributes of the baselines' file: its cohort."""
-    return {"cohort_digest": cohort_digest}
+def baseline_attributes(config: Config, cohort_digest: str) -> dict[str, str]:
+    """Root attributes of the baselines' file: its cohort, and the cohort's settings."""
+    return {"cohort_digest": cohort_digest} | chain.made_with(config, STAGE)

@@ -51,7 +51,7 @@ def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) 
 
     def is_trained(name: str) -> bool:
         if name == BASELINES:
-            return are_baselines_complete(run.baselines, plan.cohort_digest)
+            return are_baselines_complete(run.baselines, config, plan.cohort_digest)
         attributes = model_attributes(config, plan.cohort_digest, name)
         return hdf5.is_complete(run.model(keys[name]), MODEL_TYPE, attributes)
 
