@@ -1,6 +1,7 @@
 """Read every byte of every file of a run; check digests, sizes and what was made from what."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add --delete."""
+    """Add what to do about damaged files."""
     parser.add_argument(
         "--delete",
         action="store_true",
-        help="delete damaged files, so that their jobs make them anew, and the .part files of "
-        "killed processes; run it while no job of the run works",
+        help="move damaged files to damaged/ in the run's folder, so that their jobs make them "
+        "anew, and delete the .part files of killed processes; run it while no job of the run "
+        "works; what cannot be read, or was made with other settings, stays",
+    )
+    parser.add_argument(
+        "--purge", action="store_true", help="delete what --delete has moved to damaged/"
     )
 
 
@@ -37,7 +42,7 @@ def verify(job: Job) -> int:
     files = peers.broadcast(_files(job, deep=True) if peers.is_root else [])
     own = share_of(files, Share(peers.rank, peers.size))
     visited = progress(own, "verify", "files", visible=peers.is_root)
-    gathered = peers.gather({file.path: audit.read_whole(file) for file in visited})
+    gathered = peers.gather({file.path: audit.read_file(file, whole=True) for file in visited})
     n_faults = 0
     if gathered is not None:
         readings = {path: reading for part in gathered for path, reading in part.items()}
@@ -53,24 +58,33 @@ def _files(job: Job, *, deep: bool) -> "list[ExpectedFile]":
 
 def _print_size(job: Job) -> int:
     files = _files(job, deep=False)
-    sizes = [file.path.stat().st_size for file in files if file.path.exists()]
+    sizes = [file.path.stat().st_size for file in files if file.path.is_file()]
     print(f"would read {len(sizes)} of {len(files)} files, {sum(sizes) / 2**20:.1f} MiB")
     return 0
 
 
 def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
-    """Print the faults, and delete damaged files on request; the number of faults."""
-    from tumorcam.operations import audit
-    from tumorcam.storage import disk
+    """Print the faults, and move damaged files aside on request; the number of faults."""
+    from tumorcam.storage import disk, set_aside
 
     faults = [state.fault for state in states if state.fault]
     print(*faults, sep="\n", end="\n" * bool(faults))
+    damaged = [state.file.path for state in states if state.is_damaged]
+    left = disk.dead_parts(job.run.root)
     if job.args.delete:
-        for path in audit.delete_faulty(job.config, states):
-            print(f"deleted {path}")
-    elif left := disk.dead_parts(job.run.root):
+        for path, target, reason in set_aside.move_aside(job.run.root, damaged, set_aside.DAMAGED):
+            print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
+        for path in left:
+            path.unlink(missing_ok=True)
+            print(f"deleted {path}, which a killed process left unfinished")
+    elif damaged or left:
         n_bytes = sum(path.stat().st_size for path in left)
-        print(f"killed processes left {len(left)} files, {n_bytes:,} bytes, as {left[0]}; --delete")
+        if left:
+            print(f"killed processes left {len(left)} files, {n_bytes:,} bytes, as {left[0]}")
+        words = shlex.join(["tumorcam", "verify", *job.command_line, "--delete"])
+        print(f"to move damaged files aside and delete what killed processes left: {words}")
+    if job.args.purge:
+        print(f"deleted {set_aside.purge(job.run.root, set_aside.DAMAGED)} files of damaged/")
     print(f"{len(states)} files, {len(faults)} faults")
     sys.stdout.flush()  # before another rank's exit code ends this one
     return len(faults)

@@ -27,7 +27,7 @@ def test_it_writes_the_cohort_the_plan_and_the_config(tiny_run, tiny_cohort):
         covered[shard.fold] += shard.stop - shard.start
     assert [covered[f] for f in range(2)] == [2 * n for n in np.bincount(cohort.fold)]
     assert load_config(tiny_run.folder / "config.toml") == tiny_run
-    integrity.verify_file(cohort.path)
+    integrity.check_seal(cohort.path)
 
 
 def test_the_log_has_a_summary(tiny_run):
@@ -57,13 +57,28 @@ def test_it_is_the_same_bytes_again(tiny_run, tiny_toml):
     assert integrity.file_digest(path) == digest
 
 
-def test_changed_input_is_prepared_anew(tiny_run, tiny_toml, tiny_files, capsys):
+def test_changed_input_is_prepared_anew(tiny_run, tiny_toml, tiny_files):
     expression, _ = tiny_files
     expression.write_text(expression.read_text().replace("GENE00", "NEW00"))
     assert prepare.main([tiny_toml]) == 0
     cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
     assert cohort.genes[-1] == "NEW00"
-    assert "models and shards of the old one no longer fit" in capsys.readouterr().err
+
+
+def test_a_cohort_is_not_taken_from_its_models(tiny_run, tiny_toml, tiny_files, capsys):
+    """Neither other settings nor other input may replace what models were trained with."""
+    model = tiny_run.folder / "models" / "r00-f00" / "model.h5"
+    model.parent.mkdir(parents=True)
+    model.write_text("a model")
+    before = (tiny_run.folder / "cohort.h5").read_bytes()
+    assert prepare.main([tiny_toml, "--set", "cohort.genes=25"]) == 1
+    said = capsys.readouterr().err
+    assert "cohort.genes: 0 -> 25" in said and "tumorcam clean CONFIG --from prepare" in said
+    expression, _ = tiny_files
+    expression.write_text(expression.read_text().replace("GENE00", "NEW00"))
+    assert prepare.main([tiny_toml]) == 1
+    assert "the input files have changed" in capsys.readouterr().err
+    assert (tiny_run.folder / "cohort.h5").read_bytes() == before
 
 
 def test_a_half_written_cohort_is_made_anew(tiny_run, tiny_toml):

@@ -61,7 +61,7 @@ def test_gaps_exit_with_3_and_say_how_to_fill_them(tiny_run, config_file, capsys
     said = capsys.readouterr().out
     assert rows(said)["models"] == [4, 1, 0]
     assert rows(said)["shards"][2] == 1, "the lost model may come back as it was"
-    assert f"broken: {shard.path} cannot be read" in said
+    assert f"broken: {shard.path} is damaged: " in said
     command = "sbatch --array=1 --cpus-per-task=2 slurm/train.sh"
     command += f" '{config_file}' --set run.threads_per_rank=2"
     assert f"\n  {command}\n" in said

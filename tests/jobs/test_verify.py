@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def test_each_fault_is_printed_with_file_and_remedy(finished, capsys):
     shards[1].unlink()
     assert verify.main([config_file]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith(f"{shards[0]} is damaged") and "rerun" in said[0]
+    assert said[0].startswith(f"{shards[0]} is damaged")
+    assert said[0].endswith("; run `tumorcam explain`, which makes it anew")
     assert said[1] == f"{shards[1]} does not exist; run `tumorcam explain`"
     assert said[-1] == f"{len(files)} files, 2 faults"
 
@@ -87,17 +89,25 @@ def test_delete_removes_what_is_damaged_and_nothing_else(finished, tiny_run, cap
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert verify.main([config_file]) == 1
     said = capsys.readouterr().out
-    assert "deleted" not in said and f"left 1 files, 4 bytes, as {dead}; --delete" in said
+    assert f"left 1 files, 4 bytes, as {dead}\n" in said
+    assert said.splitlines()[-2].endswith(f": tumorcam verify {config_file} --delete")
+    assert before == {path for path in tmp_path.rglob("*") if path.is_file()}
     assert verify.main([config_file, "--delete"]) == 1
     said = capsys.readouterr().out
-    gone = {shard, page, plan, dead}
+    assert f"\ndeleted {dead}, which a killed process left unfinished\n" in said
+    gone = {shard, page, plan}
+    folder, moved = tiny_run.folder / "damaged", set()
     for path in gone:
-        assert f"\ndeleted {path}\n" in said
+        (target,) = re.findall(rf"\nmoved {re.escape(str(path))} to (\S+)\n", said)
+        assert Path(target).relative_to(folder).parts[1:] == path.relative_to(tiny_run.folder).parts
+        moved.add(Path(target))
     assert said.endswith(f"{len(files)} files, 3 faults\n")
     left = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert before - left == gone
+    assert before - left == gone | {dead} and left - before == moved
     assert prepare.main([config_file]) == 0
     assert plan.exists()
+    assert verify.main([config_file, "--purge"]) == 1
+    assert "deleted 3 files of damaged/" in capsys.readouterr().out and not folder.exists()
 
 
 def test_delete_keeps_what_other_settings_made(finished, tiny_run, capsys):
@@ -115,7 +125,8 @@ def test_a_damaged_cohort_takes_nothing_with_it(finished, tiny_run, capsys):
     assert verify.main([config_file, "--delete"]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{cohort} is damaged")
-    assert said[1:] == [f"deleted {cohort}", f"{len(files)} files, 1 faults"]
+    assert re.fullmatch(f"moved {re.escape(str(cohort))} to .*/damaged/.*/cohort.h5", said[1])
+    assert said[2:] == [f"{len(files)} files, 1 faults"]
     assert prepare.main([config_file]) == 0
     assert cohort.read_bytes() == before
     assert verify.main([config_file]) == 0
@@ -161,7 +172,7 @@ def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
     path.write_bytes(sound[:99] + bytes([sound[99] ^ 4]) + sound[100:])
     capsys.readouterr()
     assert verify.main([str(toml), "--delete"]) == 1
-    assert f"\ndeleted {path}\n" in capsys.readouterr().out
+    assert f"\nmoved {path} to " in capsys.readouterr().out
     assert synthesize.main([str(toml)]) == 0
     assert path.read_bytes() == sound
 

@@ -1,22 +1,20 @@
 """The files that a run is to have, and whether each is there, undamaged and up to date."""
 
-import functools
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
-from tumorcam.config import Config, changed_settings, config_json
-from tumorcam.errors import FileError
-from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE, shard_fault
+from tumorcam.config import Config
+from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
+from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE
 from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE, list_digests
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
-from tumorcam.storage import disk, hdf5, integrity, manifest
+from tumorcam.storage import chain, hdf5, integrity, manifest
 from tumorcam.storage.plan import PLAN_TYPE, ModelKey, Plan, plan_text, read_plan
+from tumorcam.storage.run_config import CONFIG_TYPE, check_run_config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE
 from tumorcam.training.baselines import BASELINES_TYPE
@@ -31,12 +29,6 @@ JOB_OF_STAGE = {  # in the order of the pipeline
     "report": "report",
 }
 INPUT = "input"  # a stage whose files a user may have brought, so that a run need not have them
-UNFINISHED = (
-    BAND_TYPE,
-    RANKING_TYPE,
-    RESPONSES_TYPE,
-)  # kinds of parts, while a job works
-NO_HDF5 = ("", manifest.MANIFEST_TYPE, PLAN_TYPE)  # kinds
 
 
 @dataclass(frozen=True)
@@ -49,26 +41,27 @@ class ExpectedFile:
         A key of JOB_OF_STAGE, or INPUT.
     path : Path
     kind : str
-        The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is any other file.
+        The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is a file of a list.
+    settings : str
+        The stage whose settings it carries; empty where it carries none.
     made_from : mapping
         Name of an attribute to the file whose digest it holds.
     attributes : mapping
-        Name of an attribute to its value. A file that is not HDF5 may have `text`, its content,
-        or `size` and `sha256`.
+        Name of an attribute to its value. The plan has `text`, its content.
     sources : tuple of Path
         Shards whose digests give the attribute `shards_digest`.
-    check : callable or None
-        The home module's own check, instead of the above. With the config and the digests of
-        `made_from`, by their names, it returns the fault or "".
+    entry : manifest.Entry or None
+        Size and SHA-256 of a file of a list.
     """
 
     stage: str
     path: Path
     kind: str
+    settings: str = ""
     made_from: Mapping[str, Path] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
-    check: Callable[..., str] | None = None
+    entry: manifest.Entry | None = None
 
     @property
     def remedy(self) -> str:
@@ -80,28 +73,36 @@ class ExpectedFile:
 class FileState:
     """The state of a file, WHOLE, MISSING or BROKEN; `fault` says why, and what to do.
 
-    A file that `is_stale` is undamaged, but was made from other files or with other settings than
-    the present ones; its job replaces it unasked.
+    A file `is_damaged` if its bytes were read and are not what was written. It `is_stale` if it is
+    undamaged, but was made from other files or with other settings than the present ones. A broken
+    file that is neither cannot be read, or is no file of this version.
     """
 
     file: ExpectedFile
     state: str
     fault: str = ""
+    is_damaged: bool = False
     is_stale: bool = False
 
 
 class Reading(NamedTuple):
-    """Result of reading a whole file: the digest in it, and the fault of its bytes or ""."""
+    """What a file says about itself, None if it is missing or broken; then its fault.
 
-    digest: str
-    fault: str
+    `is_missing` and `is_damaged` are as in `FileState`.
+    """
+
+    attributes: Mapping[str, Any] | None
+    fault: str = ""
+    is_missing: bool = False
+    is_damaged: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The digest that the file carries; "" without one."""
+        return str((self.attributes or {}).get("digest", ""))
 
 
-class Fault(NamedTuple):
-    """A fault of a file that can be read, and whether the file is only stale."""
-
-    text: str
-    is_stale: bool = True
+Readings = Mapping[Path, Reading]
 
 
 def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
@@ -110,32 +111,35 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     cohort = {"cohort_digest": run.cohort}
     shards = tuple(run.shard(key) for key in plan.explain_tasks)
     tables = {path.name: path for path in (run.significance, run.faithfulness)}
-    digest, text = {"digest": plan.cohort_digest}, {"text": plan_text(plan)}
+    digest = {"digest": plan.cohort_digest}
     return [
-        ExpectedFile("cohort", run.cohort, COHORT_TYPE, attributes=digest),
-        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes=text),
+        ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare", attributes=digest),
+        _expected_plan(run, plan_text(plan)),
+        ExpectedFile("cohort", run.config, CONFIG_TYPE),
         *_expected_models(run, plan),
         *_expected_shards(run, plan),
-        ExpectedFile("significance", run.saliency, SALIENCY_TYPE, cohort, sources=shards),
-        ExpectedFile("significance", run.significance, SIGNIFICANCE_TYPE, cohort, sources=shards),
+        ExpectedFile("significance", run.saliency, SALIENCY_TYPE, "explain", cohort, {}, shards),
+        ExpectedFile(
+            "significance", run.significance, SIGNIFICANCE_TYPE, "reduce", cohort, {}, shards
+        ),
         ExpectedFile(
             "faithfulness",
             run.faithfulness,
             FAITHFULNESS_TYPE,
+            "faithfulness",
             cohort | {"significance_digest": run.significance},
             {"view": config.report.view} | list_digests(run, config),
         ),
-        *_listed_files("report", run.report, tables),
+        *_listed_files("report", run.report, "report", tables),
     ]
 
 
 def files_without_plan(config: Config) -> list[ExpectedFile]:
     """The files of prepare, for a run whose plan and cohort cannot be read."""
     run = RunFolder.of(config)
-    no_text = {"text": ""}  # so that an unreadable plan is broken
     return [
-        ExpectedFile("cohort", run.cohort, COHORT_TYPE),
-        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes=no_text),
+        ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare"),
+        _expected_plan(run, ""),  # so that one that is there is broken
     ]
 
 
@@ -159,7 +163,10 @@ def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
 
 
 def further_files(config: Config) -> list[ExpectedFile]:
-    """Files that a finished run need not have: synthetic input, and parts while jobs work."""
+    """Files that a finished run need not have: synthetic input, and parts while jobs work.
+
+    The jobs themselves ask whether a part is up to date.
+    """
     run = RunFolder.of(config)
     has_input = not config.input.expression and run.input.listed.exists()
     parts = (
@@ -168,7 +175,7 @@ def further_files(config: Config) -> list[ExpectedFile]:
         ("faithfulness", RESPONSES_TYPE, run.response_files()),
     )
     return [
-        *(_listed_files(INPUT, run.input.root, {}) if has_input else ()),
+        *(_listed_files(INPUT, run.input.root, "", {}) if has_input else ()),
         *(ExpectedFile(stage, path, kind) for stage, kind, paths in parts for path in paths),
     ]
 
@@ -179,13 +186,47 @@ def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
     Parameters
     ----------
     deep : bool
-        Whether to read and check every byte.
+        Whether to read and check every byte, or only what each file says about itself.
     """
     files = planned_files(config, deep=deep)
-    if deep:
-        return inspect_files(files, config, {file.path: read_whole(file) for file in files})
-    digests = stored_digests(files)
-    return [inspect_file(file, config, digests) for file in files]
+    return inspect_files(files, config, {f.path: read_file(f, whole=deep) for f in files})
+
+
+def require_current(config: Config, stages: Sequence[str]) -> None:
+    """Refuse to go on from files of other settings, or made from other files than the present ones.
+
+    Missing, damaged and unreadable files are left to the job that reads them.
+
+    Parameters
+    ----------
+    stages : sequence of str
+        Keys of JOB_OF_STAGE whose files a job reads, or would replace.
+
+    Raises
+    ------
+    StaleError
+        If a file of these stages is stale.
+    """
+    stale = [s.fault for s in audit_run(config) if s.is_stale and s.file.stage in stages]
+    if stale:
+        more = f"\nand {len(stale) - 1} more such files" if len(stale) > 1 else ""
+        raise StaleError(stale[0] + more)
+
+
+def require_settings(config: Config, paths: Iterable[Path]) -> None:
+    """Refuse to replace files of other settings, which may have taken days.
+
+    Raises
+    ------
+    StaleError
+        If one of the files, of those that can be read, was made with other settings.
+    """
+    for path in paths:
+        try:
+            attributes = integrity.read_header(path).attributes
+        except FileError:
+            continue
+        chain.require_settings(path, attributes, config, "explain")
 
 
 def sound_plan(config: Config) -> Plan:
@@ -198,94 +239,83 @@ def sound_plan(config: Config) -> Plan:
     """
     run = RunFolder.of(config)
     try:
-        integrity.check_seal(run.cohort)
         return plan_of(read_cohort(run.cohort, config), config)
     except FileError:
         return read_plan(run.plan, config.layout.nulls)
 
 
-def stored_digests(files: Iterable[ExpectedFile]) -> dict[Path, str]:
-    """The digest in each source of the files; "" for a source that cannot be read."""
-    sources = {path for file in files for path in (*file.made_from.values(), *file.sources)}
-    return {path: integrity.carried_digest(path) for path in sources}
-
-
-def read_whole(expected: ExpectedFile) -> Reading:
-    """Read every byte of a file and check it against its digests; a missing file has no fault."""
-    path = expected.path
-    if not path.exists():
-        return Reading("", "")
-    try:
-        if expected.kind not in NO_HDF5:
-            return Reading(integrity.verify_file(path), "")
-        digest = expected.attributes.get("sha256")
-        if digest and integrity.file_digest(path) != digest:
-            fault = f"{path} is damaged: its SHA-256 differs; delete it, then {expected.remedy}"
-            return Reading("", fault)
-    except OSError as error:
-        return Reading("", str(error))
-    return Reading("", "")
-
-
-def inspect_files(
-    files: Iterable[ExpectedFile], config: Config, readings: Mapping[Path, Reading]
-) -> list[FileState]:
-    """The state of each file, after `read_whole` of all files of the run."""
-    digests = {path: reading.digest for path, reading in readings.items()}
-    damage = {path: reading.fault for path, reading in readings.items() if reading.fault}
-    return [inspect_file(file, config, digests, damage) for file in files]
-
-
-def inspect_file(
-    expected: ExpectedFile,
-    config: Config,
-    digests: Mapping[Path, str],
-    damage: Mapping[Path, str] = MappingProxyType({}),
-) -> FileState:
-    """The state of a file, by its attributes.
+def read_file(expected: ExpectedFile, *, whole: bool) -> Reading:
+    """What a file says about itself, its kind and version checked.
 
     Parameters
     ----------
-    config : Config
-        The present settings. A file that was made with other settings is broken.
-    digests : mapping
-        Path to the digest in it; "" for a file that is missing or damaged, since the same file may
-        come back.
-    damage : mapping
-        Path of a damaged file to its fault. Such files are not opened again.
+    whole : bool
+        Whether to check every byte, or only the header or size.
     """
-    if expected.path in damage:
-        return FileState(expected, BROKEN, damage[expected.path])
-    if not expected.path.exists():
-        return FileState(expected, MISSING, f"{expected.path} does not exist; {expected.remedy}")
+    path, anew = expected.path, f"{expected.remedy}, which makes it anew"
+    if not path.exists() and not path.is_symlink():
+        return Reading(None, f"{path} does not exist; {expected.remedy}", is_missing=True)
     try:
-        if expected.check is not None:
-            return _checked_state(expected, config, digests)
-        faults = list(_faults(expected, config, digests))
+        return Reading(_attributes_of(expected, whole=whole))
+    except DamageError as error:
+        return Reading(None, f"{error}; {anew}", is_damaged=True)
+    except UnreadableError as error:
+        return Reading(None, str(error))
     except FileError as error:
-        return FileState(expected, BROKEN, str(error))
-    if faults:
-        texts = "; ".join(fault.text for fault in faults)
-        text = f"{expected.path}: {texts}; delete it, then {expected.remedy}"
-        return FileState(expected, BROKEN, text, all(fault.is_stale for fault in faults))
-    return FileState(expected, WHOLE)
+        return Reading(None, f"{error}; move it away, then {expected.remedy}")
 
 
-def delete_faulty(config: Config, states: Iterable[FileState]) -> list[Path]:
-    """Delete damaged files and what killed processes left; the paths of the deleted files.
+def _attributes_of(expected: ExpectedFile, *, whole: bool) -> Mapping[str, Any]:
+    path = expected.path
+    if expected.kind == CONFIG_TYPE:
+        check_run_config(path)
+        return {}
+    if expected.kind == PLAN_TYPE:
+        integrity.read_json(path)
+        return {"text": integrity.read_bytes(path).decode()}
+    if expected.kind == manifest.MANIFEST_TYPE:
+        return manifest.read_manifest(path).made_from
+    if expected.entry is not None:
+        fault = manifest.file_fault(path, expected.entry, whole=whole)
+        if fault:
+            raise DamageError(fault)
+        return {}
+    read = integrity.check_seal if whole else integrity.read_header
+    attributes = read(path).attributes
+    hdf5.require_kind(attributes, path, expected.kind)
+    return attributes
 
-    Stale files stay: a wrong config must not cost a run, and their jobs replace them anyway.
+
+def inspect_files(
+    files: Iterable[ExpectedFile], config: Config, readings: Readings
+) -> list[FileState]:
+    """The state of each file, after `read_file` of all files of the run."""
+    return [inspect_file(file, config, readings) for file in files]
+
+
+def inspect_file(expected: ExpectedFile, config: Config, readings: Readings) -> FileState:
+    """The state of a file, by what it and its sources say.
+
+    A source that is missing or broken does not count, since the same file may come back.
     """
-    inputs = {Path(name).resolve() for name in (config.input.expression, config.input.samples)}
-    damaged = [s.file.path for s in states if s.state == BROKEN and not s.is_stale]
-    deleted = [
-        path
-        for path in (*damaged, *disk.dead_parts(config.folder))
-        if path.is_relative_to(config.folder) and path.resolve() not in inputs
+    reading = readings[expected.path]
+    if reading.attributes is None:
+        state = MISSING if reading.is_missing else BROKEN
+        return FileState(expected, state, reading.fault, is_damaged=reading.is_damaged)
+    changed = {}
+    if expected.settings:
+        changed = chain.changes(reading.attributes, config, expected.settings)
+    faults = [
+        *_attribute_faults(expected, reading.attributes),
+        *_source_faults(expected, reading.attributes, readings),
     ]
-    for path in deleted:
-        path.unlink(missing_ok=True)
-    return deleted
+    if changed:
+        text = chain.changes_text(changed)
+    elif faults:
+        text = f"{'; '.join(faults)}; {expected.remedy}"
+    else:
+        return FileState(expected, WHOLE)
+    return FileState(expected, BROKEN, f"{expected.path}: {text}", is_stale=True)
 
 
 def count_states(states: Iterable[FileState]) -> dict[str, dict[str, int]]:
@@ -302,99 +332,61 @@ def incomplete_stages(states: Iterable[FileState]) -> list[str]:
     return [stage for stage, n in counts.items() if not n[WHOLE] or n[MISSING] or n[BROKEN]]
 
 
+def _expected_plan(run: RunFolder, text: str) -> ExpectedFile:
+    return ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": text})
+
+
 def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
     """Files of train, in the order of its tasks: models, baselines, null models."""
     cohort = {"cohort_digest": run.cohort}
 
     def expected(key: ModelKey) -> ExpectedFile:
-        return ExpectedFile("models", run.model(key), MODEL_TYPE, cohort, {"model": key.name})
+        name = {"model": key.name}
+        return ExpectedFile("models", run.model(key), MODEL_TYPE, "train", cohort, name)
 
     yield from map(expected, plan.models)
-    yield ExpectedFile("models", run.baselines, BASELINES_TYPE, cohort)
+    yield ExpectedFile("models", run.baselines, BASELINES_TYPE, "prepare", cohort)
     yield from map(expected, plan.null_models)
 
 
 def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
     for key in plan.explain_tasks:
         made_from = {"cohort_digest": run.cohort, "model_digest": run.model(key.model)}
-        check = functools.partial(shard_fault, run, key, n_columns=plan.n_columns)
-        yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, made_from, check=check)
+        size = {"shard": key.name, "n_samples": key.n_samples, "n_columns": plan.n_columns}
+        yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, "explain", made_from, size)
 
 
 def _listed_files(
-    stage: str, folder: Path, made_from: Mapping[str, Path]
+    stage: str, folder: Path, settings: str, made_from: Mapping[str, Path]
 ) -> Iterator[ExpectedFile]:
     """A list of files, and each file that it names if it can be read."""
     path = folder / manifest.FILE_NAME
-    yield ExpectedFile(stage, path, manifest.MANIFEST_TYPE, made_from)
+    yield ExpectedFile(stage, path, manifest.MANIFEST_TYPE, settings, made_from)
     try:
         files = manifest.read_manifest(path).files
     except FileError:
         return
     for name, entry in files.items():
-        yield ExpectedFile(stage, folder / name, "", attributes=entry._asdict())
-
-
-def _checked_state(
-    expected: ExpectedFile, config: Config, digests: Mapping[Path, str]
-) -> FileState:
-    """The state by the home module's check; digests of sources that are not there do not count."""
-    attributes = hdf5.stored_attributes(expected.path, expected.kind, remedy=expected.remedy)
-    sources = {n: digests[path] or attributes.get(n) for n, path in expected.made_from.items()}
-    fault = expected.check(config, **sources) if expected.check else ""
-    return FileState(expected, BROKEN if fault else WHOLE, fault, is_stale=bool(fault))
-
-
-def _faults(expected: ExpectedFile, config: Config, digests: Mapping[Path, str]) -> Iterator[Fault]:
-    if expected.kind in NO_HDF5:
-        yield from _plain_faults(expected, config, digests)
-        return
-    attributes = hdf5.stored_attributes(expected.path, expected.kind, remedy=expected.remedy)
-    if expected.kind in UNFINISHED:  # its job asks whether it is up to date
-        return
-    yield from _source_faults(expected, attributes, digests)
-    yield from _attribute_faults(expected, attributes, config)
+        yield ExpectedFile(stage, folder / name, "", entry=entry)
 
 
 def _source_faults(
-    expected: ExpectedFile, attributes: Mapping[str, Any], digests: Mapping[Path, str]
-) -> Iterator[Fault]:
+    expected: ExpectedFile, attributes: Mapping[str, Any], readings: Readings
+) -> Iterator[str]:
     for name, source in expected.made_from.items():
-        if digests.get(source) and attributes.get(name) != digests[source]:
-            yield Fault(f"it was made from another {source.name} than {source}")
-    shards = [digests[path] for path in expected.sources]
+        digest = readings[source].digest if source in readings else ""
+        if digest and attributes.get(name) != digest:
+            yield f"it was made from another {source.name} than {source}"
+    shards = [readings[path].digest for path in expected.sources]
     is_same = attributes.get("shards_digest") == integrity.text_digest("".join(shards))
     if shards and all(shards) and not is_same:
         folder = expected.sources[0].parent
-        yield Fault(f"it was made from other shards than those in {folder}")
+        yield f"it was made from other shards than those in {folder}"
 
 
-def _attribute_faults(
-    expected: ExpectedFile, attributes: Mapping[str, Any], config: Config
-) -> Iterator[Fault]:
+def _attribute_faults(expected: ExpectedFile, attributes: Mapping[str, Any]) -> Iterator[str]:
     for name, value in expected.attributes.items():
-        if attributes.get(name) != value:
-            yield Fault(f"its {name} is {attributes.get(name)!r}, wanted {value!r}")
-    if "config" in attributes:
-        made_with = str(attributes["config"])
-        now = config_json(config, list(json.loads(made_with)))
-        yield from (Fault(change) for change in changed_settings(made_with, now))
-
-
-def _plain_faults(
-    expected: ExpectedFile, config: Config, digests: Mapping[Path, str]
-) -> Iterator[Fault]:
-    path, attributes = expected.path, expected.attributes
-    if expected.kind == manifest.MANIFEST_TYPE:
-        try:
-            made_from = manifest.read_manifest(path).made_from
-        except FileError as error:
-            msg = f"{error}; delete it, then {expected.remedy}"
-            raise FileError(msg) from error
-        yield from _source_faults(expected, made_from, digests)
-        yield from _attribute_faults(expected, made_from, config)
-    text, size = attributes.get("text"), attributes.get("size")
-    if text is not None and path.read_text(encoding="utf-8", errors="replace") != text:
-        yield Fault("it is not what the cohort and the settings give", is_stale=False)
-    if size is not None and path.stat().st_size != size:
-        yield Fault(f"it has {path.stat().st_size} bytes, wanted {size}", is_stale=False)
+        if expected.kind == PLAN_TYPE and attributes.get(name) != value:
+            yield "it is not the plan that the cohort and the settings give"
+        elif attributes.get(name) != value:
+            yield f"its {name} is {attributes.get(name)!r}, wanted {value!r}"

@@ -1,8 +1,13 @@
 """The learning curve of one model as a table of its epochs, also while the model trains."""
 
+import io
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 
-from tumorcam.errors import ConfigError
+from tumorcam.errors import ConfigError, FileError
+from tumorcam.storage import integrity
 from tumorcam.storage.plan import Plan
 from tumorcam.storage.run_folder import RunFolder
 
@@ -29,6 +34,8 @@ def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
     ------
     ConfigError
         If the plan has no such model.
+    FileError
+        If its history.csv cannot be read or is damaged.
     """
     keys = plan.model_keys
     if name not in keys:
@@ -37,7 +44,30 @@ def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
     path = run.history(keys[name])
     if not path.exists():
         return f"{name}: no epoch is finished yet"
-    return f"{name}:\n{epoch_table(pd.read_csv(path))}"
+    return f"{name}:\n{epoch_table(_read_history(path))}"
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    """The epochs of a history.csv.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or is damaged.
+    """
+    try:
+        history = pd.read_csv(io.BytesIO(integrity.read_bytes(path)))
+        columns = history[list(COLUMNS)].astype(float)
+    except (ValueError, KeyError, TypeError, OverflowError, pd.errors.ParserError) as error:
+        words = " ".join(str(error).split())[:200]
+        msg = (
+            f"{path} is damaged ({words}); the training writes it anew after each epoch, and a "
+            "finished model keeps its own copy"
+        )
+        raise FileError(msg) from error
+    if columns.empty or not np.isfinite(columns.to_numpy()).all():
+        raise FileError(f"{path} is damaged: it has no epochs, or values that are no numbers")
+    return columns
 
 
 def epoch_table(history: pd.DataFrame) -> str:

@@ -1,13 +1,15 @@
 """Which stages of a run still have work to do."""
 
+import os
+import shlex
 from collections.abc import Sequence
 
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
-from tumorcam.config import Config, config_json
-from tumorcam.errors import TumorcamError
+from tumorcam.config import Config, section_json
+from tumorcam.errors import FileError, StaleError, TumorcamError, UnreadableError
 from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
 from tumorcam.readers import annotation, inputs
-from tumorcam.storage import integrity
+from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
@@ -34,14 +36,21 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
 def has_synthetic_input(config: Config) -> bool:
     """Whether the run's synthetic input is there and was made with the present settings."""
     synthetic = RunFolder.of(config).input
-    if not all(path.exists() for path in (*synthetic.files, synthetic.listed)):
+    if not os.path.lexists(synthetic.listed):
         return False
-    return synthetic.settings.read_text(encoding="utf-8") == synthetic_settings(config)
+    try:
+        for path in (synthetic.listed, *synthetic.files):
+            manifest.require_as_listed(path, remedy="")
+        return integrity.read_bytes(synthetic.settings) == synthetic_settings(config).encode()
+    except UnreadableError:
+        raise
+    except FileError:
+        return False
 
 
 def synthetic_settings(config: Config) -> str:
     """The settings that `synthesize` depends on, as JSON."""
-    return config_json(config, ["run", "synthesize"])
+    return section_json(config, "synthesize")
 
 
 def has_current_cohort(config: Config) -> bool:
@@ -54,6 +63,30 @@ def has_current_cohort(config: Config) -> bool:
         return read_plan(run.plan, config.layout.nulls) == plan
     except TumorcamError:  # prepare says what is wrong with the input
         return False
+
+
+def require_replaceable(config: Config) -> None:
+    """Check that a new cohort would not take the worth from models that the old one has.
+
+    Raises
+    ------
+    StaleError
+        If there are models: the settings or the input files have changed since they were trained.
+    """
+    run = RunFolder.of(config)
+    models = sorted(run.models.glob("*/model.h5"))
+    if not models:
+        return
+    try:
+        attributes = integrity.read_header(run.cohort).attributes
+    except FileError:  # missing or damaged: the same cohort may come back
+        return
+    chain.require_settings(run.cohort, attributes, config, "prepare")
+    raise StaleError(
+        f"the input files have changed since {run.cohort} was made, and {len(models)} models were "
+        "trained with it; restore them, use another run.folder, or move the old run's files aside: "
+        f"mv {shlex.quote(str(run.root))} OTHER"
+    )
 
 
 def input_digest(config: Config) -> str:

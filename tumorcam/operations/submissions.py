@@ -12,9 +12,10 @@ from typing import NamedTuple
 from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.slurm import QueueEntry
-from tumorcam.config import Config, load_config
+from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ConfigError
 from tumorcam.operations.audit import JOB_OF_STAGE, WHOLE, FileState, incomplete_stages
+from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 
 SCRIPT = re.compile(rf"slurm/(?P<job>{'|'.join(JOB_OF_STAGE.values())})\.sh (?P<arguments>.+)")
@@ -189,7 +190,7 @@ def _run_folder(project: Path, arguments: str) -> Path | None:
     config, *options = arguments.split(" --")
     overrides = [match[1].strip() for match in map(PLACE_OVERRIDE.fullmatch, options) if match]
     try:
-        folder = load_config(project / config.strip(), overrides).folder
+        folder = load_run(project / config.strip(), overrides, follow=False)[0].folder
     except ConfigError:
         return None
     return (project / folder).resolve()

@@ -1,0 +1,71 @@
+"""Move files aside that were made with other settings than the present ones, or from other files.
+
+They go to stale/ in the run's folder; nothing is deleted before `--purge`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tumorcam.settings.stages import STAGES
+
+from . import command
+from .command import Command, Job
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the first stage, and --purge."""
+    parser.add_argument(
+        "--from",
+        dest="first",
+        choices=STAGES,
+        default=STAGES[0],
+        metavar="STAGE",
+        help=f"move the stale files of this stage and of later ones: {', '.join(STAGES)} "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--purge", action="store_true", help="delete what was moved to stale/, now and before"
+    )
+
+
+def clean(job: Job) -> int:
+    """Move the stale files; 0 if none of them stays, else 1."""
+    from tumorcam.operations import audit
+    from tumorcam.storage import set_aside
+
+    wanted = STAGES[STAGES.index(job.args.first) :]
+    paths = [
+        state.file.path
+        for state in audit.audit_run(job.config)
+        if state.is_stale and audit.JOB_OF_STAGE[state.file.stage] in wanted
+    ]
+    if job.args.dry_run:
+        print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,
+              sep="\n  ")  # fmt: skip
+        return 0
+    moved = set_aside.move_aside(job.run.root, paths, set_aside.STALE)
+    for path, target, reason in moved:
+        print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
+    print(f"{sum(target is not None for _, target, _ in moved)} stale files moved")
+    if job.args.purge:
+        print(f"deleted {set_aside.purge(job.run.root, set_aside.STALE)} files of stale/")
+    return int(any(target is None for _, target, _ in moved))
+
+
+COMMAND = Command(
+    "clean",
+    __doc__,
+    clean,
+    ("my.toml --from train --dry-run", "my.toml --from train"),
+    add_options,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Move stale files aside; the exit code."""
+    return command.run(COMMAND, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
