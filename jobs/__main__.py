@@ -19,6 +19,7 @@ MODULES = {  # of each subcommand; the stages of the pipeline in their order
     "show": "show",
     "status": "status",
     "verify": "verify",
+    "clean": "clean",
     "preflight": "preflight",
 }
 SUMMARIES = {
@@ -34,6 +35,7 @@ SUMMARIES = {
     "show": "print and draw the genes of one sample's map",
     "status": "say what is done, missing or damaged",
     "verify": "read every byte of a run and check it",
+    "clean": "move files of other settings aside",
     "preflight": "check what a site gives a job",
 }
 COMPLETION = "--print-completion"

@@ -4,8 +4,6 @@ This module and the top of each job import nothing heavy, so that `--help` is in
 """
 
 import argparse
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +26,12 @@ class Job:
     args: argparse.Namespace
     run: "RunFolder"
     launch: "Launch"
+    overrides: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> list[str]:
-        """The config and its overrides as another job's arguments."""
-        return [str(self.args.config), *(w for o in overrides(self.args) for w in ("--set", o))]
+        """The config and all overrides, those of the run's start included, for another job."""
+        return [str(self.args.config), *(w for o in self.overrides for w in ("--set", o))]
 
 
 def no_options(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +42,8 @@ def no_options(parser: argparse.ArgumentParser) -> None:
 class Command:
     """A job: its name, what it does, its options, and its body, which returns the exit code.
 
-    `has_workers` if several of its processes may train one model together.
+    `has_workers` if several of its processes may train one model together. `follows` if the
+    overrides that the run was started with count, too.
     """
 
     name: str
@@ -52,12 +52,16 @@ class Command:
     examples: tuple[str, ...]
     add_options: Callable[[argparse.ArgumentParser], None] = no_options
     has_workers: bool = False
+    follows: bool = True
 
     def fill_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add what all jobs take, then this one's own options and examples."""
         describe(parser, self.name, self.description, self.examples)
         parser.add_argument(
-            "config", type=Path, metavar="CONFIG", help="TOML file with the settings"
+            "config",
+            type=Path,
+            metavar="CONFIG",
+            help="TOML file with the settings, or the folder of a run",
         )
         parser.add_argument(
             "--set",
@@ -91,49 +95,55 @@ def describe(
 
 def run(command: Command, argv: Sequence[str] | None = None) -> int:
     """Parse a command line and run the job; its exit code."""
+    from tumorcam.cluster import streams
+
+    streams.open_streams()
     parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
     command.fill_parser(parser)
-    return _run_body(command, parser.parse_args(argv))
+    code = _run_body(command, parser.parse_args(argv))
+    fault = streams.flush_output()
+    if fault:
+        streams.say(f"error: {fault}")
+    return code or int(bool(fault))
 
 
 def _run_body(command: Command, args: argparse.Namespace) -> int:
     """Load the config and call the job's body.
 
-    The log ends with a record of how the job ended; `done` means exit code 0. A TumorcamError
-    prints one message and gives exit code 1. A signal that asks the job to stop gives exit code 75,
-    Ctrl-C 130; in both cases the same command goes on.
+    The log ends with a record of how the job ended; `done` means exit code 0. What a user can act
+    on is one message, and exit code 1; of anything else the traceback goes to the log. A signal
+    that asks the job to stop gives exit code 75, Ctrl-C 130: then the same command goes on.
     """
-    from tumorcam.cluster import preemption, quiet
+    from tumorcam.cluster import preemption, quiet, streams
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
-    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, logger
-    from tumorcam.config import load_config
-    from tumorcam.errors import PreemptedError, TumorcamError
+    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, keep_traceback, logger
+    from tumorcam.errors import PreemptedError, foreseeable
+    from tumorcam.storage.run_config import load_run
     from tumorcam.storage.run_folder import RunFolder
 
     prepare_tensorflow()
     launch = current_launch()
     try:
         with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
-            config = load_config(args.config, overrides(args))
-            code = command.body(Job(config, args, RunFolder.of(config), launch))
+            config, given = load_run(args.config, overrides(args), follow=command.follows)
+            code = command.body(Job(config, args, RunFolder.of(config), launch, tuple(given)))
     except PreemptedError as stop:
         message = f"{stop}; what is done is kept, the same command goes on"
         if not launch.is_child:  # else its parent says so
-            print(message, file=sys.stderr)
+            streams.say(message)
         return _end(command, preemption.exit_code(stop.signal), STOPPED, message)
-    except TumorcamError as error:
-        message = "\n".join([str(error), *getattr(error, "__notes__", [])])
+    except BrokenPipeError:  # of standard output: nobody reads on
+        return _end(command, 1, FAILED, "standard output was closed")
+    except Exception as error:
+        message = foreseeable(error)
+        if not message:
+            words = " ".join(str(error).split())[:MAX_CHARACTERS]
+            message = f"{type(error).__name__}: {words}; {keep_traceback()}"
         if logger.handlers:
             logger.error("error: %s", message)
         else:
-            print(f"error: {message}", file=sys.stderr)
+            streams.say(f"error: {message}")
         return _end(command, 1, FAILED, message)
-    except BaseException as error:  # the traceback goes to standard error
-        words = " ".join(str(error).split())[:MAX_CHARACTERS]
-        if _is_worker(command):
-            traceback.print_exc()
-        _end(command, 1, FAILED, f"{type(error).__name__}: {words}")
-        raise
     if code:  # the body has said why
         return _end(command, code, FAILED, f"exit code {code}")
     return _end(command, code, DONE)

@@ -24,10 +24,13 @@ def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.cohort.cohort import read_cohort, read_plan_of
     from tumorcam.explain.shards import shard_faults
-    from tumorcam.storage.plan import read_plan, share_of
+    from tumorcam.operations.audit import require_current, require_settings
+    from tumorcam.storage.plan import share_of
 
-    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    require_current(job.config, ["models"])
+    plan = read_plan_of(job.run.plan, read_cohort(job.run.cohort, job.config), job.config)
     task = parse_share(job.args.share) if job.args.share else job.launch.array_share
     if job.args.dry_run:
         n_shards = len(share_of(plan.explain_tasks, task))
@@ -40,6 +43,7 @@ def explain(job: Job) -> int:
     start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
+    require_settings(job.config, [job.run.shard(key) for key in keys])
     missing = list(shard_faults(job.run, plan, keys, job.config))
     if n_present := len(keys) - len(missing):
         logger.info("%d of %d shards are there already", n_present, len(keys))

@@ -26,9 +26,8 @@ def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
-    from tumorcam.config import config_toml
     from tumorcam.operations.stages import unfinished_stages
-    from tumorcam.storage import hdf5
+    from tumorcam.storage.run_config import write_run_config
 
     threads = job.config.run.threads_per_rank
     n_ranks = max(1, job.args.ranks or n_cpus() // threads)
@@ -41,7 +40,7 @@ def run_stages(job: Job) -> int:
     costs: dict[str, Cost] = {}
     unfinished = unfinished_stages(job.config, stages)
     if "prepare" not in unfinished and job.run.config.exists():  # else prepare writes it
-        hdf5.write_text(job.run.config, config_toml(job.config))
+        write_run_config(job.config, job.overrides)
     for stage in unfinished:
         print(f"run: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
         code, costs[stage] = run_together(stage_commands(stage, job, n_ranks), environment)

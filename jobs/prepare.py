@@ -16,10 +16,9 @@ def prepare(job: Job) -> int:
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort
     from tumorcam.cohort.summary import cohort_summary
-    from tumorcam.config import config_toml
-    from tumorcam.operations.stages import input_digest
-    from tumorcam.storage import hdf5
+    from tumorcam.operations.stages import input_digest, require_replaceable
     from tumorcam.storage.plan import write_plan
+    from tumorcam.storage.run_config import write_run_config
 
     if job.args.dry_run:
         return _print_cost(job)
@@ -29,11 +28,10 @@ def prepare(job: Job) -> int:
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
     else:
-        if path.exists():
-            logger.info("%s is written anew: models and shards of the old one no longer fit", path)
+        require_replaceable(job.config)
         write_cohort(path, _content(job), job.config, digest)
     cohort = read_cohort(path, job.config)
-    hdf5.write_text(job.run.config, config_toml(job.config))
+    write_run_config(job.config, job.overrides)
     write_plan(job.run.plan, plan_of(cohort, job.config))
     for line in cohort_summary(cohort):
         logger.info(line)
@@ -76,6 +74,7 @@ COMMAND = Command(
         "configs/demo.toml --dry-run",
         "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
     ),
+    follows=False,
 )
 
 

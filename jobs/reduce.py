@@ -21,11 +21,12 @@ def reduce(job: Job) -> int:
     """Write saliency.h5 and significance.h5, unless they are there."""
     from tumorcam.cluster import ranks
     from tumorcam.cluster.logs import start_logging
+    from tumorcam.cohort.cohort import read_cohort, read_plan_of
     from tumorcam.cohort.local_copy import local_cohort
+    from tumorcam.operations.audit import require_current
     from tumorcam.significance.reduce import reduce_run
-    from tumorcam.storage.plan import read_plan
 
-    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    plan = read_plan_of(job.run.plan, read_cohort(job.run.cohort, job.config), job.config)
     if job.args.dry_run:
         print(
             f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
@@ -34,6 +35,8 @@ def reduce(job: Job) -> int:
         return 0
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
+    if world.is_root:
+        require_current(job.config, ["models"])
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     reduce_run(job.run, cohort, plan, job.config, world, allow_partial=job.args.allow_partial)
     return 0

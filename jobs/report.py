@@ -13,8 +13,10 @@ from .command import Command, Job
 def report(job: Job) -> int:
     """Write all files of the report."""
     from tumorcam.cluster.logs import start_logging
+    from tumorcam.operations.audit import require_current
     from tumorcam.report import page, results
 
+    require_current(job.config, ["models", "shards", "significance", "faithfulness"])
     if job.args.dry_run:
         names = page.report_files(results.read_run(job.config))
         print(f"would write to {job.run.report}:", *names, sep="\n  ")

@@ -49,6 +49,7 @@ COMMAND = Command(
         "configs/demo.toml",
         "configs/demo.toml --set synthesize.effect=1.5 --set run.name=weak",
     ),
+    follows=False,
 )
 
 

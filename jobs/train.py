@@ -28,14 +28,18 @@ def train(job: Job) -> int:
     The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
-    from tumorcam.storage.plan import BASELINES, read_plan
+    from tumorcam.cohort.cohort import read_cohort, read_plan_of
+    from tumorcam.operations.audit import require_current
+    from tumorcam.storage.plan import BASELINES
     from tumorcam.training.tasks import chosen_tasks, untrained
 
-    plan = read_plan(job.run.plan, job.config.layout.nulls)
+    cohort = read_cohort(job.run.cohort, job.config)
+    plan = read_plan_of(job.run.plan, cohort, job.config)
     names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
     if job.args.dry_run:
         print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
         return 0
+    require_current(job.config, ["models"])
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
     missing = untrained(job.run, plan, names, job.config)
@@ -70,7 +74,7 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
         with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
             _train_network(job, cohort, plan.model_keys[name], watchdog)
     elif worker == 0:
-        train_baselines(job.run.baselines, cohort, n_threads=job.config.run.threads_per_rank)
+        train_baselines(job.run.baselines, cohort, job.config)
     return 0
 
 

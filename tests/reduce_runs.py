@@ -19,7 +19,7 @@ def toml(config: Config) -> str:
 def tables_digest(config: Config) -> str:
     """The digest of significance.h5, which must be undamaged."""
     path = RunFolder.of(config).significance
-    integrity.verify_file(path)
+    integrity.check_seal(path)
     return hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
 
 

@@ -43,7 +43,7 @@ def toml(config: Config) -> str:
 
 
 def digest_of(config: Config) -> str:
-    integrity.verify_file(config.folder / FILE)
+    integrity.check_seal(config.folder / FILE)
     return hdf5.stored_digest(config.folder / FILE, FAITHFULNESS_TYPE, remedy="")
 
 
@@ -114,7 +114,7 @@ def tables(examined) -> Significance:
 
 
 def test_the_schema(examined, checks, tables):
-    integrity.verify_file(examined.folder / FILE)
+    integrity.check_seal(examined.folder / FILE)
     with h5py.File(examined.folder / FILE) as file:
         assert set(file) == {
             "tumors", "methods", "rankings", "changes", "controls", "samples", "deletion",

@@ -295,7 +295,7 @@ def test_the_number_of_ranks_changes_no_bit(wide_copy):
     digests = []
     for n_ranks in (1, 2, 3, 7):
         assert reduce_on_ranks(wide_copy, n_ranks).returncode == 0
-        integrity.verify_file(wide_copy.folder / "saliency.h5")
+        integrity.check_seal(wide_copy.folder / "saliency.h5")
         digests.append(tables_digest(wide_copy))
         (wide_copy.folder / "significance.h5").unlink()
     assert job.main([toml(wide_copy)]) == 0

@@ -83,7 +83,7 @@ def test_a_model_comes_back_bit_for_bit(path):
     assert_equal(model, made_up_model())
     assert len(model.weights) == 12, "more than ten stay in order"
     assert model.digest == model_digest(path)
-    integrity.verify_file(path)
+    integrity.check_seal(path)
 
 
 def test_parts_of_a_model_are_read_alone(path):

@@ -101,7 +101,7 @@ def test_logistic_regression_agrees_with_a_plain_minimiser():
 def test_baselines_of_a_cohort_hold_each_folds_held_out_probabilities(cohort, tmp_path):
     path = tmp_path / "baselines.h5"
     train_baselines(path, cohort, n_threads=1)
-    integrity.verify_file(path)
+    integrity.check_seal(path)
     expression = cohort.expression()
     record = read_baselines(path, cohort.digest)
     assert tuple(record.probability) == BASELINE_METHODS

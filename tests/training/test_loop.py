@@ -68,7 +68,7 @@ def test_a_model_file_has_all_that_the_design_says(trained_run):
     ]
     assert len(model.weights) == 8 and {w.dtype for w in model.weights} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(model.genes, cohort.genes)
-    integrity.verify_file(path_of(trained_run))
+    integrity.check_seal(path_of(trained_run))
 
 
 def test_history_csv_holds_the_same_as_the_model(trained_run):

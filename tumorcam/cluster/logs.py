@@ -7,7 +7,9 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +149,27 @@ def end_logging(state: str, error: str = "") -> None:
             _write(handler, LogRecord(state, date=_now(), error=error))
     _close_handlers()
     logger.propagate = True
+
+
+def keep_traceback() -> str:
+    """Write the traceback of the current error to the log file; where it stands, in words.
+
+    Without a log, or where that cannot be written, it goes to a file of its own.
+    """
+    text = traceback.format_exc()
+    for handler in logger.handlers:
+        if isinstance(handler, _LogFile):
+            _write(handler, text)
+            if not handler.has_failed:
+                return f"this should not happen; please report it with {handler.baseFilename}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="tumorcam-error-", suffix=".log", delete=False, errors="backslashreplace"
+        ) as file:
+            file.write(text)
+    except OSError:
+        return f"this should not happen; please report it:\n{text}"
+    return f"this should not happen; please report it with {file.name}"
 
 
 def _start_record(launch: Launch, date: str) -> LogRecord:

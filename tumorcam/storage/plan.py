@@ -1,7 +1,6 @@
 """The plan of a run: the models and shards that it will have."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from tumorcam.cluster.launcher import Share
-from tumorcam.errors import FileError
-from tumorcam.storage import hdf5
+from tumorcam.errors import FileError, UnreadableError
+from tumorcam.storage import hdf5, integrity
 
 PLAN_TYPE = "tumorcam-plan"
+REMEDY = "run `tumorcam prepare`, which writes it anew"
 BASELINES = "baselines"  # the last element of the train array
 
 Item = TypeVar("Item")
@@ -71,7 +71,8 @@ class Plan:
     """All models and shards that a run will have, and the sizes that they depend on.
 
     `models` and `shards` belong to the replicates; the shards stand in the order of saliency.h5.
-    `nulls` is the number of null runs, each of as many models and shards in addition.
+    `block` is the largest number of samples of a shard. `nulls` is the number of null runs, each of
+    as many models and shards in addition.
     """
 
     cohort_digest: str
@@ -79,6 +80,7 @@ class Plan:
     n_genes: int
     n_decoys: int
     side: int
+    block: int
     models: tuple[ModelKey, ...]
     shards: tuple[ShardKey, ...]
     nulls: int = 0
@@ -87,6 +89,17 @@ class Plan:
     def n_columns(self) -> int:
         """Number of columns of a saliency table: genes, present decoys and chance decoys."""
         return self.n_genes + 2 * self.n_decoys
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether every model has shards for all samples of its fold, and all samples have one."""
+        ends: dict[int, int] = {}
+        for shard in self.shards:
+            ends[shard.fold] = max(shard.stop, ends.get(shard.fold, 0))
+        sizes = [ends.get(fold, 0) for fold in range(len(ends))]
+        n_replicates = 1 + max((model.replicate for model in self.models), default=-1)
+        models, shards = _tasks(sizes, n_replicates, self.block)
+        return sum(sizes) == self.n_samples and (models, shards) == (self.models, self.shards)
 
     @property
     def model_keys(self) -> dict[str, ModelKey]:
@@ -143,22 +156,31 @@ def make_plan(
     block : int
         Largest number of samples of a shard.
     """
-    sizes = np.bincount(fold)
-    pairs = [(r, f) for r in range(replicates) for f in range(len(sizes))]
+    models, shards = _tasks(np.bincount(fold).tolist(), replicates, block)
     return Plan(
         cohort_digest=cohort_digest,
         n_samples=len(fold),
         n_genes=n_genes,
         n_decoys=n_decoys,
         side=side,
-        models=tuple(ModelKey(r, f) for r, f in pairs),
-        shards=tuple(
-            ShardKey(r, f, index, start, min(start + block, int(sizes[f])))
-            for r, f in pairs
-            for index, start in enumerate(range(0, int(sizes[f]), block))
-        ),
+        block=block,
+        models=models,
+        shards=shards,
         nulls=nulls,
     )
+
+
+def _tasks(
+    sizes: Sequence[int], replicates: int, block: int
+) -> tuple[tuple[ModelKey, ...], tuple[ShardKey, ...]]:
+    """The models, and the shards of each, of folds with these numbers of samples."""
+    pairs = [(r, f) for r in range(replicates) for f in range(len(sizes))]
+    shards = (
+        ShardKey(r, f, index, start, min(start + block, sizes[f]))
+        for r, f in pairs
+        for index, start in enumerate(range(0, sizes[f], block))
+    )
+    return tuple(ModelKey(r, f) for r, f in pairs), tuple(shards)
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -169,7 +191,7 @@ def write_plan(path: Path, plan: Plan) -> None:
 def plan_text(plan: Plan) -> str:
     """The content of plan.json, without the null runs, which may be added later."""
     fields = dataclasses.asdict(dataclasses.replace(plan, nulls=0))
-    return json.dumps({"encoding-type": PLAN_TYPE} | fields, indent=1)
+    return integrity.json_text({"encoding-type": PLAN_TYPE} | fields)
 
 
 def read_plan(path: Path, nulls: int = 0) -> Plan:
@@ -178,18 +200,25 @@ def read_plan(path: Path, nulls: int = 0) -> Plan:
     Raises
     ------
     FileError
-        If the file is missing or is no plan.
+        If the file is missing, or no plan of this version; DamageError if it is damaged, and
+        UnreadableError if it cannot be read.
     """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = integrity.read_json(path)
         if fields.pop("encoding-type") != PLAN_TYPE:
             raise KeyError(PLAN_TYPE)
         models = tuple(ModelKey(**model) for model in fields.pop("models"))
         shards = tuple(ShardKey(**shard) for shard in fields.pop("shards"))
-        return Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path} is no readable plan ({error}); run `tumorcam prepare`"
-        raise FileError(msg) from error
+        plan = Plan(models=models, shards=shards, **(fields | {"nulls": nulls}))
+        if not plan.is_consistent:
+            raise ValueError("models or shards are missing")
+        return plan
+    except UnreadableError:
+        raise
+    except FileError as error:
+        raise type(error)(f"{error}; {REMEDY}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is no plan of this version ({error!r}); {REMEDY}") from error
 
 
 def share_of(items: Sequence[Item], share: Share) -> list[Item]:
