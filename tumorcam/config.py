@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from tumorcam.errors import ConfigError
+from tumorcam.errors import ConfigError, quoted
 from tumorcam.settings import (
     CohortSettings,
     ExplainSettings,
@@ -29,6 +30,9 @@ from tumorcam.settings import (
     TrainingSettings,
 )
 from tumorcam.settings.schema import Setting, section_settings
+from tumorcam.settings.values import checked_value
+
+PLAIN_NAME = re.compile(r"[\w.-]{1,60}")  # of a table or key, which needs no quotes in a message
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,12 @@ def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
     values: dict[str, Any] = {}
     for name, table in tables.items():
         if name not in sections:
-            raise ConfigError(_unknown(f"{source}: table [{name}]", name, sections))
+            raise ConfigError(_unknown(f"{source}: table [{_plain_name(name)}]", name, sections))
         if not isinstance(table, dict):
-            msg = f"{source}: {name} = {table!r} stands outside any table; wanted a table [{name}]"
+            msg = (
+                f"{source}: {name} = {quoted(table)} stands outside any table; wanted one table "
+                f"[{name}]"
+            )
             raise ConfigError(msg)
         values[name] = _section(sections[name], name, table, source)
     return Config(**values)
@@ -171,13 +178,14 @@ def _by_name(text: str) -> dict[str, Any]:
 
 
 def settings_table() -> str:
-    """A Markdown table of every setting with its default, unit and description."""
-    lines = ["| key | default | unit | meaning |", "| --- | --- | --- | --- |"]
+    """A Markdown table of every setting with its default, unit, range and description."""
+    lines = ["| key | default | unit | range | meaning |", "| --- | --- | --- | --- | --- |"]
     for name, section in config_sections().items():
         for setting in section_settings(section).values():
             default = json.dumps(setting.default)
             meaning = setting.doc + _choices_text(setting)
-            lines.append(f"| `{name}.{setting.name}` | `{default}` | {setting.unit} | {meaning} |")
+            cells = [f"`{name}.{setting.name}`", f"`{default}`", setting.unit]
+            lines.append(f"| {' | '.join([*cells, _range_text(setting), meaning])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -186,13 +194,16 @@ def _choices_text(setting: Setting) -> str:
     return f" {'Any' if setting.is_list else 'One'} of {choices}." if choices else ""
 
 
+def _range_text(setting: Setting) -> str:
+    """The limits of a number, and of the length of a list."""
+    limits = [f"{limit:,}" for limit in setting.limits]
+    numbers = [" to ".join(limits)] if setting.kind in (int, float) else []
+    items = [f"up to {setting.items_at_most:,} items"] if setting.is_list else []
+    return "; ".join([*numbers, *items])
+
+
 def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
-    settings = section_settings(kind)
-    values = {}
-    for key, value in table.items():
-        if key not in settings:
-            raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, settings))
-        values[key] = _checked(settings[key], f"{source}: {name}.{key}", value)
+    values = {key: _checked(kind, name, key, value, source) for key, value in table.items()}
     try:
         return kind(**values)
     except ConfigError as error:
@@ -200,44 +211,23 @@ def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
         raise ConfigError(msg) from error
 
 
-def _checked(setting: Setting, where: str, value: Any) -> Any:
-    """The value in the setting's type, lists as tuples; ConfigError if it is not allowed."""
-    if not setting.is_list:
-        return _checked_item(setting, where, value)
-    if not isinstance(value, list):
-        msg = f"{where} = {value!r}; wanted a list of {setting.kind.__name__}"
-        raise ConfigError(msg)
-    items = tuple(_checked_item(setting, where, item) for item in value)
-    if len(set(items)) != len(items) and setting.kind is str:
-        msg = f"{where} = {value!r} names something twice; name it once"
-        raise ConfigError(msg)
-    return items
-
-
-def _checked_item(setting: Setting, where: str, item: Any) -> Any:
-    kind: Any = setting.kind
-    low, high = setting.at_least, setting.at_most
-    if kind is float and type(item) is int:
-        item = float(item)
-    if kind is str and type(item) in (int, float):  # layout.decoys = 0.3, sample_types = [1]
-        item = str(item)
-    if type(item) is not kind:
-        msg = f"{where} = {item!r} is {type(item).__name__}; wanted {kind.__name__}"
-        raise ConfigError(msg)
-    if setting.choices and item not in setting.choices:
-        msg = f"{where} = {item!r}; wanted one of {', '.join(setting.choices)}"
-        raise ConfigError(msg)
-    is_low = low is not None and not item >= low  # `not >=` also refuses NaN
-    if is_low or (high is not None and not item <= high):
-        limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
-        msg = f"{where} = {item!r}; wanted {limits}"
-        raise ConfigError(msg)
-    return item
+def _checked(kind: type, name: str, key: str, value: Any, source: str) -> Any:
+    """The value of a key of the section `name`, whose dataclass is `kind`."""
+    settings = section_settings(kind)
+    if key not in settings:
+        raise ConfigError(_unknown(f"{source}: key {name}.{_plain_name(key)}", key, settings))
+    return checked_value(settings[key], f"{source}: {name}.{key}", value)
 
 
 def _unknown(what: str, name: str, names: typing.Iterable[str]) -> str:
-    near = "".join(f"did you mean {k}? " for k in difflib.get_close_matches(name, [*names], n=1))
+    matches = difflib.get_close_matches(name[:100], [*names], n=1)
+    near = "".join(f"did you mean {match}? " for match in matches)
     return f"{what} is unknown; {near}known: {', '.join(names)}"
+
+
+def _plain_name(name: str) -> str:
+    """The name of a table or key for a message, in quotes if it is long or no plain word."""
+    return name if PLAIN_NAME.fullmatch(name) else quoted(name)
 
 
 def _apply_override(tables: dict[str, Any], override: str) -> None:
@@ -245,7 +235,7 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     section, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
-        msg = f"--set {override!r} is not understood; wanted section.key=value"
+        msg = f"--set {quoted(override)} is not understood; wanted section.key=value"
         raise ConfigError(msg)
     kind = config_sections().get(section)
     setting = section_settings(kind).get(key) if kind else None
