@@ -134,11 +134,23 @@ def test_an_override_is_read_by_the_type_of_its_key(tmp_path, override, section,
         ("cohort.tumors=[2024-01-02]", ["is date", "wanted str"]),
         ("training.epochs=many", ["training.epochs = 'many' is str", "wanted int"]),
         ("training.epochs=1e3", ["training.epochs = 1000.0 is float", "wanted int"]),
-        ("training.epochs=3\nseed = 4", ["is str", "wanted int"]),
+        ("training.epochs=3\nseed = 4", ["holds '\\n'", "without control characters"]),
+        ("run.name=1\nfoo=2", ["--set 'run.name=1\\nfoo=2' holds '\\n'"]),
+        ("run.name=a\tb", ["holds '\\t'"]),
+        ("run.name=\udcff", ["holds '\\udcff'", "UTF-8"]),
+        (r'run.name="a\nb"', ["--set: run.name = 'a\\nb' holds '\\n'"]),
+        ("run.seed=" + "9" * 5000, ["run.seed = '999", "(4802 more characters)", "wanted int of"]),
+        ("run.seed=" + "[" * 100_000, ["run.seed = '[[[", "wanted int of at least 0"]),
+        ("run.name=" + "[" * 2000, ["run.name = '[[[", "at most 255 bytes"]),
+        ("model.filters=" + "[" * 1000 + "]" * 1000, ["wanted a list of int"]),
         ("layout.kind=1e3", ["layout.kind = '1e3'", "wanted one of random, variance"]),
         ("run.nam=2024-01-02", ["key run.nam is unknown", "did you mean name?"]),
         ("rnu.name=12#3", ["table [rnu] is unknown", "did you mean run?"]),
         ("run.name.first=a", ["key run.name.first is unknown"]),
+        ("run..name=a", ["key run..name is unknown"]),
+        ("run.'name'=a", ["key run.\"'name'\" is unknown", "did you mean name?"]),
+        ("'run'.name=a", ["table [\"'run'\"] is unknown", "did you mean run?"]),
+        ("run." + "x" * 10**6 + "=a", ["key run.'xxx", "(999802 more characters)"]),
     ],
     ids=short,
 )
@@ -180,8 +192,12 @@ def test_a_wrong_override_is_one_clear_message(tmp_path, override, words):
         ("[run]\nname" + ".a" * 2000 + " = 1", ["<dict too large to show> is dict", "wanted str"]),
         ('["a\\nb"]', ["table ['a\\nb'] is unknown"]),
         ('[run]\n"a\\nb" = 1', ["key run.'a\\nb' is unknown"]),
+        ("[run]\nseed = " + "9" * 5000, ["a number of too many digits"]),
         ("[run]\nseed = 0x" + "f" * 5000, ["<int too large to show>", "at most 92233720368547"]),
         ("[run]\nname = 0x" + "f" * 5000, ["<int too large to show> is int; wanted str"]),
+        ("[run]\nseed = " + "[" * 100_000, ["nests brackets too deeply"]),
+        ("[run]\nseed = " + "{a=" * 100_000, ["nests brackets too deeply"]),
+        (f"{'a' * 10**6} = 1\n{'a' * 10**6} = 1", ["not valid TOML"]),
         ("[training\n", ["not valid TOML"]),
     ],
     ids=short,
@@ -193,7 +209,7 @@ def test_a_wrong_config_is_one_clear_message(tmp_path, text, words):
     assert all(word in str(error.value) for word in [str(path), *words]), error.value
 
 
-@pytest.mark.parametrize("override", ["training.epochs", "epochs=3", "=3", "training.=3"])
+@pytest.mark.parametrize("override", ["training.epochs", "epochs=3", "=3", "training.=3", ".a=3"])
 def test_a_malformed_override_is_refused(tmp_path, override):
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         load_config(write(tmp_path / "c.toml", ""), [override])

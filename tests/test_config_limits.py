@@ -1,11 +1,15 @@
-"""Limits of numbers, lists and texts, and the form of names and paths."""
+"""Limits of numbers, lists and texts, names and paths, and files that are no config."""
 
 import math
+import os
+import re
+import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_configs import NOT_PLAIN, SETTINGS
+from random_configs import CONFIGS, NOT_PLAIN, SETTINGS
 
 from tumorcam.config import config_from_tables, config_toml, load_config
 from tumorcam.errors import ConfigError
@@ -142,3 +146,62 @@ def test_an_expanded_path_reads_back_without_a_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/other")
     again = load_config(tmp_path / "c.toml")
     assert again == config and str(again.folder) == "/home/ada/runs"
+
+
+def test_an_override_says_that_it_is_one(tmp_path):
+    (tmp_path / "c.toml").write_text("[run]\nseed = -1")
+    with pytest.raises(ConfigError, match=r"^--set: run\.seed = -2; wanted at least 0"):
+        load_config(tmp_path / "c.toml", ["run.seed=-2"])
+    assert load_config(tmp_path / "c.toml", ["run.seed=2"]).run.seed == 2
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
+    path = tmp_path / "c.toml"
+    for shipped in CONFIGS:
+        path.write_bytes(b"\xef\xbb\xbf" + shipped.read_bytes().replace(b"\n", b"\r\n"))
+        assert load_config(path) == load_config(shipped)
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(os.path.relpath(tmp_path / "socket"))
+    (tmp_path / "loop").symlink_to("loop")
+    kind = "is a folder, pipe or device; pass the path of a TOML file"
+    for path in (tmp_path, tmp_path / "pipe", "/dev/null", "/dev/zero"):
+        check_path(path, kind)
+    check_path(tmp_path / "socket", "cannot read the config")
+    check_path(tmp_path / "loop", "cannot read the config")
+    check_path(tmp_path / "absent.toml", "No such file or directory; pass the path")
+    check_path(CONFIGS[0] / "c.toml", "Not a directory")
+    check_path("/proc/self/mem", "cannot read the config")
+    server.close()
+
+
+def check_path(path, words):
+    with pytest.raises(ConfigError, match=re.escape(words)) as error:
+        load_config(Path(path))
+    assert len(str(error.value)) < 1200
+    assert str(path)[:50] in str(error.value)
+
+
+def test_a_path_must_be_plain_text_and_not_too_long(tmp_path):
+    for character in ("\0", "\n", "\udcff", "\ud800"):
+        with pytest.raises(ConfigError, match="holds '") as error:
+            load_config(tmp_path / f"a{character}.toml")
+        assert str(error.value).isprintable() and "the path of the config" in str(error.value)
+    check_path("/" + "x" * 300, "File name too long")
+    check_path("/x" * 1_000_000, "File name too long")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_an_unreadable_file_is_refused(tmp_path):
+    (tmp_path / "c.toml").touch(mode=0)
+    check_path(tmp_path / "c.toml", "Permission denied")
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "c.toml"
+    path.touch()
+    os.truncate(path, 100_000_000)
+    check_path(path, "has 100000000 bytes; wanted at most 10000000")

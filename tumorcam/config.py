@@ -4,7 +4,9 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import os
 import re
+import stat
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -30,8 +32,10 @@ from tumorcam.settings import (
     TrainingSettings,
 )
 from tumorcam.settings.schema import Setting, section_settings
-from tumorcam.settings.values import checked_value
+from tumorcam.settings.values import check_plain, checked_value
 
+MAX_CONFIG_BYTES = 10_000_000
+MAX_SOURCE = 1000  # characters of a config's path in a message
 PLAIN_NAME = re.compile(r"[\w.-]{1,60}")  # of a table or key, which needs no quotes in a message
 
 
@@ -90,19 +94,15 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     Raises
     ------
     ConfigError
-        If the file is missing or no TOML, a key is unknown, or a value has a wrong type or range.
+        If the file cannot be read or is no TOML, an override has no `section.key`, a key is
+        unknown, or a value has a wrong type, range, length or form.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"cannot read the config {path}: {error.strerror}; pass the path of a TOML file"
-        raise ConfigError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid TOML: {error}"
-        raise ConfigError(msg) from error
+    source = str(path) if len(str(path)) <= MAX_SOURCE else quoted(str(path))
+    check_plain(str(path), f"the path of the config, {quoted(str(path))},")
+    tables = _read_tables(path, source)
     for override in overrides:
         _apply_override(tables, override)
-    return config_from_tables(tables, source=str(path))
+    return config_from_tables(tables, source=source)
 
 
 def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
@@ -230,19 +230,67 @@ def _plain_name(name: str) -> str:
     return name if PLAIN_NAME.fullmatch(name) else quoted(name)
 
 
+def _read_tables(path: Path, source: str) -> dict[str, Any]:
+    """The tables of a TOML file, unchecked."""
+    text = _read_text(path, source)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{source} is not valid TOML: {str(error)[:MAX_SOURCE]}"
+        raise ConfigError(msg) from error
+    except RecursionError as error:
+        msg = f"{source} nests brackets too deeply; wanted single values and plain lists"
+        raise ConfigError(msg) from error
+    except ValueError as error:  # of `int`
+        msg = f"{source} holds a number of too many digits; wanted at most 64 bits"
+        raise ConfigError(msg) from error
+
+
+def _read_text(path: Path, source: str) -> str:
+    """The text of a regular file; opening waits for nobody, such as the writer of a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            _check_file(os.fstat(descriptor), source)
+            with os.fdopen(descriptor, encoding="utf-8-sig", closefd=False) as file:
+                return file.read(MAX_CONFIG_BYTES)  # a limit also for files in /proc
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        msg = f"cannot read the config {source}: {error.strerror}; pass the path of a TOML file"
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{source} is not valid TOML: {error}"
+        raise ConfigError(msg) from error
+
+
+def _check_file(status: os.stat_result, source: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        msg = f"the config {source} is a folder, pipe or device; pass the path of a TOML file"
+        raise ConfigError(msg)
+    if status.st_size > MAX_CONFIG_BYTES:
+        msg = f"the config {source} has {status.st_size} bytes; wanted at most {MAX_CONFIG_BYTES}"
+        raise ConfigError(msg)
+
+
 def _apply_override(tables: dict[str, Any], override: str) -> None:
-    """Put a `section.key=value` override into the tables, which are checked later."""
+    """Check a `section.key=value` override and put it into the tables."""
+    check_plain(override, f"--set {quoted(override)}")
     path, equals, text = override.partition("=")
-    section, dot, key = path.strip().partition(".")
-    if not (equals and dot and key):
+    section, _, key = path.strip().partition(".")
+    if not (equals and section and key):
         msg = f"--set {quoted(override)} is not understood; wanted section.key=value"
         raise ConfigError(msg)
-    kind = config_sections().get(section)
-    setting = section_settings(kind).get(key) if kind else None
+    sections = config_sections()
+    if section not in sections:
+        raise ConfigError(_unknown(f"--set: table [{_plain_name(section)}]", section, sections))
+    setting = section_settings(sections[section]).get(key)
     is_text = setting is not None and setting.kind is str and not setting.is_list
+    value = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
+    _checked(sections[section], section, key, value, "--set")
     table = tables.setdefault(section, {})
-    if isinstance(table, dict):
-        table[key] = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
+    if isinstance(table, dict):  # else the check of the file refuses it
+        table[key] = value
 
 
 def _unquoted(text: str) -> str:
@@ -253,9 +301,9 @@ def _unquoted(text: str) -> str:
 
 
 def _toml_value(text: str) -> Any:
-    """The value of a TOML expression; a bare word, which is no TOML, stays text."""
+    """The value of a TOML expression; what is no TOML, such as a bare word, stays text."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, too many digits, or brackets nested too deeply
         return text
     return table["value"] if table.keys() == {"value"} else text
