@@ -6,26 +6,28 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_configs import CONFIGS, PLAIN, configs
 
 from tumorcam.config import (
     Config,
     changed_settings,
     config_from_tables,
     config_json,
-    config_sections,
     config_toml,
     load_config,
     rng_for,
 )
-from tumorcam.errors import ConfigError
-from tumorcam.settings.schema import Setting, section_settings
-
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+from tumorcam.errors import ConfigError, quoted
 
 
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def short(value: object) -> str:
+    """The start of a value, as the name of a test."""
+    return quoted(value)[:40]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -53,7 +55,7 @@ def test_values_and_overrides_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("text", "value"),
     [
         ("two words", "two words"),
         ("2024-01-02", "2024-01-02"),
@@ -75,7 +77,7 @@ def test_values_and_overrides_are_read(tmp_path):
         ("' x '", " x "),
         ("'=x'", "=x"),
         ('"a b"', "a b"),
-        (r'"a\tb"', "a\tb"),
+        (r'"\u00e9"', "é"),
         (r"'a\tb'", r"a\tb"),
         ("'''it's'''", "it's"),
         ("it's", "it's"),
@@ -84,23 +86,23 @@ def test_values_and_overrides_are_read(tmp_path):
         ("'a' # 'b'", "'a' # 'b'"),
         ("'a', 'b'", "'a', 'b'"),
         ("'a'] #'", "'a'] #'"),
-        (r'"C:\new"', "C:\new"),
+        (r'"C:\\new"', r"C:\new"),
         (r'"C:\dir"', r'"C:\dir"'),
         ("größe α", "größe α"),
     ],
 )
-def test_text_is_taken_as_it_stands_without_its_quotes(tmp_path, text, name):
-    config = load_config(write(tmp_path / "c.toml", ""), [f"run.name={text}"])
-    assert config.run.name == name
+def test_text_is_taken_as_it_stands_without_its_quotes(tmp_path, text, value):
+    config = load_config(write(tmp_path / "c.toml", ""), [f"input.gene_column={text}"])
+    assert config.input.gene_column == value
 
 
-@given(st.text())
+@given(st.text(PLAIN))
 def test_any_text_can_be_given_in_quotes(text):
-    tables = config_from_tables({"run": {"name": text}}, source="")
-    quoted = config_toml(tables).partition("name = ")[2].partition("\nfolder = ")[0]
+    config = config_from_tables({"input": {"gene_column": text}}, source="")
+    value = config_toml(config).partition("gene_column = ")[2].partition("\nsample_column = ")[0]
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(write(Path(folder) / "c.toml", ""), [f"run.name={quoted}"])
-    assert config.run.name == text
+        again = load_config(write(Path(folder) / "c.toml", ""), [f"input.gene_column={value}"])
+    assert again == config
 
 
 @pytest.mark.parametrize(
@@ -132,12 +134,25 @@ def test_an_override_is_read_by_the_type_of_its_key(tmp_path, override, section,
         ("cohort.tumors=[2024-01-02]", ["is date", "wanted str"]),
         ("training.epochs=many", ["training.epochs = 'many' is str", "wanted int"]),
         ("training.epochs=1e3", ["training.epochs = 1000.0 is float", "wanted int"]),
-        ("training.epochs=3\nseed = 4", ["is str", "wanted int"]),
+        ("training.epochs=3\nseed = 4", ["holds '\\n'", "without control characters"]),
+        ("run.name=1\nfoo=2", ["--set 'run.name=1\\nfoo=2' holds '\\n'"]),
+        ("run.name=a\tb", ["holds '\\t'"]),
+        ("run.name=\udcff", ["holds '\\udcff'", "UTF-8"]),
+        (r'run.name="a\nb"', ["--set: run.name = 'a\\nb' holds '\\n'"]),
+        ("run.seed=" + "9" * 5000, ["run.seed = '999", "(4802 more characters)", "wanted int of"]),
+        ("run.seed=" + "[" * 100_000, ["run.seed = '[[[", "wanted int of at least 0"]),
+        ("run.name=" + "[" * 2000, ["run.name = '[[[", "at most 255 bytes"]),
+        ("model.filters=" + "[" * 1000 + "]" * 1000, ["wanted a list of int"]),
         ("layout.kind=1e3", ["layout.kind = '1e3'", "wanted one of random, variance"]),
         ("run.nam=2024-01-02", ["key run.nam is unknown", "did you mean name?"]),
         ("rnu.name=12#3", ["table [rnu] is unknown", "did you mean run?"]),
         ("run.name.first=a", ["key run.name.first is unknown"]),
+        ("run..name=a", ["key run..name is unknown"]),
+        ("run.'name'=a", ["key run.\"'name'\" is unknown", "did you mean name?"]),
+        ("'run'.name=a", ["table [\"'run'\"] is unknown", "did you mean run?"]),
+        ("run." + "x" * 10**6 + "=a", ["key run.'xxx", "(999802 more characters)"]),
     ],
+    ids=short,
 )
 def test_a_wrong_override_is_one_clear_message(tmp_path, override, words):
     with pytest.raises(ConfigError) as error:
@@ -168,8 +183,24 @@ def test_a_wrong_override_is_one_clear_message(tmp_path, override, words):
         ("[training]\npath_dropout = 1", ["at least 0 and at most 0.5"]),
         ('[cohort]\ntumors = ["BRCA", "BRCA"]', ["names something twice"]),
         ("run = 3", ["stands outside any table", "[run]"]),
+        ("[[run]]\n[[run]]", ["run = [{}, {}]", "wanted one table [run]"]),
+        ("[training]\nepochs = 1979-05-27", ["is date", "wanted int"]),
+        ("[training]\nepochs = 1979-05-27T07:32:00Z", ["is datetime", "wanted int"]),
+        ("[training]\nepochs = {a = 1}", ["epochs = {'a': 1} is dict", "wanted int"]),
+        ("[[training.epochs]]", ["epochs = [{}] is list", "wanted int"]),
+        ("[training]\nepochs.a.b = 1", ["is dict", "wanted int"]),
+        ("[run]\nname" + ".a" * 2000 + " = 1", ["<dict too large to show> is dict", "wanted str"]),
+        ('["a\\nb"]', ["table ['a\\nb'] is unknown"]),
+        ('[run]\n"a\\nb" = 1', ["key run.'a\\nb' is unknown"]),
+        ("[run]\nseed = " + "9" * 5000, ["a number of too many digits"]),
+        ("[run]\nseed = 0x" + "f" * 5000, ["<int too large to show>", "at most 92233720368547"]),
+        ("[run]\nname = 0x" + "f" * 5000, ["<int too large to show> is int; wanted str"]),
+        ("[run]\nseed = " + "[" * 100_000, ["nests brackets too deeply"]),
+        ("[run]\nseed = " + "{a=" * 100_000, ["nests brackets too deeply"]),
+        (f"{'a' * 10**6} = 1\n{'a' * 10**6} = 1", ["not valid TOML"]),
         ("[training\n", ["not valid TOML"]),
     ],
+    ids=short,
 )
 def test_a_wrong_config_is_one_clear_message(tmp_path, text, words):
     path = write(tmp_path / "c.toml", text)
@@ -178,7 +209,7 @@ def test_a_wrong_config_is_one_clear_message(tmp_path, text, words):
     assert all(word in str(error.value) for word in [str(path), *words]), error.value
 
 
-@pytest.mark.parametrize("override", ["training.epochs", "epochs=3", "=3", "training.=3"])
+@pytest.mark.parametrize("override", ["training.epochs", "epochs=3", "=3", "training.=3", ".a=3"])
 def test_a_malformed_override_is_refused(tmp_path, override):
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         load_config(write(tmp_path / "c.toml", ""), [override])
@@ -190,32 +221,6 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(tmp_path / "bytes.toml")
-
-
-def values(setting: Setting) -> st.SearchStrategy:
-    """Values that a setting which is no list may have."""
-    low, high = setting.at_least or 0, setting.at_most
-    if setting.choices:
-        return st.sampled_from(setting.choices)
-    if setting.kind is int:
-        return st.integers(int(low), int(low) + 1000)
-    if setting.kind is float:
-        return st.floats(low, 1e6 if high is None else high)
-    return st.booleans() if setting.kind is bool else st.text(max_size=5)
-
-
-@st.composite
-def configs(draw: st.DrawFn) -> Config:
-    """Any valid config: each number comes from its range, each text from its choices."""
-    tables = {
-        name: {
-            setting.name: draw(values(setting))
-            for setting in section_settings(section).values()
-            if not setting.is_list
-        }
-        for name, section in config_sections().items()
-    }
-    return config_from_tables(tables, source="drawn")
 
 
 @given(configs())

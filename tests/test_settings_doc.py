@@ -1,3 +1,4 @@
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -5,7 +6,18 @@ from typing import Annotated
 import pytest
 
 from tumorcam.config import config_sections, settings_table
-from tumorcam.settings.schema import AtLeast, Choices, Doc, Setting, Unit, section_settings
+from tumorcam.settings.schema import (
+    AtLeast,
+    AtMost,
+    Choices,
+    Doc,
+    FileName,
+    FilePath,
+    Items,
+    Setting,
+    Unit,
+    section_settings,
+)
 
 SETTINGS = {
     f"{name}.{setting.name}": setting
@@ -31,6 +43,44 @@ def test_the_schema_of_a_section_is_read_from_its_annotations():
     assert list(settings) == ["sizes", "kind"]
     assert settings["sizes"] == Setting("sizes", int, True, (3,), "Sizes.", "genes", (), 2, None)
     assert settings["kind"] == Setting("kind", str, False, "a", "Kind.", "", ("a", "b"), None, None)
+
+
+def test_limits_and_the_form_of_a_text_are_read_too():
+    @dataclass(frozen=True)
+    class Section:
+        rates: Annotated[tuple[float, ...], Doc("Rates."), AtMost(0.5), Items(3)] = ()
+        name: Annotated[str, Doc("Name."), FileName()] = "a"
+        folder: Annotated[str, Doc("Folder."), FilePath()] = ""
+
+    rates, name, folder = section_settings(Section).values()
+    assert (rates.limits, rates.items_at_most) == ((-sys.float_info.max, 0.5), 3)
+    assert (name.is_file_name, name.is_path) == (True, False)
+    assert (folder.is_file_name, folder.is_path) == (False, True)
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_number_and_every_list_has_limits(setting):
+    if setting.kind in (int, float):
+        assert setting.at_least is not None and setting.at_most is not None
+        assert setting.at_least < setting.at_most < float("inf")
+    assert (setting.items_at_most is not None) == setting.is_list
+
+
+def test_the_settings_that_are_paths_and_names():
+    assert [name for name, setting in SETTINGS.items() if setting.is_file_name] == ["run.name"]
+    paths = "run.folder input.expression input.samples layout.annotation faithfulness.markers"
+    assert [name for name, setting in SETTINGS.items() if setting.is_path] == paths.split()
+
+
+def test_the_table_shows_limits():
+    lines = {
+        line.split("`")[1]: line.split(" | ")[3] for line in settings_table().split("\n")[2:-1]
+    }
+    assert lines["layout.replicates"] == "1 to 1,000"
+    assert lines["training.validation"] == "0.02 to 0.5"
+    assert lines["model.filters"] == "1 to 4,096; up to 32 items"
+    assert lines["layout.decoy_genes"] == "up to 100,000 items"
+    assert lines["run.name"] == lines["training.class_weights"] == ""
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)

@@ -4,6 +4,9 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import os
+import re
+import stat
 import tomllib
 import typing
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from tumorcam.errors import ConfigError
+from tumorcam.errors import ConfigError, quoted
 from tumorcam.settings import (
     CohortSettings,
     ExplainSettings,
@@ -30,8 +33,11 @@ from tumorcam.settings import (
 )
 from tumorcam.settings.schema import Setting, section_settings
 from tumorcam.settings.stages import first_stage, stages_until
+from tumorcam.settings.values import check_plain, checked_value
 
-MAX_QUOTED = 200  # characters of a value in a message
+MAX_CONFIG_BYTES = 10_000_000
+MAX_SOURCE = 1000  # characters of a config's path in a message
+PLAIN_NAME = re.compile(r"[\w.-]{1,60}")  # of a table or key, which needs no quotes in a message
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,15 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     Raises
     ------
     ConfigError
-        If the file is missing or no TOML, a key is unknown, or a value has a wrong type or range.
+        If the file cannot be read or is no TOML, an override has no `section.key`, a key is
+        unknown, or a value has a wrong type, range, length or form.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"cannot read the config {path}: {error.strerror}; pass the path of a TOML file"
-        raise ConfigError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid TOML: {error}"
-        raise ConfigError(msg) from error
+    source = str(path) if len(str(path)) <= MAX_SOURCE else quoted(str(path))
+    check_plain(str(path), f"the path of the config, {quoted(str(path))},")
+    tables = _read_tables(path, source)
     for override in overrides:
         _apply_override(tables, override)
-    return config_from_tables(tables, source=str(path))
+    return config_from_tables(tables, source=source)
 
 
 def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
@@ -124,9 +126,12 @@ def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
     values: dict[str, Any] = {}
     for name, table in tables.items():
         if name not in sections:
-            raise ConfigError(_unknown(f"{source}: table [{name}]", name, sections))
+            raise ConfigError(_unknown(f"{source}: table [{_plain_name(name)}]", name, sections))
         if not isinstance(table, dict):
-            msg = f"{source}: {name} = {table!r} stands outside any table; wanted a table [{name}]"
+            msg = (
+                f"{source}: {name} = {quoted(table)} stands outside any table; wanted one table "
+                f"[{name}]"
+            )
             raise ConfigError(msg)
         values[name] = _section(sections[name], name, table, source)
     return Config(**values)
@@ -178,15 +183,10 @@ def changed_settings(old_json: str, new_json: str) -> dict[str, str]:
     """`old -> new` by section.key for each setting that differs between `settings_json` texts."""
     old, new = _by_name(old_json), _by_name(new_json)
     return {
-        name: f"{_short(old.get(name))} -> {_short(new.get(name))}"
+        name: f"{quoted(old.get(name))} -> {quoted(new.get(name))}"
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     }
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]} ..."
 
 
 def _by_name(text: str) -> dict[str, Any]:
@@ -196,13 +196,14 @@ def _by_name(text: str) -> dict[str, Any]:
 
 
 def settings_table() -> str:
-    """A Markdown table of every setting with its default, unit and description."""
-    lines = ["| key | default | unit | meaning |", "| --- | --- | --- | --- |"]
+    """A Markdown table of every setting with its default, unit, range and description."""
+    lines = ["| key | default | unit | range | meaning |", "| --- | --- | --- | --- | --- |"]
     for name, section in config_sections().items():
         for setting in section_settings(section).values():
             default = json.dumps(setting.default)
             meaning = setting.doc + _choices_text(setting)
-            lines.append(f"| `{name}.{setting.name}` | `{default}` | {setting.unit} | {meaning} |")
+            cells = [f"`{name}.{setting.name}`", f"`{default}`", setting.unit]
+            lines.append(f"| {' | '.join([*cells, _range_text(setting), meaning])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -211,13 +212,16 @@ def _choices_text(setting: Setting) -> str:
     return f" {'Any' if setting.is_list else 'One'} of {choices}." if choices else ""
 
 
+def _range_text(setting: Setting) -> str:
+    """The limits of a number, and of the length of a list."""
+    limits = [f"{limit:,}" for limit in setting.limits]
+    numbers = [" to ".join(limits)] if setting.kind in (int, float) else []
+    items = [f"up to {setting.items_at_most:,} items"] if setting.is_list else []
+    return "; ".join([*numbers, *items])
+
+
 def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
-    settings = section_settings(kind)
-    values = {}
-    for key, value in table.items():
-        if key not in settings:
-            raise ConfigError(_unknown(f"{source}: key {name}.{key}", key, settings))
-        values[key] = _checked(settings[key], f"{source}: {name}.{key}", value)
+    values = {key: _checked(kind, name, key, value, source) for key, value in table.items()}
     try:
         return kind(**values)
     except ConfigError as error:
@@ -225,59 +229,86 @@ def _section(kind: type, name: str, table: dict[str, Any], source: str) -> Any:
         raise ConfigError(msg) from error
 
 
-def _checked(setting: Setting, where: str, value: Any) -> Any:
-    """The value in the setting's type, lists as tuples; ConfigError if it is not allowed."""
-    if not setting.is_list:
-        return _checked_item(setting, where, value)
-    if not isinstance(value, list):
-        msg = f"{where} = {value!r}; wanted a list of {setting.kind.__name__}"
-        raise ConfigError(msg)
-    items = tuple(_checked_item(setting, where, item) for item in value)
-    if len(set(items)) != len(items) and setting.kind is str:
-        msg = f"{where} = {value!r} names something twice; name it once"
-        raise ConfigError(msg)
-    return items
-
-
-def _checked_item(setting: Setting, where: str, item: Any) -> Any:
-    kind: Any = setting.kind
-    low, high = setting.at_least, setting.at_most
-    if kind is float and type(item) is int:
-        item = float(item)
-    if kind is str and type(item) in (int, float):  # layout.decoys = 0.3, sample_types = [1]
-        item = str(item)
-    if type(item) is not kind:
-        msg = f"{where} = {item!r} is {type(item).__name__}; wanted {kind.__name__}"
-        raise ConfigError(msg)
-    if setting.choices and item not in setting.choices:
-        msg = f"{where} = {item!r}; wanted one of {', '.join(setting.choices)}"
-        raise ConfigError(msg)
-    is_low = low is not None and not item >= low  # `not >=` also refuses NaN
-    if is_low or (high is not None and not item <= high):
-        limits = f"at least {low}" + (f" and at most {high}" if high is not None else "")
-        msg = f"{where} = {item!r}; wanted {limits}"
-        raise ConfigError(msg)
-    return item
+def _checked(kind: type, name: str, key: str, value: Any, source: str) -> Any:
+    """The value of a key of the section `name`, whose dataclass is `kind`."""
+    settings = section_settings(kind)
+    if key not in settings:
+        raise ConfigError(_unknown(f"{source}: key {name}.{_plain_name(key)}", key, settings))
+    return checked_value(settings[key], f"{source}: {name}.{key}", value)
 
 
 def _unknown(what: str, name: str, names: typing.Iterable[str]) -> str:
-    near = "".join(f"did you mean {k}? " for k in difflib.get_close_matches(name, [*names], n=1))
+    matches = difflib.get_close_matches(name[:100], [*names], n=1)
+    near = "".join(f"did you mean {match}? " for match in matches)
     return f"{what} is unknown; {near}known: {', '.join(names)}"
 
 
-def _apply_override(tables: dict[str, Any], override: str) -> None:
-    """Put a `section.key=value` override into the tables, which are checked later."""
-    path, equals, text = override.partition("=")
-    section, dot, key = path.strip().partition(".")
-    if not (equals and dot and key):
-        msg = f"--set {override!r} is not understood; wanted section.key=value"
+def _plain_name(name: str) -> str:
+    """The name of a table or key for a message, in quotes if it is long or no plain word."""
+    return name if PLAIN_NAME.fullmatch(name) else quoted(name)
+
+
+def _read_tables(path: Path, source: str) -> dict[str, Any]:
+    """The tables of a TOML file, unchecked."""
+    text = _read_text(path, source)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{source} is not valid TOML: {str(error)[:MAX_SOURCE]}"
+        raise ConfigError(msg) from error
+    except RecursionError as error:
+        msg = f"{source} nests brackets too deeply; wanted single values and plain lists"
+        raise ConfigError(msg) from error
+    except ValueError as error:  # of `int`
+        msg = f"{source} holds a number of too many digits; wanted at most 64 bits"
+        raise ConfigError(msg) from error
+
+
+def _read_text(path: Path, source: str) -> str:
+    """The text of a regular file; opening waits for nobody, such as the writer of a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            _check_file(os.fstat(descriptor), source)
+            with os.fdopen(descriptor, encoding="utf-8-sig", closefd=False) as file:
+                return file.read(MAX_CONFIG_BYTES)  # a limit also for files in /proc
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        msg = f"cannot read the config {source}: {error.strerror}; pass the path of a TOML file"
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{source} is not valid TOML: {error}"
+        raise ConfigError(msg) from error
+
+
+def _check_file(status: os.stat_result, source: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        msg = f"the config {source} is a folder, pipe or device; pass the path of a TOML file"
         raise ConfigError(msg)
-    kind = config_sections().get(section)
-    setting = section_settings(kind).get(key) if kind else None
+    if status.st_size > MAX_CONFIG_BYTES:
+        msg = f"the config {source} has {status.st_size} bytes; wanted at most {MAX_CONFIG_BYTES}"
+        raise ConfigError(msg)
+
+
+def _apply_override(tables: dict[str, Any], override: str) -> None:
+    """Check a `section.key=value` override and put it into the tables."""
+    check_plain(override, f"--set {quoted(override)}")
+    path, equals, text = override.partition("=")
+    section, _, key = path.strip().partition(".")
+    if not (equals and section and key):
+        msg = f"--set {quoted(override)} is not understood; wanted section.key=value"
+        raise ConfigError(msg)
+    sections = config_sections()
+    if section not in sections:
+        raise ConfigError(_unknown(f"--set: table [{_plain_name(section)}]", section, sections))
+    setting = section_settings(sections[section]).get(key)
     is_text = setting is not None and setting.kind is str and not setting.is_list
+    value = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
+    _checked(sections[section], section, key, value, "--set")
     table = tables.setdefault(section, {})
-    if isinstance(table, dict):
-        table[key] = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
+    if isinstance(table, dict):  # else the check of the file refuses it
+        table[key] = value
 
 
 def _unquoted(text: str) -> str:
@@ -288,9 +319,9 @@ def _unquoted(text: str) -> str:
 
 
 def _toml_value(text: str) -> Any:
-    """The value of a TOML expression; a bare word, which is no TOML, stays text."""
+    """The value of a TOML expression; what is no TOML, such as a bare word, stays text."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, too many digits, or brackets nested too deeply
         return text
     return table["value"] if table.keys() == {"value"} else text

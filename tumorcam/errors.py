@@ -2,6 +2,8 @@
 
 import errno
 
+MAX_QUOTED = 200  # characters
+
 
 class TumorcamError(Exception):
     """Base of every error that a user can act on; a job prints it and exits with 1."""
@@ -102,3 +104,28 @@ class PreemptedError(TumorcamError, RuntimeError):
     def __init__(self, message: str, signal: str = "") -> None:
         super().__init__(message)
         self.signal = signal
+
+
+def quoted(value: object) -> str:
+    """The value as Python writes it, for a message: at most 200 characters of it.
+
+    Parameters
+    ----------
+    value : object
+        What a user gave. A long value ends in the number of characters that are left out, as in
+        `'aaa'… (4800 more characters)`.
+    """
+    if isinstance(value, str):
+        head = value[:MAX_QUOTED]
+        while len(repr(head)) > MAX_QUOTED:  # also escapes take several characters
+            head = head[:-1]
+        return repr(head) + _rest(len(value) - len(head))
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # deep nesting, or an integer of very many digits
+        return f"<{type(value).__name__} too large to show>"
+    return text[:MAX_QUOTED] + _rest(len(text) - MAX_QUOTED)
+
+
+def _rest(n_characters: int) -> str:
+    return f"… ({n_characters} more characters)" if n_characters > 0 else ""

@@ -197,7 +197,7 @@ def test_other_settings_are_refused_by_name(written, tiny_config):
     by_variance = dataclasses.replace(
         tiny_config, layout=dataclasses.replace(tiny_config.layout, kind="variance")
     )
-    message = r"layout\.kind: \"random\" -> \"variance\".*tumorcam clean CONFIG --from prepare"
+    message = r"layout\.kind: 'random' -> 'variance'.*tumorcam clean CONFIG --from prepare"
     with pytest.raises(StaleError, match=message):
         read_cohort(written.path, by_variance)
 

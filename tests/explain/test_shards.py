@@ -200,7 +200,7 @@ def test_a_good_shard_has_no_fault(run):
         ({"cohort_digest": "other"}, "it was made with another cohort_digest"),
         ({"model_digest": "other"}, "it was made with another model_digest"),
         ({"config": config_of(rivals=2)}, "explain.rivals: 3 -> 2"),
-        ({"config": config_of(methods=["grad_cam"])}, '"gradient"] -> ["grad_cam"]'),
+        ({"config": config_of(methods=["grad_cam"])}, "'gradient'] -> ['grad_cam']"),
         ({"n_columns": 290}, "it was made with another n_columns"),
         ({"key": dataclasses.replace(KEY, stop=30)}, "it was made with another n_samples"),
     ],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, Unit
+from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, FilePath, Items, Unit
 
 METHODS = (
     "guided_grad_cam",
@@ -28,11 +28,13 @@ class ExplainSettings:
         tuple[str, ...],
         Doc("The saliency methods by which genes are ranked."),
         Choices(METHODS),
+        Items(len(METHODS)),
     ] = DEFAULT_METHODS
     cubes: Annotated[
         tuple[str, ...],
         Doc("The methods whose saliency images of all samples are kept too, as cubes."),
         Choices(METHODS),
+        Items(len(METHODS)),
     ] = ("guided_grad_cam",)
     cam_layer: Annotated[
         str,
@@ -42,18 +44,21 @@ class ExplainSettings:
         int,
         Doc("The number of rivals: other tumors with which each sample's own tumor is contrasted."),
         AtLeast(1),
+        AtMost(1000),
     ] = 3
     block: Annotated[
         int,
         Doc("The number of samples in one file of saliency, a shard."),
         Unit("samples"),
         AtLeast(1),
+        AtMost(1_000_000),
     ] = 256
     batch_size: Annotated[
         int,
         Doc("The number of samples that are explained at once."),
         Unit("samples"),
         AtLeast(1),
+        AtMost(65_536),
     ] = 64
     precision: Annotated[
         str,
@@ -112,6 +117,7 @@ class SignificanceSettings:
         Doc("The smallest number of patients for which a tumor gets p-values."),
         Unit("patients"),
         AtLeast(2),
+        AtMost(1_000_000),
     ] = 10
     correct_only: Annotated[
         bool,
@@ -130,6 +136,7 @@ class FaithfulnessSettings:
             "with changed genes."
         ),
         AtLeast(1),
+        AtMost(1000),
     ] = 1
     samples: Annotated[
         int,
@@ -139,6 +146,7 @@ class FaithfulnessSettings:
         ),
         Unit("samples"),
         AtLeast(0),
+        AtMost(1_000_000),
     ] = 0
     markers: Annotated[
         str,
@@ -146,6 +154,7 @@ class FaithfulnessSettings:
             "The path of a list of known marker genes, plain or .gz: a .gmt file whose sets are "
             "named after tumors (label or TCGA code), or a table (TSV or CSV); empty is none."
         ),
+        FilePath(),
     ] = ""
     marker_gene_column: Annotated[
         str,
@@ -183,4 +192,5 @@ class ReportSettings:
         Doc("The number of genes that the page shows for each tumor."),
         Unit("genes"),
         AtLeast(1),
+        AtMost(10_000),
     ] = 20

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, Unit
+from tumorcam.settings.schema import (
+    AtLeast,
+    AtMost,
+    Choices,
+    Doc,
+    FileName,
+    FilePath,
+    Items,
+    Unit,
+)
 
 TCGA_22_TUMORS = tuple(
     "BLCA BRCA CESC COAD ESCA GBM HNSC KIRC KIRP LAML LGG "
@@ -15,20 +24,24 @@ TCGA_22_TUMORS = tuple(
 class RunSettings:
     """`[run]`: the name, the folder, the seed and the threads."""
 
-    name: Annotated[str, Doc("The name of the run, which its report shows.")] = "run"
+    name: Annotated[str, Doc("The name of the run, which its report shows."), FileName()] = "run"
     folder: Annotated[
-        str, Doc("The folder of all files of the run; if this is empty, it is runs/NAME.")
+        str,
+        Doc("The folder of all files of the run; if this is empty, it is runs/NAME."),
+        FilePath(),
     ] = ""
     seed: Annotated[
         int,
         Doc("All random numbers of the run follow from the seed, so equal seeds repeat a run."),
         AtLeast(0),
+        AtMost(2**63 - 1),
     ] = 1
     threads_per_rank: Annotated[
         int,
         Doc("The number of threads on which each process computes, in TensorFlow as in BLAS."),
         Unit("threads"),
         AtLeast(1),
+        AtMost(1024),
     ] = 2
 
 
@@ -39,6 +52,7 @@ class InputSettings:
     expression: Annotated[
         str,
         Doc("The path of the expression matrix: TSV or CSV (plain or .gz), or .h5ad."),
+        FilePath(),
     ] = ""
     samples: Annotated[
         str,
@@ -46,6 +60,7 @@ class InputSettings:
             "The path of the samples table, TSV or CSV; if this is empty, the obs of the .h5ad "
             "file are the table."
         ),
+        FilePath(),
     ] = ""
     format: Annotated[
         str,
@@ -111,14 +126,19 @@ class CohortSettings:
     """`[cohort]`: which samples and genes are kept, and what bad input does."""
 
     tumors: Annotated[
-        tuple[str, ...], Doc("The tumor types to keep; an empty list keeps all of them.")
+        tuple[str, ...],
+        Doc("The tumor types to keep; an empty list keeps all of them."),
+        Items(1000),
     ] = ()
     sample_types: Annotated[
         tuple[str, ...],
         Doc("The sample type codes to keep, such as 01; an empty list keeps all samples."),
+        Items(1000),
     ] = ("01",)
     sources: Annotated[
-        tuple[str, ...], Doc("The sources to keep; an empty list keeps all of them.")
+        tuple[str, ...],
+        Doc("The sources to keep; an empty list keeps all of them."),
+        Items(10_000),
     ] = ()
     genes: Annotated[
         int,
@@ -128,6 +148,7 @@ class CohortSettings:
         ),
         Unit("genes"),
         AtLeast(0),
+        AtMost(1_000_000),
     ] = 0
     entrapment: Annotated[
         float,
@@ -184,6 +205,7 @@ class SplitSettings:
         ),
         Unit("folds"),
         AtLeast(2),
+        AtMost(1000),
     ] = 5
 
 
@@ -206,6 +228,7 @@ class LayoutSettings:
             "CSV, plain or .gz, with columns for the gene ID as in the matrix, the chromosome and "
             "the start."
         ),
+        FilePath(),
     ] = ""
     spacing: Annotated[
         int,
@@ -215,11 +238,13 @@ class LayoutSettings:
         ),
         Unit("pixels"),
         AtLeast(1),
+        AtMost(16),
     ] = 1
     replicates: Annotated[
         int,
         Doc("The number of networks that explain each sample, each with a layout of its own."),
         AtLeast(1),
+        AtMost(1000),
     ] = 8
     nulls: Annotated[
         int,
@@ -228,6 +253,7 @@ class LayoutSettings:
             "so takes as long as the run itself; it may be raised when the run is finished."
         ),
         AtLeast(0),
+        AtMost(1000),
     ] = 0
     decoys: Annotated[
         str,
@@ -239,6 +265,7 @@ class LayoutSettings:
     decoy_genes: Annotated[
         tuple[str, ...],
         Doc("The genes that get a decoy; an empty list draws them at random."),
+        Items(100_000),
     ] = ()
 
 
@@ -246,27 +273,36 @@ class LayoutSettings:
 class SynthesizeSettings:
     """`[synthesize]`: a made-up cohort with planted driver genes."""
 
-    tumors: Annotated[tuple[str, ...], Doc("The tumor types of the cohort.")] = TCGA_22_TUMORS
+    tumors: Annotated[tuple[str, ...], Doc("The tumor types of the cohort."), Items(1000)] = (
+        TCGA_22_TUMORS
+    )
     samples_per_tumor: Annotated[
-        int, Doc("The number of samples of each tumor."), Unit("samples"), AtLeast(4)
+        int,
+        Doc("The number of samples of each tumor."),
+        Unit("samples"),
+        AtLeast(4),
+        AtMost(100_000),
     ] = 60
     genes: Annotated[
         int,
         Doc("The number of genes in the matrix, before cohort.genes chooses among them."),
         Unit("genes"),
         AtLeast(16),
+        AtMost(1_000_000),
     ] = 1500
     drivers: Annotated[
         int,
         Doc("The number of driver genes that are planted in each tumor."),
         Unit("genes"),
         AtLeast(1),
+        AtMost(100_000),
     ] = 20
     effect: Annotated[
         float,
         Doc("The mean rise of a driver gene's log2 expression in its tumor."),
         Unit("within-tumor SD"),
         AtLeast(0),
+        AtMost(100),
     ] = 2.0
     proxies: Annotated[
         int,
@@ -276,6 +312,7 @@ class SynthesizeSettings:
         ),
         Unit("genes"),
         AtLeast(0),
+        AtMost(1000),
     ] = 2
     shared_drivers: Annotated[
         float,
@@ -287,6 +324,7 @@ class SynthesizeSettings:
         int,
         Doc("The number of technical batches, which do not depend on the tumor."),
         AtLeast(1),
+        AtMost(1000),
     ] = 4
     permute_labels: Annotated[
         bool,

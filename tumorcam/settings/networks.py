@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 from tumorcam.errors import ConfigError
-from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, Unit
+from tumorcam.settings.schema import AtLeast, AtMost, Choices, Doc, Items, Unit
+
+MAX_LAYERS = 32  # convolutions, and hidden dense layers
 
 
 class ConvolutionSettings(NamedTuple):
@@ -38,6 +40,8 @@ class ModelSettings:
         tuple[int, ...],
         Doc("The number of filters of each convolution, from the image on."),
         AtLeast(1),
+        AtMost(4096),
+        Items(MAX_LAYERS),
     ] = (32, 64, 64)
     kernel: Annotated[
         tuple[int, ...],
@@ -47,6 +51,8 @@ class ModelSettings:
         ),
         Unit("pixels"),
         AtLeast(1),
+        AtMost(1024),
+        Items(MAX_LAYERS),
     ] = (3,)
     stride: Annotated[
         tuple[int, ...],
@@ -56,6 +62,8 @@ class ModelSettings:
         ),
         Unit("pixels"),
         AtLeast(1),
+        AtMost(1024),
+        Items(MAX_LAYERS),
     ] = (1,)
     pool: Annotated[
         tuple[int, ...],
@@ -65,6 +73,8 @@ class ModelSettings:
         ),
         Unit("pixels"),
         AtLeast(1),
+        AtMost(1024),
+        Items(MAX_LAYERS),
     ] = (2,)
     batch_norm: Annotated[
         bool,
@@ -74,6 +84,8 @@ class ModelSettings:
         tuple[int, ...],
         Doc("The number of units of each hidden dense layer, from the convolutions on."),
         AtLeast(1),
+        AtMost(65_536),
+        Items(MAX_LAYERS),
     ] = (1024, 512, 64)
     padding: Annotated[
         str,
@@ -121,6 +133,7 @@ class TrainingSettings:
         int,
         Doc("The largest number of passes that the training makes over the training samples."),
         AtLeast(1),
+        AtMost(100_000),
     ] = 30
     patience: Annotated[
         int,
@@ -129,12 +142,14 @@ class TrainingSettings:
             "fallen for this many epochs."
         ),
         AtLeast(1),
+        AtMost(100_000),
     ] = 15
     batch_size: Annotated[
         int,
         Doc("The number of samples of one training step, over all devices together."),
         Unit("samples"),
         AtLeast(1),
+        AtMost(65_536),
     ] = 32
     micro_batch: Annotated[
         int,
@@ -144,6 +159,7 @@ class TrainingSettings:
         ),
         Unit("samples"),
         AtLeast(1),
+        AtMost(65_536),
     ] = 16
     learning_rate: Annotated[
         float,
@@ -152,6 +168,7 @@ class TrainingSettings:
             "along a cosine."
         ),
         AtLeast(0),
+        AtMost(10),
     ] = 1e-3
     learning_rate_batch: Annotated[
         int,
@@ -161,12 +178,14 @@ class TrainingSettings:
         ),
         Unit("samples"),
         AtLeast(0),
+        AtMost(65_536),
     ] = 0
     warmup_epochs: Annotated[
         float,
         Doc("The length of the warm-up, in which the learning rate rises linearly from 0."),
         Unit("epochs"),
         AtLeast(0),
+        AtMost(10_000),
     ] = 2.0
     weight_decay: Annotated[
         float,
@@ -174,6 +193,7 @@ class TrainingSettings:
             "The weight decay of the optimizer AdamW, which spares biases and batch normalizations."
         ),
         AtLeast(0),
+        AtMost(100),
     ] = 0.01
     dropout: Annotated[
         float,
@@ -202,11 +222,13 @@ class TrainingSettings:
         Doc("The standard deviation of the normal noise that training adds to each gene."),
         Unit("gene SD"),
         AtLeast(0),
+        AtMost(100),
     ] = 0.0
     mixup: Annotated[
         float,
         Doc("The parameter alpha of mixup's Beta distribution; 0 switches mixup off."),
         AtLeast(0),
+        AtMost(100),
     ] = 1.0
     label_smoothing: Annotated[
         float,
@@ -232,6 +254,7 @@ class TrainingSettings:
         Doc("The number of training steps after which the next checkpoint is due."),
         Unit("steps"),
         AtLeast(1),
+        AtMost(1_000_000_000),
     ] = 200
     checkpoint_share: Annotated[
         float,

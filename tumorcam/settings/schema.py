@@ -1,6 +1,7 @@
 """What stands beside the type of a setting: its description, unit, choices and limits."""
 
 import functools
+import sys
 import typing
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -44,11 +45,28 @@ class AtMost:
 
 
 @dataclass(frozen=True)
+class Items:
+    """The largest number of items that a list may have."""
+
+    at_most: int
+
+
+@dataclass(frozen=True)
+class FileName:
+    """A text that must be the plain name of a file or folder."""
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """A text that is the path of a file or folder; a home folder, ~ or ~user, is expanded."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """A setting of one section, read from its annotation.
 
     `kind` is the type of the value, or of each item where the value is a list. Without choices
-    any text is allowed, and without a limit any number.
+    any plain text is allowed, and without a limit any finite number.
     """
 
     name: str
@@ -60,6 +78,15 @@ class Setting:
     choices: tuple[str, ...]
     at_least: float | None
     at_most: float | None
+    items_at_most: int | None = None
+    is_file_name: bool = False
+    is_path: bool = False
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest number that is allowed; NaN and infinity never are."""
+        low = -sys.float_info.max if self.at_least is None else self.at_least
+        return low, sys.float_info.max if self.at_most is None else self.at_most
 
 
 @functools.cache
@@ -83,6 +110,7 @@ def _setting(name: str, annotation: Any, default: Any) -> Setting:
     is_list = typing.get_origin(value_type) is tuple
     unit, choices = _marker(markers, Unit), _marker(markers, Choices)
     at_least, at_most = _marker(markers, AtLeast), _marker(markers, AtMost)
+    items = _marker(markers, Items)
     return Setting(
         name=name,
         kind=typing.get_args(value_type)[0] if is_list else value_type,
@@ -93,6 +121,9 @@ def _setting(name: str, annotation: Any, default: Any) -> Setting:
         choices=choices.values if choices else (),
         at_least=at_least.value if at_least else None,
         at_most=at_most.value if at_most else None,
+        items_at_most=items.at_most if items else None,
+        is_file_name=FileName() in markers,
+        is_path=FilePath() in markers,
     )
 
 
