@@ -1,8 +1,10 @@
 """Configs drawn at random: valid ones, and values, overrides and bytes that are mostly wrong."""
 
 import datetime
+import functools
 from pathlib import Path
 
+import tomli_w
 from hypothesis import strategies as st
 
 from tumorcam.config import Config, config_from_tables, config_sections
@@ -47,6 +49,7 @@ hostile_values = st.one_of(
 )
 
 
+@functools.cache  # a strategy is slow to build
 def valid_items(setting: Setting) -> st.SearchStrategy:
     """Values that a setting which is no list, or an item of a list, may have."""
     low, high = setting.limits
@@ -64,6 +67,15 @@ def valid_items(setting: Setting) -> st.SearchStrategy:
     if setting.is_path:
         return st.text(PLAIN, max_size=5).filter(lambda text: not text.startswith("~"))
     return st.text(PLAIN, max_size=5)
+
+
+@functools.cache
+def valid_values(setting: Setting) -> st.SearchStrategy:
+    """Values that a setting may have, by itself."""
+    items = valid_items(setting)
+    if not setting.is_list:
+        return items
+    return st.lists(items, max_size=3, unique=setting.kind is str)
 
 
 @st.composite
@@ -86,9 +98,8 @@ def hostile_tables(draw: st.DrawFn) -> dict:
     tables: dict = {}
     for name in draw(st.lists(st.sampled_from(sorted(SETTINGS)), min_size=1, max_size=4)):
         section, _, key = name.partition(".")
-        right = valid_items(SETTINGS[name])
-        values = st.lists(right, max_size=5) if SETTINGS[name].is_list else right
-        tables.setdefault(section, {})[key] = draw(values | hostile_values)
+        values = hostile_values if draw(st.integers(0, 2)) == 0 else valid_values(SETTINGS[name])
+        tables.setdefault(section, {})[key] = draw(values)
     if draw(st.integers(0, 9)) == 0:
         tables[draw(st.text(max_size=5) | st.just("run"))] = draw(hostile_values)
     return tables
@@ -119,6 +130,14 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     return content
 
 
+@st.composite
+def valid_overrides(draw: st.DrawFn) -> str:
+    """A `--set` override whose value is TOML that its setting may have, by itself."""
+    name = draw(st.sampled_from(sorted(SETTINGS)))
+    text = tomli_w.dumps({"value": draw(valid_values(SETTINGS[name]))}).partition(" = ")[2]
+    return f"{name}={text.strip()}".replace("\n", "")
+
+
 def hostile_overrides() -> st.SearchStrategy[str]:
     """`--set` overrides of which most are wrong, in the key or in the value."""
     names = st.sampled_from(sorted(SETTINGS))
@@ -128,4 +147,4 @@ def hostile_overrides() -> st.SearchStrategy[str]:
     texts = st.sampled_from(HOSTILE_TOML) | st.text(ANY, max_size=20)
     signs = st.sampled_from(["=", " = ", "==", "\n", ""])
     sentences = st.tuples(names | odd | st.text(ANY, max_size=9), signs, texts).map("".join)
-    return sentences | st.tuples(names, st.just("="), texts).map("".join)
+    return sentences | st.tuples(names, st.just("="), texts).map("".join) | valid_overrides()
