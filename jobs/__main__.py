@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from .command import with_streams
+
 MODULES = {  # of each subcommand; the stages of the pipeline in their order
     "init": "init",
     "run": "pipeline",
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words and words[0] in MODULES:
             code: int = _module(words[0]).main(words[1:])
             return code
-        return _run_without_subcommand(words)
+        return with_streams(lambda: _run_without_subcommand(words))
     except KeyboardInterrupt:  # before a job takes the signal, or after it
         from tumorcam.cluster.preemption import INTERRUPTED
 

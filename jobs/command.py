@@ -95,16 +95,37 @@ def describe(
 
 def run(command: Command, argv: Sequence[str] | None = None) -> int:
     """Parse a command line and run the job; its exit code."""
+
+    def parse_and_run() -> int:
+        parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
+        command.fill_parser(parser)
+        return _run_body(command, parser.parse_args(argv))
+
+    return with_streams(parse_and_run)
+
+
+def with_streams(body: Callable[[], int]) -> int:
+    """Call a function that prints; its exit code, 1 if standard output cannot be written."""
     from tumorcam.cluster import streams
 
     streams.open_streams()
-    parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
-    command.fill_parser(parser)
-    code = _run_body(command, parser.parse_args(argv))
+    try:
+        code = body()
+    except SystemExit as end:  # argparse printed help or an error of use
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     fault = streams.flush_output()
     if fault:
         streams.say(f"error: {fault}")
     return code or int(bool(fault))
+
+
+def message_of(error: Exception) -> str:
+    """The message for a user; the traceback of what nobody foresaw goes to the log."""
+    from tumorcam.cluster.logs import keep_traceback
+    from tumorcam.errors import foreseeable
+
+    words = " ".join(str(error).split())[:MAX_CHARACTERS]
+    return foreseeable(error) or f"{type(error).__name__}: {words}; {keep_traceback()}"
 
 
 def _run_body(command: Command, args: argparse.Namespace) -> int:
@@ -116,8 +137,8 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     """
     from tumorcam.cluster import preemption, quiet, streams
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
-    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, keep_traceback, logger
-    from tumorcam.errors import PreemptedError, foreseeable
+    from tumorcam.cluster.logs import DONE, FAILED, STOPPED, logger
+    from tumorcam.errors import PreemptedError
     from tumorcam.storage.run_config import load_run
     from tumorcam.storage.run_folder import RunFolder
 
@@ -135,10 +156,7 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     except BrokenPipeError:  # of standard output: nobody reads on
         return _end(command, 1, FAILED, "standard output was closed")
     except Exception as error:
-        message = foreseeable(error)
-        if not message:
-            words = " ".join(str(error).split())[:MAX_CHARACTERS]
-            message = f"{type(error).__name__}: {words}; {keep_traceback()}"
+        message = message_of(error)
         if logger.handlers:
             logger.error("error: %s", message)
         else:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .command import describe
+from .command import describe, message_of, with_streams
 
 BESIDE = Path(__file__).resolve().parents[1]  # of configs/, slurm/ and docs/, also in a wheel
 CLUSTER_FOLDERS = ("slurm", "configs", "docs")
@@ -37,12 +37,16 @@ COMMAND = Init()
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write what was asked for; the exit code."""
+    return with_streams(lambda: _write(argv))
+
+
+def _write(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="tumorcam init")
     COMMAND.fill_parser(parser)
     args = parser.parse_args(argv)
     if args.config is None and not args.slurm:
         parser.error("name the config to write, or pass --slurm")
-    from tumorcam.errors import TumorcamError
+    from tumorcam.cluster.streams import say
     from tumorcam.operations.starter import copy_folders, write_config
 
     try:
@@ -52,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.slurm:
             sources = [BESIDE / name for name in CLUSTER_FOLDERS]
             print("wrote", *copy_folders(sources, Path.cwd()), sep="\n  ")
-    except (TumorcamError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        say(f"error: {message_of(error)}")
         return 1
     return 0
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import tomli_w
 
 from tumorcam.config import config_from_tables
-from tumorcam.errors import ConfigError
+from tumorcam.errors import ConfigError, quoted
+from tumorcam.settings.values import check_plain
 from tumorcam.storage.hdf5 import write_text
 
 TEMPLATE = """\
@@ -54,6 +55,7 @@ def write_config(path: Path, expression: str, samples: str, scale: str) -> None:
     ConfigError
         If the config exists, a file does not, or the scale is unknown.
     """
+    check_plain(str(path), f"the path of the config, {quoted(str(path))},")
     if path.exists():
         msg = f"{path} is there already; name another file, or edit that one"
         raise ConfigError(msg)
