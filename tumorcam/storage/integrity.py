@@ -190,7 +190,8 @@ def _header_of(stream: io.BufferedReader, path: Path) -> Header:
     except OSError as error:
         raise unreadable(path, error) from error
     if start.startswith((HDF5_SIGNATURE, OLD_FIRST_LINE)):
-        raise FileError(f"{path} has no header: another program or version of tumorcam wrote it")
+        msg = f"{path} has no header: another program or version of tumorcam wrote it"
+        raise FileError(f"{msg}; move it away, or use another run.folder")
     if first is None:
         raise DamageError(f"{path} is damaged: its header is not one of tumorcam")
     if int(n_bytes) + int(n_behind) != size:
