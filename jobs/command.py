@@ -109,13 +109,13 @@ def with_streams(body: Callable[[], int]) -> int:
     from tumorcam.cluster import streams
 
     streams.open_streams()
+    code = 1
     try:
         code = body()
-    except SystemExit as end:  # argparse printed help or an error of use
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    fault = streams.flush_output()
-    if fault:
-        streams.say(f"error: {fault}")
+    finally:  # also where argparse ends the process after its help
+        fault = streams.flush_output()
+        if fault:
+            streams.say(f"error: {fault}")
     return code or int(bool(fault))
 
 

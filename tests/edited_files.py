@@ -13,13 +13,14 @@ from tumorcam.storage import integrity
 
 @contextlib.contextmanager
 def edited(path: Path, **attributes: Any) -> Iterator[h5py.File]:
-    """An HDF5 file open for changes; at the end it gets a right header, with other attributes."""
+    """An HDF5 file open for changes; at the end it gets a header for its bytes and attributes."""
     header = integrity.read_header(path)
     with h5py.File(path, "a") as file:
         yield file
         file.attrs.update(attributes)
+        of_root = {name: value for name, value in file.attrs.items() if name != "complete"}
     with path.open("r+b") as stream:
-        integrity.write_header(stream, header.n_bytes, header.attributes | attributes)
+        integrity.write_header(stream, header.n_bytes, header.attributes | of_root)
 
 
 def set_attributes(path: Path, **attributes: Any) -> None:

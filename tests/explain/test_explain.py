@@ -5,11 +5,11 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import oracles
 import pytest
 from conftest import write_toml
+from edited_files import edited
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -264,7 +264,7 @@ def test_a_rerun_fills_only_gaps(explained_copy):
     paths = shard_paths(explained_copy)
     paths[3].unlink()
     paths[7].write_bytes(paths[7].read_bytes()[: paths[7].stat().st_size // 2])
-    with h5py.File(paths[9], "a") as file:
+    with edited(paths[9]) as file:
         file.attrs["complete"] = False
     assert job.main([toml(explained_copy)]) == 0
     assert changed(before, times(explained_copy)) == sorted(paths[i].stem for i in (3, 7, 9))
@@ -275,7 +275,7 @@ def test_a_retrained_model_is_explained_anew(explained_copy):
     before = times(explained_copy)
     plan = read_plan(explained_copy.folder / "plan.json")
     path = RunFolder.of(explained_copy).model(plan.models[1])
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         file.attrs["digest"] = "retrained"
     assert job.main([toml(explained_copy)]) == 0
     keys = [key for key in plan.shards if key.model == plan.models[1]]

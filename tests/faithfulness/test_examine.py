@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import copy_run, write_toml
+from edited_files import edited
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
@@ -50,7 +51,7 @@ def digest_of(config: Config) -> str:
 def write_nulls(path: Path) -> None:
     """Null runs of drawn numbers, as reduce writes them; genes pass their decoys in one."""
     rng = np.random.default_rng(8)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         for name in (f"{m}/{v}" for m in file["methods"].asstr() for v in VIEWS):
             n_tumors, n_genes = file[name]["score"].shape
             n_decoys = len(file["decoy_gene"])
@@ -202,7 +203,7 @@ def test_stability_agrees_with_sets(tables):
 
 def test_one_replicate_has_no_halves(tables, tmp_path):
     path = shutil.copy(tables.path, tmp_path / "one.h5")
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         for key in tables.keys:
             first = file[f"{key.name}/replicate_score"][:1]
             del file[f"{key.name}/replicate_score"]
@@ -296,7 +297,7 @@ def test_a_rerun_is_skipped_until_a_source_changes(copied, capsys):
     read = read_faithfulness(copied.folder / FILE, read_tables(copied).digest)
     assert len(read.samples.sample) == 12
     assert np.isnan(read.deletion.curve_low).all(), "too few patients"
-    with h5py.File(copied.folder / "significance.h5", "a") as file:
+    with edited(copied.folder / "significance.h5") as file:
         file.attrs["digest"] = "another"
     assert read_faithfulness(copied.folder / FILE, "another") is None
 
@@ -367,7 +368,7 @@ def test_what_is_missing_is_said_before_anything_is_computed(copied, spoil, word
     elif spoil == "tables":
         (copied.folder / "significance.h5").unlink()
     elif spoil == "cohort":
-        with h5py.File(copied.folder / "significance.h5", "a") as file:
+        with edited(copied.folder / "significance.h5") as file:
             file.attrs["cohort_digest"] = "another"
     else:
         RunFolder.of(copied).model(ModelKey(0, 1)).unlink()

@@ -86,6 +86,7 @@ def test_delete_removes_what_is_damaged_and_nothing_else(finished, tiny_run, cap
     alive.write_bytes(b"half")
     dead = alive.with_name(alive.name.replace(f"-{os.getpid()}.part", "-4194305.part"))
     dead.write_bytes(b"half")
+    (tiny_run.folder / "logs" / "verify-0.log").touch()
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert verify.main([config_file]) == 1
     said = capsys.readouterr().out

@@ -8,6 +8,7 @@ from made_up_checks import changed_record, drawn_deletion, drawn_parts, drawn_ta
 from made_up_run import finish_run
 from test_page import check, page_of, run_job
 
+from tumorcam.errors import StaleError
 from tumorcam.explain.views import ranking_keys
 from tumorcam.report import faithfulness, faithfulness_figures, figures
 from tumorcam.report.results import read_run
@@ -44,12 +45,13 @@ def test_a_run_that_was_not_checked_says_how_to(config):
     assert 'href="#faithfulness"' in html
 
 
-def test_checks_of_other_tables_are_not_shown(config):
+def test_checks_of_other_tables_are_refused(config):
     write_checks(config)
     run = read_run(config)
     assert faithfulness.read_checks(run) is not None
     other = dataclasses.replace(run, results=dataclasses.replace(run.results, digest="another"))
-    assert faithfulness.read_checks(other) is None
+    with pytest.raises(StaleError, match="another significance.h5; run `tumorcam faithfulness`"):
+        faithfulness.read_checks(other)
 
 
 def test_the_page_has_every_check_and_its_files(config):

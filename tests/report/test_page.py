@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from edited_files import edited
 from made_up_run import finish_run
 from markupsafe import Markup
 
@@ -157,7 +157,7 @@ def test_the_page_says_what_a_reader_asks(config):
 
 
 def test_the_page_says_how_many_pairs_each_ranking_calls(config):
-    with h5py.File(config.folder / "significance.h5", "r+") as file:
+    with edited(config.folder / "significance.h5") as file:
         attributes = file["gradient_x_input/contrast"].attrs
         for name, value in (("n_called", 1234), ("called_low", 1000.0), ("called_high", 1400.0)):
             attributes[name] = value
@@ -169,7 +169,7 @@ def test_the_page_says_how_many_pairs_each_ranking_calls(config):
 
 def test_only_a_page_that_calls_nothing_says_what_to_do(config):
     assert "<strong>Nothing is called.</strong>" in page_of(config)
-    with h5py.File(config.folder / "significance.h5", "r+") as file:
+    with edited(config.folder / "significance.h5") as file:
         file["gradient_x_input/contrast"].attrs["n_called"] = 20
     assert "Nothing is called" not in page_of(config)
 
@@ -208,7 +208,7 @@ class TestNastyNames:
 
 
 def test_no_learned_gene_and_too_few_decoys_are_said_plainly(config):
-    with h5py.File(config.folder / "significance.h5", "r+") as file:
+    with edited(config.folder / "significance.h5") as file:
         group = file["gradient_x_input/contrast"]
         group["evidence"][...] = np.full((4, 36), b"none")
         group.attrs["too_few_decoys"], group.attrs["n_called"] = True, 0
@@ -293,7 +293,7 @@ class TestADecoyForEveryGene:
         return dataclasses.replace(tiny_config, layout=layout)
 
     def test_makes_knockoffs_of_which_no_more_can_be_had(self, config):
-        with h5py.File(config.folder / "significance.h5", "r+") as file:
+        with edited(config.folder / "significance.h5") as file:
             file["gradient_x_input/contrast"].attrs["too_few_decoys"] = True
         html = page_of(config)
         assert "Pairs called at a q_decoy" in html

@@ -3,9 +3,10 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+from edited_files import edited
 from made_up_run import finish_run, samples_of
 
-from tumorcam.errors import ConfigError, FileError
+from tumorcam.errors import ConfigError, DamageError, FileError, StaleError
 from tumorcam.explain.views import method_name
 from tumorcam.report.results import read_run
 from tumorcam.settings import METHODS
@@ -81,13 +82,13 @@ def test_without_the_first_shard_the_example_is_of_the_next(tiny_run):
     check_example(run, run.plan.shards[1])
 
 
-def test_a_shard_that_is_lost_or_incomplete_gives_no_example(config):
+def test_a_lost_shard_gives_no_example_and_a_damaged_one_is_refused(config):
     path = RunFolder.of(config).shard(read_run(config).plan.shards[0])
-    with h5py.File(path, "r+") as file:
-        file.attrs["complete"] = False
-    assert read_run(config).example is None, "the others were never written"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamageError, match="run `tumorcam explain`"):
+        read_run(config)
     path.unlink()
-    assert read_run(config).example is None
+    assert read_run(config).example is None, "the others were never written"
 
 
 def test_networks_that_explained_nothing_are_left_out(tiny_run):
@@ -126,7 +127,7 @@ def test_without_cubes_or_truth_there_is_none(tiny_run):
 )
 def test_a_missing_or_foreign_file_is_named_with_its_remedy(config, name, remedy):
     path = config.folder / name
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file.attrs["cohort_digest"] = "of another cohort"
     with pytest.raises(FileError, match=f"{name} was made from another cohort.*{remedy}"):
         read_run(config)
@@ -145,13 +146,13 @@ def test_a_ranking_that_was_not_computed_cannot_be_shown_first(config):
 
 def test_tables_of_other_thresholds_are_refused(config):
     other = dataclasses.replace(config.significance, q_decoy=0.9)
-    with pytest.raises(ConfigError, match=r"q_decoy: 0\.05 -> 0\.9; run `tumorcam reduce`"):
+    with pytest.raises(StaleError, match=r"q_decoy: 0\.05 -> 0\.9.*clean CONFIG --from reduce"):
         read_run(dataclasses.replace(config, significance=other))
 
 
 def test_a_damaged_table_is_a_file_error(config):
     path = config.folder / "significance.h5"
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["gradient_x_input/own/score"]
     results = read_run(config).results
     key = next(key for key in results.keys if key.name == "gradient_x_input/own")

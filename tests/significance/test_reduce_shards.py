@@ -7,6 +7,7 @@ import made_up_shards
 import numpy as np
 import pandas as pd
 import pytest
+from edited_files import edited
 from made_up_shards import METHOD
 from reduce_runs import reduce_on_ranks, shards_of, tables_digest, toml
 from slow_tables import trimmed_means
@@ -25,7 +26,7 @@ N_COLUMNS, N_BANDS = 1500, 6  # genes, present decoys and chance decoys, 500 of 
 
 
 def set_attribute(path: Path, name: str, value: str) -> None:
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         file.attrs[name] = value
 
 

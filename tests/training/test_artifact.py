@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from edited_files import edited
 
 from tumorcam.cohort.images import Scaler
 from tumorcam.config import Config
@@ -161,7 +162,7 @@ def test_a_missing_model_is_refused(tmp_path, read):
     ("name", "read"), [("weights", "model"), ("history", "learning"), ("scaler/sd", "scaler")]
 )
 def test_a_model_without_a_dataset_is_damaged(path, name, read):
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         del file[name]
     with pytest.raises(FileError, match=r"cannot be read .* delete it, then run `tumorcam train`"):
         READERS[read](path)

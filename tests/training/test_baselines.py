@@ -3,6 +3,7 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+from edited_files import edited
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
@@ -127,7 +128,7 @@ def test_baselines_of_another_cohort_are_refused(trained_run):
 
 def test_damaged_baselines_are_refused(trained_copy):
     path = RunFolder.of(trained_copy).baselines
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         digest = str(file.attrs["cohort_digest"])
         del file["nearest_neighbours"]
     message = r"cannot be read .* delete it, then run `tumorcam train CONFIG --model baselines`"

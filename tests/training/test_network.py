@@ -1,11 +1,11 @@
 import dataclasses
 import json
 
-import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from edited_files import edited
 from scipy import special
 from training_runs import KEY, cohort_of, trained
 
@@ -241,7 +241,7 @@ def test_a_missing_model_is_refused(trained_run):
 
 
 def test_a_model_of_other_pixels_is_refused(trained_copy):
-    with h5py.File(RunFolder.of(trained_copy).model(KEY), "a") as file:
+    with edited(RunFolder.of(trained_copy).model(KEY)) as file:
         file["pixel"][:2] = file["pixel"][:2][::-1]
     with pytest.raises(ModelError, match="other genes, tumors or pixels than the cohort"):
         load(trained_copy)
@@ -250,7 +250,7 @@ def test_a_model_of_other_pixels_is_refused(trained_copy):
 @pytest.mark.parametrize("values", [np.zeros((2, 2), np.float32), np.array([b"code"])])
 def test_weights_that_do_not_fit_the_layers_are_refused(trained_copy, values):
     path = RunFolder.of(trained_copy).model(KEY)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         del file["weights/003"]
         file["weights/003"] = values
     with pytest.raises(ModelError, match=r"model\.h5 do not fit its layers; delete it and run"):

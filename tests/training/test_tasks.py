@@ -1,7 +1,7 @@
 import itertools
 
-import h5py
 import pytest
+from edited_files import edited
 from hypothesis import given
 from hypothesis import strategies as st
 from training_runs import with_training
@@ -54,7 +54,7 @@ def test_a_missing_or_unfinished_file_is_untrained(tiny_run, trained_copy):
     assert untrained_names(trained_copy) == []
     models = trained_copy.folder / "models"
     (models / "baselines.h5").unlink()
-    with h5py.File(models / "r01-f00" / "model.h5", "a") as file:
+    with edited(models / "r01-f00" / "model.h5") as file:
         file.attrs["complete"] = False
     assert untrained_names(trained_copy) == ["r01-f00", "baselines"]
 
@@ -65,6 +65,6 @@ def test_a_model_of_other_settings_is_untrained(trained_run):
 
 def test_a_file_of_another_cohort_is_untrained(trained_copy):
     for path in trained_copy.folder.glob("models/**/*.h5"):
-        with h5py.File(path, "a") as file:
+        with edited(path) as file:
             file.attrs["cohort_digest"] = "other"
     assert untrained_names(trained_copy) == NAMES

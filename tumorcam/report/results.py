@@ -9,12 +9,12 @@ from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
-from tumorcam.explain.shards import SHARD_TYPE, read_cube, read_predictions
+from tumorcam.explain.shards import read_cube, read_predictions
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth
-from tumorcam.storage import chain, hdf5
+from tumorcam.storage import chain
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import LearningRecord, read_learning, read_scaler
@@ -140,7 +140,7 @@ def require_ranking(results: Significance, key: RankingKey) -> None:
 def read_example(
     folder: RunFolder, keys: list[ShardKey], cohort: Cohort, cubes: tuple[str, ...]
 ) -> Example | None:
-    """The most probable correctly called sample of the first shard that is complete.
+    """The most probable correctly called sample of the first shard that is there.
 
     Parameters
     ----------
@@ -152,11 +152,14 @@ def read_example(
     Returns
     -------
     Example or None
-        None without cubes, without a complete shard, or if that shard has no correct call.
+        None without cubes, without a shard, or if that shard has no correct call.
+
+    Raises
+    ------
+    FileError
+        If that shard is damaged.
     """
-    attributes = {"cohort_digest": cohort.digest}
-    complete = (k for k in keys if hdf5.is_complete(folder.shard(k), SHARD_TYPE, attributes))
-    key = next(complete, None) if cubes else None
+    key = next((k for k in keys if folder.shard(k).exists()), None) if cubes else None
     if key is None:
         return None
     predictions = read_predictions(folder.shard(key))
