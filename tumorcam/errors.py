@@ -1,5 +1,7 @@
 """Exceptions of tumorcam: each says what was wrong, where, what was wanted, and what to do."""
 
+MAX_QUOTED = 200  # characters of a text that a message quotes
+
 
 class TumorcamError(Exception):
     """Base of every error that a user can act on; a job prints it and exits with 1."""
@@ -46,3 +48,10 @@ class PreemptedError(TumorcamError, RuntimeError):
     def __init__(self, message: str, signal: str = "") -> None:
         super().__init__(message)
         self.signal = signal
+
+
+def quoted(value: object) -> str:
+    """The `repr` of a value, cut to 200 characters with a note of how many are left out."""
+    text = repr(value)
+    left_out = len(text) - MAX_QUOTED
+    return f"{text[:MAX_QUOTED]}... ({left_out} more characters)" if left_out > 0 else text

@@ -6,7 +6,7 @@ from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, config_json
 from tumorcam.errors import TumorcamError
 from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
-from tumorcam.readers import annotation, inputs
+from tumorcam.readers import annotation, files, inputs
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -34,9 +34,12 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
 def has_synthetic_input(config: Config) -> bool:
     """Whether the run's synthetic input is there and was made with the present settings."""
     synthetic = RunFolder.of(config).input
-    if not all(path.exists() for path in (*synthetic.files, synthetic.listed)):
+    if not all(files.is_file(path) for path in (*synthetic.files, synthetic.listed)):
         return False
-    return synthetic.settings.read_text(encoding="utf-8") == synthetic_settings(config)
+    try:
+        return synthetic.settings.read_text(encoding="utf-8") == synthetic_settings(config)
+    except (OSError, ValueError):  # damaged: synthesize writes it again
+        return False
 
 
 def synthetic_settings(config: Config) -> str:
@@ -62,8 +65,10 @@ def input_digest(config: Config) -> str:
     Raises
     ------
     InputError
-        If one of them is missing.
+        If one of them is missing or cannot be read.
     """
-    files = inputs.input_files(inputs.input_settings(config))
-    files += annotation.annotation_files(config.layout)
-    return integrity.text_digest(" ".join(map(integrity.file_digest, files)))
+    paths = inputs.input_files(inputs.input_settings(config))
+    digests = [files.file_digest(path) for path in paths]
+    for path in annotation.annotation_files(config.layout):
+        digests.append(files.file_digest(path, annotation.SETTING))
+    return integrity.text_digest(" ".join(digests))

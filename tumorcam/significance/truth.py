@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from tumorcam.cohort.synthetic import PROXY
 from tumorcam.errors import InputError
+from tumorcam.readers.samples import read_table
 
 TRUTH_COLUMNS = ("tumor", "gene", "effect")
 TOP = 20  # genes; precision@20
@@ -71,11 +72,11 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
     Raises
     ------
     InputError
-        If the table lacks a column.
+        If the table cannot be read, or lacks a column.
     """
     if not path.exists():
         return None
-    table = pd.read_csv(path, dtype={"tumor": str, "gene": str}, keep_default_na=False)
+    table = read_table(path, "the folder input of the run")
     missing = [name for name in TRUTH_COLUMNS if name not in table]
     if missing:
         msg = f"{path} has no column {missing[0]}; wanted {', '.join(TRUTH_COLUMNS)}"
