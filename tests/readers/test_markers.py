@@ -69,6 +69,7 @@ def test_no_list_is_no_markers():
         ("broken.tsv.gz", None, {}, r"the column 'no gzip' alone"),
         ("list.gmt", "OV\t\tKRT5\n", {}, r"names no tumor of this run: it has OV; .*such as BRCA"),
         ("list.gmt", "BRCA\t\tX\n", {}, r"names no gene of this run: it has X; .*such as A1BG\|1"),
+        ("list.gmt", "BRCA\t\tX\nOV\t\tKRT5\n", {}, r"no gene of this run for a tumor of this run"),
         ("list.gmt", "BRCA\tKRT5\n", {}, r"no GMT file: line 1 has fewer than three cells"),
         ("list.gmt", "", {}, r"list.gmt is empty; check faithfulness.markers"),
         ("t.csv", "", {}, r"t.csv is empty; check faithfulness.markers"),

@@ -44,7 +44,8 @@ def read_markers(
     Raises
     ------
     InputError
-        If the file cannot be read, lacks a column, or names no tumor or no gene of the run.
+        If the file cannot be read, lacks a column, or names no gene of the run for a tumor of the
+        run.
     """
     if not settings.markers:
         return None
@@ -59,6 +60,12 @@ def read_markers(
     is_marker = np.zeros((len(tumors), len(genes)), dtype=bool)
     in_run = (tumor_index >= 0) & (gene_index >= 0)
     is_marker[tumor_index[in_run], gene_index[in_run]] = True
+    if not is_marker.any():
+        msg = (
+            f"{path} names no gene of this run for a tumor of this run; wanted at least one pair "
+            "of both: check faithfulness.markers"
+        )
+        raise InputError(msg)
     return is_marker
 
 

@@ -60,7 +60,7 @@ def read_table(path: Path, settings: str = INPUT) -> pd.DataFrame:
     rows: list[list[str]] = []
     n_characters = 0
     for number, line in lines:
-        n_characters += len(line)
+        n_characters += len(line) + 1
         if n_characters > MAX_TABLE:
             msg = (
                 f"{path} has more than {MAX_TABLE:,} characters; wanted a table with a row for "
