@@ -294,7 +294,7 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
     Parameters
     ----------
     reachable : (rows, columns) or (pixels,) bool
-        From `network.reachable_pixels`.
+        From `shapes.reachable_pixels`.
     names : (genes,) str
         Names of the genes.
 
