@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def prepare(job: Job) -> int:
     """Write cohort.h5, config.toml and plan.json, unless they are there."""
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort
+    from tumorcam.cohort.cohort import cohort_of, is_current, plan_of, read_cohort, write_cohort
     from tumorcam.cohort.summary import cohort_summary
+    from tumorcam.operations.later_checks import check_later_stages
     from tumorcam.operations.stages import input_digest, require_replaceable
     from tumorcam.storage.plan import write_plan
     from tumorcam.storage.run_config import write_run_config
@@ -27,13 +28,16 @@ def prepare(job: Job) -> int:
     path = job.run.cohort
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
+        warnings = check_later_stages(job.config, read_cohort(path, job.config))
     else:
         require_replaceable(job.config)
-        write_cohort(path, _content(job), job.config, digest)
+        content = _content(job)
+        warnings = check_later_stages(job.config, cohort_of(path, "", content))
+        write_cohort(path, content, job.config, digest)
     cohort = read_cohort(path, job.config)
     write_run_config(job.config, job.overrides)
     write_plan(job.run.plan, plan_of(cohort, job.config))
-    for line in cohort_summary(cohort):
+    for line in (*cohort_summary(cohort), *warnings):
         logger.info(line)
     return 0
 
@@ -41,14 +45,19 @@ def prepare(job: Job) -> int:
 def _print_cost(job: Job) -> int:
     from tumorcam.cohort.cohort import cohort_of, plan_of
     from tumorcam.explain.shards import shard_bytes
+    from tumorcam.operations.later_checks import check_later_stages
 
-    plan = plan_of(cohort_of(job.run.cohort, "", _content(job)), job.config)
+    cohort = cohort_of(job.run.cohort, "", _content(job))
+    warnings = check_later_stages(job.config, cohort)
+    plan = plan_of(cohort, job.config)
     n_bytes = 4 * plan.n_samples * (plan.n_genes + plan.n_decoys)  # float32
     n_bytes += shard_bytes(plan, plan.explain_tasks, job.config)
     print(
         f"would write {job.run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
-        f"{len(plan.explain_tasks)} shards; cohort and shards take {n_bytes:.3g} bytes at most"
+        f"{len(plan.explain_tasks)} shards; cohort and shards take {n_bytes:.3g} bytes at most",
+        *warnings,
+        sep="\n",
     )
     return 0
 
@@ -58,8 +67,10 @@ def _content(job: Job) -> "CohortFile":
     from tumorcam.cluster.logs import logger
     from tumorcam.cohort.preparation import prepare_cohort
     from tumorcam.cohort.selection import select
+    from tumorcam.operations.later_checks import check_settings
     from tumorcam.readers import inputs
 
+    check_settings(job.config)
     settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
     selection = select(job.config, *inputs.open_inputs(settings))

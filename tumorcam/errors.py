@@ -2,7 +2,7 @@
 
 import errno
 
-MAX_QUOTED = 200  # characters
+MAX_QUOTED = 200  # characters of a text that a message quotes
 
 
 class TumorcamError(Exception):

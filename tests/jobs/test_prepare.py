@@ -129,7 +129,7 @@ def truncated_gzip(path: Path) -> None:
 
 
 BAD_FILES = {
-    "no expression": (lambda e, s: e.unlink(), "expression.tsv is no file; check input.expression"),
+    "no expression": (lambda e, s: e.unlink(), "expression.tsv is no file (No such file"),
     "no samples": (lambda e, s: s.unlink(), "samples.tsv is no file"),
     "empty expression": (lambda e, s: e.write_text(""), "expression.tsv is empty"),
     "empty samples": (lambda e, s: s.write_text(""), "samples.tsv is empty"),

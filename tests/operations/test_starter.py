@@ -1,7 +1,7 @@
 import pytest
 
 from tumorcam.config import load_config
-from tumorcam.errors import ConfigError
+from tumorcam.errors import ConfigError, InputError
 from tumorcam.operations.starter import copy_folders, write_config
 
 
@@ -25,7 +25,9 @@ def test_files_may_be_named_later(tmp_path):
 
 def test_nothing_is_overwritten_or_written_wrongly(tmp_path):
     path = tmp_path / "a.toml"
-    with pytest.raises(ConfigError, match=r"matrix\.tsv is no file"):
+    with pytest.raises(
+        InputError, match=r"matrix\.tsv is no file .* check --expression and --samples"
+    ):
         write_config(path, str(tmp_path / "matrix.tsv"), "", "log2")
     with pytest.raises(ConfigError, match=r"a\.toml: input\.scale = 'squared'"):
         write_config(path, "", "", "squared")

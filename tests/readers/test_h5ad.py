@@ -64,7 +64,7 @@ def test_genes_are_named_by_a_column_of_var(write):
     path = write(symbol=pd.Categorical(["A", None, ""]))
     assert H5adExpression(path, "entrez").genes == ["1", "2", "3"]
     assert H5adExpression(path, "symbol").genes == ["A", "g2", "g3"]
-    with pytest.raises(InputError, match=r"no column 'name' .* columns are entrez, symbol;"):
+    with pytest.raises(InputError, match=r"no column 'name' .* columns are 'entrez', 'symbol';"):
         H5adExpression(path, "name")
 
 

@@ -107,7 +107,7 @@ def test_a_table_without_tumor_is_refused():
 
 
 def test_a_table_of_other_samples_is_refused_with_both_sides():
-    with pytest.raises(InputError, match=r"column 'sample' \(q \.\.\.\) .*matrix \(a, b, c \.\.\."):
+    with pytest.raises(InputError, match=r"column 'sample' \(q\) .*matrix \(a, b, c\)"):
         tidied({"sample": ["q"], "tumor": ["x"]})
 
 

@@ -50,7 +50,7 @@ def test_checks_of_other_tables_are_refused(config):
     run = read_run(config)
     assert faithfulness.read_checks(run) is not None
     other = dataclasses.replace(run, results=dataclasses.replace(run.results, digest="another"))
-    with pytest.raises(StaleError, match="another significance.h5; run `tumorcam faithfulness`"):
+    with pytest.raises(StaleError, match=r"another significance\.h5; run `tumorcam faithfulness`"):
         faithfulness.read_checks(other)
 
 

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import errno
 import resource
 import signal
@@ -130,7 +131,7 @@ def test_formulas_in_csv_are_text_and_numbers_stay_numbers(tmp_path, monkeypatch
     assert rows[5]["score"] == ""  # unknown
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\nx"])
 def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote(cell):
     assert tables.plain_text(cell) == "'" + cell
     assert tables.plain_text("A" + cell) == "A" + cell
@@ -139,8 +140,19 @@ def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote(cell):
 def test_a_rank_list_falls_and_leaves_out_unknown_scores(tmp_path):
     results, ranking = two_by_three([[1, 3, 2], [NAN, -1, -2]], [[3, 1, 2], [NAN, 1, 2]])
     assert tables.write_rank_lists(tmp_path, results, ranking) == ["A.rnk", "B.rnk"]
-    assert (tmp_path / "A.rnk").read_text() == "H\t3\nK\t2\n=G\t1\n"
+    assert (tmp_path / "A.rnk").read_text() == "H\t3\nK\t2\n'=G\t1\n"
     assert (tmp_path / "B.rnk").read_text() == "H\t-1\nK\t-2\n"
+
+
+@pytest.mark.parametrize(
+    ("gene", "cell"),
+    [("=2+5", "'=2+5"), ("+A", "'+A"), ("-A", "'-A"), ("@A", "'@A"), ("A\tB\r\nC", "A B C")],
+)
+def test_a_rank_list_has_two_columns_and_no_formula(tmp_path, gene, cell):
+    results, ranking = two_by_three([[1, -3, 2], [1, 2, 3]], [[2, 3, 1], [1, 2, 3]])
+    results = dataclasses.replace(results, genes=np.array([gene, "H", "K"]))
+    tables.write_rank_lists(tmp_path, results, ranking)
+    assert (tmp_path / "A.rnk").read_bytes() == f"K\t2\n{cell}\t1\nH\t-3\n".encode()
 
 
 def test_labels_become_safe_file_names():
@@ -152,6 +164,13 @@ def test_labels_become_safe_file_names():
 def test_labels_that_cannot_be_told_apart_are_refused(labels):
     with pytest.raises(CohortError, match="rename a tumor"):
         slugs(np.array(labels))
+
+
+def test_long_labels_are_cut_and_stay_apart():
+    labels = np.array(["x" * 1000, "x" * 999 + "y", "x" * 100])
+    first, second, whole = slugs(labels)
+    assert whole == "x" * 100 and len(first) == len(second) == 100
+    assert first.startswith("x" * 87 + "-") and first != second
 
 
 @given(st.lists(st.text(min_size=1), max_size=4, unique=True))

@@ -7,7 +7,8 @@ import numpy as np
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from tumorcam.errors import CohortError, ConfigError, ModelError
+from tumorcam.errors import CohortError, ConfigError, ModelError, quoted
+from tumorcam.readers.wording import plain
 
 MAX_REDRAWS = 1000  # of decoys beside the gene that they copy: at first 8 * decoys / genes
 
@@ -76,7 +77,7 @@ def choose_decoys(
         if missing:
             msg = (
                 f"layout.decoy_genes names {len(missing)} genes that the cohort did not keep "
-                f"(first: {missing[0]}); raise cohort.genes or take them out of the list"
+                f"(first: {plain(missing[0])}); raise cohort.genes or take them out of the list"
             )
             raise CohortError(msg)
         return np.flatnonzero(np.isin(genes, decoy_genes)).astype(np.int32)
@@ -293,7 +294,7 @@ def require_reachable(layout: GeneLayout, reachable: np.ndarray, names: np.ndarr
     Parameters
     ----------
     reachable : (rows, columns) or (pixels,) bool
-        From `network.reachable_pixels`.
+        From `shapes.reachable_pixels`.
     names : (genes,) str
         Names of the genes.
 
@@ -319,6 +320,6 @@ def _decoy_share(decoys: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        msg = f"layout.decoys = {decoys!r}; wanted all, none or a share from 0 to 1"
+        msg = f"layout.decoys = {quoted(decoys)}; wanted all, none or a share from 0 to 1"
         raise ConfigError(msg)
     return share

@@ -13,9 +13,10 @@ import pandas as pd
 
 from tumorcam.cluster.logs import logger
 from tumorcam.config import Config
-from tumorcam.errors import CohortError, InputError, TumorcamError
+from tumorcam.errors import CohortError, InputError, TumorcamError, quoted
 from tumorcam.readers import blocks
 from tumorcam.readers.blocks import Drop, Expression, GeneStatistics, SelectedExpression
+from tumorcam.readers.wording import N_COLUMNS, N_SHOWN, listed, plain
 from tumorcam.settings import CohortSettings
 from tumorcam.storage.run_folder import slugs
 
@@ -23,7 +24,6 @@ MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys n
 MIN_GENES = 4  # an image of 2 x 2 pixels
 MIN_TUMORS = 2
 MAX_LOG2 = 40.0  # log2(x + 1): no gene is counted 10^12 times
-N_SHOWN = 3  # names in a message
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def filter_samples(config: Config, expression: Expression, samples: pd.DataFrame
     )
     kept = _only(kept[~is_unlabelled], "tumor", config.cohort.tumors)
     kept, rare = _without_rare_tumors(config, kept.sort_values("sample"))
-    n_tumors = kept["tumor"].nunique()
-    if n_tumors < MIN_TUMORS:
+    tumors = kept["tumor"].unique().tolist()
+    if len(tumors) < MIN_TUMORS:
         msg = (
-            f"{len(kept)} samples of {n_tumors} tumors ({', '.join(kept['tumor'].unique())}) are "
-            f"left; wanted at least {MIN_TUMORS} tumors; widen the filters in [cohort]"
+            f"{len(kept)} samples of {len(tumors)} tumors ({listed(tumors)}) are left; wanted "
+            f"at least {MIN_TUMORS} tumors; widen the filters in [cohort]"
         )
         raise CohortError(msg)
     slugs(np.unique(kept["tumor"].to_numpy(str)))  # refuses tumors that give the same file name
@@ -236,26 +236,24 @@ def _of_sample_types(samples: pd.DataFrame, sample_types: tuple[str, ...]) -> pd
         return samples
     if (samples["sample_type"] == "").all():
         msg = (
-            f"cohort.sample_types = {list(sample_types)} but no sample type is known: there is "
-            "neither such a column nor a TCGA barcode; set input.sample_type_column or "
+            f"cohort.sample_types = {quoted(list(sample_types))} but no sample type is known: "
+            "there is neither such a column nor a TCGA barcode; set input.sample_type_column or "
             "cohort.sample_types = []"
         )
         raise InputError(msg)
     kept = samples[samples["sample_type"].isin(sample_types)]
     counts = samples["sample_type"].value_counts().sort_index()
-    types = ", ".join(f"{name or 'unknown'} ({n})" for name, n in counts.items())
+    types = listed([f"{name or 'unknown'} ({n})" for name, n in counts.items()], N_COLUMNS)
     if kept.empty:
         msg = (
-            f"no sample is of cohort.sample_types = {list(sample_types)}; there are: {types}; set "
-            "cohort.sample_types to some of these, or to [] for all"
+            f"no sample is of cohort.sample_types = {quoted(list(sample_types))}; there are: "
+            f"{types}; set cohort.sample_types to some of these, or to [] for all"
         )
         raise CohortError(msg)
-    logger.info(
-        "sample types: %s; kept %d samples of %s", types, len(kept), ", ".join(sample_types)
-    )
+    logger.info("sample types: %s; kept %d samples of %s", types, len(kept), listed(sample_types))
     lost = sorted(set(samples["tumor"]) - set(kept["tumor"]) - {""})
     if lost:
-        logger.info("warning: no sample of %s is of these sample types", ", ".join(lost))
+        logger.info("warning: no sample of %s is of these sample types", listed(lost, N_COLUMNS))
     return kept
 
 
@@ -265,8 +263,8 @@ def _only(samples: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.Data
     absent = sorted(set(names) - existing)
     if absent:
         msg = (
-            f"cohort.{column}s names {', '.join(absent)}, which no sample has (of those that "
-            f"other filters keep); there are: {', '.join(sorted(existing)) or 'none'}; correct "
+            f"cohort.{column}s names {listed(absent)}, which no sample has (of those that other "
+            f"filters keep); there are: {listed(sorted(existing), N_COLUMNS) or 'none'}; correct "
             f"cohort.{column}s"
         )
         raise CohortError(msg)
@@ -361,9 +359,9 @@ def _stop_or_drop(
         and the first of them, and the remedy.
     """
     if drops and policy == "error":
-        examples = ", ".join(f"{drop.name} ({drop.reason})" for drop in drops[:N_SHOWN])
+        examples = [f"{plain(drop.name)} ({plain(drop.reason)})" for drop in drops[:N_SHOWN]]
         more = ", ..." if len(drops) > N_SHOWN else ""
-        msg = f"{fault}: {len(drops)}, {examples}{more}; {remedy}"
+        msg = f"{fault}: {len(drops)}, {', '.join(examples)}{more}; {remedy}"
         raise error(msg)
     return drops
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
+from tumorcam.readers.wording import N_COLUMNS, listed
 
 
 def cohort_summary(cohort: Cohort) -> list[str]:
@@ -22,8 +23,8 @@ def cohort_summary(cohort: Cohort) -> list[str]:
     confounded = confounded_tumors(cohort.tumors[cohort.tumor], cohort.source)
     if len(confounded):
         lines.append(
-            f"warning: all samples of {', '.join(confounded)} come from one source each: source "
-            "and tumor type cannot be told apart"
+            f"warning: all samples of {listed(confounded.tolist(), N_COLUMNS)} come from one "
+            "source each: source and tumor type cannot be told apart"
         )
     return lines
 

@@ -16,11 +16,12 @@ from tumorcam.cluster.processes import Background
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError, PreemptedError, ShardError
+from tumorcam.errors import PreemptedError, ShardError
 from tumorcam.explain import devices
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, shard_fault, write_shard
 from tumorcam.explain.views import gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
+from tumorcam.settings.methods import require_cubes
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier
@@ -175,13 +176,7 @@ def make_explainer(classifier: Classifier, config: Config, gpu: str = "") -> Exp
     ConfigError
         If explain.cubes names a method that explain.methods does not name.
     """
-    absent = sorted(set(config.explain.cubes) - set(config.explain.methods))
-    if absent:
-        msg = (
-            f"explain.cubes names {', '.join(absent)}, but explain.methods is "
-            f"{', '.join(config.explain.methods)}; name it in both or in neither"
-        )
-        raise ConfigError(msg)
+    require_cubes(config.explain)
     batch_size, free = config.explain.batch_size, devices.free_bytes(gpu)
     if free is not None:
         batch_size = devices.fitting_batch_size(

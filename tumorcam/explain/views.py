@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorcam.cohort.layout import GeneLayout
+from tumorcam.errors import ConfigError
 
 VIEWS = ("own", "contrast")
 CACHED_SAMPLES = 8  # whose maps fit in the cache of a CPU together
@@ -67,6 +68,28 @@ class RankingKey(NamedTuple):
 def ranking_keys(methods: Sequence[str]) -> list[RankingKey]:
     """The keys of all rankings of some methods, own view first."""
     return [RankingKey(method, view) for method in methods for view in VIEWS]
+
+
+def require_key(key: RankingKey, keys: Sequence[RankingKey], where: str) -> None:
+    """Check that a ranking is among others.
+
+    Parameters
+    ----------
+    where : str
+        What has the others, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    if key not in keys:
+        names = ", ".join(other.name for other in keys) or "none"
+        msg = (
+            f"the ranking {key.name} was not computed; {where} has {names}: set report.method and "
+            "report.view to one of these"
+        )
+        raise ConfigError(msg)
 
 
 def method_name(method: str) -> str:

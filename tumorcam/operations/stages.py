@@ -8,7 +8,7 @@ from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, section_json
 from tumorcam.errors import FileError, StaleError, TumorcamError, UnreadableError
 from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
-from tumorcam.readers import annotation, inputs
+from tumorcam.readers import annotation, files, inputs
 from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -95,8 +95,10 @@ def input_digest(config: Config) -> str:
     Raises
     ------
     InputError
-        If one of them is missing.
+        If one of them is missing or cannot be read.
     """
-    files = inputs.input_files(inputs.input_settings(config))
-    files += annotation.annotation_files(config.layout)
-    return integrity.text_digest(" ".join(map(integrity.file_digest, files)))
+    paths = inputs.input_files(inputs.input_settings(config))
+    digests = [files.file_digest(path) for path in paths]
+    for path in annotation.annotation_files(config.layout):
+        digests.append(files.file_digest(path, annotation.SETTING))
+    return integrity.text_digest(" ".join(digests))

@@ -9,6 +9,7 @@ import tomli_w
 
 from tumorcam.config import config_from_tables
 from tumorcam.errors import ConfigError, quoted
+from tumorcam.readers.files import require_file
 from tumorcam.settings.values import check_plain
 from tumorcam.storage.hdf5 import write_text
 
@@ -53,16 +54,16 @@ def write_config(path: Path, expression: str, samples: str, scale: str) -> None:
     Raises
     ------
     ConfigError
-        If the config exists, a file does not, or the scale is unknown.
+        If the config exists, or the scale is unknown.
+    InputError
+        If a file does not exist or cannot be read.
     """
     check_plain(str(path), f"the path of the config, {quoted(str(path))},")
     if path.exists():
         msg = f"{path} is there already; name another file, or edit that one"
         raise ConfigError(msg)
     for name in filter(None, (expression, samples)):
-        if not Path(name).is_file():
-            msg = f"{name} is no file; check --expression and --samples"
-            raise ConfigError(msg)
+        require_file(Path(name), "--expression and --samples")
     values = {"name": path.stem, "expression": expression, "samples": samples, "scale": scale}
     texts = {
         name: tomli_w.dumps({"value": value}).partition(" = ")[2].strip()

@@ -1,20 +1,22 @@
 """Gene annotation tables: where on the chromosomes the genes of a cohort stand."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tumorcam.cluster.logs import logger
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers import column_names
 from tumorcam.readers.column_names import usual_columns
+from tumorcam.readers.files import require_file
+from tumorcam.readers.text import read_columns
+from tumorcam.readers.wording import listed, listed_columns
 from tumorcam.settings import LayoutSettings
 
 PRIMARY = {name: i for i, name in enumerate([*map(str, range(1, 23)), "X", "Y", "MT"])}
 MIN_SHARE_PLACED = 0.5  # of the genes; below, the table has other IDs or another species
-N_SHOWN = 3  # IDs in a message
+SETTING = "layout.annotation"
 
 
 def annotation_files(settings: LayoutSettings) -> list[Path]:
@@ -27,14 +29,14 @@ def annotation_files(settings: LayoutSettings) -> list[Path]:
     """
     if settings.kind != "chromosome":
         return []
-    path = Path(settings.annotation)
-    if not path.is_file():
-        fault = f"{path} is no file" if settings.annotation else "layout.annotation is empty"
+    if not settings.annotation:
         msg = (
-            f'{fault}; layout.kind = "chromosome" wants a table of gene IDs, chromosomes and '
-            "starts: set layout.annotation to a TSV or CSV file, plain or .gz"
+            'layout.annotation is empty; layout.kind = "chromosome" wants a table of gene IDs, '
+            "chromosomes and starts: set layout.annotation to a TSV or CSV file, plain or .gz"
         )
         raise InputError(msg)
+    path = Path(settings.annotation)
+    require_file(path, SETTING)
     return [path]
 
 
@@ -96,7 +98,7 @@ def gene_places(path: Path, genes: np.ndarray) -> pd.DataFrame:
     InputError
         If the table cannot be read, lacks a column, or has fewer than half of the genes.
     """
-    table = _read(path)
+    table = read_columns(path, "a gene annotation table", SETTING)
     id_columns = _required_columns(table, column_names.GENE_ID, "gene ID", path)
     places = _places(table, path)
     ids = {name: plain_ids(table.loc[places.index, name]) for name in id_columns}
@@ -129,23 +131,6 @@ def _places(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return pd.concat([places[is_primary], places[~is_primary]])
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The table, each cell a text or missing."""
-    try:
-        header = pd.read_csv(path, sep="\t", nrows=0).columns
-        table = pd.read_csv(path, sep="\t" if len(header) > 1 else ",", dtype=str)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        reason = str(error).strip()
-        msg = (
-            f"{path} cannot be read as a gene annotation table ({reason}); wanted TSV or CSV, "
-            "plain or .gz; check layout.annotation, or download or write it again"
-        )
-        raise InputError(msg) from error
-    if isinstance(table.index, pd.RangeIndex):
-        return table
-    return table.reset_index(names="row names")  # R's write.table leaves the corner out
-
-
 def _required_columns(
     table: pd.DataFrame, usual_names: tuple[str, ...], meaning: str, path: Path
 ) -> list[str]:
@@ -154,7 +139,7 @@ def _required_columns(
     if not columns:
         msg = (
             f"{path} has no column with a usual name for the {meaning}; its columns are "
-            f"{', '.join(map(repr, table.columns))}; rename one to {usual_names[0]!r}, or set "
+            f"{listed_columns(table.columns)}; rename one to {usual_names[0]!r}, or set "
             "layout.annotation to another table"
         )
         raise InputError(msg)
@@ -175,10 +160,10 @@ def plain_ids(column: pd.Series) -> pd.Series:
 def _too_few_genes(path: Path, genes: np.ndarray, n_placed: int, ids: dict[str, pd.Series]) -> str:
     """The message for a table that has the chromosome and start of too few genes."""
     examples = "; ".join(
-        f"{name!r}: {', '.join(column.dropna()[:N_SHOWN])} ..." for name, column in ids.items()
+        f"{quoted(name)}: {listed(column.dropna().tolist())}" for name, column in ids.items()
     )
     return (
         f"{path} has a chromosome and a start for {n_placed} of the cohort's {len(genes)} genes "
-        f"({', '.join(genes[:N_SHOWN])} ...); wanted at least half; its gene IDs with a place are "
+        f"({listed(genes.tolist())}); wanted at least half; its gene IDs with a place are "
         f"{examples}; set layout.annotation to a table with the cohort's gene IDs"
     )

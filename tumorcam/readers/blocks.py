@@ -14,6 +14,7 @@ import numpy as np
 
 from tumorcam.errors import InputError
 from tumorcam.readers.text import MISSING
+from tumorcam.readers.wording import plain
 
 BLOCK_VALUES = 2**19  # values of a block: 4 MiB as float64
 COUNTS_PER_MILLION = 1e6
@@ -169,7 +170,8 @@ def library_sizes(selected: SelectedExpression) -> np.ndarray:
         names = np.array(selected.expression.samples)[selected.sample_mask]
         msg = (
             f"{selected.expression.path}: {len(empty)} samples have no counts "
-            f"(first: {names[empty[0]]}); take them out of the samples table or check input.scale"
+            f"(first: {plain(names[empty[0]])}); take them out of the samples table or check "
+            "input.scale"
         )
         raise InputError(msg)
     return sizes

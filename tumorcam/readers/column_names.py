@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers.text import MISSING
+from tumorcam.readers.wording import listed_columns
 
 AUTO = "auto"  # value of a setting that leaves the choice of a column to its reader
 
@@ -73,8 +74,8 @@ def require_column(table: pd.DataFrame, column: str, setting: str, path: Path) -
     """
     if column not in table.columns:
         msg = (
-            f"{path} has no column {column!r} as {setting} says; its columns are "
-            f"{', '.join(map(repr, table.columns))}; set {setting} to one of them"
+            f"{path} has no column {quoted(column)} as {setting} says; its columns are "
+            f"{listed_columns(table.columns)}; set {setting} to one of them"
         )
         raise InputError(msg)
 

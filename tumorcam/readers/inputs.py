@@ -10,6 +10,7 @@ from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers import samples
 from tumorcam.readers.blocks import Expression
+from tumorcam.readers.files import is_file, open_input, require_file
 from tumorcam.readers.h5ad import H5adExpression
 from tumorcam.readers.table import TableExpression
 from tumorcam.settings import InputSettings
@@ -43,7 +44,7 @@ def input_settings(config: Config) -> InputSettings:
     if config.input.expression:
         return config.input
     synthetic = RunFolder.of(config).input
-    if not (synthetic.expression.exists() and synthetic.samples.exists()):
+    if not (is_file(synthetic.expression) and is_file(synthetic.samples)):
         msg = (
             f"input.expression is empty and {synthetic.root} has no synthesized cohort; set "
             "input.expression and input.samples, or run `tumorcam synthesize` first"
@@ -64,13 +65,11 @@ def input_files(settings: InputSettings) -> list[Path]:
     Raises
     ------
     InputError
-        If one of them is not a file.
+        If one of them is no file, or cannot be read.
     """
     paths = [Path(name) for name in (settings.expression, settings.samples) if name]
     for path in paths:
-        if not path.is_file():
-            msg = f"{path} is no file; check input.expression and input.samples"
-            raise InputError(msg)
+        require_file(path)
     return paths
 
 
@@ -102,5 +101,5 @@ def _is_h5ad(path: Path, settings: InputSettings) -> bool:
     """Whether the matrix is an .h5ad file, by the setting, else by its name or first bytes."""
     if settings.format != "auto":
         return settings.format == "h5ad"
-    with path.open("rb") as file:
+    with open_input(path) as file:
         return path.suffix == ".h5ad" or file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE

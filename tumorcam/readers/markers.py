@@ -1,19 +1,20 @@
 """A user's lists of known marker genes, by tumor."""
 
-import gzip
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers.annotation import plain_ids
 from tumorcam.readers.column_names import AUTO, require_column
+from tumorcam.readers.text import read_columns, read_text
+from tumorcam.readers.wording import listed
 from tumorcam.settings import FaithfulnessSettings
 
+SETTING = "faithfulness.markers"
 N_SHOWN = 5  # names in a message
 
 
@@ -43,7 +44,8 @@ def read_markers(
     Raises
     ------
     InputError
-        If the file cannot be read, lacks a column, or names no tumor or no gene of the run.
+        If the file cannot be read, lacks a column, or names no gene of the run for a tumor of the
+        run.
     """
     if not settings.markers:
         return None
@@ -58,21 +60,27 @@ def read_markers(
     is_marker = np.zeros((len(tumors), len(genes)), dtype=bool)
     in_run = (tumor_index >= 0) & (gene_index >= 0)
     is_marker[tumor_index[in_run], gene_index[in_run]] = True
+    if not is_marker.any():
+        msg = (
+            f"{path} names no gene of this run for a tumor of this run; wanted at least one pair "
+            "of both: check faithfulness.markers"
+        )
+        raise InputError(msg)
     return is_marker
 
 
 def _gmt_pairs(path: Path) -> pd.DataFrame:
     """One row for each set and gene of a GMT file: the set's name as `tumor`, and `gene`."""
-    rows = [line.split("\t") for line in _text(path).splitlines() if line.strip()]
-    short = [i for i, row in enumerate(rows, start=1) if len(row) < 3]
-    if short or not rows:
-        fault = f"line {short[0]} has fewer than three" if short else "it is empty"
+    lines = enumerate(read_text(path, SETTING).split("\n"), start=1)
+    rows = {number: line.split("\t") for number, line in lines if line.strip()}
+    short = [number for number, row in rows.items() if len(row) < 3]
+    if short:
         msg = (
-            f"{path} is no GMT file: {fault}; wanted lines of set name, description and genes, "
-            "separated by tabs; check faithfulness.markers"
+            f"{path} is no GMT file: line {short[0]} has fewer than three cells; wanted lines of "
+            "set name, description and genes, separated by tabs; check faithfulness.markers"
         )
         raise InputError(msg)
-    pairs = [(row[0], gene) for row in rows for gene in row[2:] if gene.strip()]
+    pairs = [(row[0], gene) for row in rows.values() for gene in row[2:] if gene.strip()]
     return pd.DataFrame(pairs, columns=["tumor", "gene"], dtype=str)
 
 
@@ -99,20 +107,11 @@ def _table_pairs(
 
 def _read_table(path: Path) -> pd.DataFrame:
     """A table of two or more columns whose cells are texts; a missing one is empty."""
-    header = next(iter(_text(path).splitlines()), "")
-    try:
-        table = pd.read_csv(path, sep="\t" if "\t" in header else ",", dtype=str)
-    except ValueError as error:
-        msg = (
-            f"{path} cannot be read as a table of markers ({str(error).strip()}); wanted TSV or "
-            "CSV, plain or .gz, with a column of genes and one of tumors; check "
-            "faithfulness.markers"
-        )
-        raise InputError(msg) from error
+    table = read_columns(path, "a table of markers", SETTING)
     if len(table.columns) < 2:
         msg = (
-            f"{path} has the column {table.columns[0]!r} alone; wanted a column of genes and one "
-            "of tumors, separated by tabs or commas; check faithfulness.markers"
+            f"{path} has the column {quoted(table.columns[0])} alone; wanted a column of genes and "
+            "one of tumors, separated by tabs or commas; check faithfulness.markers"
         )
         raise InputError(msg)
     return table.fillna("")
@@ -175,34 +174,13 @@ def _gene_indices(names: pd.Series, genes: np.ndarray) -> np.ndarray:
     return gene_index.astype(int)
 
 
-def _text(path: Path) -> str:
-    """The text of a file, plain or .gz.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or no text.
-    """
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8-sig") as stream:
-                return stream.read()
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        msg = (
-            f"{path} cannot be read ({error}); faithfulness.markers wants a .gmt file or a TSV or "
-            "CSV table, plain or .gz, or nothing"
-        )
-        raise InputError(msg) from error
-
-
 def _none_in_run(
     path: Path, kind: str, form: str, pairs: pd.DataFrame, names_of_run: np.ndarray
 ) -> str:
     """The message for a list that has no tumor, or no gene, of the run."""
-    names = [re.sub(r"\s+", " ", name) for name in pairs[kind].unique() if name][:N_SHOWN]
+    names = [re.sub(r"\s+", " ", name) for name in pairs[kind].unique() if name]
     return (
-        f"{path} names no {kind} of this run: it has {', '.join(names) or 'none'} ...; wanted a "
-        f"{kind} {form} such as {', '.join(names_of_run[:N_SHOWN])}; check faithfulness.markers "
-        f"and faithfulness.marker_{kind}_column"
+        f"{path} names no {kind} of this run: it has {listed(names, N_SHOWN) or 'none'}; wanted a "
+        f"{kind} {form} such as {listed(names_of_run.tolist(), N_SHOWN)}; check "
+        f"faithfulness.markers and faithfulness.marker_{kind}_column"
     )

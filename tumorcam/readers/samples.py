@@ -7,10 +7,19 @@ from pathlib import Path
 import pandas as pd
 
 from tumorcam.cluster.logs import logger
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers import column_names
 from tumorcam.readers.column_names import AUTO, cells_of, require_column, usual_columns
-from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
+from tumorcam.readers.files import INPUT
+from tumorcam.readers.text import (
+    MAX_TABLE,
+    MISSING,
+    read_lines,
+    require_names,
+    separator,
+    split_cells,
+)
+from tumorcam.readers.wording import listed, listed_columns
 from tumorcam.settings import InputSettings
 
 TCGA_BARCODE = re.compile(r"(TCGA-\w{2}-\w{4})(?:-(\d{2}))?")
@@ -31,21 +40,34 @@ SAMPLE_TYPE_CODES = {  # TCGA code tables, sample type: gdc.cancer.gov/resources
 }
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, settings: str = INPUT) -> pd.DataFrame:
     """A TSV or CSV file as a table whose cells are all text.
+
+    Parameters
+    ----------
+    settings : str
+        The settings that name the file, for messages.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or a row has fewer or more cells than the header.
+        If the file cannot be read or is too long, or a row has fewer or more cells than the header.
     """
-    lines = read_lines(path)
-    _, first = next(lines)
+    lines = read_lines(path, settings)
+    number, first = next(lines)
     comma_or_tab = separator(first, path)
-    header = split_cells(first, comma_or_tab)
+    header = split_cells(first, comma_or_tab, f"{path} line {number}")
     rows: list[list[str]] = []
+    n_characters = 0
     for number, line in lines:
-        cells = split_cells(line, comma_or_tab)
+        n_characters += len(line) + 1
+        if n_characters > MAX_TABLE:
+            msg = (
+                f"{path} has more than {MAX_TABLE:,} characters; wanted a table with a row for "
+                f"each sample: check {settings}"
+            )
+            raise InputError(msg)
+        cells = split_cells(line, comma_or_tab, f"{path} line {number}")
         if not rows and len(cells) == len(header) + 1:  # R's write.table leaves the corner out
             header = ["", *header]
         if len(cells) != len(header):
@@ -108,7 +130,7 @@ def tidy(
     if tumor is None:
         msg = (
             f"{path} has no column with a usual name for the tumor type; set input.tumor_column to "
-            f"one of: {', '.join(map(repr, table.columns))}"
+            f"one of: {listed_columns(table.columns)}"
         )
         raise InputError(msg)
     barcodes = sample.str.extract(TCGA_BARCODE.pattern).fillna("")
@@ -128,6 +150,8 @@ def tidy(
             "source": "" if source is None else source,
         }
     )
+    for kind, cells in tidied.items():
+        require_names(cells.unique(), str(kind).replace("_", " "), path)
     n_alone = int((patient[sample != ""] == "").sum())
     if n_alone:
         logger.info("%s: %d samples of unknown patient count as patients", path.name, n_alone)
@@ -151,9 +175,9 @@ def _sample_cells(
     best = max(columns, key=n_common.__getitem__)
     if n_common[best] == 0:
         msg = (
-            f"{path}: no sample of column {best!r} ({', '.join(cells_of(table, best)[:3])} ...) is "
-            f"in the expression matrix ({', '.join(sorted(matrix_samples)[:3])} ...); the IDs must "
-            "be spelled alike, and input.sample_column can name another column"
+            f"{path}: no sample of column {quoted(best)} ({listed(cells_of(table, best).tolist())})"
+            f" is in the expression matrix ({listed(sorted(matrix_samples))}); the IDs must be "
+            "spelled alike, and input.sample_column can name another column"
         )
         raise InputError(msg)
     return cells_of(table, best)

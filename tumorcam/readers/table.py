@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from tumorcam.cluster.logs import logger
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers import blocks, column_names
 from tumorcam.readers.blocks import Block, Drop
 from tumorcam.readers.column_names import AUTO, plain_spelling
 from tumorcam.readers.samples import TCGA_BARCODE
-from tumorcam.readers.text import MISSING, read_lines, separator, split_cells
+from tumorcam.readers.text import MISSING, read_lines, require_names, separator, split_cells
+from tumorcam.readers.wording import listed, listed_columns, plain
 
-N_SHOWN = 3  # IDs in a message
+SEPARATOR_IN_CELL = "\0"  # stands for a separator inside quotes; no text file has it
 
 
 class TableExpression:
@@ -54,17 +55,19 @@ class TableExpression:
         if self._genes_in_rows:
             self.samples = header[self._n_lead :]
             self.genes = self._gene_names(header, lead, gene_column)
+            self._require_names()
             return
         if gene_column != AUTO:
             msg = (
-                f"{path} has its genes in columns, but input.gene_column is {gene_column!r}; set "
-                'input.gene_column = "auto"'
+                f"{path} has its genes in columns, but input.gene_column is "
+                f'{quoted(gene_column)}; set input.gene_column = "auto"'
             )
             raise InputError(msg)
         self._n_lead = 1
         self.samples = [cells[0].strip() for _, cells in lead]
         columns = (f"column {i + 2}" for i in range(len(header) - 1))
         self.genes = blocks.gene_names(header[1:], columns)
+        self._require_names()
 
     def blocks(self) -> Iterator[Block]:
         """The values of the file in blocks of whole rows.
@@ -90,14 +93,14 @@ class TableExpression:
     def _read_header(self, sample_ids: Set[str]) -> list[str]:
         """The cells of line 1; sets the separator and how many lines come before the values."""
         lines = read_lines(self.path)
-        _, first = next(lines)
+        number, first = next(lines)
         self._separator = separator(first, self.path)
         second = next(lines, None)
         if second is None:
             msg = f"{self.path} has a header but no rows; download or write it again"
             raise InputError(msg)
-        cells = split_cells(second[1], self._separator)
-        header = [name.strip() for name in split_cells(first, self._separator)]
+        cells = self._cells(*second)
+        header = [name.strip() for name in self._cells(number, first)]
         if _lacks_corner(header, cells, sample_ids):
             logger.info("%s: line 1 lacks the cell above the first column", self.path.name)
             header = ["", *header]
@@ -105,7 +108,7 @@ class TableExpression:
         values = [cell.strip() for cell in cells[1:]]
         if values and not any(_is_number(cell) for cell in values):
             self._n_skipped = 2
-            reason = f"a second header row without numbers ({', '.join(values[:N_SHOWN])} ...)"
+            reason = f"a second header row without numbers ({listed(values)})"
             self.dropped.append(Drop("row", f"line {second[0]}", reason))
         return header
 
@@ -115,12 +118,22 @@ class TableExpression:
         for _ in range(self._n_skipped):
             next(lines)
         for number, line in lines:
-            if '"' in line:  # once unquoted, the values hold no separator
-                cells = split_cells(line, self._separator)
-                lead, values = cells[: self._n_lead], self._separator.join(cells[self._n_lead :])
+            if '"' in line:
+                cells = self._cells(number, line)
+                last = [
+                    c.replace(self._separator, SEPARATOR_IN_CELL) for c in cells[self._n_lead :]
+                ]
+                cells = cells[: self._n_lead] + [self._separator.join(last)] * bool(last)
             else:
-                *lead, values = line.split(self._separator, self._n_lead)
-            yield number, lead, values
+                cells = line.split(self._separator, self._n_lead)
+            yield number, cells[:-1], cells[-1]
+
+    def _cells(self, number: int, line: str) -> list[str]:
+        return split_cells(line, self._separator, f"{self.path} line {number}")
+
+    def _require_names(self) -> None:
+        require_names(self.samples, "sample", self.path)
+        require_names(self.genes, "gene", self.path)
 
     def _read_lead(self) -> list[tuple[int, list[str]]]:
         """The line number and the leading cells of each row."""
@@ -128,8 +141,8 @@ class TableExpression:
         for number, cells, values in self._rows():
             if len(cells) < self._n_lead:
                 msg = (
-                    f"{self.path} line {number} ends after {values!r}; wanted values after it; the "
-                    "file may be cut off: download or write it again"
+                    f"{self.path} line {number} ends after {quoted(values)}; wanted values after "
+                    "it; the file may be cut off: download or write it again"
                 )
                 raise InputError(msg)
             lead.append((number, cells))
@@ -142,14 +155,15 @@ class TableExpression:
         annotation = header[: self._n_lead]
         if gene_column != AUTO and gene_column not in annotation:
             msg = (
-                f"{self.path} has no gene column {gene_column!r}; before the first sample "
-                f"{self.samples[0]} there are: {', '.join(annotation)}; set input.gene_column to "
-                "one of them"
+                f"{self.path} has no gene column {quoted(gene_column)}; before the first sample "
+                f"{plain(self.samples[0])} there are: {listed_columns(annotation)}; set "
+                "input.gene_column to one of them"
             )
             raise InputError(msg)
         column = 0 if gene_column == AUTO else annotation.index(gene_column)
         if len(annotation) > 1:
-            logger.info("%s: annotation columns: %s", self.path.name, ", ".join(annotation))
+            columns = listed_columns(annotation)
+            logger.info("%s: annotation columns: %s", self.path.name, columns)
         fallbacks = [
             next((cell.strip() for cell in cells if cell.strip() not in MISSING), f"line {number}")
             for number, cells in lead
@@ -162,16 +176,18 @@ class TableExpression:
         """The message for a file in which no ID of the samples table is found."""
         first_column = [cells[0] for _, cells in lead]
         return (
-            f"{self.path}: neither the header ({', '.join(header[1 : N_SHOWN + 1])} ...) nor the "
-            f"first column ({', '.join(first_column[:N_SHOWN])} ...) has a sample of the samples "
-            f"table ({', '.join(sorted(sample_ids)[:N_SHOWN])} ...); IDs must be spelled alike; "
-            "input.sample_column can name the column with them"
+            f"{self.path}: neither the header ({listed(header[1:])}) nor the first column "
+            f"({listed(first_column)}) has a sample of the samples table "
+            f"({listed(sorted(sample_ids))}); IDs must be spelled alike; input.sample_column can "
+            "name the column with them"
         )
 
     def _block(self, start: int, rows: list[tuple[int, str]], columns: list[str]) -> Block:
         """The block of some rows; `start` is the index of the first."""
         texts = [text for _, text in rows]
         try:
+            if not all(texts):  # numpy skips an empty row
+                raise ValueError
             values = np.loadtxt(texts, delimiter=self._separator, comments=None, ndmin=2)
         except ValueError:
             values = np.empty((0, 0))
@@ -203,7 +219,8 @@ class TableExpression:
         for name, cell in zip(columns, map(str.strip, cells), strict=True):
             if cell not in MISSING and not _is_number(cell):
                 msg = (
-                    f"{self.path} line {number}, column {name!r}: {cell!r} is no number; "
+                    f"{self.path} line {number}, column {quoted(name)}: "
+                    f"{quoted(cell.replace(SEPARATOR_IN_CELL, self._separator))} is no number; "
                     "correct it or leave that row or column out"
                 )
                 raise InputError(msg)
@@ -246,4 +263,4 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return cell in MISSING
-    return "_" not in cell  # Python reads 1_000 as a number
+    return cell.isascii() and "_" not in cell  # Python reads 1_000 and １ as numbers

@@ -8,9 +8,8 @@ import numpy as np
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
-from tumorcam.errors import ConfigError
 from tumorcam.explain.shards import read_cube, read_predictions
-from tumorcam.explain.views import RankingKey
+from tumorcam.explain.views import RankingKey, require_key
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth
@@ -131,10 +130,7 @@ def require_ranking(results: Significance, key: RankingKey) -> None:
     ConfigError
         If it does not.
     """
-    if key not in results.keys:
-        names = ", ".join(other.name for other in results.keys)
-        msg = f"the ranking {key.name} was not computed; {results.path} has {names}"
-        raise ConfigError(msg)
+    require_key(key, results.keys, str(results.path))
 
 
 def read_example(

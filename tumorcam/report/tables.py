@@ -1,5 +1,6 @@
 """The tables of the report: genes, decoys, rank lists for GSEA and an AnnData file."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tumorcam.significance.tables import (
 from tumorcam.storage import disk, hdf5
 from tumorcam.storage.run_folder import RunFolder, slugs
 
-FORMULA_STARTS = tuple("=+-@\t\r")  # a spreadsheet would run such a cell
+FORMULA_STARTS = tuple("=+-@\t\r\n")  # a spreadsheet would run such a cell
 FLOAT_FORMAT = "%.6g"  # of CSV files; genes.parquet keeps every bit
 TEXT_COLUMNS = ("tumor", "gene", "decoy", "method", "view", "evidence")
 GENE_SCHEMA = pa.schema(
@@ -162,7 +163,8 @@ def rank_list_names(results: Significance) -> list[str]:
 def write_rank_lists(folder: Path, results: Significance, ranking: Ranking) -> list[str]:
     """Write a rank list for GSEA (gene, tab, score; highest first) for each tumor; their names.
 
-    Genes without a score are left out. A comment says where shards were missing.
+    Genes without a score are left out. A comment says where shards were missing. A gene is written
+    as in the other tables, in one line and one column, so that a spreadsheet runs no formula.
 
     Raises
     ------
@@ -175,7 +177,7 @@ def write_rank_lists(folder: Path, results: Significance, ranking: Ranking) -> l
     for name, scores in zip(names, ranking.score, strict=True):
         order = np.argsort(-scores, kind="stable")
         order = order[~np.isnan(scores[order])]
-        lines = [f"{results.genes[gene]}\t{scores[gene]:.6g}\n" for gene in order]
+        lines = [f"{_one_cell(results.genes[gene])}\t{scores[gene]:.6g}\n" for gene in order]
         hdf5.write_text(folder / name, note + "".join(lines))
     return names
 
@@ -214,6 +216,11 @@ def write_ranking_h5ad(path: Path, results: Significance, key: RankingKey) -> No
 def plain_text(cell: str) -> str:
     """The cell, with a quote before it where a spreadsheet would take it for a formula."""
     return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def _one_cell(gene: str) -> str:
+    """The gene as a cell of a table without quotes: no tab or line break in it."""
+    return plain_text(" ".join(re.split(r"[\t\r\n]+", gene)))
 
 
 def _write_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:

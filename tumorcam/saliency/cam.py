@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorcam.errors import ModelError
 from tumorcam.saliency.alignment import interpolation_matrix, receptive_fields
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
 from tumorcam.saliency.pooling import MaxPooling
@@ -17,6 +16,7 @@ from tumorcam.saliency.rules import (
     Identity,
     Rectifier,
 )
+from tumorcam.settings.methods import require_convolution
 
 
 class CamPoint(NamedTuple):
@@ -52,12 +52,8 @@ def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
         If there is no such convolution, or its cells have no place on the image.
     """
     convolutions = [step for step in graph.steps if isinstance(step.rule, Convolution)]
+    require_convolution(layer, [step.layer for step in convolutions])
     candidates = [step for step in convolutions if layer in (None, step.layer)]
-    if not candidates:
-        names = ", ".join(step.layer for step in convolutions) or "none"
-        missing = f"convolution {layer!r}" if layer else "convolution, which Grad-CAM needs"
-        msg = f"the network has no {missing}; its convolutions: {names}"
-        raise ModelError(msg)
     activation = _behind_rectifier(graph, candidates[-1].output)
     following = graph.consumers(activation)
     is_pooled = [type(step.rule) for step in following] == [MaxPooling]  # keeps the gradient's sum

@@ -14,7 +14,6 @@ from tumorcam.saliency.fusion import fuse_first_pooling, rectify_pooled
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes, unroll
 from tumorcam.saliency.methods import (
     AVERAGED,
-    COARSE,
     GUIDED,
     PLAIN,
     SHARED,
@@ -27,6 +26,7 @@ from tumorcam.saliency.methods import (
 from tumorcam.saliency.passes import Forward, backward, forward
 from tumorcam.saliency.rules import Arrays, Weights, fused, matrix_product
 from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS
+from tumorcam.settings.methods import COARSE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tumorcam.saliency.cam import CamPoint
 
 GUIDED = {"guided_grad_cam", "guided_backprop", "guided_gradient", "guided_grad_cam_shared"}
-COARSE = {"guided_grad_cam", "grad_cam", "guided_grad_cam_shared"}
 PLAIN = {"gradient", "gradient_x_input", "guided_gradient"}
 SHARED = "guided_grad_cam_shared"  # computed from two other methods' maps of all targets
 SHARED_PARTS = ("grad_cam", "guided_backprop")

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from tumorcam.cohort.synthetic import PROXY
 from tumorcam.errors import InputError
+from tumorcam.readers.samples import read_table
 from tumorcam.storage import manifest
 
 TRUTH_COLUMNS = ("tumor", "gene", "effect")
@@ -72,14 +73,14 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
     Raises
     ------
     InputError
-        If the table lacks a column.
+        If the table cannot be read, or lacks a column.
     FileError
         If the list of the synthetic input names it, and it is missing or damaged.
     """
     manifest.require_as_listed(path, remedy="run `tumorcam synthesize`, which writes it anew")
     if not path.exists():
         return None
-    table = pd.read_csv(path, dtype={"tumor": str, "gene": str}, keep_default_na=False)
+    table = read_table(path, "the folder input of the run")
     missing = [name for name in TRUTH_COLUMNS if name not in table]
     if missing:
         msg = f"{path} has no column {missing[0]}; wanted {', '.join(TRUTH_COLUMNS)}"

@@ -1,5 +1,6 @@
 """Names of the files of a run: the one place that knows them."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tumorcam.config import Config
-from tumorcam.errors import CohortError
+from tumorcam.errors import CohortError, quoted
 from tumorcam.storage import manifest
 from tumorcam.storage.plan import BASELINES, ModelKey, ShardKey
+
+MAX_SLUG = 100  # characters; file systems allow 255 in a name, with what stands around it
 
 
 @dataclass(frozen=True)
@@ -183,19 +186,29 @@ class RunFolder:
 def slugs(labels: np.ndarray) -> list[str]:
     """Each label as a word that is safe as a file name on any system.
 
+    A long word is cut, and the start of the label's SHA-256 ends it.
+
     Raises
     ------
     CohortError
         If two labels give the same word apart from upper and lower case, or a label gives none.
     """
-    words = [re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("._-") for label in labels.tolist()]
+    words = [_slug(label) for label in labels.tolist()]
     owner: dict[str, str] = {}
     for label, word in zip(labels.tolist(), words, strict=True):
         first = owner.setdefault(word.lower(), label)
         if not word or first != label:
             msg = (
-                f"tumors {first!r} and {label!r} give the file name {word!r}; wanted letters or "
-                "digits that tell them apart; rename a tumor in the samples table"
+                f"tumors {quoted(first)} and {quoted(label)} give the file name {word!r}; wanted "
+                "letters or digits that tell them apart; rename a tumor in the samples table"
             )
             raise CohortError(msg)
     return words
+
+
+def _slug(label: str) -> str:
+    word = re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("._-")
+    if len(word) <= MAX_SLUG:
+        return word
+    digest = hashlib.sha256(label.encode(errors="surrogatepass")).hexdigest()[:12]
+    return f"{word[: MAX_SLUG - 13]}-{digest}"

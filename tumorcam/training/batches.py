@@ -63,19 +63,7 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
     CohortError
         If no patient is left to choose the epoch.
     """
-    role = splits.roles(
-        cohort.patient,
-        cohort.tumor,
-        cohort.fold == key.fold,
-        validation=config.training.validation,
-        rng=config.rng("validation", key.fold, key.replicate),
-    )
-    if not (role == splits.VALIDATION).any():
-        msg = (
-            f"{key.name}: no tumor has two patients outside fold {key.fold}, so that none is "
-            "left for validation; use more patients a tumor or more splits.folds"
-        )
-        raise CohortError(msg)
+    role = sample_roles(cohort, key, config)
     gene_layout = cohort.layout_of(key)
     index = {
         "training": np.flatnonzero(role == splits.TRAINING),
@@ -96,6 +84,30 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
         for kind, rows in index.items()
     }
     return TrainingTask(key.name, role, scaler, gene_layout, **sets)
+
+
+def sample_roles(cohort: Cohort, key: ModelKey, config: Config) -> np.ndarray:
+    """(samples,) int8: the role of each sample for a model, as in `splits.roles`.
+
+    Raises
+    ------
+    CohortError
+        If no patient is left to choose the epoch.
+    """
+    role = splits.roles(
+        cohort.patient,
+        cohort.tumor,
+        cohort.fold == key.fold,
+        validation=config.training.validation,
+        rng=config.rng("validation", key.fold, key.replicate),
+    )
+    if not (role == splits.VALIDATION).any():
+        msg = (
+            f"{key.name}: no tumor has two patients outside fold {key.fold}, so that none is "
+            "left for validation; use more patients a tumor or more splits.folds"
+        )
+        raise CohortError(msg)
+    return role
 
 
 def permuted_tumors(

@@ -1,11 +1,10 @@
-"""The network: how it is built, which pixels reach its output, and how it is read from a file."""
+"""The network: how it is built, and how it is read from a file."""
 
 import json
 from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import Scaler, place_genes, standardised_features
@@ -15,9 +14,10 @@ from tumorcam.errors import ModelError
 from tumorcam.settings import ModelSettings
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training import shapes
 from tumorcam.training.artifact import REMEDY, HeldOut, read_model
 from tumorcam.training.initial_weights import SPARSE_KERNEL, sparse_kernel
-from tumorcam.training.paths import LOGITS, add_skip, convolution_path
+from tumorcam.training.paths import LOGITS, add_skip
 
 MOMENTUM = 0.9  # of the moving averages of batch normalizations, a step
 KINDS = {  # of convolutions and poolings, by the number of the image's axes
@@ -91,9 +91,10 @@ def build_network(
     Raises
     ------
     ModelError
-        If the image is too small for the kernels or poolings.
+        If the image is too small for the kernels or poolings, or there are too many weights.
     """
-    shape = (side, side) if settings.image == "square" else (side * side,)
+    shapes.require_buildable(settings, side, n_tumors)
+    shape = shapes.image_shape(settings, side)
     blocks = _convolution_layers(settings, len(shape), rng)
     blocks.append(keras.layers.Flatten(name="flatten"))
     for i, units in enumerate((*settings.dense, n_tumors), start=1):
@@ -105,15 +106,7 @@ def build_network(
             name=LOGITS if is_last else f"dense{i}",
         )
         blocks.append(layer)
-    try:
-        network = keras.Sequential([keras.Input((*shape, 1)), *blocks])
-    except ValueError as error:
-        msg = (
-            f"an image of {' x '.join(map(str, shape))} pixels is too small for the kernels and "
-            f"poolings of {len(settings.filters)} convolutions with padding {settings.padding!r}; "
-            "keep more genes or use fewer model.filters"
-        )
-        raise ModelError(msg) from error
+    network = keras.Sequential([keras.Input((*shape, 1)), *blocks])
     return network if settings.skip == "none" else add_skip(network, n_tumors)
 
 
@@ -122,9 +115,10 @@ def _convolution_layers(
 ) -> list[keras.Layer]:
     """All convolutions of an image with some axes, each with the layers behind it."""
     convolution, pooling = KINDS[n_axes]
+    names = shapes.convolution_names(settings)
     layers: list[keras.Layer] = []
     n_channels = 1
-    for i, conv in enumerate(settings.convolutions, start=1):
+    for i, (name, conv) in enumerate(zip(names, settings.convolutions, strict=True), start=1):
         shape = (*(conv.kernel,) * n_axes, n_channels, conv.filters)
         is_sparse = i == 1 and shape[:-1] == SPARSE_KERNEL
         kernel = sparse_kernel(conv.filters, rng) if is_sparse else rng.normal(size=shape)
@@ -136,7 +130,7 @@ def _convolution_layers(
                 padding=settings.padding,
                 activation=None if settings.batch_norm else "relu",
                 kernel_initializer=keras.initializers.Constant(kernel),
-                name=f"conv{i}",
+                name=name,
             )
         )
         if settings.batch_norm:
@@ -146,36 +140,6 @@ def _convolution_layers(
             layers.append(pooling(conv.pool, padding=settings.padding, name=f"pool{i}"))
         n_channels = conv.filters
     return layers
-
-
-def reachable_pixels(network: keras.Model) -> np.ndarray:
-    """Pixels from which some path of weights leads through the convolutions to the logits.
-
-    The test replaces all weights by 1, since a weight of 0 can still learn, and each maximum by the
-    average; it leaves out the ReLUs and batch normalizations. A skip path does not count, since
-    Grad-CAM would not show a gene that has no other path.
-
-    Returns
-    -------
-    (rows, columns) or (pixels,) bool
-    """
-    pixels = tf.ones((1, *network.input_shape[1:]))
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        value = pixels
-        for layer in convolution_path(network):
-            if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D):
-                value = layer.convolution_op(value, tf.ones_like(layer.kernel))
-            elif isinstance(layer, keras.layers.MaxPooling1D | keras.layers.MaxPooling2D):
-                value = keras.ops.average_pool(value, layer.pool_size, layer.strides, layer.padding)
-            elif isinstance(layer, keras.layers.Dense):
-                value = tf.matmul(value, tf.ones_like(layer.kernel))
-            elif not isinstance(layer, keras.layers.BatchNormalization):
-                value = layer(value)
-            value /= tf.stop_gradient(
-                tf.reduce_max(value)
-            )  # against overflow; only the signs count
-    return tape.gradient(value, pixels).numpy()[0, ..., 0] > 0
 
 
 def new_network(
@@ -193,7 +157,7 @@ def new_network(
         If one cannot.
     """
     network = build_network(config.model, side=gene_layout.side, n_tumors=n_tumors, rng=rng)
-    require_reachable(gene_layout, reachable_pixels(network), genes)
+    require_reachable(gene_layout, shapes.reachable_pixels(config.model, gene_layout.side), genes)
     return network
 
 
