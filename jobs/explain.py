@@ -56,11 +56,15 @@ def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
+    from tumorcam.operations.cost import cost_of_cohort, require_memory
     from tumorcam.training.threads import use_threads
 
+    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     use_threads(job.config.run.threads_per_rank)
     gpu = devices.take_gpu(job.launch)
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    if not gpu:  # whose memory bounds the batch
+        needed = cost_of_cohort(job.config, cohort).explain
+        require_memory(needed, job.launch, settings="explain.batch_size")
     explain_shards(job.run, cohort, keys, job.config, gpu=gpu, visible=is_first)
 
 

@@ -43,19 +43,20 @@ def prepare(job: Job) -> int:
 
 
 def _print_cost(job: Job) -> int:
+    from tumorcam.cluster.resources import size_text
     from tumorcam.cohort.cohort import cohort_of, plan_of
-    from tumorcam.explain.shards import shard_bytes
+    from tumorcam.operations.cost import cost_of_cohort
     from tumorcam.operations.later_checks import check_later_stages
 
     cohort = cohort_of(job.run.cohort, "", _content(job))
     warnings = check_later_stages(job.config, cohort)
     plan = plan_of(cohort, job.config)
-    n_bytes = 4 * plan.n_samples * (plan.n_genes + plan.n_decoys)  # float32
-    n_bytes += shard_bytes(plan, plan.explain_tasks, job.config)
+    cost = cost_of_cohort(job.config, cohort)
     print(
         f"would write {job.run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
-        f"{len(plan.explain_tasks)} shards; cohort and shards take {n_bytes:.3g} bytes at most",
+        f"{len(plan.explain_tasks)} shards; disk: {size_text(cost.disk)} at most; memory of one "
+        f"process at least: {size_text(cost.train)} in train, {size_text(cost.explain)} in explain",
         *warnings,
         sep="\n",
     )
@@ -67,6 +68,7 @@ def _content(job: Job) -> "CohortFile":
     from tumorcam.cluster.logs import logger
     from tumorcam.cohort.preparation import prepare_cohort
     from tumorcam.cohort.selection import select
+    from tumorcam.operations import cost
     from tumorcam.operations.later_checks import check_settings
     from tumorcam.readers import inputs
 
@@ -74,6 +76,9 @@ def _content(job: Job) -> "CohortFile":
     settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
     selection = select(job.config, *inputs.open_inputs(settings))
+    expected = cost.cost_of_selection(job.config, selection)
+    cost.require_disk(job.config, expected)
+    cost.require_memory(expected.prepare, job.launch, settings="cohort.genes or layout.replicates")
     return prepare_cohort(selection, job.config)
 
 

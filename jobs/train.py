@@ -81,10 +81,13 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
 def _train_network(
     job: Job, cohort: "Cohort", key: "ModelKey", watchdog: "Watchdog | None"
 ) -> None:
+    from tumorcam.operations.cost import cost_of_cohort, require_memory
     from tumorcam.training.loop import train_model
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
+    needed = cost_of_cohort(job.config, cohort).train
+    require_memory(needed, job.launch, settings="training.micro_batch, model.dense or cohort.genes")
     use_threads(job.config.run.threads_per_rank)
     workers = join_workers(watchdog)
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)

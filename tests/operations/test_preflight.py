@@ -12,7 +12,7 @@ import h5py
 import pytest
 
 from jobs import preflight as job
-from tumorcam.cluster import launcher, processes, ranks
+from tumorcam.cluster import launcher, processes, ranks, resources
 from tumorcam.cluster.launcher import Launch
 from tumorcam.errors import ClusterError
 from tumorcam.explain.shards import shard_bytes
@@ -175,19 +175,19 @@ def write(path: Path, text: str) -> None:
 
 
 def test_memory_is_bounded_by_slurm_the_cgroup_and_the_node(tmp_path):
-    assert preflight.memory_limits(None, tmp_path) == {}
-    assert preflight.memory_limits(5, tmp_path) == {"Slurm": 5}
+    assert resources.memory_limits(None, tmp_path) == {}
+    assert resources.memory_limits(5, tmp_path) == {"Slurm": 5}
     write(tmp_path / "proc/meminfo", "MemTotal: 9 kB\nMemAvailable:   7 kB\n")
     write(tmp_path / "proc/self/cgroup", "4:memory:/a/b\n3:cpuset:/\n0::/job/step\n")
     groups = tmp_path / "sys/fs/cgroup"
     write(groups / "job/step/memory.max", "max\n")
-    assert preflight.memory_limits(None, tmp_path) == {"the node's free memory": 7 * 1024}
+    assert resources.memory_limits(None, tmp_path) == {"the node's free memory": 7 * 1024}
     write(groups / "job/memory.max", "4000\n")
     write(groups / "memory/a/b/memory.limit_in_bytes", "9223372036854771712\n")
     write(tmp_path / "sys/memory.max", "1\n")  # outside of the cgroups
-    assert preflight.memory_limits(None, tmp_path)["the cgroup"] == 4000
+    assert resources.memory_limits(None, tmp_path)["the cgroup"] == 4000
     write(groups / "memory/memory.limit_in_bytes", "3000\n")
-    assert preflight.memory_limits(None, tmp_path)["the cgroup"] == 3000
+    assert resources.memory_limits(None, tmp_path)["the cgroup"] == 3000
 
 
 def test_hosts_of_the_step_need_addresses(monkeypatch):

@@ -20,6 +20,7 @@ import numpy as np
 
 from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.resources import existing, memory_limits, size_text
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, FileError
 from tumorcam.explain.shards import shard_bytes
@@ -205,22 +206,17 @@ def check_tensorflow(device_names: Sequence[str]) -> SiteCheck:
     return SiteCheck("TensorFlow", NO_TENSORFLOW_REASON, "pip install '.[cpu]' or '.[gpu]'")
 
 
-def existing(folder: Path) -> Path:
-    """The folder, or else the nearest one above it that exists; both lie on one file system."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
-
-
 def check_run_folder(run: RunFolder, config: Config) -> SiteCheck:
     """Whether the run's file system has space for the missing shards."""
     free = shutil.disk_usage(existing(run.root)).free
-    result = f"{run.root} has {_size(free)} free"
+    result = f"{run.root} has {size_text(free)} free"
     try:
         plan = read_plan(run.plan, config.layout.nulls)
     except FileError:
         return SiteCheck("run folder", f"{result}; no plan yet that says what it needs")
     missing = [key for key in plan.explain_tasks if not run.shard(key).exists()]
     needed = shard_bytes(plan, missing, config)
-    result = f"{result}, the missing shards take {_size(needed)} at most"
+    result = f"{result}, the missing shards take {size_text(needed)} at most"
     remedy = "free some space, or --set run.folder to a larger file system"
     return SiteCheck("run folder", result, "" if free >= needed else remedy)
 
@@ -234,11 +230,11 @@ def check_scratch(folder: Path | None, cohort: Path) -> SiteCheck:
     if not (place.is_dir() and os.access(place, os.W_OK)):
         return SiteCheck("scratch", f"{place} is no folder that can be written", remedy)
     free = shutil.disk_usage(place).free
-    result = f"{folder} has {_size(free)} free"
+    result = f"{folder} has {size_text(free)} free"
     if not cohort.exists():
         return SiteCheck("scratch", f"{result}; no cohort yet")
     needed = cohort.stat().st_size
-    result = f"{result}, the cohort takes {_size(needed)}"
+    result = f"{result}, the cohort takes {size_text(needed)}"
     return SiteCheck("scratch", result, "" if free >= needed else remedy)
 
 
@@ -283,46 +279,20 @@ def _hdf5_fault(path: Path) -> str:
         return f"fails ({error})"
 
 
-def memory_limits(slurm_bytes: int | None, root: Path = Path("/")) -> dict[str, int]:
-    """Bytes that all processes of this job on this node may take, by the name of the limit."""
-    limits = {} if slurm_bytes is None else {"Slurm": slurm_bytes}
-    bounds = [int(text) for text in _cgroup_texts(root) if text.isdigit()]
-    if bounds:  # version 1 says "no limit" as a number near 2 ** 63
-        limits["the cgroup"] = min(bounds)
-    meminfo = root / "proc/meminfo"
-    rows = meminfo.read_text(encoding="ascii").splitlines() if meminfo.exists() else []
-    for row in rows:
-        if row.startswith("MemAvailable:"):
-            limits["the node's free memory"] = int(row.split()[1]) * 2**10
-    return limits
-
-
-def _cgroup_texts(root: Path) -> Iterator[str]:
-    """Memory limits of this process's cgroup and of those above it, in versions 1 and 2."""
-    table = root / "proc/self/cgroup"
-    for row in table.read_text(encoding="utf-8").splitlines() if table.exists() else []:
-        _, controllers, place = row.split(":", 2)
-        top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
-        if controllers not in ("", "memory"):
-            continue
-        name = "memory.limit_in_bytes" if controllers else "memory.max"
-        for folder in (inner := top / place.lstrip("/"), *inner.parents):
-            if folder.is_relative_to(top) and (folder / name).exists():
-                yield (folder / name).read_text(encoding="ascii").strip()
-
-
 def check_memory(limits: Mapping[str, int], n_local: int) -> SiteCheck:
     """Whether the smallest limit, shared by this node's ranks, is what a rank takes."""
     if not limits:
         return SiteCheck("memory", "nothing here says how much there is")
     name = min(limits, key=lambda name: limits[name])
     per_rank = limits[name] // n_local
-    result = f"{_size(per_rank)} a rank ({_size(limits[name])} by {name}, ranks here: {n_local})"
+    result = (
+        f"{size_text(per_rank)} a rank ({size_text(limits[name])} by {name}, ranks here: {n_local})"
+    )
     if per_rank >= BYTES_PER_RANK:
         return SiteCheck("memory", result)
     remedy = (
-        f"about {_size(BYTES_PER_RANK)} a rank: --mem-per-cpu or --mem in TUMORCAM_EXPLAIN_SBATCH "
-        "and its like, or fewer ranks a node with --ntasks-per-node"
+        f"about {size_text(BYTES_PER_RANK)} a rank: --mem-per-cpu or --mem in "
+        "TUMORCAM_EXPLAIN_SBATCH and its like, or fewer ranks a node with --ntasks-per-node"
     )
     return SiteCheck("memory", result, remedy)
 
@@ -380,7 +350,3 @@ def check_selftest(launch: Launch, *, threads: int) -> SiteCheck:
     trial = selftest.try_device(launch)
     remedy = "explain without GPUs until it is right: it and the GPU's name belong in a bug report"
     return SiteCheck("self-test", trial.text, remedy if trial.faults else "")
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GiB"

@@ -1,0 +1,138 @@
+"""What a run costs in disk and memory, by arithmetic, before any work is done.
+
+Every figure is a lower bound of what is really taken, except that shards may be compressed; so
+what does not fit by these figures cannot succeed.
+"""
+
+import math
+import shutil
+from dataclasses import dataclass
+
+from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.resources import existing, memory_limits, size_text
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.cohort.layout import choose_decoys
+from tumorcam.cohort.selection import Selection
+from tumorcam.config import Config
+from tumorcam.errors import ConfigError
+from tumorcam.explain.views import ranking_keys
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.training.shapes import n_weights
+
+FLOAT32, FLOAT16 = 4, 2  # bytes
+COPIES_OF_WEIGHTS = 5  # the weights, their gradients, AdamW's two moments, the best ones so far
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes of the files of a run, and of the memory of one process of each stage."""
+
+    cohort: int
+    models: int
+    shards: int
+    prepare: int
+    train: int
+    explain: int
+
+    @property
+    def disk(self) -> int:
+        """Bytes of all files."""
+        return self.cohort + self.models + self.shards
+
+
+def cost_of(config: Config, *, n_samples: int, n_genes: int, n_decoys: int, n_tumors: int) -> Cost:
+    """The cost of a run on a cohort of this size."""
+    n_placed = n_genes + n_decoys
+    side = math.ceil(math.sqrt(n_placed)) * config.layout.spacing
+    n_models = config.layout.replicates * config.splits.folds
+    n_runs = 1 + config.layout.nulls
+    layouts = FLOAT32 * n_models * n_placed
+    values = FLOAT32 * n_samples * n_placed
+    weights = FLOAT32 * n_weights(config.model, side, n_tumors)
+    n_rankings = len(ranking_keys(config.explain.methods))
+    n_maps = n_rankings * (n_genes + 2 * n_decoys) + len(config.explain.cubes) * side**2
+    map_bytes = FLOAT32 * side**2 * config.model.filters[0] if config.model.filters else 0
+    n_at_once = min(config.explain.batch_size, config.explain.block, n_samples)
+    return Cost(
+        cohort=values + layouts,
+        models=weights * n_models * n_runs,
+        shards=FLOAT16 * n_samples * n_maps * config.layout.replicates * n_runs,
+        prepare=values + layouts,
+        train=values + COPIES_OF_WEIGHTS * weights + config.training.micro_batch * map_bytes,
+        explain=weights + n_at_once * map_bytes,
+    )
+
+
+def cost_of_selection(config: Config, selection: Selection) -> Cost:
+    """The cost of a run on a selection that has no layouts yet."""
+    decoy_gene = choose_decoys(
+        selection.genes,
+        decoys=config.layout.decoys,
+        decoy_genes=config.layout.decoy_genes,
+        rng=config.rng("decoys"),
+    )
+    return cost_of(
+        config,
+        n_samples=len(selection.samples),
+        n_genes=len(selection.genes),
+        n_decoys=len(decoy_gene),
+        n_tumors=selection.samples["tumor"].nunique(),
+    )
+
+
+def cost_of_cohort(config: Config, cohort: Cohort) -> Cost:
+    """The cost of a run on a cohort."""
+    return cost_of(
+        config,
+        n_samples=len(cohort.sample),
+        n_genes=len(cohort.genes),
+        n_decoys=len(cohort.decoy_gene),
+        n_tumors=len(cohort.tumors),
+    )
+
+
+def require_disk(config: Config, cost: Cost) -> None:
+    """Check that the disk of the run has room for its files.
+
+    Raises
+    ------
+    ConfigError
+        If it has not, with what is there already counted.
+    """
+    run = RunFolder.of(config)
+    folders = (run.models, run.shards)
+    there = sum(file.stat().st_size for folder in folders for file in folder.rglob("*.h5"))
+    there += run.cohort.stat().st_size if run.cohort.exists() else 0
+    free = shutil.disk_usage(existing(run.root)).free
+    if cost.disk > free + there:
+        msg = (
+            f"the run takes up to {size_text(cost.disk)} (cohort {size_text(cost.cohort)}, models "
+            f"{size_text(cost.models)}, shards {size_text(cost.shards)}), but {run.root} has "
+            f"{size_text(free)} free; free some, use a run.folder on a larger disk, or lower "
+            "layout.replicates, layout.nulls, cohort.genes or the lists explain.methods and "
+            "explain.cubes"
+        )
+        raise ConfigError(msg)
+
+
+def require_memory(needed: int, launch: Launch, *, settings: str) -> None:
+    """Check that this process can have so many bytes.
+
+    Parameters
+    ----------
+    settings : str
+        The settings that a user can lower, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If some limit is lower.
+    """
+    limits = memory_limits(launch.slurm_memory)
+    name = min(limits, key=lambda name: limits[name], default="")
+    if name and needed > limits[name]:
+        msg = (
+            f"one process needs at least {size_text(needed)} of memory, but there are "
+            f"{size_text(limits[name])} ({name}); lower {settings}, or use a larger machine"
+        )
+        raise ConfigError(msg)
