@@ -111,3 +111,78 @@ def test_text_is_no_h5ad(tmp_path):
     path.write_text("gene\ts1\n")
     with pytest.raises(InputError, match="cannot be read as"):
         H5adExpression(path)
+
+
+def instead(name, *arguments, **options):
+    """A change of an open file: a new dataset of this name that keeps the old one's attributes."""
+
+    def change(file):
+        attributes = dict(file[name].attrs)
+        del file[name]
+        file.create_dataset(name, *arguments, **options).attrs.update(attributes)
+
+    return change
+
+
+def link_outside(file):
+    del file["X"]
+    file["X"] = h5py.ExternalLink("/dev/zero", "/X")
+
+
+TEXT = h5py.string_dtype()
+DAMAGE = {
+    "huge": (instead("X", (10**6, 10**6), "f4"), r"X of shape \(1000000, 1000000\) is not whole"),
+    "huge, in chunks": (instead("X", (10**12, 10**12), "f4", chunks=(1, 1000)), "is not whole"),
+    "huge index": (instead("obs/_index", (10**12,), TEXT, chunks=(9,)), "obs/_index is too large"),
+    "text": (instead("X", data=np.full((4, 3), "1", TEXT)), "X has 2 axes of object, wanted 2 of"),
+    "complex": (instead("X", data=MATRIX + 1j), "X has 2 axes of complex64, wanted 2 of numbers"),
+    "one axis": (instead("X", data=MATRIX.ravel()), "X has 1 axes of float32, wanted 2 of numbers"),
+    "no index": (lambda file: file["obs"].attrs.__delitem__("_index"), "attribute: '_index'"),
+    "no table": (instead("var/_index", data=np.float32(1)), "cannot be read as .h5ad"),
+    "link": (link_outside, "points outside the file, which is refused"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_what_a_file_declares_is_refused_before_it_is_read(write, name):
+    change, message = DAMAGE[name]
+    path = write()
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(InputError, match=message) as error:
+        H5adExpression(path)
+    assert str(error.value).startswith(str(path)) and len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize(
+    ("part", "index", "value", "message"),
+    [
+        ("indices", 0, 99, "cannot be read as .h5ad"),
+        ("indices", 0, -1, "cannot be read as .h5ad"),
+        ("indptr", 1, 99, "do not ascend from 0 to the number of values"),
+        ("indptr", 0, 1, "do not ascend from 0 to the number of values"),
+        ("indptr", -1, 2, "do not ascend from 0 to the number of values"),
+    ],
+)
+def test_a_sparse_matrix_with_indices_out_of_range_is_refused(
+    write, kind, part, index, value, message
+):
+    """Unchecked, such an index writes outside the array."""
+    path = write(kind)
+    with h5py.File(path, "r+") as file:
+        file["X"][part][index] = value
+    with pytest.raises(InputError, match=message):
+        list(H5adExpression(path).blocks())
+
+
+def test_values_that_nobody_wrote_are_no_zeros(write):
+    path = write()
+    with h5py.File(path, "r+") as file:
+        instead("X", (4, 3), "f4", chunks=(2, 3))(file)
+        file["X"][:2] = MATRIX[:2]
+    with pytest.raises(InputError, match="some of its values were never written"):
+        H5adExpression(path)
+    with h5py.File(path, "r+") as file:
+        file["X"][2:] = MATRIX[2:]
+    np.testing.assert_array_equal(whole(H5adExpression(path)), MATRIX)

@@ -130,7 +130,10 @@ def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
     lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
     lines = [line for line in lines if line]
     separator = "\t" if "\t" in lines[0] else ","
-    header, *rows = (next(csv.reader([line], delimiter=separator)) for line in lines)
+    header, *rows = (
+        next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
+        for line in lines
+    )
     cells: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         names = ["", *header] if len(row) == len(header) + 1 else header
@@ -156,12 +159,13 @@ def selected(expression: Path, samples: Path | None = None, scale: str = "as_is"
     cells = cells_at(expression.read_bytes())
     for (i, sample), (j, gene) in itertools.product(enumerate(rows), enumerate(columns)):
         if sample in SAMPLES and gene in GENES:
-            numbers = {np.float32(cell) for cell in cells[sample, gene] if is_number(cell)}
+            texts = [cell.strip() for cell in cells[sample, gene]]
+            numbers = {np.float32(text) for text in texts if is_number(text)}
             assert selection.expression[i, j] in numbers, (sample, gene)
 
 
 def is_number(cell: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", cell, re.ASCII) is not None
+    return re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", cell, re.ASCII) is not None
 
 
 def read(kind: str, path: Path, beside: Path) -> None:

@@ -232,6 +232,9 @@ def test_a_missing_file_is_refused(tmp_path):
         ("C\t7\t8\t1_000", "line 4, column 'S3': '1_000' is no number"),
         ("C\t7\t8 9\t9", "line 4, column 'S2': '8 9' is no number"),
         ('C\t7\t"8,1"\t9', "line 4, column 'S2': '8,1' is no number"),
+        ("C\t7\t１\t9", "line 4, column 'S2': '１' is no number"),
+        ("C\t7\t0x10\t9", "line 4, column 'S2': '0x10' is no number"),
+        ("C\t7\t8\t" + "x" * 10**6, r"'S3': 'x{199}\.\.\. \(\d+ more characters\) is no number"),
     ],
 )
 def test_a_wrong_row_is_refused_by_place(tmp_path, row, message):
@@ -249,3 +252,23 @@ def test_a_row_without_its_leading_cells_is_refused(tmp_path):
 def test_a_gene_column_needs_genes_in_rows(tmp_path):
     with pytest.raises(InputError, match=r'genes in columns.*set input\.gene_column = "auto"'):
         TableExpression(write(tmp_path, SAMPLES_IN_ROWS), SAMPLES, "symbol")
+
+
+def test_numbers_beyond_float64_are_infinite_and_blanks_are_not_in_the_way(tmp_path):
+    path = write(tmp_path, "gene\tS1\tS2\tS3\nA\t1e999\t-inf\t 2 \n")
+    np.testing.assert_array_equal(whole(TableExpression(path, SAMPLES)), [[np.inf], [-np.inf], [2]])
+
+
+def test_a_separator_inside_quotes_makes_no_second_value(tmp_path):
+    """With decimal commas and a cell too few, the number of values would be right."""
+    path = write(tmp_path, 'gene,S1,S2\nB,1,2\nA,"1,5"\n')
+    with pytest.raises(InputError, match="line 3 has 1 values; wanted 2"):
+        list(TableExpression(path, SAMPLES).blocks())
+    path = write(tmp_path, 'gene,S1,S2\nB,1,2\nA,"1,5",2\n')
+    with pytest.raises(InputError, match="line 3, column 'S1': '1,5' is no number"):
+        list(TableExpression(path, SAMPLES).blocks())
+
+
+def test_a_single_sample_may_lack_values(tmp_path):
+    path = write(tmp_path, "gene\tS1\nA\t\nB\t\n")
+    assert np.isnan(whole(TableExpression(path, SAMPLES))).all()
