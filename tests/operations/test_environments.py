@@ -12,6 +12,7 @@ import h5py
 import pytest
 from conftest import copy_run
 
+from tumorcam.cluster.processes import find_mpiexec
 from tumorcam.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -25,13 +26,20 @@ pytestmark = [
     ),
 ]
 READ_ONLY = 'mount --bind "$RUN" "$RUN" && mount -o remount,bind,ro "$RUN" && exec "$@"'
+OPEN_HOME = """
+case "$PYTHON" in /root/*)  # whom others may not enter
+    mkdir -p "$DEV" && mount --bind "$TOP" "$DEV" && mount -t tmpfs -o mode=755 home /root
+    mkdir -p "$TOP" && mount --move "$DEV" "$TOP"
+esac
+exec "$@"
+"""
 NO_SHM = """
 mkdir -p "$DEV" && mount -t tmpfs devices "$DEV"
 for name in null zero full random urandom tty; do
     touch "$DEV/$name" && mount --bind "/dev/$name" "$DEV/$name"
 done
 ln -s /proc/self/fd "$DEV/fd"
-mount --bind "$DEV" /dev && ! test -e /dev/shm && exec "$@"
+mount --rbind "$DEV" /dev && ! test -e /dev/shm && exec "$@"
 """
 
 
@@ -74,10 +82,10 @@ def toml(config):
 @pytest.mark.parametrize("job", ["reduce", "explain", "train", "report", "prepare"])
 def test_a_read_only_disk_is_one_message(explained_copy, job):
     config = explained_copy
-    for path in (config.folder / "models" / "r00-f00" / "model.h5", config.folder / "shards"):
-        if job in ("train", "explain"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-            break
+    if job == "train":
+        (config.folder / "models" / "r00-f00" / "model.h5").unlink()
+    if job == "explain":
+        (config.folder / "shards" / "r00-f00-b0000.h5").unlink()
     before = {path: path.stat().st_mtime_ns for path in config.folder.rglob("*")}
     ended = start([job, toml(config)], script=READ_ONLY, RUN=str(config.folder))
     said = messages(ended)
@@ -144,6 +152,11 @@ def test_without_dev_shm_all_stages_work(explained_copy, tmp_path):
     assert start(["reduce", toml(right)]).returncode == 0
     for path in sorted(RunFolder.of(config).shards.glob("*"))[:2]:
         path.unlink()
+    words = [find_mpiexec(), "-n", "2", sys.executable, "-m", "mpi4py", "-m", "tumorcam.jobs"]
+    ranks = ["unshare", "--mount", "sh", "-c", NO_SHM, "sh", *words, "reduce", str(toml(config))]
+    ended = run(ranks, DEV=str(tmp_path / "dev"))
+    assert ended.returncode == 1
+    assert "MPI sees 1 (mpi4py: there is no /dev/shm)" in "".join(messages(ended))
     for job in ("explain", "reduce"):
         ended = start([job, toml(config)], script=NO_SHM, DEV=str(tmp_path / "dev"))
         assert ended.returncode == 0, messages(ended)
@@ -160,20 +173,27 @@ def test_a_user_without_rights_or_home(explained_copy, tmp_path, home):
         parent.chmod(parent.stat().st_mode | 0o755)
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "-u"]
     user += ["HOME"] if home == "none" else ["_", f"HOME={homes[home]}"]
-    command = [*user, sys.executable, "-m", "tumorcam.jobs"]
+    python = Path(sys.executable).resolve()
+    places = {
+        "PYTHON": str(python),
+        "TOP": str(Path(*python.parts[:3])),
+        "DEV": str(tmp_path / "d"),
+    }
+    command = ["unshare", "--mount", "sh", "-c", OPEN_HOME, "sh", *user, sys.executable]
+    command += ["-m", "tumorcam.jobs"]
     foreign = config.folder / "models" / "r00-f00" / "model.h5"
     for job in ("reduce", "verify"):
-        ended = run([*command, job, str(toml(config))])
+        ended = run([*command, job, str(toml(config))], **places)
         messages(ended)
         assert ended.returncode == {"reduce": 0, "verify": 1}[job], ended.stderr
     os.chown(foreign, 0, 0)
     foreign.chmod(0o600)
     content = foreign.read_bytes()
-    ended = run([*command, "verify", str(toml(config)), "--delete"])
+    ended = run([*command, "verify", str(toml(config)), "--delete"], **places)
     messages(ended)
     assert f"{foreign} cannot be read (Permission denied)" in ended.stdout
     assert foreign.read_bytes() == content
-    ended = run([*command, "train", str(toml(config))])
+    ended = run([*command, "train", str(toml(config))], **places)
     assert ended.returncode == 1 and "Permission denied" in messages(ended)[-1]
     assert foreign.read_bytes() == content
 

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.errors import ClusterError
 
 try:
+    if not Path("/dev/shm").is_dir():  # MPICH would end the process
+        raise RuntimeError("there is no /dev/shm")
     from mpi4py import MPI
 except (ImportError, RuntimeError) as no_mpi:  # mpi4py raises RuntimeError without a libmpi
     MPI: Any = None  # type: ignore[no-redef]

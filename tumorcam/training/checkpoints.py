@@ -35,6 +35,7 @@ class Checkpoints:
         self._state = tf.train.Checkpoint(**state)
         self._folder = folder
         where = folder if is_chief else Path(self._scratch.name)
+        where.mkdir(parents=True, exist_ok=True)  # TensorFlow does not say why it cannot
         _drop_damaged_list(where)
         self._manager = tf.train.CheckpointManager(self._state, str(where), max_to_keep=KEPT)
         self._share, self._pause, self._saved = share, 0.0, time.monotonic()
