@@ -34,11 +34,11 @@ def clean(job: Job) -> int:
     from tumorcam.operations import audit
     from tumorcam.storage import set_aside
 
-    wanted = STAGES[STAGES.index(job.args.first) :]
+    chosen = STAGES[STAGES.index(job.args.first) :]
     paths = [
         state.file.path
         for state in audit.audit_run(job.config)
-        if state.is_stale and audit.JOB_OF_STAGE[state.file.stage] in wanted
+        if state.is_stale and audit.JOB_OF_STAGE[state.file.stage] in chosen
     ]
     if job.args.dry_run:
         print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,

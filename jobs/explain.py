@@ -24,13 +24,13 @@ def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.cohort.cohort import read_cohort, read_plan_of
+    from tumorcam.cohort.cohort import planned
     from tumorcam.explain.shards import shard_faults
     from tumorcam.operations.audit import require_current, require_settings
     from tumorcam.storage.plan import share_of
 
     require_current(job.config, ["models"])
-    plan = read_plan_of(job.run.plan, read_cohort(job.run.cohort, job.config), job.config)
+    plan = planned(job.run, job.config)
     task = parse_share(job.args.share) if job.args.share else job.launch.array_share
     if job.args.dry_run:
         n_shards = len(share_of(plan.explain_tasks, task))
@@ -56,15 +56,14 @@ def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
-    from tumorcam.operations.cost import cost_of_cohort, require_memory
+    from tumorcam.operations.cost import require_memory
     from tumorcam.training.threads import use_threads
 
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     use_threads(job.config.run.threads_per_rank)
     gpu = devices.take_gpu(job.launch)
     if not gpu:  # whose memory bounds the batch
-        needed = cost_of_cohort(job.config, cohort).explain
-        require_memory(needed, job.launch, settings="explain.batch_size")
+        require_memory("explain", job.config, cohort, job.launch)
     explain_shards(job.run, cohort, keys, job.config, gpu=gpu, visible=is_first)
 
 

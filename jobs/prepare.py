@@ -68,7 +68,7 @@ def _content(job: Job) -> "CohortFile":
     from tumorcam.cluster.logs import logger
     from tumorcam.cohort.preparation import prepare_cohort
     from tumorcam.cohort.selection import select
-    from tumorcam.operations import cost
+    from tumorcam.operations.cost import require_room
     from tumorcam.operations.later_checks import check_settings
     from tumorcam.readers import inputs
 
@@ -76,9 +76,7 @@ def _content(job: Job) -> "CohortFile":
     settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
     selection = select(job.config, *inputs.open_inputs(settings))
-    expected = cost.cost_of_selection(job.config, selection)
-    cost.require_disk(job.config, expected)
-    cost.require_memory(expected.prepare, job.launch, settings="cohort.genes or layout.replicates")
+    require_room(job.config, selection, job.launch)
     return prepare_cohort(selection, job.config)
 
 

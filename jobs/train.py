@@ -28,13 +28,12 @@ def train(job: Job) -> int:
     The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
-    from tumorcam.cohort.cohort import read_cohort, read_plan_of
+    from tumorcam.cohort.cohort import planned
     from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import BASELINES
     from tumorcam.training.tasks import chosen_tasks, untrained
 
-    cohort = read_cohort(job.run.cohort, job.config)
-    plan = read_plan_of(job.run.plan, cohort, job.config)
+    plan = planned(job.run, job.config)
     names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
     if job.args.dry_run:
         print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
@@ -81,13 +80,12 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
 def _train_network(
     job: Job, cohort: "Cohort", key: "ModelKey", watchdog: "Watchdog | None"
 ) -> None:
-    from tumorcam.operations.cost import cost_of_cohort, require_memory
+    from tumorcam.operations.cost import require_memory
     from tumorcam.training.loop import train_model
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
-    needed = cost_of_cohort(job.config, cohort).train
-    require_memory(needed, job.launch, settings="training.micro_batch, model.dense or cohort.genes")
+    require_memory("train", job.config, cohort, job.launch)
     use_threads(job.config.run.threads_per_rank)
     workers = join_workers(watchdog)
     workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)

@@ -18,7 +18,8 @@ def edited(path: Path, **attributes: Any) -> Iterator[h5py.File]:
     with h5py.File(path, "a") as file:
         yield file
         file.attrs.update(attributes)
-        of_root = {name: value for name, value in file.attrs.items() if name != "complete"}
+        names = header.attributes.keys() | attributes.keys()
+        of_root = {name: file.attrs[name] for name in names if name in file.attrs}
     with path.open("r+b") as stream:
         integrity.write_header(stream, header.n_bytes, header.attributes | of_root)
 

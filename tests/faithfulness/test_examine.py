@@ -24,7 +24,7 @@ from jobs import reduce
 from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
-from tumorcam.errors import FileError
+from tumorcam.errors import FileError, StaleError
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, perturbation, retraining
 from tumorcam.faithfulness.ranking_checks import entrapment_of, null_agreement, stability_of
@@ -106,7 +106,7 @@ def copied(examined, tmp_path) -> Config:
 def checks(examined) -> Faithfulness:
     path = examined.folder / "significance.h5"
     digest = hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
-    return read_faithfulness(examined.folder / FILE, digest)
+    return read_faithfulness(examined.folder / FILE, digest, examined)
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +286,11 @@ def test_retraining_agrees_with_scikit_learn(examined, checks, tables, monkeypat
     assert len(table) == 3 * 7 + 1 and (table["n_genes"] <= 36).all()
 
 
+def with_samples(config, n_samples):
+    settings = dataclasses.replace(config.faithfulness, samples=n_samples)
+    return dataclasses.replace(config, faithfulness=settings)
+
+
 def test_a_rerun_is_skipped_until_a_source_changes(copied, capsys):
     before = digest_of(copied)
     assert job.main([toml(copied)]) == 0
@@ -294,12 +299,14 @@ def test_a_rerun_is_skipped_until_a_source_changes(copied, capsys):
     truth.write_text("".join(truth.read_text().splitlines(keepends=True)[:4]))
     assert job.main([toml(copied), "--set", "faithfulness.samples=3"]) == 0
     assert digest_of(copied) != before
-    read = read_faithfulness(copied.folder / FILE, read_tables(copied).digest)
+    sampled = with_samples(copied, 3)
+    read = read_faithfulness(copied.folder / FILE, read_tables(copied).digest, sampled)
     assert len(read.samples.sample) == 12
     assert np.isnan(read.deletion.curve_low).all(), "too few patients"
     with edited(copied.folder / "significance.h5") as file:
         file.attrs["digest"] = "another"
-    assert read_faithfulness(copied.folder / FILE, "another") is None
+    with pytest.raises(StaleError, match="another significance"):
+        read_faithfulness(copied.folder / FILE, "another", sampled)
 
 
 def test_a_rerun_goes_on_where_the_last_one_ended(copied, monkeypatch):
@@ -383,7 +390,8 @@ def test_a_run_without_nulls_truth_and_markers(explained_copy):
     assert job.main([toml(explained_copy), "--set", "faithfulness.samples=2"]) == 0
     path = explained_copy.folder / "significance.h5"
     digest = hdf5.stored_digest(path, SIGNIFICANCE_TYPE, remedy="")
-    read = read_faithfulness(explained_copy.folder / FILE, digest)
+    sampled = with_samples(explained_copy, 2)
+    read = read_faithfulness(explained_copy.folder / FILE, digest, sampled)
     assert read is not None and read.marker_file == ""
     assert read.nulls is read.entrapment is read.markers is read.planted is None
-    assert read_faithfulness(explained_copy.folder / "absent.h5", digest) is None
+    assert read_faithfulness(explained_copy.folder / "absent.h5", digest, explained_copy) is None

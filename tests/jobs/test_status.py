@@ -54,7 +54,7 @@ def test_a_complete_run_exits_with_0(tiny_run, config_file, capsys):
 
 def test_gaps_exit_with_3_and_say_how_to_fill_them(tiny_run, config_file, capsys):
     files = write_stubs(tiny_run)
-    files[3].path.unlink()
+    files[4].path.unlink()
     shard = next(file for file in files if file.stage == "shards")
     shard.path.write_bytes(b"no HDF5")
     assert status.main([config_file, "--set", "run.threads_per_rank=2"]) == 3

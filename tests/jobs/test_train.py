@@ -4,7 +4,7 @@ import pytest
 
 from jobs import train
 from tumorcam.cluster import processes
-from tumorcam.storage.plan import ModelKey, make_plan, write_plan
+from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import baseline_training, loop
 
@@ -29,14 +29,6 @@ def trained_names(monkeypatch):
     )
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
     return names
-
-
-@pytest.fixture
-def planned(tiny_config):
-    """A run folder with the plan of the tiny run alone, for which no log was opened."""
-    fold = np.repeat([0, 1], 24)
-    plan = make_plan("digest", fold, side=8, n_genes=36, n_decoys=18, replicates=2, block=10)
-    write_plan(tiny_config.folder / "plan.json", plan)
 
 
 def test_all_are_trained_without_a_choice(tiny_run, tiny_toml, trained_names):
@@ -102,7 +94,7 @@ def test_a_choice_goes_before_the_array_task(
     ],
 )
 def test_a_wrong_choice_is_one_message(
-    planned, tiny_toml, trained_names, monkeypatch, capsys, choice, task, message
+    tiny_run, tiny_toml, trained_names, monkeypatch, capsys, choice, task, message
 ):
     if task is not None:
         monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
@@ -123,7 +115,7 @@ def test_model_and_share_exclude_each_other(tiny_toml, capsys):
 
 def test_a_run_that_was_not_prepared_is_refused(tiny_toml, capsys):
     assert train.main([tiny_toml]) == 1
-    assert "plan.json is no readable plan" in capsys.readouterr().err
+    assert "cohort.h5 does not exist; run `tumorcam prepare`" in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_the_plan_and_trains_nothing(tiny_run, tiny_toml, trained_names, capsys):

@@ -58,10 +58,10 @@ def test_what_cannot_fit_the_memory_is_refused_before_work(
 
 def test_without_any_limit_all_is_allowed(monkeypatch):
     monkeypatch.setattr(cost, "memory_limits", lambda slurm_bytes: {})
-    cost.require_memory(2**60, launch(), settings="")
+    cost.require_bytes(2**60, launch(), settings="")
     monkeypatch.setattr(cost, "memory_limits", lambda slurm_bytes: {"the cgroup": 2**59})
     with pytest.raises(ConfigError, match=r"536,870,912\.0 GiB"):
-        cost.require_memory(2**60, launch(), settings="")
+        cost.require_bytes(2**60, launch(), settings="")
 
 
 def launch():

@@ -11,6 +11,7 @@ from tumorcam.config import Config
 from tumorcam.errors import StaleError
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan, read_plan
+from tumorcam.storage.run_folder import RunFolder
 
 COHORT_TYPE = "tumorcam-cohort"
 STAGE = "prepare"
@@ -294,20 +295,17 @@ def plan_of(cohort: Cohort, config: Config) -> Plan:
     )
 
 
-def read_plan_of(path: Path, cohort: Cohort, config: Config) -> Plan:
+def planned(run: RunFolder, config: Config) -> Plan:
     """The plan of a run, held against its cohort and the settings.
-
-    Parameters
-    ----------
-    path : Path
-        plan.json.
 
     Raises
     ------
     FileError
-        If it is missing or damaged; StaleError if the cohort and the settings give another plan.
+        If it or the cohort is missing or damaged; StaleError if the cohort and the settings give
+        another plan.
     """
-    plan = read_plan(path, config.layout.nulls)
+    path = run.plan
+    cohort, plan = read_cohort(run.cohort, config), read_plan(path, config.layout.nulls)
     if plan == plan_of(cohort, config):
         return plan
     if plan.block != config.explain.block:

@@ -195,10 +195,10 @@ def shard_fault(
         raise
     except FileError as error:
         return str(error)
-    wanted = shard_attributes(config, cohort_digest, model_digest, key, n_columns)
+    present = shard_attributes(config, cohort_digest, model_digest, key, n_columns)
     faults = [
         f"it was made with another {name}"
-        for name, value in wanted.items()
+        for name, value in present.items()
         if name != chain.CONFIG and stored.get(name) != value
     ]
     return f"{path}: {'; '.join(faults)}; {REMEDY}" if faults else ""

@@ -18,7 +18,7 @@ from tumorcam.faithfulness.ranking_checks import (
     PlantedScores,
     Stability,
 )
-from tumorcam.storage import hdf5, integrity, records
+from tumorcam.storage import chain, hdf5, integrity, records
 from tumorcam.storage.run_folder import RunFolder
 
 FAITHFULNESS_TYPE, RESPONSES_TYPE = "tumorcam-faithfulness", "tumorcam-responses"
@@ -77,19 +77,20 @@ def write_faithfulness(
         records.write_record(file, checks)
 
 
-def read_faithfulness(path: Path, significance_digest: str) -> Faithfulness | None:
+def read_faithfulness(path: Path, significance_digest: str, config: Config) -> Faithfulness | None:
     """The checks of these tables; None where there are none.
 
     Raises
     ------
     FileError
-        If they are damaged, or StaleError if they are of other tables.
+        If they are damaged; StaleError if they are of other tables or other settings.
     """
     if not os.path.lexists(path):
         return None
     attributes = hdf5.stored_attributes(path, FAITHFULNESS_TYPE, remedy=REMEDY)
     if attributes["significance_digest"] != significance_digest:
         raise StaleError(f"{path} was made from another significance.h5; {REMEDY}")
+    chain.require_settings(path, attributes, config, STAGE)
     with hdf5.open_file(path, FAITHFULNESS_TYPE, remedy=REMEDY) as file:
         return records.read_record(file, Faithfulness, config=attributes["config"])
 

@@ -20,6 +20,11 @@ from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.shapes import n_weights
 
 FLOAT32, FLOAT16 = 4, 2  # bytes
+LOWERED = {  # settings that make a stage smaller
+    "prepare": "cohort.genes or layout.replicates",
+    "train": "training.micro_batch, model.dense or cohort.genes",
+    "explain": "explain.batch_size",
+}
 COPIES_OF_WEIGHTS = 5  # the weights, their gradients, AdamW's two moments, the best ones so far
 
 
@@ -115,8 +120,21 @@ def require_disk(config: Config, cost: Cost) -> None:
         raise ConfigError(msg)
 
 
-def require_memory(needed: int, launch: Launch, *, settings: str) -> None:
-    """Check that this process can have so many bytes.
+def require_room(config: Config, selection: Selection, launch: Launch) -> None:
+    """Check that the disk has room for the run, and the memory for prepare; errors as below."""
+    cost = cost_of_selection(config, selection)
+    require_disk(config, cost)
+    require_bytes(cost.prepare, launch, settings=LOWERED["prepare"])
+
+
+def require_memory(stage: str, config: Config, cohort: Cohort, launch: Launch) -> None:
+    """Check that one process of a stage, train or explain, has room; errors as `require_bytes`."""
+    needed = getattr(cost_of_cohort(config, cohort), stage)
+    require_bytes(needed, launch, settings=LOWERED[stage])
+
+
+def require_bytes(needed: int, launch: Launch, *, settings: str) -> None:
+    """Check that this process can have so many bytes of memory.
 
     Parameters
     ----------

@@ -21,7 +21,6 @@ from tumorcam.faithfulness.results import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.retraining import RANKING, VARIABLE
 from tumorcam.report.results import Run
 from tumorcam.report.summary import Verdict, defined_mean
-from tumorcam.storage import chain
 
 MOST, HALF = 0.8, 0.5  # shares of the tumors: from MOST on a verdict is good, from HALF on mixed
 MIN_REPLICATES = 6  # with fewer, halves are too small to compare
@@ -64,11 +63,7 @@ class Checks:
 
 def read_checks(run: Run) -> Faithfulness | None:
     """The run's faithfulness.h5; None if there is none. FileError as in `read_faithfulness`."""
-    path = run.folder.faithfulness
-    record = read_faithfulness(path, run.results.digest)
-    if record is not None:
-        chain.require_settings(path, {chain.CONFIG: record.config}, run.config, "faithfulness")
-    return record
+    return read_faithfulness(run.folder.faithfulness, run.results.digest, run.config)
 
 
 def summarise_checks(record: Faithfulness, run: Run) -> Checks:

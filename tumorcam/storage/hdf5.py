@@ -136,8 +136,8 @@ def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -
         if path.exists():
             raise
         return False
-    wanted = {"encoding-type": encoding_type, "encoding-version": ENCODING_VERSION, **attributes}
-    return all(stored.get(name) == value for name, value in wanted.items())
+    right = {"encoding-type": encoding_type, "encoding-version": ENCODING_VERSION, **attributes}
+    return all(stored.get(name) == value for name, value in right.items())
 
 
 def stored_attributes(

@@ -195,8 +195,8 @@ def _header_of(stream: io.BufferedReader, path: Path) -> Header:
     if first is None:
         raise DamageError(f"{path} is damaged: its header is not one of tumorcam")
     if int(n_bytes) + int(n_behind) != size:
-        wanted = int(n_bytes) + int(n_behind)
-        raise DamageError(f"{path} is damaged: it has {size:,} bytes, and had {wanted:,}")
+        whole = int(n_bytes) + int(n_behind)
+        raise DamageError(f"{path} is damaged: it has {size:,} bytes, and had {whole:,}")
     try:
         attributes = json.loads(start.split(b"\n")[1])
         text = _header_text(int(n_bytes), int(n_behind), digest.decode(), attributes)

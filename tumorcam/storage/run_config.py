@@ -90,5 +90,5 @@ def started_with(path: Path) -> list[str]:
         lines = check_run_config(path).splitlines()
     except FileError:
         return []
-    found = [line.removeprefix(OVERRIDE) for line in lines if line.startswith(OVERRIDE)]
-    return [override for override in found if not PLACE.match(override)]
+    overrides = [line.removeprefix(OVERRIDE) for line in lines if line.startswith(OVERRIDE)]
+    return [override for override in overrides if not PLACE.match(override)]
