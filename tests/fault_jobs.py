@@ -94,6 +94,7 @@ def _become_program(function: Callable[[], int], limits: Limits, output: int) ->
         os.chdir(limits.folder)
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
         if limits.open_files:

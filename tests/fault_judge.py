@@ -236,7 +236,8 @@ def _loss_of_damaged(attempt: Try, path: str, name: str, *, is_own: bool) -> str
     is_sound = attempt.fault in SWAPPED and name.endswith(".h5")
     if not is_movable or is_sound:
         return "vanished, although it was not damaged or could not be read"
-    copies = list((attempt.runs.run / "damaged").glob(f"*/{name}"))
+    new = (attempt.runs.root / new for new in attempt.after.keys() - attempt.before.keys())
+    copies = [copy for copy in new if fnmatch(str(copy), f"*/{RUN}/damaged/*/{name}")]
     if any(copy.is_file() and copy.read_bytes() == attempt.damaged for copy in copies):
         return ""
     return "was deleted and not moved aside"

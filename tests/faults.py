@@ -1,6 +1,6 @@
 """Faults: damages a file of a finished run, starts a job on it, and judges what it does.
 
-    python tests/faults.py FOLDER [--seed 1] [--tries 5000] [--only N]
+    python tests/faults.py FOLDER [--seed 1] [--tries 5000] [--only N] [--patience 60]
 
 Each try draws a job, a kind of file and a fault (`fault_kinds`), and in half of the tries removes
 the job's outputs first, so that it has work to do. `fault_judge` has the rules by which the job
@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tries", type=int, default=5000)
     parser.add_argument("--only", type=int, help="number of a single try, whose output is printed")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds until a hang")
     args = parser.parse_args(argv)
     prepare_tensorflow()
     import_everything([tumorcam, jobs])
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     numbers = range(args.tries) if args.only is None else [args.only]
     built, outcomes = time.monotonic(), []
     for number in numbers:
-        outcome = make_try(runs, args.seed, number)
+        outcome = make_try(runs, args.seed, number, args.patience)
         outcomes.append(outcome)
         if outcome.breaches:
             print(outcome.line(), file=sys.stderr, flush=True)
@@ -135,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(outcome.breaches for outcome in outcomes))
 
 
-def make_try(runs: Runs, seed: int, number: int) -> Outcome:
+def make_try(runs: Runs, seed: int, number: int, patience: float = PATIENCE) -> Outcome:
     """Damage a file, start a job, judge it, and mend the run."""
     rng = np.random.default_rng([seed, number])
     names = list(JOB_KINDS)
@@ -148,10 +149,11 @@ def make_try(runs: Runs, seed: int, number: int) -> Outcome:
     damaged = None
     if target.path.is_file() and os.access(target.path, os.R_OK):
         damaged = target.path.read_bytes()
+    words = command(job, runs, fault, target, task)
+    open_files = int(rng.integers(FEWEST_FILES, MOST_FILES))
+    limits = limits_of(runs.area, job, fault, open_files, patience)
     before = snapshot(runs.root)
-    ending = run_child(
-        lambda: call(command(job, runs, fault, target, task)), limits_of(job, fault, runs, rng)
-    )
+    ending = run_child(lambda: call(words), limits)
     after = snapshot(runs.root)
     attempt = Try(
         runs=runs,
@@ -222,12 +224,11 @@ def command(job: str, runs: Runs, fault: str, target: Target, task: str) -> list
     return [name, str(config), *options, *(["--model", task] if task else [])]
 
 
-def limits_of(job: str, fault: str, runs: Runs, rng: np.random.Generator) -> Limits:
+def limits_of(folder: Path, job: str, fault: str, open_files: int, patience: float) -> Limits:
     """The patience with a job, and how many files it may open."""
-    patience = PATIENCE_OF_RUN if job == fault_judge.ALL else PATIENCE
-    if fault != FEW_OPEN_FILES:
-        return Limits(runs.area, patience)
-    return Limits(runs.area, patience, open_files=int(rng.integers(FEWEST_FILES, MOST_FILES)))
+    if job == fault_judge.ALL:
+        patience = max(patience, PATIENCE_OF_RUN)
+    return Limits(folder, patience, open_files=open_files if fault == FEW_OPEN_FILES else 0)
 
 
 def mend(runs: Runs, clean: dict[str, fault_judge.Stamp]) -> None:
