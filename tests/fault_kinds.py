@@ -254,6 +254,26 @@ def _declare_huge_and_seal(target: Target) -> None:
     seal(target.path)
 
 
+def _change_values_and_seal(target: Target) -> None:
+    """Change one value and make the seal right again, so that only the digest tells."""
+    if target.path.suffix != ".h5":
+        raise NotApplicableError
+    with h5py.File(target.path, "r+") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if _is_number(item) else None)
+        dataset = file[names[target.draw(len(names))]]
+        values = dataset[()]
+        values.reshape(-1)[target.draw(values.size)] += 1
+        if values.tobytes() == dataset[()].tobytes():
+            raise NotApplicableError  # it was not a number, or so large that 1 is nothing
+        dataset[...] = values
+    seal(target.path)
+
+
+def _is_number(item: h5py.Group | h5py.Dataset) -> bool:
+    return _is_array(item) and item.size > 0 and item.dtype.kind in "iuf"
+
+
 def _is_array(item: h5py.Group | h5py.Dataset) -> bool:
     return isinstance(item, h5py.Dataset) and item.ndim > 0 and not item.is_virtual
 
@@ -295,6 +315,7 @@ def _list_linked_folder(target: Target) -> None:
     (target.path.parent / "linked").symlink_to(target.runs.outside)
 
 
+FORGED = "changed value, sealed"
 FEW_OPEN_FILES = "few open files"  # of the process; no file is changed
 FAULTS: dict[str, Callable[[Target], None]] = {
     "none": _none,
@@ -316,6 +337,7 @@ FAULTS: dict[str, Callable[[Target], None]] = {
     "folder in its place": _make_folder,
     "huge shape": _declare_huge,
     "huge shape, sealed": _declare_huge_and_seal,
+    FORGED: _change_values_and_seal,
     "list names ../..": _list_parent,
     "list names an absolute path": _list_absolute,
     "list names a link": _list_link,

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RESTARTED = "TUMORCAM_FAULTS_RESTARTED"  # set where root's right to read any file is given up
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
+os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}  # also of their children
 
 import fault_judge  # noqa: E402
 import fault_kinds  # noqa: E402
@@ -38,6 +38,7 @@ import tumorcam  # noqa: E402
 from tumorcam.cluster.launcher import prepare_tensorflow  # noqa: E402
 
 REDO_SHARE = 0.5  # of tries in which outputs are removed first
+READ_SHARE = 0.8  # of tries in which a file is damaged that the job reads
 KEEP_PARTS = 0.5  # share of those in which the parts of an unfinished job stay
 FEWEST_FILES, MOST_FILES = 12, 48  # open at once, where the fault is that they are few
 PATIENCE_OF_RUN = 300.0  # seconds; it starts the other jobs
@@ -56,26 +57,46 @@ class JobKind:
     removes : tuple of str
         Patterns of files that are removed so that it has work to do: of the first one a file,
         of the others all.
+    reads : tuple of str
+        Kinds of files that it reads, which are damaged most of the time; empty for all.
     """
 
     words: tuple[str, ...]
     weight: float
     removes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
+TABLES = ("significance", "faithfulness", "truth")
+INPUT = tuple(kind.name for kind in FILE_KINDS if kind.patterns[0].startswith("input"))
+REPORT = tuple(kind.name for kind in FILE_KINDS if kind.patterns[0].startswith("report"))
 JOB_KINDS = {
     fault_judge.STATUS: JobKind(("status",), 20),
     fault_judge.DEEP: JobKind(("status", "--deep"), 6),
     fault_judge.CURVE: JobKind(("status", "--curve", "r00-f00"), 2),
     fault_judge.VERIFY: JobKind(("verify",), 14),
     fault_judge.DELETE: JobKind(("verify", "--delete"), 18),
-    "reduce": JobKind(("reduce",), 20, ("significance.h5", "saliency.h5", "bands/*")),
-    "prepare": JobKind(("prepare",), 8, ("cohort.h5",)),
-    "explain": JobKind(("explain",), 6, ("shards/*.h5",)),
-    fault_judge.TRAIN: JobKind(("train",), 5, ("models/*/model.h5",)),
-    "faithfulness": JobKind(("faithfulness",), 6, ("faithfulness.h5", "responses/*")),
-    "report": JobKind(("report",), 2),
-    fault_judge.SHOW: JobKind(("show",), 1.5),
+    "reduce": JobKind(
+        ("reduce",),
+        20,
+        ("significance.h5", "saliency.h5", "bands/*"),
+        ("cohort", "plan", "model", "shard", "saliency", "significance", "band", "ranking"),
+    ),
+    "prepare": JobKind(("prepare",), 8, ("cohort.h5",), ("cohort", "plan", *INPUT)),
+    "explain": JobKind(("explain",), 6, ("shards/*.h5",), ("cohort", "plan", "model", "shard")),
+    fault_judge.TRAIN: JobKind(
+        ("train",), 5, ("models/*/model.h5",), ("cohort", "plan", "model", "baselines")
+    ),
+    "faithfulness": JobKind(
+        ("faithfulness",),
+        6,
+        ("faithfulness.h5", "responses/*"),
+        ("cohort", "plan", "model", "response", *TABLES),
+    ),
+    "report": JobKind(
+        ("report",), 2, (), ("cohort", "plan", "model", "baselines", "shard", *TABLES, *REPORT)
+    ),
+    fault_judge.SHOW: JobKind(("show",), 1.5, (), ("cohort", "model")),
     fault_judge.ALL: JobKind(("run", "--ranks", "1"), 0.5),
 }
 
@@ -143,7 +164,7 @@ def make_try(runs: Runs, seed: int, number: int, patience: float = PATIENCE) -> 
     weights = np.array([JOB_KINDS[name].weight for name in names])
     job = names[rng.choice(len(names), p=weights / weights.sum())]
     clean = snapshot(runs.root)
-    fault, target = put_fault(runs, rng)
+    fault, target = put_fault(runs, job, rng)
     task = task_of(job, target, rng)
     remove_outputs(job, target, task, rng)
     damaged = None
@@ -172,16 +193,19 @@ def make_try(runs: Runs, seed: int, number: int, patience: float = PATIENCE) -> 
     return Outcome(number, attempt, breaches)
 
 
-def put_fault(runs: Runs, rng: np.random.Generator) -> tuple[str, Target]:
+def put_fault(runs: Runs, job: str, rng: np.random.Generator) -> tuple[str, Target]:
     """Draw a fault and a file that it can be put into, and do so."""
+    reads = JOB_KINDS[job].reads if rng.random() < READ_SHARE else ()
+    kinds = [kind for kind in FILE_KINDS if not reads or kind.name in reads]
     while True:
-        kind = FILE_KINDS[rng.integers(len(FILE_KINDS))]
+        kind = kinds[rng.integers(len(kinds))]
         files = kind.files(runs.run)
         target = Target(runs, kind, files[rng.integers(len(files))], rng)
         fault = str(rng.choice(list(FAULTS)))
         try:
             fault_kinds.apply(fault, target)
         except fault_kinds.NotApplicableError:
+            fault_kinds.mend(runs, f"{RUN}/{target.name}")  # HDF5 may have opened it for writing
             continue
         return fault, target
 
