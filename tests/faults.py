@@ -41,7 +41,7 @@ REDO_SHARE = 0.5  # of tries in which outputs are removed first
 READ_SHARE = 0.8  # of tries in which a file is damaged that the job reads
 KEEP_PARTS = 0.5  # share of those in which the parts of an unfinished job stay
 FEWEST_FILES, MOST_FILES = 12, 48  # open at once, where the fault is that they are few
-PATIENCE_OF_RUN = 300.0  # seconds; it starts the other jobs
+PATIENCE_OF_PARENT = 300.0  # seconds for jobs that start others
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ INPUT = tuple(kind.name for kind in FILE_KINDS if kind.patterns[0].startswith("i
 REPORT = tuple(kind.name for kind in FILE_KINDS if kind.patterns[0].startswith("report"))
 JOB_KINDS = {
     fault_judge.STATUS: JobKind(("status",), 20),
-    fault_judge.DEEP: JobKind(("status", "--deep"), 6),
+    fault_judge.DEEP: JobKind(("status", "--deep"), 4),
     fault_judge.CURVE: JobKind(("status", "--curve", "r00-f00"), 2),
-    fault_judge.VERIFY: JobKind(("verify",), 14),
-    fault_judge.DELETE: JobKind(("verify", "--delete"), 18),
+    fault_judge.VERIFY: JobKind(("verify",), 11),
+    fault_judge.DELETE: JobKind(("verify", "--delete"), 16),
     "reduce": JobKind(
         ("reduce",),
         20,
@@ -83,9 +83,9 @@ JOB_KINDS = {
         ("cohort", "plan", "model", "shard", "saliency", "significance", "band", "ranking"),
     ),
     "prepare": JobKind(("prepare",), 8, ("cohort.h5",), ("cohort", "plan", *INPUT)),
-    "explain": JobKind(("explain",), 6, ("shards/*.h5",), ("cohort", "plan", "model", "shard")),
+    "explain": JobKind(("explain",), 4, ("shards/*.h5",), ("cohort", "plan", "model", "shard")),
     fault_judge.TRAIN: JobKind(
-        ("train",), 5, ("models/*/model.h5",), ("cohort", "plan", "model", "baselines")
+        ("train",), 2.5, ("models/*/model.h5",), ("cohort", "plan", "model", "baselines")
     ),
     "faithfulness": JobKind(
         ("faithfulness",),
@@ -96,8 +96,8 @@ JOB_KINDS = {
     "report": JobKind(
         ("report",), 2, (), ("cohort", "plan", "model", "baselines", "shard", *TABLES, *REPORT)
     ),
-    fault_judge.SHOW: JobKind(("show",), 1.5, (), ("cohort", "model")),
-    fault_judge.ALL: JobKind(("run", "--ranks", "1"), 0.5),
+    fault_judge.SHOW: JobKind(("show",), 1, (), ("cohort", "model")),
+    fault_judge.ALL: JobKind(("run", "--ranks", "1"), 0.3),
 }
 
 
@@ -172,7 +172,7 @@ def make_try(runs: Runs, seed: int, number: int, patience: float = PATIENCE) -> 
         damaged = target.path.read_bytes()
     words = command(job, runs, fault, target, task)
     open_files = int(rng.integers(FEWEST_FILES, MOST_FILES))
-    limits = limits_of(runs.area, job, fault, open_files, patience)
+    limits = limits_of(runs.area, words, fault, open_files, patience)
     before = snapshot(runs.root)
     ending = run_child(lambda: call(words), limits)
     after = snapshot(runs.root)
@@ -248,10 +248,12 @@ def command(job: str, runs: Runs, fault: str, target: Target, task: str) -> list
     return [name, str(config), *options, *(["--model", task] if task else [])]
 
 
-def limits_of(folder: Path, job: str, fault: str, open_files: int, patience: float) -> Limits:
+def limits_of(
+    folder: Path, words: Sequence[str], fault: str, open_files: int, patience: float
+) -> Limits:
     """The patience with a job, and how many files it may open."""
-    if job == fault_judge.ALL:
-        patience = max(patience, PATIENCE_OF_RUN)
+    if words[0] == "run" or (words[0] == "train" and "--model" not in words):
+        patience = max(patience, PATIENCE_OF_PARENT)
     return Limits(folder, patience, open_files=open_files if fault == FEW_OPEN_FILES else 0)
 
 
@@ -279,11 +281,15 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     }
     for title, group in groups.items():
         counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        seconds: collections.Counter[str] = collections.Counter()
         for outcome in outcomes:
-            counts[group(outcome.attempt)][outcome.verdict] += 1
+            name = group(outcome.attempt)
+            counts[name][outcome.verdict] += 1
+            seconds[name] += outcome.attempt.ending.seconds
         print(f"{title:30}" + "".join(f"{verdict:>26}" for verdict in verdicts))
         for name, count in sorted(counts.items()):
-            print(f"{name:30}" + "".join(f"{count[verdict] or '':>26}" for verdict in verdicts))
+            row = "".join(f"{count[verdict] or '':>26}" for verdict in verdicts)
+            print(f"{name:30}{row}{seconds[name]:8.0f} s")
         print()
     print(*(outcome.line() for outcome in outcomes if outcome.breaches), sep="\n")
 
