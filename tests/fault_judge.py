@@ -12,7 +12,7 @@ LOST: a path that the fault did not touch vanished or changed, or any path outsi
 WRONG: it ended with 0, but one of its outputs is not that of the sound run, apart from digests and
     times; it does not matter whether the job wrote it or took it for done. `status` and `run` only
     look at finished files: they may miss changed bytes inside a file of the same size, and files
-    whose content is sound. Jobs believe a seal: a forged one is for `verify` to notice.
+    whose content is sound.
 UNNOTICED: `verify` ended with 0 although a file that results are read from is not what it was. Of
     a part of an unfinished job it must notice only damage: the job asks itself whether it fits.
 """
@@ -138,7 +138,7 @@ class Try:
             return False
         if self.fault == "unreadable":
             return not self.name.endswith((".h5", ".json"))
-        same_size = ("flipped bit", "4 KiB of zeros", "link to a damaged copy", fault_kinds.FORGED)
+        same_size = ("flipped bit", "4 KiB of zeros", "link to a damaged copy")
         if self.fault in same_size:
             return True
         if self.fault.startswith("huge"):
@@ -222,7 +222,7 @@ def _loss(attempt: Try, path: str, name: str) -> str:
         fnmatch(name, pattern) for pattern in (LOGS, *REWRITTEN.get(attempt.job, ()))
     ):
         return ""
-    if _is_same(attempt.runs, name) or (is_own and attempt.fault == fault_kinds.FORGED):
+    if _is_same(attempt.runs, name):
         return ""
     return "was sound and has another content" if is_own else "was changed"
 
@@ -260,8 +260,6 @@ def _wrong_results(attempt: Try) -> list[str]:
         if attempt.job == DEEP:
             may_pass = not attempt.kind.is_stage or _may_pass(attempt)
         return [] if may_pass else [f"status takes {attempt.name} for whole"]
-    if attempt.fault == fault_kinds.FORGED:
-        return []
     if attempt.job == SHOW:
         is_same = attempt.runs.answer in attempt.ending.output
         return [] if is_same else ["it shows something else"]

@@ -1,7 +1,6 @@
 """Kinds of files of a run, and faults that a disk, a user or an attacker puts into them."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from edited_files import edit_json, edited
 from fault_runs import RUN, VICTIM, Runs
-
-from tumorcam.storage import integrity
 
 BLOCK = 4096  # bytes of a disk's block
 HUGE = 10**6  # rows and columns
@@ -241,60 +239,35 @@ def _declare_huge(target: Target) -> None:
     if target.path.suffix != ".h5":
         raise NotApplicableError
     with h5py.File(target.path, "r+") as file:
-        names: list[str] = []
-        file.visititems(lambda name, item: names.append(name) if _is_array(item) else None)
-        name = names[target.draw(len(names))]
-        dtype = file[name].dtype
-        del file[name]
-        file.create_dataset(name, (HUGE, HUGE), dtype, chunks=(1000, 1000))
+        _replace_by_huge(file, target)
 
 
 def _declare_huge_and_seal(target: Target) -> None:
-    _declare_huge(target)
-    seal(target.path)
-
-
-def _change_values_and_seal(target: Target) -> None:
-    """Change one value and make the seal right again, so that only the digest tells."""
     if target.path.suffix != ".h5":
         raise NotApplicableError
-    with h5py.File(target.path, "r+") as file:
-        names: list[str] = []
-        file.visititems(lambda name, item: names.append(name) if _is_number(item) else None)
-        dataset = file[names[target.draw(len(names))]]
-        values = dataset[()]
-        values.reshape(-1)[target.draw(values.size)] += 1
-        if values.tobytes() == dataset[()].tobytes():
-            raise NotApplicableError  # it was not a number, or so large that 1 is nothing
-        dataset[...] = values
-    seal(target.path)
+    with edited(target.path) as file:
+        _replace_by_huge(file, target)
 
 
-def _is_number(item: h5py.Group | h5py.Dataset) -> bool:
-    return _is_array(item) and item.size > 0 and item.dtype.kind in "iuf"
+def _replace_by_huge(file: h5py.File, target: Target) -> None:
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if _is_array(item) else None)
+    name = names[target.draw(len(names))]
+    dtype = file[name].dtype
+    del file[name]
+    file.create_dataset(name, (HUGE, HUGE), dtype, chunks=(1000, 1000))
 
 
 def _is_array(item: h5py.Group | h5py.Dataset) -> bool:
     return isinstance(item, h5py.Dataset) and item.ndim > 0 and not item.is_virtual
 
 
-def seal(path: Path) -> None:
-    """Make the seal of a file right again."""
-    with path.open("r+b") as stream:
-        line = integrity.seal(stream)
-        stream.seek(0)
-        stream.write(line)
-
-
 def _list(target: Target, name: str) -> None:
     """Let a list name another file, with a digest of the list that is right."""
     if target.kind.name not in LISTS:
         raise NotApplicableError
-    content = json.loads(target.sound)
-    del content["digest"]
-    content["files"][name] = {"size": 1, "sha256": hashlib.sha256(TEXT.encode()).hexdigest()}
-    content["digest"] = integrity.text_digest(json.dumps(content, sort_keys=True))
-    target.replace(json.dumps(content, indent=1).encode())
+    entry = {"size": 1, "sha256": hashlib.sha256(TEXT.encode()).hexdigest()}
+    edit_json(target.path, lambda content: content["files"].update({name: entry}))
 
 
 def _list_parent(target: Target) -> None:
@@ -315,7 +288,6 @@ def _list_linked_folder(target: Target) -> None:
     (target.path.parent / "linked").symlink_to(target.runs.outside)
 
 
-FORGED = "changed value, sealed"
 FEW_OPEN_FILES = "few open files"  # of the process; no file is changed
 FAULTS: dict[str, Callable[[Target], None]] = {
     "none": _none,
@@ -337,7 +309,6 @@ FAULTS: dict[str, Callable[[Target], None]] = {
     "folder in its place": _make_folder,
     "huge shape": _declare_huge,
     "huge shape, sealed": _declare_huge_and_seal,
-    FORGED: _change_values_and_seal,
     "list names ../..": _list_parent,
     "list names an absolute path": _list_absolute,
     "list names a link": _list_link,
