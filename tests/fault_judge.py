@@ -224,6 +224,8 @@ def _loss(attempt: Try, path: str, name: str) -> str:
         return ""
     if _is_same(attempt.runs, name):
         return ""
+    if attempt.ending.code == 0 and name in _outputs(attempt):
+        return ""  # it is a wrong result
     return "was sound and has another content" if is_own else "was changed"
 
 

@@ -122,12 +122,14 @@ def test_a_new_file_outside_the_run_is_recognised(runs):
 def test_a_sound_output_may_be_written_again_but_not_with_another_content(runs):
     output = runs.run / TABLE
 
-    def write(content: bytes) -> list[str]:
-        words = {"fault": "flipped bit", "kind": "band", "name": BAND, "ending": Ending(0, "")}
+    def write(content: bytes, code: int) -> list[str]:
+        words = {"kind": "band", "name": BAND, "ending": Ending(code, "")}
         return verdicts(runs, "reduce", does=lambda: output.write_bytes(content), **words)
 
-    assert write(output.read_bytes()) == []
-    assert write(output.read_bytes()[:-1]) == [LOST, WRONG]
+    sound = output.read_bytes()
+    assert write(sound, 0) == []
+    assert write(sound[:-1], 0) == [WRONG]
+    assert write(sound[:-2], 1) == [LOST]
 
 
 def test_a_log_may_grow_but_not_go(runs):
