@@ -10,12 +10,15 @@ from scipy import optimize, special
 from scipy.spatial.distance import cdist
 
 from tumorcam.cohort.cohort import read_cohort
+from tumorcam.config import Config
 from tumorcam.errors import FileError
 from tumorcam.storage import integrity
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import baseline_training
 from tumorcam.training.baseline_training import held_out_probability, train_baselines
 from tumorcam.training.baselines import BASELINE_METHODS, read_baselines
+
+CONFIG = Config()
 
 
 def draw(n_samples=60, n_genes=12, n_tumors=3, seed=0):
@@ -101,7 +104,7 @@ def test_logistic_regression_agrees_with_a_plain_minimiser():
 
 def test_baselines_of_a_cohort_hold_each_folds_held_out_probabilities(cohort, tmp_path):
     path = tmp_path / "baselines.h5"
-    train_baselines(path, cohort, n_threads=1)
+    train_baselines(path, cohort, CONFIG)
     integrity.check_seal(path)
     expression = cohort.expression()
     record = read_baselines(path, cohort.digest)
@@ -122,7 +125,7 @@ def test_the_names_of_datasets_are_those_of_the_fields(trained_run):
 
 
 def test_baselines_of_another_cohort_are_refused(trained_run):
-    with pytest.raises(FileError, match=r"made from another cohort .* delete it and run `tumorcam"):
+    with pytest.raises(FileError, match=r"made from another cohort .*; run `tumorcam train"):
         read_baselines(RunFolder.of(trained_run).baselines, "other")
 
 
@@ -131,7 +134,7 @@ def test_damaged_baselines_are_refused(trained_copy):
     with edited(path) as file:
         digest = str(file.attrs["cohort_digest"])
         del file["nearest_neighbours"]
-    message = r"cannot be read .* delete it, then run `tumorcam train CONFIG --model baselines`"
+    message = r"cannot be read .*; run `tumorcam train CONFIG --model baselines`, which makes"
     with pytest.raises(FileError, match=message):
         read_baselines(path, digest)
 
@@ -148,5 +151,5 @@ def test_finished_baselines_are_skipped_but_not_those_of_another_cohort(
     monkeypatch.setattr(baseline_training, "held_out_probability", fit)
     path = tmp_path / "baselines.h5"
     for cohort_digest, n_fits in ((cohort.digest, 4), (cohort.digest, 4), ("other", 8)):
-        train_baselines(path, dataclasses.replace(cohort, digest=cohort_digest), n_threads=1)
+        train_baselines(path, dataclasses.replace(cohort, digest=cohort_digest), CONFIG)
         assert len(fitted) == n_fits

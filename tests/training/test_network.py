@@ -223,5 +223,5 @@ def test_weights_that_do_not_fit_the_layers_are_refused(trained_copy, values):
     with edited(path) as file:
         del file["weights/003"]
         file["weights/003"] = values
-    with pytest.raises(ModelError, match=r"model\.h5 do not fit its layers; delete it and run"):
+    with pytest.raises(ModelError, match=r"model\.h5 do not fit its layers; move it away and run"):
         load(trained_copy)

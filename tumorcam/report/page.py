@@ -64,9 +64,9 @@ def write_report(run: Run) -> None:
         If two tumors would share a file name.
     """
     results, folder = run.results, run.folder.report
-    listed = folder / manifest.FILE_NAME
-    listed.unlink(missing_ok=True)  # a report without this list is incomplete
+    listed, record = folder / manifest.FILE_NAME, read_checks(run)
     first = results.ranking(run.first_ranking)
+    listed.unlink(missing_ok=True)  # a report without this list is incomplete
     tables.write_rank_lists(folder, results, first)
     tables.write_genes_csv(folder / "genes.csv", results)
     tables.write_genes_parquet(folder / "genes.parquet", results)
@@ -76,7 +76,6 @@ def write_report(run: Run) -> None:
     rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
     rankings.sort(key=lambda ranking: ranking.key != run.first_ranking)
     classifier = summarise_classifier(run)
-    record = read_checks(run)
     page_figures = [
         _write_figure(folder / "figures", figure, partial=results.missing_shards)
         for figure in itertools.chain(

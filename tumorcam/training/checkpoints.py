@@ -59,7 +59,7 @@ class Checkpoints:
             try:
                 self._state.restore(path).assert_consumed()
             except (AssertionError, ValueError) as error:
-                msg = f"the checkpoint {path} is of another network; delete its folder and rerun"
+                msg = f"the checkpoint {path} is of another network; move its folder away and rerun"
                 raise FileError(msg) from error
             return True
         return False

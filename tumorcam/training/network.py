@@ -193,14 +193,14 @@ def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Confi
         and np.array_equal(model.tumors, cohort.tumors)
         and np.array_equal(model.pixel, cohort.layout_of(key).pixel)
     ):
-        msg = f"{path} has other genes, tumors or pixels than the cohort; delete it and {REMEDY}"
+        msg = f"{path} has other genes, tumors or pixels than the cohort; move it away and {REMEDY}"
         raise ModelError(msg)
     network = build_network(
         config.model, side=model.side, n_tumors=len(model.tumors), rng=np.random.default_rng(0)
     )
     shapes = [(w.shape, w.dtype) for w in network.get_weights()]
     if [(w.shape, w.dtype) for w in model.weights] != shapes:
-        msg = f"the weights in {path} do not fit its layers; delete it and {REMEDY}"
+        msg = f"the weights in {path} do not fit its layers; move it away and {REMEDY}"
         raise ModelError(msg)
     network.set_weights(list(model.weights))
     return Classifier(network, model.layout, model.scaler, model.held_out, model.digest)
