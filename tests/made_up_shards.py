@@ -14,7 +14,7 @@ from tumorcam.explain.views import VIEWS
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import MODEL_TYPE, model_digest
+from tumorcam.training.artifact import MODEL_TYPE, model_attributes, model_digest
 
 TUMORS = ("ACC", "BRCA", "COAD")
 N_PATIENTS, N_GENES, N_DRIVERS = 12, 500, 12  # a tumor; gene g drives tumor g // 12
@@ -74,7 +74,7 @@ def write_models_and_shards(config: Config) -> None:
     cohort = read_cohort(run.cohort, config)
     plan = read_plan(run.plan, config.layout.nulls)
     for model in (*plan.models, *plan.null_models):
-        attributes = {"cohort_digest": cohort.digest, "model": model.name}
+        attributes = model_attributes(config, cohort.digest, model.name)
         with hdf5.create_file(run.model(model), MODEL_TYPE, attributes):
             pass
     for shard in plan.explain_tasks:

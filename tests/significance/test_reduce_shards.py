@@ -38,14 +38,14 @@ def halve(path: Path) -> None:
     ("spoil", "words"),
     [
         (lambda path: path.unlink(), r"{shard} does not exist; run `tumorcam explain`"),
-        (halve, r"{shard} cannot be read .*; delete it, then run `tumorcam explain`"),
+        (halve, r"{shard} is damaged: .*; run `tumorcam explain`, which makes it anew"),
         (lambda path: set_attribute(path, "model_digest", "x"), r"{shard}: .*another model_digest"),
         (lambda path: set_attribute(path, "cohort_digest", "x"), r"another cohort_digest; run"),
         (lambda path: set_attribute(path, "shard", "r09"), r"{shard}: .*another shard"),
         (lambda path: set_attribute(path, "n_samples", 3), r"made with another n_samples"),
         (lambda path: set_attribute(path, "config", "{}"), r"explain\.batch_size: None -> 64"),
         (lambda path: set_attribute(path, "encoding-version", "0"), r"version '0'; wanted"),
-        (lambda path: set_attribute(path, "complete", False), r"incomplete"),
+        (lambda path: set_attribute(path, "n_columns", 9), r"made with another n_columns"),
     ],
 )  # fmt: skip
 def test_a_shard_that_cannot_be_used_is_named(wide_copy, capsys, spoil, words):
@@ -67,13 +67,13 @@ def test_a_flipped_bit_is_met_by_the_checksum(wide_copy, capsys):
     path.write_bytes(content)
     assert job.main([toml(wide_copy)]) == 1
     said = capsys.readouterr().err
-    assert f"{path} cannot be read" in said and "run `tumorcam explain`" in said
+    assert f"{path} is damaged" in said and "run `tumorcam explain`, which makes it anew" in said
 
 
 def test_changed_settings_of_explain_are_seen(wide_copy, capsys):
     assert job.main([toml(wide_copy), "--set", "explain.rivals=2"]) == 1
     said = capsys.readouterr().err
-    assert "made with explain.rivals: 3 -> 2; run `tumorcam explain`" in said
+    assert "explain.rivals: 3 -> 2" in said and "tumorcam clean CONFIG --from explain" in said
     assert said.count("rivals") == 5 and "blocks of r01-f01: 0-2" in said
 
 

@@ -148,7 +148,7 @@ def test_a_damaged_list_of_checkpoints_is_none(tiny_run, whole, tmp_path, monkey
 def test_a_checkpoint_of_another_network_is_refused(tiny_run, tmp_path):
     loop_of(tiny_run, tmp_path).checkpoints.save()
     other = dataclasses.replace(tiny_run, model=ModelSettings(filters=(4,), dense=(8,)))
-    with pytest.raises(FileError, match="is of another network; delete its folder"):
+    with pytest.raises(FileError, match="is of another network; move its folder away"):
         loop_of(other, tmp_path)
 
 
