@@ -338,3 +338,21 @@ def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, mo
     with pytest.raises(KeyboardInterrupt):
         run_job(config)
     assert not listed.exists(), "the new tables stand beside the old page"
+
+
+def test_what_cannot_be_read_or_replaced_leaves_the_report_as_it_was(config, capsys):
+    assert run_job(config) == 0
+    folder = config.folder / "report"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    figure = folder / "figures" / "genes.png"
+    figure.rename(folder / "moved.png")
+    figure.mkdir()
+    assert run_job(config) == 1
+    assert f"{figure} is a folder; wanted a regular file; move it away" in capsys.readouterr().err
+    figure.rmdir()
+    (folder / "moved.png").rename(figure)
+    (config.folder / "faithfulness.h5").write_bytes(b"cut")
+    assert run_job(config) == 1
+    said = capsys.readouterr().err
+    assert "faithfulness.h5 is damaged" in said and "run `tumorcam faithfulness`" in said
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

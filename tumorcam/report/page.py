@@ -23,7 +23,7 @@ from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.significance.tables import Ranking
-from tumorcam.storage import chain, hdf5, manifest
+from tumorcam.storage import chain, hdf5, integrity, manifest
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
@@ -62,10 +62,15 @@ def write_report(run: Run) -> None:
     ------
     CohortError
         If two tumors would share a file name.
+    FileError
+        If a file that it reads is damaged, or something else than a file stands in place of one.
     """
     results, folder = run.results, run.folder.report
     listed, record = folder / manifest.FILE_NAME, read_checks(run)
     first = results.ranking(run.first_ranking)
+    for name in report_files(run):
+        if (folder / name).exists():
+            integrity.require_regular(folder / name)
     listed.unlink(missing_ok=True)  # a report without this list is incomplete
     tables.write_rank_lists(folder, results, first)
     tables.write_genes_csv(folder / "genes.csv", results)
