@@ -1,6 +1,6 @@
 """Move files aside that were made with other settings than the present ones, or from other files.
 
-They go to stale/ in the run's folder; nothing is deleted before `--purge`.
+They go to stale/ in the run's folder. Run it while no job of the run works.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--purge", action="store_true", help="delete what was moved to stale/, now and before"
+        "--purge", action="store_true", help="delete what earlier calls moved to stale/"
     )
 
 
@@ -44,12 +44,12 @@ def clean(job: Job) -> int:
         print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,
               sep="\n  ")  # fmt: skip
         return 0
+    if job.args.purge:
+        print(f"deleted {set_aside.purge(job.run.root, set_aside.STALE)} files of stale/")
     moved = set_aside.move_aside(job.run.root, paths, set_aside.STALE)
     for path, target, reason in moved:
         print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
     print(f"{sum(target is not None for _, target, _ in moved)} stale files moved")
-    if job.args.purge:
-        print(f"deleted {set_aside.purge(job.run.root, set_aside.STALE)} files of stale/")
     return int(any(target is None for _, target, _ in moved))
 
 
@@ -59,6 +59,7 @@ COMMAND = Command(
     clean,
     ("my.toml --from train --dry-run", "my.toml --from train"),
     add_options,
+    strict=False,
 )
 
 

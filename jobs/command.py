@@ -42,8 +42,8 @@ def no_options(parser: argparse.ArgumentParser) -> None:
 class Command:
     """A job: its name, what it does, its options, and its body, which returns the exit code.
 
-    `has_workers` if several of its processes may train one model together. `follows` if the
-    overrides that the run was started with count, too.
+    `has_workers` if several of its processes may train one model together. `strict` if it refuses
+    a run whose config.toml is damaged.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Command:
     examples: tuple[str, ...]
     add_options: Callable[[argparse.ArgumentParser], None] = no_options
     has_workers: bool = False
-    follows: bool = True
+    strict: bool = True
 
     def fill_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add what all jobs take, then this one's own options and examples."""
@@ -146,16 +146,17 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     launch = current_launch()
     try:
         with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
-            config, given = load_run(args.config, overrides(args), follow=command.follows)
-            code = command.body(Job(config, args, RunFolder.of(config), launch, tuple(given)))
+            config, every = load_run(args.config, overrides(args), strict=command.strict)
+            _tell_remembered(args, config, every, launch)
+            code = command.body(Job(config, args, RunFolder.of(config), launch, tuple(every)))
     except PreemptedError as stop:
         message = f"{stop}; what is done is kept, the same command goes on"
         if not launch.is_child:  # else its parent says so
             streams.say(message)
         return _end(command, preemption.exit_code(stop.signal), STOPPED, message)
-    except BrokenPipeError:  # of standard output: nobody reads on
-        return _end(command, 1, FAILED, "standard output was closed")
     except Exception as error:
+        if streams.is_pipe_closed():  # nobody reads on
+            return _end(command, 1, FAILED, "standard output was closed")
         message = message_of(error)
         if logger.handlers:
             logger.error("error: %s", message)
@@ -165,6 +166,23 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     if code:  # the body has said why
         return _end(command, code, FAILED, f"exit code {code}")
     return _end(command, code, DONE)
+
+
+def _tell_remembered(
+    args: argparse.Namespace, config: "Config", every: Sequence[str], launch: "Launch"
+) -> None:
+    """Say which overrides hold though this command line does not have them."""
+    from tumorcam.cluster import streams
+    from tumorcam.storage.run_config import remembered
+    from tumorcam.storage.run_folder import RunFolder
+
+    if launch.is_child or launch.share.index:
+        return
+    given = set(overrides(args))
+    earlier = remembered(config, args.config, [text for text in every if text not in given])
+    if earlier:
+        own = RunFolder.of(config).config
+        streams.say(f"with --set {' --set '.join(earlier)}, as at the run's start ({own})")
 
 
 def _end(command: Command, code: int, state: str, error: str = "") -> int:

@@ -26,10 +26,9 @@ def explain(job: Job) -> int:
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cohort.cohort import planned
     from tumorcam.explain.shards import shard_faults
-    from tumorcam.operations.audit import require_current, require_settings
+    from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import share_of
 
-    require_current(job.config, ["models"])
     plan = planned(job.run, job.config)
     task = parse_share(job.args.share) if job.args.share else job.launch.array_share
     if job.args.dry_run:
@@ -43,7 +42,8 @@ def explain(job: Job) -> int:
     start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
-    require_settings(job.config, [job.run.shard(key) for key in keys])
+    require_current(job.config, ["models"])
+    require_current(job.config, ["shards"], settings_alone=True)
     missing = list(shard_faults(job.run, plan, keys, job.config))
     if n_present := len(keys) - len(missing):
         logger.info("%d of %d shards are there already", n_present, len(keys))

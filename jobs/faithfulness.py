@@ -22,8 +22,8 @@ def faithfulness(job: Job) -> int:
         return _print_cost(job)
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "faithfulness", job.launch, rank=world.rank)
-    if world.is_root:
-        require_current(job.config, ["models", "shards", "significance"])
+    sources = ["models", "shards", "significance"]
+    ranks.on_root(world, lambda: require_current(job.config, sources))
     use_threads(job.config.run.threads_per_rank)
     devices.take_gpu(job.launch)
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)

@@ -24,13 +24,13 @@ def prepare(job: Job) -> int:
     if job.args.dry_run:
         return _print_cost(job)
     start_logging(job.run.logs, "prepare", job.launch)
+    require_replaceable(job.config)
     digest = input_digest(job.config)
     path = job.run.cohort
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
         warnings = check_later_stages(job.config, read_cohort(path, job.config))
     else:
-        require_replaceable(job.config)
         content = _content(job)
         warnings = check_later_stages(job.config, cohort_of(path, "", content))
         write_cohort(path, content, job.config, digest)
@@ -47,7 +47,9 @@ def _print_cost(job: Job) -> int:
     from tumorcam.cohort.cohort import cohort_of, plan_of
     from tumorcam.operations.cost import cost_of_cohort
     from tumorcam.operations.later_checks import check_later_stages
+    from tumorcam.operations.stages import require_replaceable
 
+    require_replaceable(job.config)
     cohort = cohort_of(job.run.cohort, "", _content(job))
     warnings = check_later_stages(job.config, cohort)
     plan = plan_of(cohort, job.config)
@@ -88,7 +90,7 @@ COMMAND = Command(
         "configs/demo.toml --dry-run",
         "my.toml --set input.expression=matrix.tsv.gz --set input.samples=samples.tsv",
     ),
-    follows=False,
+    strict=False,
 )
 
 

@@ -35,8 +35,7 @@ def reduce(job: Job) -> int:
         return 0
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
-    if world.is_root:
-        require_current(job.config, ["models"])
+    ranks.on_root(world, lambda: require_current(job.config, ["models"]))
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     reduce_run(job.run, cohort, plan, job.config, world, allow_partial=job.args.allow_partial)
     return 0

@@ -16,12 +16,12 @@ def report(job: Job) -> int:
     from tumorcam.operations.audit import require_current
     from tumorcam.report import page, results
 
-    require_current(job.config, ["models", "shards", "significance", "faithfulness"])
     if job.args.dry_run:
         names = page.report_files(results.read_run(job.config))
         print(f"would write to {job.run.report}:", *names, sep="\n  ")
         return 0
     start_logging(job.run.logs, "report", job.launch)
+    require_current(job.config, ["models", "shards", "significance", "faithfulness"])
     page.write_report(results.read_run(job.config))
     return 0
 

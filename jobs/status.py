@@ -41,12 +41,13 @@ def status(job: Job) -> int:
     todo = submissions.submissions(job.config, states, submissions.read_site(job.launch))
     queued = submissions.jobs_of_run(slurm.queue(), job.run)
     if job.args.submissions:
+        submissions.refuse_stale(states)
         submissions.refuse_queued(queued)
         print(submissions.table(job.run.logs, todo), end="")
         return 0
     _print_states(job, states, queued)
     commands = [submission.command(job.command_line) for submission in todo]
-    if commands:
+    if commands and not submissions.stale_faults(states):
         print("to go on, each after the one before it has ended:", *commands, sep="\n  ")
     return INCOMPLETE if any(state.state != audit.WHOLE for state in states) else 0
 
@@ -90,6 +91,7 @@ COMMAND = Command(
         "configs/demo.toml --submissions   # for slurm/pipeline.sh",
     ),
     add_options,
+    strict=False,
 )
 
 

@@ -49,7 +49,6 @@ COMMAND = Command(
         "configs/demo.toml",
         "configs/demo.toml --set synthesize.effect=1.5 --set run.name=weak",
     ),
-    follows=False,
 )
 
 

@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "works; what cannot be read, or was made with other settings, stays",
     )
     parser.add_argument(
-        "--purge", action="store_true", help="delete what --delete has moved to damaged/"
+        "--purge", action="store_true", help="delete what earlier calls moved to damaged/"
     )
 
 
@@ -39,15 +39,16 @@ def verify(job: Job) -> int:
     if job.args.dry_run:
         return _print_size(job) if peers.is_root else 0
     start_logging(job.run.logs, "verify", job.launch, rank=peers.rank)
-    files = peers.broadcast(_files(job, deep=True) if peers.is_root else [])
+    files = ranks.on_root(peers, lambda: _files(job, deep=True))
     own = share_of(files, Share(peers.rank, peers.size))
     visited = progress(own, "verify", "files", visible=peers.is_root)
     gathered = peers.gather({file.path: audit.read_file(file, whole=True) for file in visited})
-    n_faults = 0
-    if gathered is not None:
-        readings = {path: reading for part in gathered for path, reading in part.items()}
-        n_faults = _print_faults(job, audit.inspect_files(files, job.config, readings))
-    return int(peers.broadcast(n_faults) > 0)
+    readings = {path: reading for part in gathered or () for path, reading in part.items()}
+
+    def judge() -> int:
+        return _print_faults(job, audit.inspect_files(files, job.config, readings))
+
+    return int(ranks.on_root(peers, judge) > 0)
 
 
 def _files(job: Job, *, deep: bool) -> "list[ExpectedFile]":
@@ -71,6 +72,8 @@ def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
     print(*faults, sep="\n", end="\n" * bool(faults))
     damaged = [state.file.path for state in states if state.is_damaged]
     left = disk.dead_parts(job.run.root)
+    if job.args.purge:
+        print(f"deleted {set_aside.purge(job.run.root, set_aside.DAMAGED)} files of damaged/")
     if job.args.delete:
         for path, target, reason in set_aside.move_aside(job.run.root, damaged, set_aside.DAMAGED):
             print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
@@ -83,15 +86,18 @@ def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
             print(f"killed processes left {len(left)} files, {n_bytes:,} bytes, as {left[0]}")
         words = shlex.join(["tumorcam", "verify", *job.command_line, "--delete"])
         print(f"to move damaged files aside and delete what killed processes left: {words}")
-    if job.args.purge:
-        print(f"deleted {set_aside.purge(job.run.root, set_aside.DAMAGED)} files of damaged/")
     print(f"{len(states)} files, {len(faults)} faults")
     sys.stdout.flush()  # before another rank's exit code ends this one
     return len(faults)
 
 
 COMMAND = Command(
-    "verify", __doc__, verify, ("configs/demo.toml", "configs/demo.toml --delete"), add_options
+    "verify",
+    __doc__,
+    verify,
+    ("configs/demo.toml", "configs/demo.toml --delete"),
+    add_options,
+    strict=False,
 )
 
 

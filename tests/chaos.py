@@ -249,9 +249,9 @@ class Chaos:
         self.told[stage, name] += 1
 
     def _may_be_damaged(self, path: Path) -> bool:
-        """Not logs, curves and the user's input, which no result is read from."""
+        """Not logs, curves and the user's input, which no result is read from, nor old damage."""
         name = path.relative_to(self.config.folder).parts
-        return name[0] not in ("logs", "input", "config.toml") and path.name != "history.csv"
+        return name[0] not in ("logs", "input", "damaged") and path.name != "history.csv"
 
     def _mend(self, stage: str) -> None:
         """Verify and run again until all is there, as a user would."""

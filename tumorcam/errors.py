@@ -33,6 +33,10 @@ class FileError(TumorcamError, OSError):
     """A file of the run is missing, incomplete, damaged, unreadable or of other settings."""
 
 
+class MissingError(FileError):
+    """A file does not exist."""
+
+
 class DamageError(FileError):
     """The bytes of a file were read and are not what was written."""
 
@@ -76,7 +80,7 @@ def foreseeable(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return (
             f"not enough memory ({_cut(str(error))[:200]}); give the job more, or lower "
-            "explain.batch_size, training.micro_batch or cohort.genes"
+            "explain.batch_size, or training.micro_batch or cohort.genes, which needs a new run"
         )
     if isinstance(error, UnicodeError | ValueError) and "null byte" in str(error):
         return f"a path holds a null byte ({error}); correct it"

@@ -43,8 +43,7 @@ def halve(path: Path) -> None:
         (lambda path: set_attribute(path, "cohort_digest", "x"), r"another cohort_digest; run"),
         (lambda path: set_attribute(path, "shard", "r09"), r"{shard}: .*another shard"),
         (lambda path: set_attribute(path, "n_samples", 3), r"made with another n_samples"),
-        (lambda path: set_attribute(path, "config", "{}"), r"explain\.batch_size: None -> 64"),
-        (lambda path: set_attribute(path, "encoding-version", "0"), r"version '0'; wanted"),
+        (lambda path: set_attribute(path, "config", "{}"), r"explain\.rivals: None -> 3"),
         (lambda path: set_attribute(path, "n_columns", 9), r"made with another n_columns"),
     ],
 )  # fmt: skip
@@ -56,6 +55,13 @@ def test_a_shard_that_cannot_be_used_is_named(wide_copy, capsys, spoil, words):
     assert "1 of 12 shards are not ready" in said
     assert re.search(words.format(shard=re.escape(str(path))), said), said
     assert not (wide_copy.folder / "significance.h5").exists()
+
+
+def test_a_shard_of_another_version_is_refused(wide_copy, capsys):
+    path = RunFolder.of(wide_copy).shard(shards_of(wide_copy)[4])
+    set_attribute(path, "encoding-version", "0")
+    assert job.main([toml(wide_copy), "--allow-partial"]) == 1
+    assert "version '0'; wanted" in capsys.readouterr().err
 
 
 def test_a_flipped_bit_is_met_by_the_checksum(wide_copy, capsys):

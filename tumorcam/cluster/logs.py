@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -67,6 +68,13 @@ class _LogFile(logging.FileHandler):
     """A log file that survives a full disk: lines come late or are lost, but the job goes on."""
 
     has_failed = False
+
+    def _open(self) -> Any:
+        """Open the file; OSError where something else than a file stands in its place."""
+        path = Path(self.baseFilename)
+        if path.exists() and not path.is_file():  # nobody may read from a pipe
+            raise OSError(errno.EINVAL, "it is no regular file", self.baseFilename)
+        return super()._open()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, if that is possible."""

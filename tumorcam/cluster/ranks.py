@@ -1,10 +1,10 @@
 """MPI ranks, or one rank where there is no MPI; the only importer of mpi4py."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.errors import ClusterError
@@ -18,6 +18,9 @@ except (ImportError, RuntimeError) as no_mpi:  # mpi4py raises RuntimeError with
     NO_MPI_REASON = str(no_mpi)
 else:
     NO_MPI_REASON = ""
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,25 @@ class Ranks:
     def broadcast(self, value: Any) -> Any:
         """Rank 0's value on every rank."""
         return value if self.comm is None else self.comm.bcast(value)
+
+
+def on_root(world: Ranks, call: Callable[[], Value]) -> Value:
+    """What a function returns on rank 0, on every rank; where it raises, all ranks end.
+
+    Rank 0 raises the error, and says it. The others end with exit code 1, without a message.
+    """
+    value = error = None
+    if world.is_root:
+        try:
+            value = call()
+        except Exception as raised:
+            error = raised
+    value, has_failed = world.broadcast((value, error is not None))
+    if error is not None:
+        raise error
+    if has_failed:
+        raise SystemExit(1)
+    return cast(Value, value)
 
 
 def connect(launch: Launch) -> Ranks:

@@ -6,7 +6,7 @@ import sys
 
 
 def open_streams() -> None:
-    """Lead those of the three standard streams that are closed to /dev/null.
+    """Redirect those of the three standard streams that are closed to /dev/null.
 
     Else the next file that is opened would take their place, and messages would go into it.
     """
@@ -47,6 +47,18 @@ def flush_output() -> str:
             with contextlib.suppress(OSError, ValueError):
                 _drop(stream.fileno())
     return fault
+
+
+def is_pipe_closed() -> bool:
+    """Whether standard output is a pipe from which nobody reads on."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout.fileno())
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _drop(descriptor: int) -> None:

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from tumorcam.config import Config
-from tumorcam.errors import FileError, UnreadableError
+from tumorcam.errors import DamageError, FileError, MissingError, StaleError, UnreadableError
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import Plan, ShardKey
@@ -184,16 +184,15 @@ def shard_fault(
 
     Raises
     ------
-    UnreadableError
-        If the shard is there and cannot be read: then a job must not write it anew.
+    FileError
+        If the shard cannot be read, or is of another kind or version: then a job must not write
+        it anew.
     """
     path = run.shard(key)
     try:
         stored = hdf5.stored_attributes(path, SHARD_TYPE, remedy=REMEDY, whole=whole)
         chain.require_settings(path, stored, config, STAGE)
-    except UnreadableError:
-        raise
-    except FileError as error:
+    except (MissingError, DamageError, StaleError) as error:
         return str(error)
     present = shard_attributes(config, cohort_digest, model_digest, key, n_columns)
     faults = [

@@ -14,7 +14,7 @@ from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
 from tumorcam.storage import chain, hdf5, integrity, manifest
 from tumorcam.storage.plan import PLAN_TYPE, ModelKey, Plan, plan_text, read_plan
-from tumorcam.storage.run_config import CONFIG_TYPE, check_run_config
+from tumorcam.storage.run_config import CONFIG_TYPE, REMEDY, check_run_config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE
 from tumorcam.training.baselines import BASELINES_TYPE
@@ -74,8 +74,9 @@ class FileState:
     """The state of a file, WHOLE, MISSING or BROKEN; `fault` says why, and what to do.
 
     A file `is_damaged` if its bytes were read and are not what was written. It `is_stale` if it is
-    undamaged, but was made from other files or with other settings than the present ones. A broken
-    file that is neither cannot be read, or is no file of this version.
+    undamaged, but was made from other files or with other settings than the present ones. Of these
+    it may be the settings (`has_other_settings`). A broken file that is neither cannot be read, or
+    is no file of this version.
     """
 
     file: ExpectedFile
@@ -83,6 +84,7 @@ class FileState:
     fault: str = ""
     is_damaged: bool = False
     is_stale: bool = False
+    has_other_settings: bool = False
 
 
 class Reading(NamedTuple):
@@ -192,7 +194,7 @@ def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
     return inspect_files(files, config, {f.path: read_file(f, whole=deep) for f in files})
 
 
-def require_current(config: Config, stages: Sequence[str]) -> None:
+def require_current(config: Config, stages: Sequence[str], *, settings_alone: bool = False) -> None:
     """Refuse to go on from files of other settings, or made from other files than the present ones.
 
     Missing, damaged and unreadable files are left to the job that reads them.
@@ -201,32 +203,25 @@ def require_current(config: Config, stages: Sequence[str]) -> None:
     ----------
     stages : sequence of str
         Keys of JOB_OF_STAGE whose files a job reads, or would replace.
+    settings_alone : bool
+        Whether files that were made from other files, with the present settings, are accepted.
 
     Raises
     ------
     StaleError
         If a file of these stages is stale.
     """
-    stale = [s.fault for s in audit_run(config) if s.is_stale and s.file.stage in stages]
+    chosen = [file for file in planned_files(config, deep=False) if file.stage in stages]
+    sources = {path for file in chosen for path in (*file.made_from.values(), *file.sources)}
+    every = {file.path: file for file in planned_files(config, deep=False)}
+    needed = {file.path: file for file in chosen}
+    needed |= {path: every[path] for path in sources if path in every}
+    readings = {path: read_file(file, whole=False) for path, file in needed.items()}
+    states = [inspect_file(file, config, readings) for file in chosen]
+    stale = [s.fault for s in states if s.has_other_settings or (s.is_stale and not settings_alone)]
     if stale:
         more = f"\nand {len(stale) - 1} more such files" if len(stale) > 1 else ""
         raise StaleError(stale[0] + more)
-
-
-def require_settings(config: Config, paths: Iterable[Path]) -> None:
-    """Refuse to replace files of other settings, which may have taken days.
-
-    Raises
-    ------
-    StaleError
-        If one of the files, of those that can be read, was made with other settings.
-    """
-    for path in paths:
-        try:
-            attributes = integrity.read_header(path).attributes
-        except FileError:
-            continue
-        chain.require_settings(path, attributes, config, "explain")
 
 
 def sound_plan(config: Config) -> Plan:
@@ -253,16 +248,20 @@ def read_file(expected: ExpectedFile, *, whole: bool) -> Reading:
         Whether to check every byte, or only the header or size.
     """
     path, anew = expected.path, f"{expected.remedy}, which makes it anew"
+    if expected.kind == CONFIG_TYPE:
+        anew = REMEDY
     if not path.exists() and not path.is_symlink():
         return Reading(None, f"{path} does not exist; {expected.remedy}", is_missing=True)
     try:
         return Reading(_attributes_of(expected, whole=whole))
-    except DamageError as error:
-        return Reading(None, f"{error}; {anew}", is_damaged=True)
+    except DamageError as error:  # what a run was started with is nowhere else: it stays
+        is_damaged = expected.kind != CONFIG_TYPE
+        return Reading(None, f"{error}; {anew}", is_damaged=is_damaged)
     except UnreadableError as error:
         return Reading(None, str(error))
     except FileError as error:
-        return Reading(None, f"{error}; move it away, then {expected.remedy}")
+        away = "" if "move it away" in str(error) else "move it away, then "
+        return Reading(None, f"{error}; {away}{expected.remedy}")
 
 
 def _attributes_of(expected: ExpectedFile, *, whole: bool) -> Mapping[str, Any]:
@@ -312,10 +311,12 @@ def inspect_file(expected: ExpectedFile, config: Config, readings: Readings) -> 
     if changed:
         text = chain.changes_text(changed)
     elif faults:
-        text = f"{'; '.join(faults)}; {expected.remedy}"
+        aside = "move it aside: tumorcam clean CONFIG --from train; then "
+        text = f"{'; '.join(faults)}; {aside * (expected.stage == 'models')}{expected.remedy}"
     else:
         return FileState(expected, WHOLE)
-    return FileState(expected, BROKEN, f"{expected.path}: {text}", is_stale=True)
+    text = f"{expected.path}: {text}"
+    return FileState(expected, BROKEN, text, is_stale=True, has_other_settings=bool(changed))
 
 
 def count_states(states: Iterable[FileState]) -> dict[str, dict[str, int]]:

@@ -1,7 +1,7 @@
 """What a run costs in disk and memory, by arithmetic, before any work is done.
 
-Every figure is a lower bound of what is really taken, except that shards may be compressed; so
-what does not fit by these figures cannot succeed.
+Every figure is a lower bound of what is really taken, so that what does not fit cannot succeed.
+Only shards may take less than their figure, by compression.
 """
 
 import math
@@ -109,7 +109,8 @@ def require_disk(config: Config, cost: Cost) -> None:
     there = sum(file.stat().st_size for folder in folders for file in folder.rglob("*.h5"))
     there += run.cohort.stat().st_size if run.cohort.exists() else 0
     free = shutil.disk_usage(existing(run.root)).free
-    if cost.disk > free + there:
+    certain = cost.disk - (0 if config.explain.compression == "none" else cost.shards)
+    if certain > free + there:
         msg = (
             f"the run takes up to {size_text(cost.disk)} (cohort {size_text(cost.cohort)}, models "
             f"{size_text(cost.models)}, shards {size_text(cost.shards)}), but {run.root} has "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorcam.cluster.logs import DONE, FAILED, STARTED, LogRecord
+from tumorcam.storage import integrity
 
 MAX_CAUSES = 3  # for one stage
 TAIL_BYTES = 200_000  # that are read from the end of each file
@@ -150,8 +151,11 @@ def _read_output(path: Path) -> Ending:
 
 def _tail(path: Path) -> list[str]:
     """The last lines of a file that are not blank."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL_BYTES))
-        text = file.read().decode(errors="replace")
+    try:
+        with integrity.open_regular(path) as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        return [f"error: {error}"]
     return [line for line in text.split("\n") if line.strip()]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, section_json
-from tumorcam.errors import FileError, StaleError, TumorcamError, UnreadableError
-from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages
+from tumorcam.errors import DamageError, FileError, StaleError, TumorcamError, UnreadableError
+from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages, require_current
 from tumorcam.readers import annotation, files, inputs
 from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan
@@ -66,27 +66,27 @@ def has_current_cohort(config: Config) -> bool:
 
 
 def require_replaceable(config: Config) -> None:
-    """Check that a new cohort would not take the worth from models that the old one has.
+    """Check that a new cohort or other settings take the worth from no model or shard.
 
     Raises
     ------
     StaleError
-        If there are models: the settings or the input files have changed since they were trained.
+        If there are models or shards of other settings, or models of other input files.
     """
     run = RunFolder.of(config)
+    require_current(config, ["models", "shards"], settings_alone=True)
     models = sorted(run.models.glob("*/model.h5"))
-    if not models:
-        return
-    try:
-        attributes = integrity.read_header(run.cohort).attributes
-    except FileError:  # missing or damaged: the same cohort may come back
-        return
-    chain.require_settings(run.cohort, attributes, config, "prepare")
-    raise StaleError(
-        f"the input files have changed since {run.cohort} was made, and {len(models)} models were "
-        "trained with it; restore them, use another run.folder, or move the old run's files aside: "
-        f"mv {shlex.quote(str(run.root))} OTHER"
-    )
+    if models and run.cohort.exists() and not is_current(run.cohort, config, input_digest(config)):
+        try:
+            attributes = integrity.read_header(run.cohort).attributes
+        except DamageError:  # the same cohort may come back
+            return
+        chain.require_settings(run.cohort, attributes, config, "prepare")
+        raise StaleError(
+            f"the input files have changed since {run.cohort} was made, and {len(models)} models "
+            "were trained with it; restore them, use another run.folder, or move the old run "
+            f"aside: mv {shlex.quote(str(run.root))} OTHER"
+        )
 
 
 def input_digest(config: Config) -> str:

@@ -13,7 +13,7 @@ from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.slurm import QueueEntry
 from tumorcam.config import Config
-from tumorcam.errors import ClusterError, ConfigError
+from tumorcam.errors import ClusterError, ConfigError, StaleError
 from tumorcam.operations.audit import JOB_OF_STAGE, WHOLE, FileState, incomplete_stages
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
@@ -165,6 +165,25 @@ def queue_lines(jobs: Iterable[QueuedJob]) -> list[str]:
     ]
 
 
+def stale_faults(states: Iterable[FileState]) -> list[str]:
+    """Faults of models and shards of other settings, which train and explain refuse to replace."""
+    stages = ("models", "shards")
+    return [s.fault for s in states if s.has_other_settings and s.file.stage in stages]
+
+
+def refuse_stale(states: Iterable[FileState]) -> None:
+    """Refuse to submit jobs that would refuse to work.
+
+    Raises
+    ------
+    StaleError
+        If there are models or shards of other settings.
+    """
+    faults = stale_faults(states)
+    if faults:
+        raise StaleError(faults[0])
+
+
 def refuse_queued(jobs: Sequence[QueuedJob]) -> None:
     """Refuse to submit a second chain of jobs while one is in the queue.
 
@@ -190,7 +209,7 @@ def _run_folder(project: Path, arguments: str) -> Path | None:
     config, *options = arguments.split(" --")
     overrides = [match[1].strip() for match in map(PLACE_OVERRIDE.fullmatch, options) if match]
     try:
-        folder = load_run(project / config.strip(), overrides, follow=False)[0].folder
+        folder = load_run(project / config.strip(), overrides, strict=False)[0].folder
     except ConfigError:
         return None
     return (project / folder).resolve()

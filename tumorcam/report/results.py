@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.cohort import Cohort, planned, read_cohort
 from tumorcam.cohort.images import place_genes, standardised_features
 from tumorcam.config import Config
 from tumorcam.explain.shards import read_cube, read_predictions
@@ -14,7 +14,7 @@ from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth
 from tumorcam.storage import chain
-from tumorcam.storage.plan import ModelKey, Plan, ShardKey, read_plan
+from tumorcam.storage.plan import ModelKey, Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import LearningRecord, read_learning, read_scaler
 from tumorcam.training.baselines import Baselines, read_baselines
@@ -104,7 +104,7 @@ def read_run(config: Config) -> Run:
     """
     folder = RunFolder.of(config)
     cohort = read_cohort(folder.cohort, config)
-    plan = read_plan(folder.plan, config.layout.nulls)
+    plan = planned(folder, config)
     results = read_significance(folder.significance, cohort.digest)
     chain.require_settings(folder.significance, {"config": results.config}, config, "reduce")
     require_ranking(results, RankingKey(config.report.method, config.report.view))

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import load_config
 from tumorcam.explain.views import RankingKey
 from tumorcam.report.results import require_ranking
 from tumorcam.significance.tables import (
@@ -22,7 +21,8 @@ from tumorcam.significance.tables import (
     Significance,
     read_significance,
 )
-from tumorcam.storage import disk, hdf5
+from tumorcam.storage import chain, disk, hdf5
+from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder, slugs
 
 FORMULA_STARTS = tuple("=+-@\t\r\n")  # a spreadsheet would run such a cell
@@ -59,9 +59,10 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     FileError
         If the run is not finished, or its tables were made from another cohort.
     """
-    run = RunFolder(Path(run_folder))
-    cohort = read_cohort(run.cohort, load_config(run.config))
+    run, (config, _) = RunFolder(Path(run_folder)), load_run(Path(run_folder), [])
+    cohort = read_cohort(run.cohort, config)
     results, key = read_significance(run.significance, cohort.digest), RankingKey(method, view)
+    chain.require_settings(results.path, {chain.CONFIG: results.config}, config, "reduce")
     require_ranking(results, key)
     return gene_table(results, results.ranking(key))
 

@@ -23,13 +23,17 @@ STAGE_OF_SETTING = {  # where it is another one than the section's; None: no res
     "training.checkpoint_steps": None,
     "training.checkpoint_share": None,
     "explain.compression": None,
+    "explain.batch_size": None,  # maps agree within 1e-6; on a GPU its memory decides
     "report.view": "faithfulness",
 }
 
 
 def first_stage(section: str, key: str) -> str | None:
-    """The first stage whose results depend on a setting; None if no result does."""
-    return STAGE_OF_SETTING.get(f"{section}.{key}", STAGE_OF_SECTION[section])
+    """The first stage whose results depend on a setting; None if no result does.
+
+    Of a section that this version does not know it is the first.
+    """
+    return STAGE_OF_SETTING.get(f"{section}.{key}", STAGE_OF_SECTION.get(section, STAGES[0]))
 
 
 def stages_until(stage: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tumorcam.cluster import slurm
+from tumorcam.cluster import ranks, slurm
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
@@ -53,6 +53,7 @@ from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 
 TOP = 20  # genes of "decoys in the top 20"
+SINGLE = Ranks()
 MAX_FAULTS = 5  # faulty shards whose fault an error tells
 
 
@@ -80,9 +81,13 @@ def reduce_run(
     FileError
         If shards are missing, damaged or foreign; the message names them and what makes them.
     """
-    audit = world.broadcast(audit_shards(run, plan, config) if world.is_root else None)
-    if audit.faults and not (allow_partial and audit.has_predictions):
-        raise FileError(_fault_message(audit, plan, run))
+    audit = audit_shards(run, plan, config, world)
+
+    def require_enough() -> None:
+        if audit.faults and not (allow_partial and audit.has_predictions):
+            raise FileError(_fault_message(audit, plan, run))
+
+    ranks.on_root(world, require_enough)
     sources = {"cohort_digest": cohort.digest, "shards_digest": audit.digest}
     attributes = sources | chain.made_with(config, tables.STAGE)
     is_done = hdf5.is_complete(run.significance, SIGNIFICANCE_TYPE, attributes)
@@ -126,9 +131,16 @@ class ShardAudit:
         return not all(key.null for key in self.present)
 
 
-def audit_shards(run: RunFolder, plan: Plan, config: Config) -> ShardAudit:
-    """Check every shard of the plan."""
-    faults = shard_faults(run, plan, plan.explain_tasks, config)
+def audit_shards(run: RunFolder, plan: Plan, config: Config, world: Ranks = SINGLE) -> ShardAudit:
+    """Check every byte of every shard of the plan, divided among the ranks."""
+    own = plan.explain_tasks[world.rank :: world.size]
+    parts = world.gather((shard_faults(run, plan, own, config), integrity.CHECKED))
+    gathered = [faults for faults, _ in parts or ()], [checked for _, checked in parts or ()]
+    every, checked = world.broadcast(gathered)
+    for of_rank in checked:
+        integrity.CHECKED.update(of_rank)  # so that no rank reads all shards for it
+    of_key = {key: fault for faults in every for key, fault in faults.items()}
+    faults = {key: of_key[key] for key in plan.explain_tasks if key in of_key}
     present = [key for key in plan.explain_tasks if key not in faults]
     digests = [shard_digest(run.shard(key)) for key in present]
     names = [key.name for key in faults]
@@ -143,7 +155,7 @@ def _fault_message(audit: ShardAudit, plan: Plan, run: RunFolder) -> str:
     for key in audit.faults:
         blocks.setdefault(key.model.name, []).append(key.block)
     lines += [f"blocks of {name}: {slurm.array_text(of)}" for name, of in blocks.items()]
-    config = shlex.quote(str(run.config))
+    config = shlex.quote(str(run.root))
     lines.append(f"make them with: tumorcam explain {config}, or sbatch slurm/explain.sh {config}")
     if audit.has_predictions:
         lines.append("or go on without them: --allow-partial")

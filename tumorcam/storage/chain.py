@@ -30,15 +30,16 @@ def changes_text(changed: Mapping[str, str]) -> str:
     """The changed settings, and the two ways to go on."""
     settings = "; ".join(f"{name}: {change}" for name, change in changed.items())
     return (
-        f"it was made with other settings (then -> now: {settings}); restore them, or move what "
-        f"they made aside: tumorcam clean CONFIG --from {first_changed(changed)}"
+        f"it was made with other settings (then -> now: {settings}); restore them, or move the "
+        f"files aside that were made with them: tumorcam clean CONFIG --from "
+        f"{first_changed(changed)} (with the same --set)"
     )
 
 
 def first_changed(names: Iterable[str]) -> str:
     """The first stage that depends on any of these settings."""
     stages = {first_stage(*name.split(".")) for name in names}
-    return next(stage for stage in STAGES if stage in stages)
+    return next((stage for stage in STAGES if stage in stages), STAGES[0])
 
 
 def require_settings(path: Path, attributes: Mapping[str, Any], config: Config, stage: str) -> None:

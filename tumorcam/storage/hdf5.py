@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
+from tumorcam.errors import DamageError, FileError, MissingError, StaleError, UnreadableError
 from tumorcam.storage import disk, integrity
 
 ENCODING_VERSION = "3"
@@ -126,18 +126,14 @@ def is_complete(path: Path, encoding_type: str, attributes: Mapping[str, Any]) -
     UnreadableError
         If it cannot be read: then a job must not write it anew.
     FileError
-        If another version of tumorcam wrote it.
+        If it is of another kind, or another version of tumorcam wrote it.
     """
     try:
         stored = integrity.check_once(path).attributes
-    except DamageError:
+        require_kind(stored, path, encoding_type)
+    except (DamageError, MissingError):
         return False
-    except FileError:
-        if path.exists():
-            raise
-        return False
-    right = {"encoding-type": encoding_type, "encoding-version": ENCODING_VERSION, **attributes}
-    return all(stored.get(name) == value for name, value in right.items())
+    return all(stored.get(name) == value for name, value in attributes.items())
 
 
 def stored_attributes(
@@ -175,7 +171,7 @@ def require_kind(attributes: Mapping[str, Any], path: Path, encoding_type: str) 
     if (kind, version) != (encoding_type, ENCODING_VERSION):
         raise FileError(
             f"{path} is {kind!r} version {version!r}; wanted {encoding_type!r} version "
-            f"{ENCODING_VERSION!r}"
+            f"{ENCODING_VERSION!r}; move it away, or use another run.folder"
         )
 
 

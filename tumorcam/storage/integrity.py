@@ -12,21 +12,20 @@ there can crash the process or make it loop, and where the list of a dataset's c
 reads zeros. So HDF5 opens no file before its header has been held against its bytes.
 """
 
-import functools
 import hashlib
 import io
 import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
-from tumorcam.errors import DamageError, FileError, UnreadableError
+from tumorcam.errors import DamageError, FileError, MissingError, UnreadableError
 
 MIN_HEADER = 512  # bytes: HDF5's smallest user block; the others are its doubles
 MAX_HEADER = 2**30
@@ -36,7 +35,7 @@ FIRST_LINE = re.compile(
 )
 OLD_FIRST_LINE = b"tumorcam; SHA-256 of all after the first 512 bytes: "  # of version 0.1
 BLOCK_BYTES = 64 * 2**20  # read at once while digesting
-MAX_CHECKED = 100_000  # files whose check a process remembers
+OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
 KINDS = {  # of what a path may be instead of a regular file
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -44,6 +43,10 @@ KINDS = {  # of what a path may be instead of a regular file
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+Identity = tuple[str, int, int, int]  # path, inode, size, time of the last change
+CHECKED: dict[Identity, "Header"] = {}  # by this process, or by a rank that told it
 
 
 def require_regular(path: Path) -> os.stat_result:
@@ -60,7 +63,7 @@ def require_regular(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise FileError(f"{path} does not exist") from None
+        raise MissingError(f"{path} does not exist") from None
     except OSError as error:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
@@ -74,7 +77,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     """Open a regular file for reading; errors as `require_regular`."""
     require_regular(path)
     try:
-        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        return os.fdopen(os.open(path, OPEN_FLAGS), "rb")
     except OSError as error:
         raise unreadable(path, error) from error
 
@@ -211,23 +214,24 @@ def _header_of(stream: io.BufferedReader, path: Path) -> Header:
 def check_once(path: Path) -> Header:
     """Check every byte of a file and what its datasets lead to, once a process and file.
 
-    Returns the header; errors as in `check_seal` and `refuse_links`.
+    Returns the header; errors as in `check_whole`.
     """
     status = require_regular(path)
-    return _check(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
-
-
-@functools.lru_cache(maxsize=MAX_CHECKED)
-def _check(path: Path, identity: tuple[int, ...]) -> Header:
-    """The check of `check_once`; a file with another identity is checked anew."""
-    return check_whole(path)
+    identity = str(path), status.st_ino, status.st_size, status.st_mtime_ns
+    if identity not in CHECKED:  # also where the file has changed since
+        CHECKED[identity] = check_whole(path)
+    return CHECKED[identity]
 
 
 def check_whole(path: Path) -> Header:
-    """Check every byte of a file, then what its datasets lead to; errors as in `check_once`."""
+    """Check every byte of a file, then what its datasets lead to.
+
+    Errors as in `check_seal`, `refuse_links` and `refuse_gaps`.
+    """
     header = check_seal(path)
     with open_hdf5(path) as file:
         refuse_links(file, path)
+        refuse_gaps(file, path)
     return header
 
 
@@ -262,38 +266,57 @@ def content_digest(file: h5py.File) -> str:
 
 
 def refuse_links(file: h5py.File, path: Path) -> None:
-    """Refuse external links, external storage, virtual sources outside the run's folder, and gaps.
-
-    HDF5 reads a chunk that was never written as zeros; no writer of a run leaves one out.
+    """Refuse external links, external storage, and virtual sources outside the run's folder.
 
     Raises
     ------
     FileError
         If there is one of these; the message names it.
     DamageError
-        If HDF5 cannot go through the file.
+        If HDF5 cannot go through the file; UnreadableError if the system is at fault.
     """
     links: list[str] = []
-    datasets: list[str] = []
-    gaps: list[str] = []
-
-    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            datasets.extend([name] if _leads_outside(item) else [])
-            gaps.extend([name] if _lacks_chunks(item) else [])
-
-    try:
-        file.visititems_links(
-            lambda name, link: links.append(name) if not isinstance(link, h5py.HardLink) else None
-        )
-        file.visititems(visit)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
-        raise DamageError(f"{path} is damaged ({error})") from error
-    if links or datasets:
-        msg = f"{path}:/{(links + datasets)[0]} points outside the file, which is refused"
+    visit(
+        path,
+        lambda: file.visititems_links(
+            lambda name, link: None if isinstance(link, h5py.HardLink) else links.append(name)
+        ),
+    )
+    links += _datasets_that(_leads_outside, file, path)
+    if links:
+        msg = f"{path}:/{links[0]} points outside the file, which is refused"
         raise FileError(msg)
+
+
+def refuse_gaps(file: h5py.File, path: Path) -> None:
+    """Refuse datasets without all their data; errors as `refuse_links`.
+
+    HDF5 reads a chunk that was never written as zeros; no writer of a run leaves one out.
+    """
+    gaps = _datasets_that(_lacks_data, file, path)
     if gaps:
         raise FileError(f"{path}:/{gaps[0]} lacks data that its shape promises")
+
+
+def _datasets_that(has: Callable[[h5py.Dataset], bool], file: h5py.File, path: Path) -> list[str]:
+    names: list[str] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and has(item):
+            names.append(name)
+
+    visit(path, lambda: file.visititems(look))
+    return names
+
+
+def visit(path: Path, call: Callable[[], Any]) -> None:
+    """Call a function that goes through an open HDF5 file; errors as `refuse_links`."""
+    try:
+        call()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (KeyError, RuntimeError, ValueError, TypeError, SystemError) as error:  # h5py's
+        raise DamageError(f"{path} is damaged ({error})") from error
 
 
 def _leads_outside(item: h5py.Dataset) -> bool:
@@ -301,11 +324,11 @@ def _leads_outside(item: h5py.Dataset) -> bool:
     return bool(item.external) or any(s.is_absolute() or ".." in s.parts for s in sources)
 
 
-def _lacks_chunks(item: h5py.Dataset) -> bool:
+def _lacks_data(item: h5py.Dataset) -> bool:
     if item.is_virtual or not item.size:
         return False
     if item.chunks is None:
-        return item.id.get_storage_size() != item.nbytes
+        return item.id.get_storage_size() != item.size * item.id.get_type().get_size()
     steps = zip(item.shape, item.chunks, strict=True)
     return item.id.get_num_chunks() != np.prod([-(-n // step) for n, step in steps], dtype=object)
 

@@ -6,6 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.errors import DamageError, FileError
+from tumorcam.storage.integrity import unreadable
 
 COMPRESSION: dict[str, dict[str, Any]] = {
     "none": {},
@@ -22,7 +24,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
     "blosc2-zstd": dict(hdf5plugin.Blosc2(cname="zstd", clevel=1)),
 }
 DIGEST = "digest"  # of the file; `hdf5.create_file` writes it, so that no record does
-HDF5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, SystemError)  # of h5py
+HDF5_ERRORS = (KeyError, RuntimeError, ValueError, TypeError, SystemError)  # of h5py
 ENTRIES_HERE = {"entries_here": True}  # metadata of a mapping whose entries need no group around
 Chunks = tuple[int | None, ...]  # None: the whole axis
 
@@ -124,6 +126,8 @@ def reading(group: h5py.Group) -> Iterator[None]:
         yield
     except FileError:
         raise
+    except OSError as error:
+        raise unreadable(Path(group.file.filename), error) from error
     except HDF5_ERRORS as error:
         raise DamageError(f"{group.file.filename} cannot be read ({error})") from error
 

@@ -1,6 +1,7 @@
 """A run folder's own config.toml: all settings of the run, and which of them `--set` gave."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ CONFIG_TYPE = "tumorcam-config"
 FIRST_LINE = "# All settings of a run, written by tumorcam; SHA-256 of the lines below: "
 OVERRIDE = "# --set "
 PLACE = re.compile(r"run\.(name|folder)\s*=")  # overrides by which the folder itself was named
-REMEDY = "pass your own config, or run `tumorcam prepare` with it, which writes this file anew"
+REMEDY = "run `tumorcam prepare` with your own config and the --set of the run's start"
+NAME = "config.toml"
 
 
 def write_run_config(config: Config, overrides: Sequence[str]) -> None:
@@ -49,46 +51,79 @@ def check_run_config(path: Path) -> str:
     return text
 
 
-def load_run(path: Path, overrides: Sequence[str], *, follow: bool) -> tuple[Config, list[str]]:
-    """The settings of a run, and the overrides among them.
+def load_run(
+    path: Path, overrides: Sequence[str], *, strict: bool = True
+) -> tuple[Config, list[str]]:
+    """The settings of a run, and all overrides among them: the run's first ones, then the given.
 
     Parameters
     ----------
     path : Path
-        A config, or the folder of a run, whose config.toml is read; the run is then in this folder,
+        A config; or the folder of a run, or its own config.toml. Then the run is in this folder,
         wherever it was made.
     overrides : sequence of str
         `section.key=value`, which come last.
-    follow : bool
-        Whether the overrides that the run was started with count, too.
+    strict : bool
+        Whether a damaged config.toml of the run is refused, since what it was started with is lost.
 
     Raises
     ------
     ConfigError
-        As `load_config`, and if the folder has no config.toml or it has changed.
+        As `load_config`; and if the run's config.toml is missing where it was named, or damaged.
     """
-    if path.is_dir():
-        own = RunFolder(path).config
-        try:
-            check_run_config(own)
-        except FileError as error:
-            raise ConfigError(f"{error}; {REMEDY}") from error
-        config = load_config(own, overrides)
-        return dataclasses.replace(
-            config, run=dataclasses.replace(config.run, folder=str(path))
-        ), list(overrides)
+    path, is_own = (path / NAME, True) if path.is_dir() else (path, _is_own(path))
+    if is_own:
+        started = started_with(path, strict=True)
+        config = load_config(path, overrides)
+        run = dataclasses.replace(config.run, folder=str(path.parent))
+        return dataclasses.replace(config, run=run), together(started, overrides)
     config = load_config(path, overrides)
-    if not follow:
-        return config, list(overrides)
-    both = [*started_with(RunFolder.of(config).config), *overrides]
-    return load_config(path, both), both
+    own = RunFolder.of(config).config
+    started = started_with(own, strict=strict) if os.path.lexists(own) else []
+    every = together(started, overrides)
+    return load_config(path, every), every
 
 
-def started_with(path: Path) -> list[str]:
-    """The overrides in a config.toml, without those that named the folder; none if it is broken."""
+def remembered(config: Config, path: Path, overrides: Sequence[str]) -> list[str]:
+    """Those of `overrides` that change what the config file says, for a note to the user."""
+    if path.is_dir() or _is_own(path):
+        return []
+    return [text for text in overrides if load_config(path, [text]) != load_config(path)]
+
+
+def started_with(path: Path, *, strict: bool) -> list[str]:
+    """The overrides in a config.toml, without those that named the folder.
+
+    Raises
+    ------
+    ConfigError
+        If it is damaged and `strict`.
+    """
     try:
         lines = check_run_config(path).splitlines()
-    except FileError:
+    except FileError as error:
+        if strict:
+            raise ConfigError(f"{error}; {REMEDY}") from error
         return []
     overrides = [line.removeprefix(OVERRIDE) for line in lines if line.startswith(OVERRIDE)]
     return [override for override in overrides if not PLACE.match(override)]
+
+
+def together(*lists: Sequence[str]) -> list[str]:
+    """All overrides, of each setting the last one alone."""
+    of_setting: dict[str, str] = {}
+    for override in (override for overrides in lists for override in overrides):
+        name = override.partition("=")[0].strip()
+        of_setting.pop(name, None)
+        of_setting[name] = override
+    return list(of_setting.values())
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a path is a config.toml that tumorcam wrote into the folder of a run."""
+    if path.name != NAME:
+        return False
+    try:
+        return integrity.read_bytes(path).startswith(FIRST_LINE.encode())
+    except FileError:
+        return False

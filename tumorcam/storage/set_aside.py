@@ -61,6 +61,8 @@ def purge(root: Path, folder: str) -> int:
 
 def _move(root: Path, path: Path, folder: Path) -> Moved:
     try:
+        if folder.parent.is_symlink():
+            return Moved(path, None, f"{folder.parent} is a link, which is not followed")
         if path.is_symlink():
             return Moved(path, None, "it is a link, which is not followed")
         if not path.is_file():
