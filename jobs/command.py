@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tumorcam.cluster.launcher import Launch
     from tumorcam.config import Config
+    from tumorcam.storage.plan import Plan
     from tumorcam.storage.run_folder import RunFolder
 
 WORKER_FAILED = 76  # above the 75 of peers that srun stops for it: srun answers the highest code
@@ -27,6 +28,13 @@ class Job:
     run: "RunFolder"
     launch: "Launch"
     overrides: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> "Plan":
+        """The plan of the run, held against its cohort and the settings."""
+        from tumorcam.cohort.cohort import planned
+
+        return planned(self.run, self.config)
 
     @property
     def command_line(self) -> list[str]:
@@ -163,6 +171,9 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
         else:
             streams.say(f"error: {message}")
         return _end(command, 1, FAILED, message)
+    except BaseException as error:  # such as Ctrl-C before a job takes the signal
+        _end(command, 1, FAILED, f"{type(error).__name__}: {error}")
+        raise
     if code:  # the body has said why
         return _end(command, code, FAILED, f"exit code {code}")
     return _end(command, code, DONE)

@@ -24,12 +24,11 @@ def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
-    from tumorcam.cohort.cohort import planned
     from tumorcam.explain.shards import shard_faults
     from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import share_of
 
-    plan = planned(job.run, job.config)
+    plan = job.plan
     task = parse_share(job.args.share) if job.args.share else job.launch.array_share
     if job.args.dry_run:
         n_shards = len(share_of(plan.explain_tasks, task))

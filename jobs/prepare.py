@@ -25,8 +25,7 @@ def prepare(job: Job) -> int:
         return _print_cost(job)
     start_logging(job.run.logs, "prepare", job.launch)
     require_replaceable(job.config)
-    digest = input_digest(job.config)
-    path = job.run.cohort
+    path, digest = job.run.cohort, input_digest(job.config)
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
         warnings = check_later_stages(job.config, read_cohort(path, job.config))

@@ -21,12 +21,11 @@ def reduce(job: Job) -> int:
     """Write saliency.h5 and significance.h5, unless they are there."""
     from tumorcam.cluster import ranks
     from tumorcam.cluster.logs import start_logging
-    from tumorcam.cohort.cohort import planned
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.operations.audit import require_current
     from tumorcam.significance.reduce import reduce_run
 
-    plan = planned(job.run, job.config)
+    plan = job.plan
     if job.args.dry_run:
         print(
             f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "

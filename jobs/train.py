@@ -28,12 +28,11 @@ def train(job: Job) -> int:
     The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
-    from tumorcam.cohort.cohort import planned
     from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import BASELINES
     from tumorcam.training.tasks import chosen_tasks, untrained
 
-    plan = planned(job.run, job.config)
+    plan = job.plan
     names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
     if job.args.dry_run:
         print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")

@@ -69,7 +69,7 @@ def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
     from tumorcam.storage import disk, set_aside
 
     faults = [state.fault for state in states if state.fault]
-    print(*faults, sep="\n", end="\n" * bool(faults))
+    print("".join(f"{fault}\n" for fault in faults), end="")
     damaged = [state.file.path for state in states if state.is_damaged]
     left = disk.dead_parts(job.run.root)
     if job.args.purge:

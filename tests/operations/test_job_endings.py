@@ -164,7 +164,7 @@ def test_only_a_logs_tail_is_read(tmp_path, write):
         (FileError("it is not there"), 1, "error: it is not there"),
         (PreemptedError("stopped by USR1"), 75, "stopped by USR1; what is done is kept"),
         (FileError("no file \udcff.tsv"), 1, "error: no file ?.tsv"),
-        (ZeroDivisionError("a\nb"), None, "error: ZeroDivisionError: a b"),
+        (ZeroDivisionError("a\nb"), 1, "error: ZeroDivisionError: a b; this should not happen"),
         (KeyboardInterrupt(), None, "error: KeyboardInterrupt: "),
         (None, 0, None),
     ],

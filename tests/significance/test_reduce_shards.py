@@ -159,7 +159,7 @@ def test_allow_partial_goes_on_without_shards_and_says_so(wide_copy, capsys):
     assert job.main([toml(wide_copy)]) == 1
     said = capsys.readouterr().err
     assert "blocks of r00-f00: 0\nblocks of r00-f01: 0\nblocks of r01-f01: 0-1\n" in said
-    assert f"tumorcam explain {toml(wide_copy)}" in said and "--allow-partial" in said
+    assert f"tumorcam explain {wide_copy.folder}, or" in said and "--allow-partial" in said
     assert job.main([toml(wide_copy), "--allow-partial"]) == 0
     assert "4 shards: all tables are partial" in capsys.readouterr().err
     cohort = read_cohort(RunFolder.of(wide_copy).cohort, wide_copy)

@@ -13,6 +13,7 @@ from jobs import prepare
 from tumorcam.cluster import logs
 from tumorcam.cluster.launcher import current_launch
 from tumorcam.errors import FileError
+from tumorcam.operations import cost
 from tumorcam.storage import disk, hdf5, integrity, records
 
 SIZE = 2 * 2**20  # bytes of the small disk
@@ -84,7 +85,11 @@ def test_with_room_enough_the_file_is_there(small_disk):
 
 
 @pytest.mark.parametrize("n_free", [0, 4096, 8192, 16384, 20480])
-def test_a_job_on_a_full_disk_ends_with_1_and_one_message(tiny_toml, small_disk, capsys, n_free):
+def test_a_job_on_a_full_disk_ends_with_1_and_one_message(
+    tiny_toml, small_disk, capsys, monkeypatch, n_free
+):
+    """Where the disk fills while the job works; else the job does not begin."""
+    monkeypatch.setattr(cost, "require_disk", lambda config, cost: None)
     (small_disk / "run").mkdir()
     leave_free(small_disk, n_free)
     assert prepare.main([tiny_toml, "--set", f"run.folder={small_disk / 'run'}"]) == 1

@@ -94,9 +94,12 @@ def test_zeros_over_the_list_of_chunks_are_noticed_before_a_value_is_read(tmp_pa
     path, rng, packing = tmp_path / "a.h5", np.random.default_rng(0), "bitshuffle-lz4"
     names = [f"{method}/{view}" for method in "abc" for view in ("own", "contrast")]
     with hdf5.create_file(path, KIND, {}) as file:
-        for name in names:
-            values = rng.normal(1, 0.1, size=(24, 1200)).astype(np.float16)
-            records.write_dataset(file, name, values, chunks=(24, 256), compression=packing)
+        for method in "abc":
+            group = file.create_group(method)
+            for view in ("own", "contrast"):
+                values = rng.normal(size=(24, 1200)).astype(np.float16)
+                records.write_dataset(group, view, values, chunks=(24, 256), compression=packing)
+            records.write_dataset(group, "scale", np.ones(24))
     sound, n_vanished = path.read_bytes(), 0
     for start in range(0, len(sound) - 4096, 512):
         zeroed = sound[:start] + bytes(4096) + sound[start + 4096 :]
@@ -104,7 +107,7 @@ def test_zeros_over_the_list_of_chunks_are_noticed_before_a_value_is_read(tmp_pa
             continue
         path.write_bytes(zeroed)
         with contextlib.suppress(OSError, KeyError, RuntimeError), h5py.File(path) as file:
-            n_vanished += not all(file[name][...].all() for name in names)
+            n_vanished += any(not file[name][...].any() for name in names)
         with pytest.raises(DamageError):
             open_again(path).__enter__()
         assert not hdf5.is_complete(path, KIND, {})

@@ -106,11 +106,11 @@ def require_disk(config: Config, cost: Cost) -> None:
     """
     run = RunFolder.of(config)
     folders = (run.models, run.shards)
-    there = sum(file.stat().st_size for folder in folders for file in folder.rglob("*.h5"))
-    there += run.cohort.stat().st_size if run.cohort.exists() else 0
+    present = sum(file.stat().st_size for folder in folders for file in folder.rglob("*.h5"))
+    present += run.cohort.stat().st_size if run.cohort.exists() else 0
     free = shutil.disk_usage(existing(run.root)).free
     certain = cost.disk - (0 if config.explain.compression == "none" else cost.shards)
-    if certain > free + there:
+    if certain > free + present:
         msg = (
             f"the run takes up to {size_text(cost.disk)} (cohort {size_text(cost.cohort)}, models "
             f"{size_text(cost.models)}, shards {size_text(cost.shards)}), but {run.root} has "
