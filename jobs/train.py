@@ -40,13 +40,13 @@ def train(job: Job) -> int:
     require_current(job.config, ["models"])
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
+    environment = dict(job.launch.variables)
     missing = untrained(job.run, plan, names, job.config)
     for name in sorted(missing, key=lambda name: name == BASELINES):
         module = [sys.executable, "-m", __package__, "train", *job.command_line]
         number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
-        child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
-        if child.exit_code:
-            return child.exit_code
+        if code := run_together([[*module, "--model", name]], environment | number).exit_code:
+            return code
     return 0
 
 
@@ -84,11 +84,12 @@ def _train_network(
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
-    require_memory("train", job.config, cohort, job.launch)
-    use_threads(job.config.run.threads_per_rank)
+    config = job.config
+    require_memory("train", config, cohort, job.launch)
+    use_threads(config.run.threads_per_rank)
     workers = join_workers(watchdog)
-    workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
-    train_model(job.run, cohort, key, job.config, workers)
+    workers.require_divisible(config.training.batch_size, config.training.micro_batch)
+    train_model(job.run, cohort, key, config, workers)
 
 
 COMMAND = Command(

@@ -82,10 +82,11 @@ def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
             print(f"deleted {path}, which a killed process left unfinished")
     elif damaged or left:
         n_bytes = sum(path.stat().st_size for path in left)
-        if left:
-            print(f"killed processes left {len(left)} files, {n_bytes:,} bytes, as {left[0]}")
+        print(
+            f"{len(damaged)} damaged files; killed processes left {len(left)} of {n_bytes:,} bytes"
+        )
         words = shlex.join(["tumorcam", "verify", *job.command_line, "--delete"])
-        print(f"to move damaged files aside and delete what killed processes left: {words}")
+        print(f"to move the damaged ones aside and delete what processes left: {words}")
     print(f"{len(states)} files, {len(faults)} faults")
     sys.stdout.flush()  # before another rank's exit code ends this one
     return len(faults)

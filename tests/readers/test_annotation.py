@@ -281,7 +281,7 @@ def test_another_annotation_is_prepared_anew(chromosome_toml, tmp_path, capsys):
     table = tmp_path / "genes.tsv"
     table.write_text(table.read_text().replace("GENE07\t\t\tchr3", "GENE07\t\t\tchr2"))
     assert prepare.main([chromosome_toml]) == 0
-    assert "is written anew" in capsys.readouterr().err
+    assert "is there and complete" not in capsys.readouterr().err
     after = read(chromosome_toml)
     assert after.digest != before.digest
     assert after.layouts[0].pixel[:36].argmin() == 7

@@ -234,7 +234,7 @@ def test_a_missing_file_is_refused(tmp_path):
         ('C\t7\t"8,1"\t9', "line 4, column 'S2': '8,1' is no number"),
         ("C\t7\t１\t9", "line 4, column 'S2': '１' is no number"),
         ("C\t7\t0x10\t9", "line 4, column 'S2': '0x10' is no number"),
-        ("C\t7\t8\t" + "x" * 10**6, r"'S3': 'x{199}\.\.\. \(\d+ more characters\) is no number"),
+        ("C\t7\t8\t" + "x" * 10**6, r"'S3': 'x{198}'… \(\d+ more characters\) is no number"),
     ],
 )
 def test_a_wrong_row_is_refused_by_place(tmp_path, row, message):

@@ -333,14 +333,6 @@ def _lacks_data(item: h5py.Dataset) -> bool:
     return item.id.get_num_chunks() != np.prod([-(-n // step) for n, step in steps], dtype=object)
 
 
-def carried_digest(path: Path) -> str:
-    """The digest that a file carries, unchecked; "" if the file is missing or unreadable."""
-    try:
-        return str(read_header(path).attributes["digest"])
-    except FileError:
-        return ""
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run, without its digest, which is checked.
 
