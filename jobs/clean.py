@@ -47,8 +47,7 @@ def clean(job: Job) -> int:
     if job.args.purge:
         print(f"deleted {set_aside.purge(job.run.root, set_aside.STALE)} files of stale/")
     moved = set_aside.move_aside(job.run.root, paths, set_aside.STALE)
-    for path, target, reason in moved:
-        print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
+    print(set_aside.moves_text(moved), end="")
     print(f"{sum(target is not None for _, target, _ in moved)} stale files moved")
     return int(any(target is None for _, target, _ in moved))
 

@@ -36,6 +36,12 @@ class Job:
 
         return planned(self.run, self.config)
 
+    def require_current(self, *stages: str, settings_alone: bool = False) -> None:
+        """Refuse files of other settings or sources; see `audit.require_current`."""
+        from tumorcam.operations.audit import require_current
+
+        require_current(self.config, stages, settings_alone=settings_alone)
+
     @property
     def command_line(self) -> list[str]:
         """The config and all overrides, those of the run's start included, for another job."""

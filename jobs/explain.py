@@ -25,7 +25,6 @@ def explain(job: Job) -> int:
     from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.explain.shards import shard_faults
-    from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import share_of
 
     plan = job.plan
@@ -41,8 +40,8 @@ def explain(job: Job) -> int:
     start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
-    require_current(job.config, ["models"])
-    require_current(job.config, ["shards"], settings_alone=True)
+    job.require_current("models")
+    job.require_current("shards", settings_alone=True)
     missing = list(shard_faults(job.run, plan, keys, job.config))
     if n_present := len(keys) - len(missing):
         logger.info("%d of %d shards are there already", n_present, len(keys))

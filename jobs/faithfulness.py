@@ -15,15 +15,13 @@ def faithfulness(job: Job) -> int:
     from tumorcam.explain import devices
     from tumorcam.faithfulness import perturbation
     from tumorcam.faithfulness.examine import examine_run
-    from tumorcam.operations.audit import require_current
     from tumorcam.training.threads import use_threads
 
     if job.args.dry_run:
         return _print_cost(job)
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "faithfulness", job.launch, rank=world.rank)
-    sources = ["models", "shards", "significance"]
-    ranks.on_root(world, lambda: require_current(job.config, sources))
+    ranks.on_root(world, lambda: job.require_current("models", "shards", "significance"))
     use_threads(job.config.run.threads_per_rank)
     devices.take_gpu(job.launch)
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)

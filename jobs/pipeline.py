@@ -26,7 +26,6 @@ def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
-    from tumorcam.operations.audit import require_current
     from tumorcam.operations.stages import unfinished_stages
     from tumorcam.storage.run_config import write_run_config
 
@@ -37,7 +36,7 @@ def run_stages(job: Job) -> int:
         commands = [words for stage in stages for words in stage_commands(stage, job, n_ranks)]
         print(*map(shlex.join, commands), sep="\n")
         return 0
-    require_current(job.config, ["models", "shards"], settings_alone=True)
+    job.require_current("models", "shards", settings_alone=True)
     environment, started = job.launch.child_environment(threads), time.monotonic()
     costs: dict[str, Cost] = {}
     unfinished = unfinished_stages(job.config, stages)

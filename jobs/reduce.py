@@ -22,7 +22,6 @@ def reduce(job: Job) -> int:
     from tumorcam.cluster import ranks
     from tumorcam.cluster.logs import start_logging
     from tumorcam.cohort.local_copy import local_cohort
-    from tumorcam.operations.audit import require_current
     from tumorcam.significance.reduce import reduce_run
 
     plan = job.plan
@@ -34,7 +33,7 @@ def reduce(job: Job) -> int:
         return 0
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
-    ranks.on_root(world, lambda: require_current(job.config, ["models"]))
+    ranks.on_root(world, lambda: job.require_current("models"))
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     reduce_run(job.run, cohort, plan, job.config, world, allow_partial=job.args.allow_partial)
     return 0

@@ -13,7 +13,6 @@ from .command import Command, Job
 def report(job: Job) -> int:
     """Write all files of the report."""
     from tumorcam.cluster.logs import start_logging
-    from tumorcam.operations.audit import require_current
     from tumorcam.report import page, results
 
     if job.args.dry_run:
@@ -21,7 +20,7 @@ def report(job: Job) -> int:
         print(f"would write to {job.run.report}:", *names, sep="\n  ")
         return 0
     start_logging(job.run.logs, "report", job.launch)
-    require_current(job.config, ["models", "shards", "significance", "faithfulness"])
+    job.require_current("models", "shards", "significance", "faithfulness")
     page.write_report(results.read_run(job.config))
     return 0
 

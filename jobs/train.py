@@ -28,7 +28,6 @@ def train(job: Job) -> int:
     The baselines come last. TensorFlow does not give back the memory of a finished network.
     """
     from tumorcam.cluster.processes import run_together
-    from tumorcam.operations.audit import require_current
     from tumorcam.storage.plan import BASELINES
     from tumorcam.training.tasks import chosen_tasks, untrained
 
@@ -37,16 +36,16 @@ def train(job: Job) -> int:
     if job.args.dry_run:
         print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
         return 0
-    require_current(job.config, ["models"])
+    job.require_current("models")
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])
-    environment = dict(job.launch.variables)
     missing = untrained(job.run, plan, names, job.config)
     for name in sorted(missing, key=lambda name: name == BASELINES):
         module = [sys.executable, "-m", __package__, "train", *job.command_line]
         number = {"TUMORCAM_TASK": str(plan.train_tasks.index(name))}  # a port of its own
-        if code := run_together([[*module, "--model", name]], environment | number).exit_code:
-            return code
+        child = run_together([[*module, "--model", name]], {**job.launch.variables, **number})
+        if child.exit_code:
+            return child.exit_code
     return 0
 
 
@@ -65,8 +64,7 @@ def _train(job: Job, plan: "Plan", name: str) -> int:
     if not untrained(job.run, plan, [name], job.config):
         logger.info("%s is there already", name)
         return 0
-    if tf_config:
-        set_variables({"TF_CONFIG": tf_config})
+    set_variables({"TF_CONFIG": tf_config} if tf_config else {})
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
     if name != BASELINES:
         with Watchdog(worker, log) if tf_config else contextlib.nullcontext() as watchdog:
@@ -84,12 +82,11 @@ def _train_network(
     from tumorcam.training.threads import use_threads
     from tumorcam.training.workers import join_workers
 
-    config = job.config
-    require_memory("train", config, cohort, job.launch)
-    use_threads(config.run.threads_per_rank)
+    require_memory("train", job.config, cohort, job.launch)
+    use_threads(job.config.run.threads_per_rank)
     workers = join_workers(watchdog)
-    workers.require_divisible(config.training.batch_size, config.training.micro_batch)
-    train_model(job.run, cohort, key, config, workers)
+    workers.require_divisible(job.config.training.batch_size, job.config.training.micro_batch)
+    train_model(job.run, cohort, key, job.config, workers)
 
 
 COMMAND = Command(

@@ -71,21 +71,16 @@ def _print_faults(job: Job, states: "Sequence[FileState]") -> int:
     faults = [state.fault for state in states if state.fault]
     print("".join(f"{fault}\n" for fault in faults), end="")
     damaged = [state.file.path for state in states if state.is_damaged]
-    left = disk.dead_parts(job.run.root)
+    left, root = disk.dead_parts(job.run.root), job.run.root
     if job.args.purge:
-        print(f"deleted {set_aside.purge(job.run.root, set_aside.DAMAGED)} files of damaged/")
+        print(f"deleted {set_aside.purge(root, set_aside.DAMAGED)} files of damaged/")
     if job.args.delete:
-        for path, target, reason in set_aside.move_aside(job.run.root, damaged, set_aside.DAMAGED):
-            print(f"moved {path} to {target}" if target else f"{path} stays: {reason}")
-        for path in left:
-            path.unlink(missing_ok=True)
-            print(f"deleted {path}, which a killed process left unfinished")
+        print(set_aside.moves_text(set_aside.move_aside(root, damaged, set_aside.DAMAGED)), end="")
+        print("".join(f"deleted {path}, which a killed process left\n" for path in left), end="")
+        disk.delete_files(left)
     elif damaged or left:
-        n_bytes = sum(path.stat().st_size for path in left)
-        print(
-            f"{len(damaged)} damaged files; killed processes left {len(left)} of {n_bytes:,} bytes"
-        )
         words = shlex.join(["tumorcam", "verify", *job.command_line, "--delete"])
+        print(f"{len(damaged)} damaged files; killed processes left {disk.sizes_text(left)}")
         print(f"to move the damaged ones aside and delete what processes left: {words}")
     print(f"{len(states)} files, {len(faults)} faults")
     sys.stdout.flush()  # before another rank's exit code ends this one

@@ -90,12 +90,12 @@ def test_delete_removes_what_is_damaged_and_nothing_else(finished, tiny_run, cap
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert verify.main([config_file]) == 1
     said = capsys.readouterr().out
-    assert "3 damaged files; killed processes left 1 of 4 bytes\n" in said
+    assert "3 damaged files; killed processes left 1 files, 4 bytes\n" in said
     assert said.splitlines()[-2].endswith(f": tumorcam verify {config_file} --delete")
     assert before == {path for path in tmp_path.rglob("*") if path.is_file()}
     assert verify.main([config_file, "--delete"]) == 1
     said = capsys.readouterr().out
-    assert f"\ndeleted {dead}, which a killed process left unfinished\n" in said
+    assert f"\ndeleted {dead}, which a killed process left\n" in said
     gone = {shard, page, plan}
     folder, moved = tiny_run.folder / "damaged", set()
     for path in gone:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
         if is_old or is_gone(path.name.removesuffix(PART)):
             dead.append(path)
     return dead
+
+
+def delete_files(paths: Iterable[Path]) -> None:
+    """Delete files, those that are gone already left out."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def sizes_text(paths: Collection[Path]) -> str:
+    """The number and the bytes of some files."""
+    return f"{len(paths)} files, {sum(path.stat().st_size for path in paths):,} bytes"
 
 
 def sync(path: Path) -> None:

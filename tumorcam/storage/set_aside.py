@@ -59,6 +59,14 @@ def purge(root: Path, folder: str) -> int:
     return n_files
 
 
+def moves_text(moves: Iterable[Moved]) -> str:
+    """A line for each file, with its new place or why it stays."""
+    return "".join(
+        f"moved {path} to {target}\n" if target else f"{path} stays: {reason}\n"
+        for path, target, reason in moves
+    )
+
+
 def _move(root: Path, path: Path, folder: Path) -> Moved:
     try:
         if folder.parent.is_symlink():
