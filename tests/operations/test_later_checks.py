@@ -36,7 +36,7 @@ REFUSED = {
     ),
     "too many weights": (
         ("model.dense=[65536, 65536]",),
-        r"has \d+,.* weights on images of side 8",
+        r"has \d+,.* weights on images of side 8|the run takes up to .*, models \d+",
     ),
     "blind": (
         ("model.padding=valid", "model.filters=[4]", *ONE_ROW),
