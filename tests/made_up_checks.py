@@ -19,7 +19,7 @@ from tumorcam.faithfulness.ranking_checks import (
     PlantedScores,
     Stability,
 )
-from tumorcam.faithfulness.results import FaithfulnessChecks, write_faithfulness
+from tumorcam.faithfulness.results import FaithfulnessChecks, list_digests, write_faithfulness
 from tumorcam.faithfulness.retraining import Retrained
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage import chain
@@ -55,7 +55,8 @@ def write_checks(config: Config, **changed: Any) -> None:
         "cohort_digest": cohort.digest,
         "significance_digest": read_significance(run.significance, cohort.digest).digest,
         "view": "contrast",
-    } | chain.made_with(config, "faithfulness")
+    }
+    attributes |= chain.made_with(config, "faithfulness") | list_digests(run, config)
     write_faithfulness(run.faithfulness, attributes, checks)
     assert json.loads(attributes["config"])["faithfulness"]
 
