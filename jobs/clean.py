@@ -37,8 +37,8 @@ def clean(job: Job) -> int:
     chosen = STAGES[STAGES.index(job.args.first) :]
     paths = [
         state.file.path
-        for state in audit.audit_run(job.config)
-        if state.is_stale and audit.JOB_OF_STAGE[state.file.stage] in chosen
+        for state in audit.with_listed(audit.audit_run(job.config))
+        if audit.JOB_OF_STAGE[state.file.stage] in chosen
     ]
     if job.args.dry_run:
         print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,

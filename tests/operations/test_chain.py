@@ -132,6 +132,7 @@ def test_clean_moves_the_stale_files_alone_and_the_stage_can_begin(finished, cap
         "r00-f00-b0000.h5",
     }
     assert config.folder / "cohort.h5" in kept and config.folder / "models/baselines.h5" in kept
+    assert not (config.folder / "report" / "index.html").exists(), "nor does the old page stay"
     assert moved and capsys.readouterr().err == ""
     with contextlib.redirect_stdout(io.StringIO()) as told:
         assert status.main([toml, "--set", "training.epochs=9"]) == 3

@@ -211,12 +211,11 @@ def require_current(config: Config, stages: Sequence[str], *, settings_alone: bo
     StaleError
         If a file of these stages is stale.
     """
-    chosen = [file for file in planned_files(config, deep=False) if file.stage in stages]
-    sources = {path for file in chosen for path in (*file.made_from.values(), *file.sources)}
-    every = {file.path: file for file in planned_files(config, deep=False)}
-    needed = {file.path: file for file in chosen}
-    needed |= {path: every[path] for path in sources if path in every}
-    readings = {path: read_file(file, whole=False) for path, file in needed.items()}
+    files = planned_files(config, deep=False)
+    chosen = [file for file in files if file.stage in stages]
+    needed = {path for file in chosen for path in (*file.made_from.values(), *file.sources)}
+    needed |= {file.path for file in chosen}
+    readings = {f.path: read_file(f, whole=False) for f in files if f.path in needed}
     states = [inspect_file(file, config, readings) for file in chosen]
     stale = [s.fault for s in states if s.has_other_settings or (s.is_stale and not settings_alone)]
     if stale:
@@ -317,6 +316,12 @@ def inspect_file(expected: ExpectedFile, config: Config, readings: Readings) -> 
         return FileState(expected, WHOLE)
     text = f"{expected.path}: {text}"
     return FileState(expected, BROKEN, text, is_stale=True, has_other_settings=bool(changed))
+
+
+def with_listed(states: Sequence[FileState]) -> list[FileState]:
+    """The stale files, and where a list is stale also the files that it names."""
+    lists = {s.file.stage for s in states if s.is_stale and s.file.kind == manifest.MANIFEST_TYPE}
+    return [s for s in states if s.is_stale or (s.file.entry and s.file.stage in lists)]
 
 
 def count_states(states: Iterable[FileState]) -> dict[str, dict[str, int]]:
