@@ -169,8 +169,9 @@ def test_a_user_without_rights_or_home(explained_copy, tmp_path, home):
     homes = {"missing": "/nonexistent", "not writable": "/usr"}
     for path in [config.folder, *config.folder.rglob("*")]:
         os.chown(path, int(NOBODY), int(NOBODY))
-    for parent in [tmp_path, *tmp_path.parents][:3]:
-        parent.chmod(parent.stat().st_mode | 0o755)
+    for parent in [tmp_path, *tmp_path.parents]:
+        if not parent.stat().st_mode & 0o001:  # whom others may not enter
+            parent.chmod(parent.stat().st_mode | 0o755)
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "-u"]
     user += ["HOME"] if home == "none" else ["_", f"HOME={homes[home]}"]
     python = Path(sys.executable).resolve()
