@@ -264,7 +264,7 @@ class Chaos:
                 return
             for one in left:
                 if one == "prepare":
-                    _job("run", self.config_file, "--until", "prepare")
+                    _job("prepare", self.config_file)
                 elif not self._start(one).wait(PATIENCE):
                     break
         raise AssertionError(f"{stage} is not done after {MAX_RUNS} runs:\n{said.getvalue()}")

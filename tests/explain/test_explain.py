@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tumorcam
+from jobs import clean, reduce, report, train
 from jobs import explain as job
-from jobs import reduce, report, train
 from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.cohort.images import Scaler
@@ -285,10 +285,16 @@ def test_a_retrained_model_is_explained_anew(explained_copy):
     assert attributes["model_digest"] == "retrained"
 
 
-def test_other_settings_are_explained_anew(explained_copy):
+def test_shards_of_other_settings_are_replaced_only_when_moved_aside(explained_copy, capsys):
     before = times(explained_copy)
-    assert job.main([toml(explained_copy), "--set", "explain.rivals=1", "--share", "0/12"]) == 0
-    assert changed(before, times(explained_copy)) == ["r00-f00-b0000"]
+    words = [toml(explained_copy), "--set", "explain.rivals=1"]
+    assert job.main([*words, "--share", "0/12"]) == 1
+    said = capsys.readouterr().err
+    assert "explain.rivals: 3 -> 1" in said and "tumorcam clean CONFIG --from explain" in said
+    assert times(explained_copy) == before
+    assert clean.main([*words, "--from", "explain"]) == 0
+    assert job.main([*words, "--share", "0/12"]) == 0
+    assert list(times(explained_copy)) == ["r00-f00-b0000"]
     shard = read_shard(explained_copy.folder / "shards" / "r00-f00-b0000.h5")
     assert shard.rivals.shape == (10, 1)
 
@@ -300,7 +306,8 @@ def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, c
     before = times(explained_copy)
     assert job.main([toml(explained_copy), "--share", "0/12"]) == 1
     message = capsys.readouterr().err
-    assert "it is r00-f01, wanted r00-f00" in message and "run `tumorcam train`" in message
+    assert "its model is 'r00-f01', wanted 'r00-f00'" in message
+    assert "tumorcam clean CONFIG --from train; then run `tumorcam train`" in message
     assert times(explained_copy) == before
 
 

@@ -208,9 +208,8 @@ def test_a_good_shard_has_no_fault(run):
 def test_a_fault_says_what_differs_and_what_to_do(run, changes, message):
     text = fault(run, **changes)
     assert text.startswith(str(run.shard(KEY))) and message in text
-    way = (
-        "tumorcam clean CONFIG --from explain" if "config" in changes else "run `tumorcam explain`"
-    )
+    of_settings = "tumorcam clean CONFIG --from explain (with the same --set)"
+    way = of_settings if "config" in changes else "run `tumorcam explain`"
     assert text.endswith(way)
 
 
