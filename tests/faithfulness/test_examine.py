@@ -362,7 +362,7 @@ def test_a_dry_run_counts_the_images(examined, tmp_path, capsys):
         ("tables", r"significance\.h5 does not exist; run `tumorcam reduce`"),
         (
             "cohort",
-            r"significance\.h5: it was made from another cohort\.h5 than \S+; run `tumorcam reduce`",
+            r"significance\.h5: it was made from another cohort\.h5 than \S+; run `tumorcam red",
         ),
         ("model", r"model\.h5 does not exist; run `tumorcam train`"),
     ],
