@@ -187,6 +187,8 @@ def test_a_user_without_rights_or_home(explained_copy, tmp_path, home):
         ended = run([*command, job, str(toml(config))], **places)
         messages(ended)
         assert ended.returncode == {"reduce": 0, "verify": 1}[job], ended.stderr
+    if home != "none":
+        return
     os.chown(foreign, 0, 0)
     foreign.chmod(0o600)
     content = foreign.read_bytes()
