@@ -123,7 +123,6 @@ def with_streams(body: Callable[[], int]) -> int:
     from tumorcam.cluster import streams
 
     streams.open_streams()
-    code = 1
     try:
         code = body()
     finally:  # also where argparse ends the process after its help
@@ -190,14 +189,10 @@ def _tell_remembered(
 ) -> None:
     """Say which overrides hold though this command line does not have them."""
     from tumorcam.cluster import streams
-    from tumorcam.storage.run_config import remembered
     from tumorcam.storage.run_folder import RunFolder
 
-    if launch.is_child or launch.share.index:
-        return
-    given = set(overrides(args))
-    earlier = remembered(config, args.config, [text for text in every if text not in given])
-    if earlier:
+    earlier = [text for text in every if text not in overrides(args)]
+    if earlier and not (launch.is_child or launch.share.index or args.config.is_dir()):
         own = RunFolder.of(config).config
         streams.say(f"with --set {' --set '.join(earlier)}, as at the run's start ({own})")
 

@@ -24,8 +24,8 @@ def prepare(job: Job) -> int:
     if job.args.dry_run:
         return _print_cost(job)
     start_logging(job.run.logs, "prepare", job.launch)
-    require_replaceable(job.config)
     path, digest = job.run.cohort, input_digest(job.config)
+    require_replaceable(job.config, digest)
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
         warnings = check_later_stages(job.config, read_cohort(path, job.config))
@@ -46,9 +46,9 @@ def _print_cost(job: Job) -> int:
     from tumorcam.cohort.cohort import cohort_of, plan_of
     from tumorcam.operations.cost import cost_of_cohort
     from tumorcam.operations.later_checks import check_later_stages
-    from tumorcam.operations.stages import require_replaceable
+    from tumorcam.operations.stages import input_digest, require_replaceable
 
-    require_replaceable(job.config)
+    require_replaceable(job.config, input_digest(job.config))
     cohort = cohort_of(job.run.cohort, "", _content(job))
     warnings = check_later_stages(job.config, cohort)
     plan = plan_of(cohort, job.config)

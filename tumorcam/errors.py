@@ -82,7 +82,7 @@ def foreseeable(error: BaseException) -> str:
             f"not enough memory ({_cut(str(error))[:200]}); give the job more, or lower "
             "explain.batch_size, or training.micro_batch or cohort.genes, which needs a new run"
         )
-    if isinstance(error, UnicodeError | ValueError) and "null byte" in str(error):
+    if isinstance(error, ValueError) and "null byte" in str(error):
         return f"a path holds a null byte ({error}); correct it"
     if isinstance(error, UnicodeEncodeError):
         return (

@@ -166,7 +166,6 @@ def shard_fault(
     cohort_digest: str,
     model_digest: str,
     n_columns: int,
-    whole: bool = True,
 ) -> str:
     """What is wrong with a shard and what to do about it; empty if the shard is good.
 
@@ -179,8 +178,6 @@ def shard_fault(
         Digests of the cohort and of the model that explains the shard.
     n_columns : int
         `Cohort.n_columns`.
-    whole : bool
-        Whether every byte is checked, or the header alone.
 
     Raises
     ------
@@ -190,7 +187,7 @@ def shard_fault(
     """
     path = run.shard(key)
     try:
-        stored = hdf5.stored_attributes(path, SHARD_TYPE, remedy=REMEDY, whole=whole)
+        stored = hdf5.stored_attributes(path, SHARD_TYPE, remedy=REMEDY)
         chain.require_settings(path, stored, config, STAGE)
     except (MissingError, DamageError, StaleError) as error:
         return str(error)

@@ -1,5 +1,6 @@
 """Every check of the rankings, from the files of a run to faithfulness.h5."""
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def examine_run(
     """
     is_marker = read_markers(config.faithfulness, cohort.tumors, cohort.genes)
     attributes = file_attributes(run, cohort, config)
-    if world.broadcast(hdf5.is_complete(run.faithfulness, FAITHFULNESS_TYPE, attributes)):
+    is_done = functools.partial(hdf5.is_complete, run.faithfulness, FAITHFULNESS_TYPE, attributes)
+    if ranks.on_root(world, is_done):
         logger.info("faithfulness.h5 is there already")
         return
     work = world.broadcast(plan_work(run, cohort, config) if world.is_root else None)

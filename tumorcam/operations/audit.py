@@ -278,7 +278,7 @@ def _attributes_of(expected: ExpectedFile, *, whole: bool) -> Mapping[str, Any]:
         if fault:
             raise DamageError(fault)
         return {}
-    read = integrity.check_whole if whole else integrity.read_header
+    read = integrity.check_once if whole else integrity.read_header
     attributes = read(path).attributes
     hdf5.require_kind(attributes, path, expected.kind)
     return attributes

@@ -65,8 +65,13 @@ def has_current_cohort(config: Config) -> bool:
         return False
 
 
-def require_replaceable(config: Config) -> None:
+def require_replaceable(config: Config, digest: str) -> None:
     """Check that a new cohort or other settings take the worth from no model or shard.
+
+    Parameters
+    ----------
+    digest : str
+        From `input_digest`.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def require_replaceable(config: Config) -> None:
     run = RunFolder.of(config)
     require_current(config, ["models", "shards"], settings_alone=True)
     models = sorted(run.models.glob("*/model.h5"))
-    if models and run.cohort.exists() and not is_current(run.cohort, config, input_digest(config)):
+    if models and run.cohort.exists() and not is_current(run.cohort, config, digest):
         try:
             attributes = integrity.read_header(run.cohort).attributes
         except DamageError:  # the same cohort may come back

@@ -90,11 +90,14 @@ def reduce_run(
     ranks.on_root(world, require_enough)
     sources = {"cohort_digest": cohort.digest, "shards_digest": audit.digest}
     attributes = sources | chain.made_with(config, tables.STAGE)
-    is_done = hdf5.is_complete(run.significance, SIGNIFICANCE_TYPE, attributes)
-    is_done = is_done and hdf5.is_complete(
-        run.saliency, SALIENCY_TYPE, saliency_attributes(config, sources)
-    )
-    if world.broadcast(is_done):
+    of_saliency = saliency_attributes(config, sources)
+
+    def is_done() -> bool:
+        return hdf5.is_complete(
+            run.significance, SIGNIFICANCE_TYPE, attributes
+        ) and hdf5.is_complete(run.saliency, SALIENCY_TYPE, of_saliency)
+
+    if ranks.on_root(world, is_done):
         logger.info("the tables are there already")
         return
     if audit.faults and world.is_root:

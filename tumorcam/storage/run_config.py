@@ -16,7 +16,6 @@ FIRST_LINE = "# All settings of a run, written by tumorcam; SHA-256 of the lines
 OVERRIDE = "# --set "
 PLACE = re.compile(r"run\.(name|folder)\s*=")  # overrides by which the folder itself was named
 REMEDY = "run `tumorcam prepare` with your own config and the --set of the run's start"
-NAME = "config.toml"
 
 
 def write_run_config(config: Config, overrides: Sequence[str]) -> None:
@@ -71,8 +70,9 @@ def load_run(
     ConfigError
         As `load_config`; and if the run's config.toml is missing where it was named, or damaged.
     """
-    path, is_own = (path / NAME, True) if path.is_dir() else (path, _is_own(path))
-    if is_own:
+    is_folder = path.is_dir()
+    path = RunFolder(path).config if is_folder else path
+    if is_folder or _is_own(path):
         started = started_with(path, strict=True)
         config = load_config(path, overrides)
         run = dataclasses.replace(config.run, folder=str(path.parent))
@@ -82,13 +82,6 @@ def load_run(
     started = started_with(own, strict=strict) if os.path.lexists(own) else []
     every = together(started, overrides)
     return load_config(path, every), every
-
-
-def remembered(config: Config, path: Path, overrides: Sequence[str]) -> list[str]:
-    """Those of `overrides` that change what the config file says, for a note to the user."""
-    if path.is_dir() or _is_own(path):
-        return []
-    return [text for text in overrides if load_config(path, [text]) != load_config(path)]
 
 
 def started_with(path: Path, *, strict: bool) -> list[str]:
@@ -121,7 +114,7 @@ def together(*lists: Sequence[str]) -> list[str]:
 
 def _is_own(path: Path) -> bool:
     """Whether a path is a config.toml that tumorcam wrote into the folder of a run."""
-    if path.name != NAME:
+    if path != RunFolder(path.parent).config:
         return False
     try:
         return integrity.read_bytes(path).startswith(FIRST_LINE.encode())
