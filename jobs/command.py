@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tumorcam.cluster.launcher import Launch
@@ -36,11 +36,11 @@ class Job:
 
         return planned(self.run, self.config)
 
-    def require_current(self, *stages: str, settings_alone: bool = False) -> None:
+    def require_current(self, *stages: str, **options: Any) -> None:
         """Refuse files of other settings or sources; see `audit.require_current`."""
         from tumorcam.operations.audit import require_current
 
-        require_current(self.config, stages, settings_alone=settings_alone)
+        require_current(self.config, stages, **options)
 
     @property
     def command_line(self) -> list[str]:

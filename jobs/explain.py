@@ -41,7 +41,8 @@ def explain(job: Job) -> int:
     share = Share(task.index * rank.count + rank.index, task.count * rank.count)
     keys = share_of(plan.explain_tasks, share)
     job.require_current("models")
-    job.require_current("shards", settings_alone=True)
+    own = {job.run.shard(key) for key in keys}
+    job.require_current("shards", paths=own, settings_alone=True)
     missing = list(shard_faults(job.run, plan, keys, job.config))
     if n_present := len(keys) - len(missing):
         logger.info("%d of %d shards are there already", n_present, len(keys))

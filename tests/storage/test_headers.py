@@ -12,23 +12,10 @@ import h5py
 import numpy as np
 import pytest
 from edited_files import edited
+from small_files import KIND, make, open_again
 
 from tumorcam.errors import DamageError, FileError, UnreadableError
 from tumorcam.storage import hdf5, integrity, records
-
-KIND = "tumorcam-test"
-
-
-def make(path, values=None, **attributes):
-    with hdf5.create_file(path, KIND, attributes) as file:
-        records.write_dataset(
-            file, "maps", np.arange(24.0).reshape(6, 4) if values is None else values
-        )
-    return path
-
-
-def open_again(path):
-    return hdf5.open_file(path, KIND, remedy="run `tumorcam test`")
 
 
 def test_the_header_is_what_sha256sum_says(tmp_path):

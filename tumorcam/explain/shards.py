@@ -232,10 +232,15 @@ def shard_faults(
 
 def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
     """Bytes that shards take at most, before compression."""
-    n_values = len(ranking_keys(config.explain.methods)) * plan.n_columns
-    n_pixels = len(config.explain.cubes) * plan.side**2
-    n_samples = sum(key.n_samples for key in keys)
-    return n_samples * (n_values + n_pixels) * np.dtype(np.float16).itemsize
+    of_sample = sample_bytes_of(config, n_columns=plan.n_columns, side=plan.side)
+    return of_sample * sum(key.n_samples for key in keys)
+
+
+def sample_bytes_of(config: Config, *, n_columns: int, side: int) -> int:
+    """Bytes that the maps of one sample take in a shard, before compression."""
+    n_values = len(ranking_keys(config.explain.methods)) * n_columns
+    n_pixels = len(config.explain.cubes) * side**2
+    return (n_values + n_pixels) * np.dtype(np.float16).itemsize
 
 
 def saliency_attributes(config: Config, sources: Mapping[str, str]) -> dict[str, str]:

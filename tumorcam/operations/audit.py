@@ -1,6 +1,6 @@
 """The files that a run is to have, and whether each is there, undamaged and up to date."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,7 +116,7 @@ def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
     digest = {"digest": plan.cohort_digest}
     return [
         ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare", attributes=digest),
-        _expected_plan(run, plan_text(plan)),
+        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": plan_text(plan)}),
         ExpectedFile("cohort", run.config, CONFIG_TYPE),
         *_expected_models(run, plan),
         *_expected_shards(run, plan),
@@ -141,7 +141,8 @@ def files_without_plan(config: Config) -> list[ExpectedFile]:
     run = RunFolder.of(config)
     return [
         ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare"),
-        _expected_plan(run, ""),  # so that one that is there is broken
+        # no text, so that a plan that is there is broken
+        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": ""}),
     ]
 
 
@@ -153,12 +154,9 @@ def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
     deep : bool
         Whether the plan is taken from the cohort, and from plan.json only without a sound cohort.
     """
+    path, nulls = RunFolder.of(config).plan, config.layout.nulls
     try:
-        plan = (
-            sound_plan(config)
-            if deep
-            else read_plan(RunFolder.of(config).plan, config.layout.nulls)
-        )
+        plan = sound_plan(config) if deep else read_plan(path, nulls)
     except FileError:
         return files_without_plan(config)
     return expected_files(config, plan)
@@ -194,7 +192,13 @@ def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
     return inspect_files(files, config, {f.path: read_file(f, whole=deep) for f in files})
 
 
-def require_current(config: Config, stages: Sequence[str], *, settings_alone: bool = False) -> None:
+def require_current(
+    config: Config,
+    stages: Sequence[str],
+    *,
+    paths: Collection[Path] | None = None,
+    settings_alone: bool = False,
+) -> None:
     """Refuse to go on from files of other settings, or made from other files than the present ones.
 
     Missing, damaged and unreadable files are left to the job that reads them.
@@ -203,6 +207,8 @@ def require_current(config: Config, stages: Sequence[str], *, settings_alone: bo
     ----------
     stages : sequence of str
         Keys of JOB_OF_STAGE whose files a job reads, or would replace.
+    paths : collection of Path or None
+        The files among these that count; None: all.
     settings_alone : bool
         Whether files that were made from other files, with the present settings, are accepted.
 
@@ -212,7 +218,7 @@ def require_current(config: Config, stages: Sequence[str], *, settings_alone: bo
         If a file of these stages is stale.
     """
     files = planned_files(config, deep=False)
-    chosen = [file for file in files if file.stage in stages]
+    chosen = [f for f in files if f.stage in stages and (paths is None or f.path in paths)]
     needed = {path for file in chosen for path in (*file.made_from.values(), *file.sources)}
     needed |= {file.path for file in chosen}
     readings = {f.path: read_file(f, whole=False) for f in files if f.path in needed}
@@ -336,10 +342,6 @@ def incomplete_stages(states: Iterable[FileState]) -> list[str]:
     """Stages with a missing or broken file, or without any file, in the order of the pipeline."""
     counts = count_states(states)
     return [stage for stage, n in counts.items() if not n[WHOLE] or n[MISSING] or n[BROKEN]]
-
-
-def _expected_plan(run: RunFolder, text: str) -> ExpectedFile:
-    return ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": text})
 
 
 def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:

@@ -15,11 +15,11 @@ from tumorcam.cohort.layout import choose_decoys
 from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
-from tumorcam.explain.views import ranking_keys
+from tumorcam.explain.shards import sample_bytes_of
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.shapes import n_weights
 
-FLOAT32, FLOAT16 = 4, 2  # bytes
+FLOAT32 = 4  # bytes
 LOWERED = {  # settings that make a stage smaller
     "prepare": "cohort.genes or layout.replicates",
     "train": "training.micro_batch, model.dense or cohort.genes",
@@ -54,14 +54,13 @@ def cost_of(config: Config, *, n_samples: int, n_genes: int, n_decoys: int, n_tu
     layouts = FLOAT32 * n_models * n_placed
     values = FLOAT32 * n_samples * n_placed
     weights = FLOAT32 * n_weights(config.model, side, n_tumors)
-    n_rankings = len(ranking_keys(config.explain.methods))
-    n_maps = n_rankings * (n_genes + 2 * n_decoys) + len(config.explain.cubes) * side**2
+    maps = sample_bytes_of(config, n_columns=n_genes + 2 * n_decoys, side=side)
     map_bytes = FLOAT32 * side**2 * config.model.filters[0] if config.model.filters else 0
     n_at_once = min(config.explain.batch_size, config.explain.block, n_samples)
     return Cost(
         cohort=values + layouts,
         models=weights * n_models * n_runs,
-        shards=FLOAT16 * n_samples * n_maps * config.layout.replicates * n_runs,
+        shards=n_samples * maps * config.layout.replicates * n_runs,
         prepare=values + layouts,
         train=values + COPIES_OF_WEIGHTS * weights + config.training.micro_batch * map_bytes,
         explain=weights + n_at_once * map_bytes,
@@ -122,7 +121,10 @@ def require_disk(config: Config, cost: Cost) -> None:
 
 
 def require_room(config: Config, selection: Selection, launch: Launch) -> None:
-    """Check that the disk has room for the run, and the memory for prepare; errors as below."""
+    """Check that the disk has room for the run, and the memory for prepare.
+
+    Errors as in `require_disk` and `require_bytes`.
+    """
     cost = cost_of_selection(config, selection)
     require_disk(config, cost)
     require_bytes(cost.prepare, launch, settings=LOWERED["prepare"])
