@@ -294,9 +294,8 @@ def test_shards_of_other_settings_are_replaced_only_when_moved_aside(explained_c
     assert times(explained_copy) == before
     assert clean.main([*words, "--from", "explain"]) == 0
     assert job.main([*words, "--share", "0/12"]) == 0
-    assert list(times(explained_copy)) == ["r00-f00-b0000"]
-    shard = read_shard(explained_copy.folder / "shards" / "r00-f00-b0000.h5")
-    assert shard.rivals.shape == (10, 1)
+    (path,) = RunFolder.of(explained_copy).shards.iterdir()
+    assert path.stem == "r00-f00-b0000" and read_shard(path).rivals.shape == (10, 1)
 
 
 def test_a_foreign_model_is_refused_before_anything_is_written(explained_copy, capsys):
