@@ -16,11 +16,12 @@ def prepare(job: Job) -> int:
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cohort.cohort import cohort_of, is_current, plan_of, read_cohort, write_cohort
     from tumorcam.cohort.summary import cohort_summary
-    from tumorcam.operations.later_checks import check_later_stages
+    from tumorcam.operations.later_checks import check_later_stages, check_settings
     from tumorcam.operations.stages import input_digest, require_replaceable
     from tumorcam.storage.plan import write_plan
     from tumorcam.storage.run_config import write_run_config
 
+    check_settings(job.config)
     if job.args.dry_run:
         return _print_cost(job)
     start_logging(job.run.logs, "prepare", job.launch)
@@ -70,10 +71,8 @@ def _content(job: Job) -> "CohortFile":
     from tumorcam.cohort.preparation import prepare_cohort
     from tumorcam.cohort.selection import select
     from tumorcam.operations.cost import require_room
-    from tumorcam.operations.later_checks import check_settings
     from tumorcam.readers import inputs
 
-    check_settings(job.config)
     settings = inputs.input_settings(job.config)
     logger.info("reading %s", settings.expression)
     selection = select(job.config, *inputs.open_inputs(settings))

@@ -12,10 +12,10 @@ from tumorcam.config import (
     Config,
     changed_settings,
     config_from_tables,
-    config_json,
     config_toml,
     load_config,
     rng_for,
+    settings_json,
 )
 from tumorcam.errors import ConfigError, quoted
 
@@ -236,17 +236,18 @@ def test_toml_text_reads_back_to_the_same_config(config):
 @unhurried
 @given(configs(), configs())
 def test_json_texts_differ_exactly_where_settings_do(first, second):
-    sections = ["run", "training", "layout"]
-    old, new = config_json(first, sections), config_json(second, sections)
-    assert (old == new) == (changed_settings(old, new) == [])
+    old, new = settings_json(first, "train"), settings_json(second, "train")
+    assert (old == new) == (changed_settings(old, new) == {})
     assert set(json.loads(old)["run"]) == {"seed"}, "name, folder and threads may change"
 
 
 def test_changed_settings_name_old_and_new():
-    old = config_json(Config(), ["layout"])
-    new = config_json(config_from_tables({"layout": {"replicates": 3}}, source=""), ["layout"])
-    assert changed_settings(old, new) == ["layout.replicates: 8 -> 3"]
-    assert changed_settings("{}", '{"a": {"b": 1}}') == ["a.b: None -> 1"]
+    old = settings_json(Config(), "prepare")
+    changed = config_from_tables({"layout": {"replicates": 3}}, source="")
+    assert changed_settings(old, settings_json(changed, "prepare")) == {
+        "layout.replicates": "8 -> 3"
+    }
+    assert changed_settings("{}", '{"a": {"b": 1}}') == {"a.b": "None -> 1"}
 
 
 def test_random_numbers_depend_on_seed_and_purpose_alone():

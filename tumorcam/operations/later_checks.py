@@ -37,7 +37,7 @@ def check_settings(config: Config) -> None:
 
 
 def check_later_stages(config: Config, cohort: Cohort) -> list[str]:
-    """Check what later stages need of a cohort, and give the warnings about it.
+    """Check what later stages need of a cohort, after `check_settings`, and give the warnings.
 
     Parameters
     ----------
@@ -46,17 +46,13 @@ def check_later_stages(config: Config, cohort: Cohort) -> list[str]:
 
     Raises
     ------
-    ConfigError
-        For the same reasons as in `check_settings`.
     ModelError
-        For these reasons too, if the network cannot be built on images of this side, or if it
-        cannot see a gene or decoy.
+        If the network cannot be built on images of this side, or cannot see a gene or decoy.
     CohortError
         If no patient is left to choose the epoch of a model.
     InputError
         If the list of markers cannot be used.
     """
-    check_settings(config)
     side = cohort.layouts[0].side
     shapes.require_buildable(config.model, side, len(cohort.tumors))
     reachable = shapes.reachable_pixels(config.model, side)
