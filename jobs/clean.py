@@ -32,13 +32,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def clean(job: Job) -> int:
     """Move the stale files; 0 if none of them stays, else 1."""
     from tumorcam.operations import audit
+    from tumorcam.operations.expected_files import JOB_OF_STAGE
     from tumorcam.storage import set_aside
 
     chosen = STAGES[STAGES.index(job.args.first) :]
     paths = [
         state.file.path
         for state in audit.with_listed(audit.audit_run(job.config))
-        if audit.JOB_OF_STAGE[state.file.stage] in chosen
+        if JOB_OF_STAGE[state.file.stage] in chosen
     ]
     if job.args.dry_run:
         print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,

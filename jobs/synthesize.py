@@ -24,9 +24,10 @@ def synthesize(job: Job) -> int:
     target.settings.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
     synthetic_files.write_synthetic_cohort(cohort, target)
-    hdf5.write_text(target.settings, stages.synthetic_settings(job.config))
+    settings = stages.synthetic_settings(job.config)
+    hdf5.write_text(target.settings, settings)
     names = [path.name for path in target.files]
-    manifest.write_manifest(target.listed, names, {})
+    manifest.write_manifest(target.listed, names, {"settings": settings})
     logger.info("wrote %d samples and %d genes to %s", *cohort.log2_expression.shape, target.root)
     return 0
 

@@ -10,7 +10,8 @@ from . import command
 from .command import Command, Job
 
 if TYPE_CHECKING:
-    from tumorcam.operations.audit import ExpectedFile, FileState
+    from tumorcam.operations.audit import FileState
+    from tumorcam.operations.expected_files import ExpectedFile
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +53,9 @@ def verify(job: Job) -> int:
 
 
 def _files(job: Job, *, deep: bool) -> "list[ExpectedFile]":
-    from tumorcam.operations import audit
+    from tumorcam.operations import audit, expected_files
 
-    return [*audit.planned_files(job.config, deep=deep), *audit.further_files(job.config)]
+    return [*audit.planned_files(job.config, deep=deep), *expected_files.further_files(job.config)]
 
 
 def _print_size(job: Job) -> int:

@@ -34,6 +34,7 @@ from slurm_jobs import TESTBED, running_slurm  # noqa: E402
 from jobs import verify  # noqa: E402
 from tumorcam.config import load_config  # noqa: E402
 from tumorcam.operations import audit  # noqa: E402
+from tumorcam.operations.expected_files import JOB_OF_STAGE  # noqa: E402
 
 STAGES = ("train", "explain", "reduce")
 OUTPUTS = {"train": "models", "explain": "shards", "reduce": "significance"}
@@ -273,7 +274,7 @@ class Chaos:
         stages = ("cohort", *(OUTPUTS[one] for one in STAGES[: STAGES.index(until) + 1]))
         counts = audit.count_states(audit.audit_run(self.config, deep=True))
         todo = [s for s in stages if counts[s][audit.MISSING] + counts[s][audit.BROKEN]]
-        return [audit.JOB_OF_STAGE[one] for one in todo]
+        return [JOB_OF_STAGE[one] for one in todo]
 
     def _check_whole_files(self, stage: str) -> None:
         """What `verify` passes must be right, whenever it is looked at."""

@@ -9,8 +9,7 @@ import numpy as np
 
 from tumorcam.config import Config
 from tumorcam.explain.shards import MethodMaps, shard_attributes
-from tumorcam.operations import audit
-from tumorcam.operations.audit import ExpectedFile
+from tumorcam.operations.expected_files import ExpectedFile, files_of_run
 from tumorcam.storage import chain, hdf5, integrity, manifest, records
 from tumorcam.storage.plan import Plan, read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -31,7 +30,7 @@ def plan_of(config: Config) -> Plan:
 
 
 def expected(config: Config) -> list[ExpectedFile]:
-    return audit.expected_files(config, plan_of(config))
+    return files_of_run(config, plan_of(config))
 
 
 def write_stub(config: Config, file: ExpectedFile, fill: Fill = lambda file: None) -> None:

@@ -12,7 +12,7 @@ from tumorcam.cluster import processes
 from tumorcam.cluster.logs import FAILED, LogRecord
 from tumorcam.config import Config, config_toml, load_config
 from tumorcam.significance.bands import BAND_TYPE
-from tumorcam.storage import disk, hdf5, integrity, records
+from tumorcam.storage import disk, hdf5, integrity, manifest, records
 from tumorcam.storage.run_folder import RunFolder
 
 
@@ -160,7 +160,9 @@ def test_parts_of_unfinished_jobs_are_verified(finished, tiny_run, capsys):
     assert not band.exists()
 
 
-def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """The config file of a run with synthetic input, prepared."""
     toml = tmp_path / "planted.toml"
     toml.write_text(
         f"[run]\nfolder = '{tmp_path / 'run'}'\n[splits]\nfolds = 2\n[synthesize]\n"
@@ -168,6 +170,11 @@ def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
     )
     assert synthesize.main([str(toml)]) == 0
     assert prepare.main([str(toml)]) == 0
+    return toml
+
+
+def test_synthetic_input_is_verified_and_made_again(planted, tmp_path, capsys):
+    toml = planted
     path = tmp_path / "run" / "input" / "expression.tsv.gz"
     sound = path.read_bytes()
     path.write_bytes(sound[:99] + bytes([sound[99] ^ 4]) + sound[100:])
@@ -176,6 +183,34 @@ def test_synthetic_input_is_verified_and_made_again(tmp_path, capsys):
     assert f"\nmoved {path} to " in capsys.readouterr().out
     assert synthesize.main([str(toml)]) == 0
     assert path.read_bytes() == sound
+
+
+def test_another_runs_list_of_the_input_takes_no_file_away(planted, tmp_path, capsys):
+    other = ["--set", f"run.folder={tmp_path / 'other'}", "--set", "run.seed=9"]
+    assert synthesize.main([str(planted), *other]) == 0
+    listed = RunFolder(tmp_path / "run").input.listed
+    listed.write_bytes(RunFolder(tmp_path / "other").input.listed.read_bytes())
+    before = {path: path.read_bytes() for path in listed.parent.iterdir()}
+    capsys.readouterr()
+    assert verify.main([str(planted), "--delete"]) == 1
+    assert f"{listed}: its settings is" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in listed.parent.iterdir()} == before
+    assert synthesize.main([str(planted)]) == 0, "which writes the input anew"
+    verify.main([str(planted)])
+    assert "input" not in capsys.readouterr().out.replace(str(tmp_path), "")
+
+
+def test_another_runs_list_of_the_report_takes_no_file_away(finished, tiny_run, capsys):
+    config_file, _ = finished
+    report = RunFolder.of(tiny_run).report
+    listed = report / manifest.FILE_NAME
+    (report / "index.html").write_text("the other run's page", encoding="utf-8")
+    made_from = {**manifest.read_manifest(listed).made_from, "significance.h5": "another"}
+    manifest.write_manifest(listed, ["index.html"], made_from)
+    (report / "index.html").write_text("this run's page", encoding="utf-8")
+    assert verify.main([config_file, "--delete"]) == 1
+    assert "it was made from another significance.h5" in capsys.readouterr().out
+    assert (report / "index.html").read_text(encoding="utf-8") == "this run's page"
 
 
 def test_the_log_of_faults_does_not_end_with_done(finished):

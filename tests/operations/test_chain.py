@@ -12,6 +12,7 @@ from jobs import clean, explain, faithfulness, prepare, reduce, report, status, 
 from tumorcam.config import config_sections, config_tables
 from tumorcam.operations import audit
 from tumorcam.operations.audit import MISSING, WHOLE
+from tumorcam.operations.expected_files import JOB_OF_STAGE
 from tumorcam.settings.schema import section_settings
 from tumorcam.settings.stages import STAGES, first_stage
 
@@ -109,7 +110,7 @@ def test_a_setting_without_results_changes_no_state(finished, section, setting):
     if setting.name == "name":
         changed = dataclasses.replace(changed, run=dataclasses.replace(folder, name="other"))
     states = audit.audit_run(changed)
-    audit.require_current(changed, list(audit.JOB_OF_STAGE))
+    audit.require_current(changed, list(JOB_OF_STAGE))
     allowed = {WHOLE, MISSING} if setting.name == "nulls" else {WHOLE}
     assert {state.state for state in states} == allowed
 

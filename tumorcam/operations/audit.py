@@ -1,72 +1,25 @@
-"""The files that a run is to have, and whether each is there, undamaged and up to date."""
+"""Whether each file that a run is to have is there, undamaged and up to date."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tumorcam.cohort.cohort import COHORT_TYPE, plan_of, read_cohort
+from tumorcam.cohort.cohort import plan_of, read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
-from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE
-from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE, list_digests
-from tumorcam.significance.bands import BAND_TYPE
-from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
+from tumorcam.operations.expected_files import (
+    JOB_OF_STAGE,
+    ExpectedFile,
+    files_of_run,
+    files_without_plan,
+)
 from tumorcam.storage import chain, hdf5, integrity, manifest
-from tumorcam.storage.plan import PLAN_TYPE, ModelKey, Plan, plan_text, read_plan
+from tumorcam.storage.plan import PLAN_TYPE, Plan, read_plan
 from tumorcam.storage.run_config import CONFIG_TYPE, REMEDY, check_run_config
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.artifact import MODEL_TYPE
-from tumorcam.training.baselines import BASELINES_TYPE
 
 WHOLE, MISSING, BROKEN = "whole", "missing", "broken"
-JOB_OF_STAGE = {  # in the order of the pipeline
-    "cohort": "prepare",
-    "models": "train",
-    "shards": "explain",
-    "significance": "reduce",
-    "faithfulness": "faithfulness",
-    "report": "report",
-}
-INPUT = "input"  # a stage whose files a user may have brought, so that a run need not have them
-
-
-@dataclass(frozen=True)
-class ExpectedFile:
-    """A file that the plan expects, and what must be true of it.
-
-    Attributes
-    ----------
-    stage : str
-        A key of JOB_OF_STAGE, or INPUT.
-    path : Path
-    kind : str
-        The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is a file of a list.
-    settings : str
-        The stage whose settings it carries; empty where it carries none.
-    made_from : mapping
-        Name of an attribute to the file whose digest it holds.
-    attributes : mapping
-        Name of an attribute to its value. The plan has `text`, its content.
-    sources : tuple of Path
-        Shards whose digests give the attribute `shards_digest`.
-    entry : manifest.Entry or None
-        Size and SHA-256 of a file of a list.
-    """
-
-    stage: str
-    path: Path
-    kind: str
-    settings: str = ""
-    made_from: Mapping[str, Path] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    sources: tuple[Path, ...] = ()
-    entry: manifest.Entry | None = None
-
-    @property
-    def remedy(self) -> str:
-        """The command that makes the file again."""
-        return f"run `tumorcam {(JOB_OF_STAGE | {INPUT: 'synthesize'})[self.stage]}`"
 
 
 @dataclass(frozen=True)
@@ -107,45 +60,6 @@ class Reading(NamedTuple):
 Readings = Mapping[Path, Reading]
 
 
-def expected_files(config: Config, plan: Plan) -> list[ExpectedFile]:
-    """Every file of a finished run, from the cohort to the report."""
-    run = RunFolder.of(config)
-    cohort = {"cohort_digest": run.cohort}
-    shards = tuple(run.shard(key) for key in plan.explain_tasks)
-    tables = {path.name: path for path in (run.significance, run.faithfulness)}
-    digest = {"digest": plan.cohort_digest}
-    return [
-        ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare", attributes=digest),
-        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": plan_text(plan)}),
-        ExpectedFile("cohort", run.config, CONFIG_TYPE),
-        *_expected_models(run, plan),
-        *_expected_shards(run, plan),
-        ExpectedFile("significance", run.saliency, SALIENCY_TYPE, "explain", cohort, {}, shards),
-        ExpectedFile(
-            "significance", run.significance, SIGNIFICANCE_TYPE, "reduce", cohort, {}, shards
-        ),
-        ExpectedFile(
-            "faithfulness",
-            run.faithfulness,
-            FAITHFULNESS_TYPE,
-            "faithfulness",
-            cohort | {"significance_digest": run.significance},
-            {"view": config.report.view} | list_digests(run, config),
-        ),
-        *_listed_files("report", run.report, "report", tables),
-    ]
-
-
-def files_without_plan(config: Config) -> list[ExpectedFile]:
-    """The files of prepare, for a run whose plan and cohort cannot be read."""
-    run = RunFolder.of(config)
-    return [
-        ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare"),
-        # no text, so that a plan that is there is broken
-        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": ""}),
-    ]
-
-
 def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
     """The files that the run is to have; those of prepare alone where no plan can be read.
 
@@ -159,25 +73,7 @@ def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
         plan = sound_plan(config) if deep else read_plan(path, nulls)
     except FileError:
         return files_without_plan(config)
-    return expected_files(config, plan)
-
-
-def further_files(config: Config) -> list[ExpectedFile]:
-    """Files that a finished run need not have: synthetic input, and parts while jobs work.
-
-    The jobs themselves ask whether a part is up to date.
-    """
-    run = RunFolder.of(config)
-    has_input = not config.input.expression and run.input.listed.exists()
-    parts = (
-        ("significance", BAND_TYPE, run.band_files()),
-        ("significance", RANKING_TYPE, run.ranking_files()),
-        ("faithfulness", RESPONSES_TYPE, run.response_files()),
-    )
-    return [
-        *(_listed_files(INPUT, run.input.root, "", {}) if has_input else ()),
-        *(ExpectedFile(stage, path, kind) for stage, kind, paths in parts for path in paths),
-    ]
+    return files_of_run(config, plan)
 
 
 def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
@@ -293,8 +189,16 @@ def _attributes_of(expected: ExpectedFile, *, whole: bool) -> Mapping[str, Any]:
 def inspect_files(
     files: Iterable[ExpectedFile], config: Config, readings: Readings
 ) -> list[FileState]:
-    """The state of each file, after `read_file` of all files of the run."""
-    return [inspect_file(file, config, readings) for file in files]
+    """The state of each file, after `read_file` of all files of the run.
+
+    A file that is not as a stale list says is not damaged by that, since the list may be wrong.
+    """
+    states = [inspect_file(file, config, readings) for file in files]
+    lists = _stages_of_stale_lists(states)
+    return [
+        replace(s, is_damaged=False) if s.file.entry and s.file.stage in lists else s
+        for s in states
+    ]
 
 
 def inspect_file(expected: ExpectedFile, config: Config, readings: Readings) -> FileState:
@@ -326,7 +230,7 @@ def inspect_file(expected: ExpectedFile, config: Config, readings: Readings) -> 
 
 def with_listed(states: Sequence[FileState]) -> list[FileState]:
     """The stale files, and where a list is stale also the files that it names."""
-    lists = {s.file.stage for s in states if s.is_stale and s.file.kind == manifest.MANIFEST_TYPE}
+    lists = _stages_of_stale_lists(states)
     return [s for s in states if s.is_stale or (s.file.entry and s.file.stage in lists)]
 
 
@@ -344,38 +248,8 @@ def incomplete_stages(states: Iterable[FileState]) -> list[str]:
     return [stage for stage, n in counts.items() if not n[WHOLE] or n[MISSING] or n[BROKEN]]
 
 
-def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
-    """Files of train, in the order of its tasks: models, baselines, null models."""
-    cohort = {"cohort_digest": run.cohort}
-
-    def expected(key: ModelKey) -> ExpectedFile:
-        name = {"model": key.name}
-        return ExpectedFile("models", run.model(key), MODEL_TYPE, "train", cohort, name)
-
-    yield from map(expected, plan.models)
-    yield ExpectedFile("models", run.baselines, BASELINES_TYPE, "prepare", cohort)
-    yield from map(expected, plan.null_models)
-
-
-def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
-    for key in plan.explain_tasks:
-        made_from = {"cohort_digest": run.cohort, "model_digest": run.model(key.model)}
-        size = {"shard": key.name, "n_samples": key.n_samples, "n_columns": plan.n_columns}
-        yield ExpectedFile("shards", run.shard(key), SHARD_TYPE, "explain", made_from, size)
-
-
-def _listed_files(
-    stage: str, folder: Path, settings: str, made_from: Mapping[str, Path]
-) -> Iterator[ExpectedFile]:
-    """A list of files, and each file that it names if it can be read."""
-    path = folder / manifest.FILE_NAME
-    yield ExpectedFile(stage, path, manifest.MANIFEST_TYPE, settings, made_from)
-    try:
-        files = manifest.read_manifest(path).files
-    except FileError:
-        return
-    for name, entry in files.items():
-        yield ExpectedFile(stage, folder / name, "", entry=entry)
+def _stages_of_stale_lists(states: Iterable[FileState]) -> set[str]:
+    return {s.file.stage for s in states if s.is_stale and s.file.kind == manifest.MANIFEST_TYPE}
 
 
 def _source_faults(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, section_json
 from tumorcam.errors import DamageError, FileError, StaleError, TumorcamError, UnreadableError
-from tumorcam.operations.audit import JOB_OF_STAGE, audit_run, incomplete_stages, require_current
+from tumorcam.operations.audit import audit_run, incomplete_stages, require_current
+from tumorcam.operations.expected_files import JOB_OF_STAGE
 from tumorcam.readers import annotation, files, inputs
 from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan

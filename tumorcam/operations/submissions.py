@@ -14,7 +14,8 @@ from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.slurm import QueueEntry
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ConfigError, StaleError
-from tumorcam.operations.audit import JOB_OF_STAGE, WHOLE, FileState, incomplete_stages
+from tumorcam.operations.audit import WHOLE, FileState, incomplete_stages
+from tumorcam.operations.expected_files import JOB_OF_STAGE
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 
