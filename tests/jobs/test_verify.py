@@ -185,6 +185,18 @@ def test_synthetic_input_is_verified_and_made_again(planted, tmp_path, capsys):
     assert path.read_bytes() == sound
 
 
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_a_list_of_the_input_that_leads_nowhere_is_noticed(planted, tmp_path, capsys, is_dangling):
+    listed = RunFolder(tmp_path / "run").input.listed
+    listed.unlink()
+    if is_dangling:
+        listed.symlink_to(tmp_path / "nowhere")
+    capsys.readouterr()
+    assert verify.main([str(planted), "--delete"]) == 1
+    fault = "is a link that leads nowhere; move it away" if is_dangling else "does not exist; run `tumorcam synth"
+    assert f"{listed} {fault}" in capsys.readouterr().out
+
+
 def test_another_runs_list_of_the_input_takes_no_file_away(planted, tmp_path, capsys):
     other = ["--set", f"run.folder={tmp_path / 'other'}", "--set", "run.seed=9"]
     assert synthesize.main([str(planted), *other]) == 0

@@ -1,5 +1,6 @@
 """The files that a run is to have, and what each of them is to say about itself."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ def further_files(config: Config) -> list[ExpectedFile]:
     The jobs themselves ask whether a part is up to date.
     """
     run = RunFolder.of(config)
-    has_input = not config.input.expression and run.input.listed.exists()
+    has_input = not config.input.expression and os.path.lexists(run.input.root)
     settings = {"settings": section_json(config, "synthesize")}
     listed = ExpectedFile(INPUT, run.input.listed, manifest.MANIFEST_TYPE, attributes=settings)
     parts = (

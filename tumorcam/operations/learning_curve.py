@@ -1,6 +1,7 @@
 """The learning curve of one model as a table of its epochs, also while the model trains."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def curve_text(run: RunFolder, plan: Plan, name: str) -> str:
         msg = f"--curve {name} is not in the plan; its models are {', '.join(keys)}"
         raise ConfigError(msg)
     path = run.history(keys[name])
-    if not path.exists():
+    if not os.path.lexists(path):
         return f"{name}: no epoch is finished yet"
     return f"{name}:\n{epoch_table(_read_history(path))}"
 

@@ -1,5 +1,6 @@
 """How well a ranking finds the drivers that were planted in a synthetic cohort."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
         If the list of the synthetic input names it, and it is missing or damaged.
     """
     manifest.require_as_listed(path, remedy="run `tumorcam synthesize`, which writes it anew")
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     table = read_table(path, "the folder input of the run")
     missing = [name for name in TRUTH_COLUMNS if name not in table]

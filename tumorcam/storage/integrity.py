@@ -63,7 +63,8 @@ def require_regular(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise MissingError(f"{path} does not exist") from None
+        fault = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        raise MissingError(f"{path} {fault}") from None
     except OSError as error:
         raise unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
