@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import slurm_jobs
+from hypothesis import HealthCheck, settings
 
 from jobs import explain, prepare, train
 from tumorcam.cluster import launcher
@@ -22,6 +23,10 @@ from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
 launcher.prepare_tensorflow()  # as the jobs do; without oneDNN a batch's order changes last bits
+
+# others may share the machine
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 TUMORS = ("ACC", "BRCA", "COAD", "READ")
 SAMPLES_PER_TUMOR, N_GENES, DRIVERS_PER_TUMOR = 12, 36, 3

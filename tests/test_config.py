@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from random_configs import CONFIGS, PLAIN, configs
 
@@ -18,9 +18,6 @@ from tumorcam.config import (
     settings_json,
 )
 from tumorcam.errors import ConfigError, quoted
-
-# a busy machine may draw a config slowly
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def write(path: Path, text: str) -> Path:
@@ -226,14 +223,12 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path):
         load_config(tmp_path / "bytes.toml")
 
 
-@unhurried
 @given(configs())
 def test_toml_text_reads_back_to_the_same_config(config):
     tables = tomllib.loads(config_toml(config))
     assert config_from_tables(tables, source="again") == config
 
 
-@unhurried
 @given(configs(), configs())
 def test_json_texts_differ_exactly_where_settings_do(first, second):
     old, new = settings_json(first, "train"), settings_json(second, "train")

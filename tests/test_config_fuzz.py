@@ -31,7 +31,6 @@ fuzz = settings(
     max_examples=int(EXAMPLES or 300),
     derandomize=not EXAMPLES,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from arrays import ArrayExpression
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.cohort import selection
@@ -54,7 +54,6 @@ def test_all_of_a_clean_input_is_kept():
     assert len(kept.dropped) == 0
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 50), scale=st.sampled_from(["log2", "counts", "tpm"]))
 def test_the_order_of_the_file_changes_no_value(seed, scale):
     expression, table = inputs(n_genes=16, seed=seed)

@@ -260,7 +260,7 @@ def test_t_test_finds_the_drivers():
     assert np.mean(precision) > 0.95
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=25)
 @given(
     tumors=st.lists(st.sampled_from(DEMO.tumors), min_size=1, max_size=5, unique=True),
     samples_per_tumor=st.integers(4, 12),

@@ -193,7 +193,11 @@ def test_a_list_of_the_input_that_leads_nowhere_is_noticed(planted, tmp_path, ca
         listed.symlink_to(tmp_path / "nowhere")
     capsys.readouterr()
     assert verify.main([str(planted), "--delete"]) == 1
-    fault = "is a link that leads nowhere; move it away" if is_dangling else "does not exist; run `tumorcam synth"
+    fault = (
+        "is a link that leads nowhere; move it away"
+        if is_dangling
+        else "does not exist; run `tumorcam synth"
+    )
     assert f"{listed} {fault}" in capsys.readouterr().out
 
 

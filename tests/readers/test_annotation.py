@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_toml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import prepare
@@ -164,7 +164,6 @@ def test_equal_starts_go_by_name(tmp_path):
     assert ordered(write(tmp_path / "t.tsv", *rows), [*"ABCD"]) == [*"ABCD"]
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 99), n_unknown=st.integers(0, 20))
 def test_against_plain_sorting(tmp_path_factory, seed, n_unknown):
     rng = np.random.default_rng(seed)

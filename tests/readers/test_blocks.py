@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from arrays import ArrayExpression
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.errors import InputError
@@ -59,7 +59,6 @@ def test_as_is_keeps_negative_values():
     assert (blocks.gene_statistics(part, None).bad_sample == -1).all()
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 99),
     shape=st.tuples(st.integers(2, 20), st.integers(1, 12)),

@@ -200,7 +200,6 @@ def require_value_or_message(attempt: Callable[[], None]) -> None:
 def fuzz(test: Callable[..., None], strategy: st.SearchStrategy) -> None:
     """Run a test on the examples of a strategy: the same ones, or new ones until time is up."""
     common = {
-        "deadline": None,
         "database": None,
         "suppress_health_check": list(HealthCheck),
         "phases": [Phase.generate, Phase.shrink] if SECONDS else [Phase.generate],

@@ -118,7 +118,7 @@ def built(side, shape, padding):
 
 
 @pytest.mark.usefixtures("eager")
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(
     side=sides, shape=shapes, padding=st.sampled_from(["same", "valid"]), seed=st.integers(0, 99)
 )
@@ -138,7 +138,7 @@ def test_real_networks_agree_with_the_oracle(side, shape, padding, seed):
 
 
 @pytest.mark.usefixtures("eager")
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(
     side=sides, shape=shapes, padding=st.sampled_from(["same", "valid"]), seed=st.integers(0, 99)
 )
@@ -326,7 +326,7 @@ def test_released_weights_are_asked_for(batch):
 
 
 @pytest.mark.usefixtures("eager")
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @given(seed=st.integers(0, 10_000), n_axes=st.integers(1, 2))
 def test_networks_of_all_layers_agree_with_the_oracle(seed, n_axes):
     rng = np.random.default_rng(seed)

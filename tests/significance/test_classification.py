@@ -12,7 +12,7 @@ from tumorcam.significance import classification
 NAN = np.nan
 TUMORS = np.array(["BRCA", "COAD", "LUAD", "READ"])
 seeds = st.integers(0, 2**32 - 1)
-unhurried = settings(deadline=None, max_examples=50)  # others may share the machine
+fifty = settings(max_examples=50)
 
 
 def one_hot(predicted, n_tumors):
@@ -42,7 +42,7 @@ def test_score_classifier_by_hand():
     assert scores.expected_calibration_error == pytest.approx(0.3)  # sure, and right in 0.7
 
 
-@unhurried
+@fifty
 @given(seeds)
 def test_score_classifier_agrees_with_sklearn(seed):
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_score_classifier_agrees_with_sklearn(seed):
     )
 
 
-@unhurried
+@fifty
 @given(seeds)
 def test_score_classifier_does_not_depend_on_sample_order(seed):
     rng = np.random.default_rng(seed)
@@ -131,7 +131,7 @@ def test_merged_confusion_by_hand():
     assert merged.accuracy == 18 / 20
 
 
-@unhurried
+@fifty
 @given(seeds)
 def test_merging_keeps_samples_and_never_lowers_accuracy(seed):
     confusion = np.random.default_rng(seed).integers(0, 9, (4, 4)) + np.eye(4, dtype=int)

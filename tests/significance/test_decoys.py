@@ -8,7 +8,7 @@ from tumorcam.significance import decoys
 from tumorcam.significance.decoys import Scores
 
 NAN = np.nan
-unhurried = settings(deadline=None, max_examples=50)  # others may share the machine
+fifty = settings(max_examples=50)
 small_scores = st.integers(-4, 4).map(float)  # many ties
 
 
@@ -82,7 +82,7 @@ def test_knockoff_q_values_by_hand():
     }
 
 
-@unhurried
+@fifty
 @given(pair_table())
 def test_knockoff_q_values_agree_with_the_formula(table):
     scores = paired(*table)
@@ -98,14 +98,14 @@ def test_pooled_q_values_by_hand():
     np.testing.assert_array_equal(q_decoy, [[0.5, 0.5, 0.75, 0.75]] * 2)
 
 
-@unhurried
+@fifty
 @given(score_table(6, low=5), score_table(4))
 def test_pooled_q_values_agree_with_the_formula(genes, decoy):
     q_decoy = decoys.decoy_q_values(shared(genes, decoy))
     np.testing.assert_allclose(q_decoy, slow_pooled_q_values(genes, decoy), rtol=1e-12)
 
 
-@unhurried
+@fifty
 @given(score_table(6, low=5), score_table(4))
 def test_pooled_q_values_never_fall_with_the_score_and_stay_in_bounds(genes, decoy):
     scores = shared(genes, decoy)
@@ -208,7 +208,7 @@ def slow_called(scores, rng, level):
         yield max([0, *sizes])
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([0.2, 0.5, 1.0]))
 def test_called_interval_agrees_with_a_slow_count(seed, is_paired, level):
     rng = np.random.default_rng(seed)

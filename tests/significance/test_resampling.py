@@ -9,7 +9,7 @@ from tumorcam.significance import resampling
 from tumorcam.significance.exact_sums import column_sums, group_sums, midranks
 
 seeds = st.integers(0, 2**32 - 1)
-unhurried = settings(deadline=None, max_examples=50)
+fifty = settings(max_examples=50)
 
 
 def draw(block):
@@ -125,7 +125,7 @@ def test_null_p_values_by_hand():
     assert np.isnan(resampling.null_p_values(scores, nulls[:0])).all()
 
 
-@unhurried
+@fifty
 @given(hnp.arrays(float, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.integers(-2, 2)))
 def test_midranks_are_those_of_scipy(values):
     np.testing.assert_array_equal(midranks(values), scipy.stats.rankdata(values, axis=1))
@@ -133,7 +133,7 @@ def test_midranks_are_those_of_scipy(values):
     np.testing.assert_array_equal(midranks(values), scipy.stats.rankdata(values, axis=1))
 
 
-@unhurried
+@fifty
 @given(seeds, st.integers(1, 60), st.integers(1, 9))
 def test_sums_do_not_depend_on_other_columns(seed, n_rows, n_groups):
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from tumorcam.significance import statistics
 
 NAN = np.nan
 seeds = st.integers(0, 2**32 - 1)
-unhurried = settings(deadline=None, max_examples=50)  # others may share the machine
+fifty = settings(max_examples=50)
 small_scores = st.integers(-4, 4).map(float)  # many ties
 
 
@@ -39,7 +39,7 @@ def test_patient_means_by_hand():
     assert means.tolist() == [[5.0, 0.0], [7.0, 4.0], [2.0, 15.0]]
 
 
-@unhurried
+@fifty
 @given(seeds)
 def test_patient_means_do_not_depend_on_other_genes_or_sample_order(seed):
     rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def test_signed_rank_edges():
     assert statistics.signed_rank_p_values(values[:, :0]).shape == (0,)
 
 
-@unhurried
+@fifty
 @given(seeds, st.integers(1, 60))
 def test_signed_rank_depends_on_a_genes_own_values_in_any_order(seed, n):
     rng = np.random.default_rng(seed)
@@ -124,7 +124,7 @@ def test_tumor_statistics_by_hand():
     np.testing.assert_array_equal(computed.p_value, [1 / 8, NAN, 5 / 8])
 
 
-@unhurried
+@fifty
 @given(seeds, st.integers(2, 30))
 def test_tumor_statistics_agree_with_numpy_and_do_not_depend_on_other_genes(seed, n):
     values = np.random.default_rng(seed).normal(size=(n, 5))
@@ -182,7 +182,7 @@ def test_tumor_statistics_keep_nan():
     assert computed.p_value[1] == 1 / 4
 
 
-@unhurried
+@fifty
 @given(st.integers(1, 400), st.data())
 def test_wilson_interval_agrees_with_scipy(n, data):
     successes = data.draw(st.integers(0, n))
@@ -201,7 +201,7 @@ def test_wilson_interval_of_no_trials_is_nan():
 # multiple testing
 
 
-@unhurried
+@fifty
 @given(hnp.arrays(float, (3, 5), elements=st.floats(0, 1)), hnp.arrays(bool, (3, 5)))
 def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
     q_value = statistics.benjamini_hochberg(np.where(missing, NAN, p_value))
@@ -214,7 +214,7 @@ def test_benjamini_hochberg_agrees_with_statsmodels(p_value, missing):
 # ranks and replication
 
 
-@unhurried
+@fifty
 @given(score_table(8), seeds)
 def test_rank_genes_agrees_with_scipy_and_leaves_nan_out(score, seed):
     score = np.where(np.random.default_rng(seed).random(score.shape) < 0.2, NAN, score)
@@ -247,7 +247,7 @@ def test_replication_by_hand():
 # expression
 
 
-@unhurried
+@fifty
 @given(seeds)
 def test_expression_agrees_with_sklearn_and_numpy(seed):
     rng = np.random.default_rng(seed)

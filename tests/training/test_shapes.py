@@ -69,7 +69,7 @@ def pixels_with_a_path(network: keras.Model) -> np.ndarray:
     return tape.gradient(value, pixels).numpy()[0, ..., 0] > 0
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(model=networks(), side=st.integers(1, 11))
 def test_arithmetic_agrees_with_keras(model, side):
     with pytest.MonkeyPatch.context() as monkeypatch:
