@@ -10,7 +10,7 @@ import pandas as pd
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.config import Config
 from tumorcam.explain.views import ranking_keys
-from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion, SampleFalls
+from tumorcam.faithfulness.deletion import CHANGES, CONTROLS
 from tumorcam.faithfulness.ranking_checks import (
     LEVELS,
     Entrapment,
@@ -19,7 +19,13 @@ from tumorcam.faithfulness.ranking_checks import (
     PlantedScores,
     Stability,
 )
-from tumorcam.faithfulness.results import FaithfulnessChecks, list_digests, write_faithfulness
+from tumorcam.faithfulness.results import (
+    Deletion,
+    FaithfulnessChecks,
+    SampleFalls,
+    list_digests,
+    write_faithfulness,
+)
 from tumorcam.faithfulness.retraining import Retrained
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage import chain

@@ -25,9 +25,15 @@ from tumorcam.cohort.cohort import (
 )
 from tumorcam.config import Config, config_tables, load_config
 from tumorcam.explain.shards import MethodMaps, Shard
-from tumorcam.faithfulness.deletion import Deletion, SampleFalls
-from tumorcam.faithfulness.ranking_checks import MarkerLifts, Nulls, PlantedScores, Stability
-from tumorcam.faithfulness.results import FaithfulnessChecks
+from tumorcam.faithfulness.results import (
+    Deletion,
+    FaithfulnessChecks,
+    MarkerLifts,
+    Nulls,
+    PlantedScores,
+    SampleFalls,
+    Stability,
+)
 from tumorcam.significance.tables import (
     Classification,
     DecoyStatistics,

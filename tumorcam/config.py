@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import os
@@ -151,6 +152,7 @@ def config_toml(config: Config) -> str:
     return tomli_w.dumps(config_tables(config))
 
 
+@functools.cache
 def settings_json(config: Config, stage: str) -> str:
     """All settings that the files of a stage depend on, as canonical JSON, which each file carries.
 

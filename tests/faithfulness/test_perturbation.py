@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
 from tumorcam.faithfulness import deletion, perturbation
-from tumorcam.faithfulness.deletion import ResponseBlock, Responses, choose_samples, make_blocks
+from tumorcam.faithfulness.deletion import ResponseBlock, choose_samples, make_blocks
 from tumorcam.faithfulness.gene_sets import RANDOM_DRAWS, GeneSets, random_genes, t_statistics
 from tumorcam.faithfulness.gene_sets import make_gene_sets as made_sets
 from tumorcam.faithfulness.perturbation import TracedModel
+from tumorcam.faithfulness.results import Responses
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import HeldOut

@@ -1,7 +1,6 @@
 """The effect of deleting and inserting genes: falls of logits by sample, curves by tumor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from tumorcam.faithfulness.gene_sets import (
     GeneSets,
     matched_set,
 )
+from tumorcam.faithfulness.results import Deletion, Responses, SampleFalls
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.resampling import Interval
@@ -32,100 +32,6 @@ class ResponseBlock(NamedTuple):
 
     model: ModelKey
     rows: np.ndarray
-
-
-@dataclass(frozen=True)
-class Responses:
-    """Predictions of a network for all copies of some samples, each (samples, copies).
-
-    `margin` float64 is the logit of the sample's own tumor minus the mean of the other logits,
-    `logit` float64 the own tumor's logit, and `correct` bool tells whether it is the highest.
-    """
-
-    margin: np.ndarray
-    logit: np.ndarray
-    correct: np.ndarray
-
-    @classmethod
-    def of_logits(cls, logits: np.ndarray, own: np.ndarray) -> "Responses":
-        """The responses of (samples, copies, tumors) logits of samples of the tumors `own`."""
-        values = logits.astype(np.float64)
-        logit = values[np.arange(len(own)), :, own]
-        others = (values.sum(axis=2) - logit) / (values.shape[2] - 1)
-        return cls(
-            margin=logit - others,
-            logit=logit,
-            correct=values.argmax(axis=2) == own[:, np.newaxis],
-        )
-
-
-@dataclass(frozen=True)
-class SampleFalls:
-    """Falls of every sample, means over replicates and over random draws.
-
-    `sample` (samples,) int is the index in the cohort, ascending. `margin` and `logit` (changes,
-    sets, sizes, samples) float are the value of the intact sample minus that of the changed one
-    (for insertion: of the changed sample minus a blank one). `correct`, of the same shape, is the
-    share of networks that classify the changed sample rightly. `intact_margin`, `intact_logit` and
-    `intact_correct` (samples,) are those of the unchanged sample.
-    """
-
-    sample: np.ndarray
-    margin: np.ndarray
-    logit: np.ndarray
-    correct: np.ndarray
-    intact_margin: np.ndarray
-    intact_logit: np.ndarray
-    intact_correct: np.ndarray
-
-    def as_float32(self) -> "SampleFalls":
-        """The same in float32, as the file keeps it."""
-        values = {name: array.astype(np.float32) for name, array in vars(self).items()}
-        return SampleFalls(**(values | {"sample": self.sample}))
-
-
-@dataclass(frozen=True)
-class Deletion:
-    """Curves of deletion and insertion, one row for each tumor and a last row for their mean.
-
-    The mean is over the tumors with enough patients for an interval. Intervals are 95 % bootstrap
-    intervals over patients, paired over sets; they are NaN for tumors with too few patients.
-
-    Attributes
-    ----------
-    sizes, sets : (sizes,) int, (sets,) str
-        Numbers of genes; sets as in `GeneSets`, and "random".
-    curve, curve_low, curve_high : (tumors + 1, changes, sets, sizes) float64
-        Mean fall of the margin over a tumor's patients, logits.
-    logit_curve, accuracy : (tumors + 1, changes, sets, sizes) float64
-        Mean fall of the own logit, and share of samples that are still classified rightly.
-    intact_margin, intact_accuracy : (tumors + 1,) float64
-        Of unchanged samples.
-    area, area_low, area_high : (tumors + 1, changes, rankings, controls) float64
-        Area between the curves of a ranking and a control over the logarithm of the number of
-        genes, divided by its width, that is their mean distance in logits.
-    size : int
-        The number of genes of `difference`: 20, or the next smaller one.
-    difference, difference_low, difference_high : (tumors + 1, changes, rankings, controls) float64
-        Fall for the ranking minus fall for the control at that number of genes.
-    """
-
-    sizes: np.ndarray
-    sets: np.ndarray
-    curve: np.ndarray
-    curve_low: np.ndarray
-    curve_high: np.ndarray
-    logit_curve: np.ndarray
-    accuracy: np.ndarray
-    intact_margin: np.ndarray
-    intact_accuracy: np.ndarray
-    area: np.ndarray
-    area_low: np.ndarray
-    area_high: np.ndarray
-    size: np.ndarray
-    difference: np.ndarray
-    difference_low: np.ndarray
-    difference_high: np.ndarray
 
 
 def choose_samples(cohort: Cohort, config: Config) -> np.ndarray:

@@ -16,9 +16,15 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, gene_sets, ranking_checks, results, retraining
-from tumorcam.faithfulness.deletion import Deletion, ResponseBlock, Responses, SampleFalls
+from tumorcam.faithfulness.deletion import ResponseBlock
 from tumorcam.faithfulness.gene_sets import GeneSets
-from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, FaithfulnessChecks
+from tumorcam.faithfulness.results import (
+    FAITHFULNESS_TYPE,
+    Deletion,
+    FaithfulnessChecks,
+    Responses,
+    SampleFalls,
+)
 from tumorcam.faithfulness.retraining import Retrained, RetrainTask
 from tumorcam.readers.markers import read_markers
 from tumorcam.significance import resampling

@@ -9,8 +9,9 @@ from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
 from tumorcam.config import Config
-from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock, Responses
+from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
+from tumorcam.faithfulness.results import Responses
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier, network_images

@@ -1,116 +1,25 @@
 """Rankings of significance.h5 against permuted labels, themselves, known markers and drivers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 from scipy.stats import rankdata
 
 from tumorcam.config import Config
 from tumorcam.faithfulness import agreement
+from tumorcam.faithfulness.results import (
+    Entrapment,
+    MarkerLifts,
+    Nulls,
+    PlantedScores,
+    Stability,
+)
 from tumorcam.significance import statistics, truth
 from tumorcam.significance.tables import Ranking, Significance
 from tumorcam.significance.truth import PlantedTruth
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
 MIN_TOP, MAX_TOP = 5, 50  # genes of a tumor whose stability is measured: as many as are called
-
-
-@dataclass(frozen=True)
-class Nulls:
-    """Null runs, whose networks were trained on permuted labels, for each ranking.
-
-    `spearman` (rankings, nulls, tumors) float64 is the rank correlation of their scores with the
-    real ones. `called` and `learned` (rankings, nulls) int count the (tumor, gene) pairs that they
-    would call by q_decoy and grade learned at full recall. `rank_difference` (rankings, nulls)
-    float64 is the mean rank of some genes minus that of their own decoys in the null scores, over
-    `pairs` (rankings,) int pairs of tumor and gene. `difference`, `difference_low` and
-    `difference_high` (rankings,) float64 are its mean over nulls with a 95 % t interval.
-    """
-
-    spearman: np.ndarray
-    called: np.ndarray
-    learned: np.ndarray
-    rank_difference: np.ndarray
-    pairs: np.ndarray
-    difference: np.ndarray
-    difference_low: np.ndarray
-    difference_high: np.ndarray
-
-
-@dataclass(frozen=True)
-class Stability:
-    """How alike the top genes of parts of a run are.
-
-    `k` (rankings, tumors) int is how many are compared: as many as are called, from 5 to 50. The
-    Jaccard index and the rank-biased overlap are (rankings, tumors) float64, NaN where unknown.
-    Those of halves compare disjoint halves of the replicates, whose number is `replicates`, and are
-    means over `halvings` ways to halve them. Those of folds are means over the pairs of folds.
-    """
-
-    k: np.ndarray
-    replicates: np.ndarray
-    halvings: np.ndarray
-    jaccard_halves: np.ndarray
-    overlap_halves: np.ndarray
-    jaccard_folds: np.ndarray
-    overlap_folds: np.ndarray
-
-
-@dataclass(frozen=True)
-class MarkerLifts:
-    """How well rankings and the t-test find known markers.
-
-    `lift` (rankings, tumors) and `t_test` (tumors,) float64 are the area under the precision-recall
-    curve divided by the share of markers among the genes; a random ranking has 1. `n_markers`
-    (tumors,) int is the number of markers among the genes.
-    """
-
-    n_markers: np.ndarray
-    lift: np.ndarray
-    t_test: np.ndarray
-
-
-@dataclass(frozen=True)
-class Entrapment:
-    """How many entrapped genes, which cannot matter, each ranking calls.
-
-    `called` and `entrapped` (rankings, levels) int count the pairs with a q_decoy of at most
-    `level` (levels,), all and those of entrapped genes. `n_entrapped` () int is the number of such
-    genes. `false_share` (rankings, levels) float64 is the share of false pairs that they estimate:
-    entrapped / called, times genes / entrapped genes; NaN where nothing is called. `false_low` and
-    `false_high` are its 95 % Wilson interval.
-    """
-
-    level: np.ndarray
-    n_entrapped: np.ndarray
-    called: np.ndarray
-    entrapped: np.ndarray
-    false_share: np.ndarray
-    false_low: np.ndarray
-    false_high: np.ndarray
-
-
-@dataclass(frozen=True)
-class PlantedScores:
-    """How well rankings and the t-test find the planted drivers.
-
-    `precision` and `area` (rankings,) float64 are the precision at 20 and the area under the
-    precision-recall curve, means over the tumors with drivers and without their proxies;
-    `t_precision` and `t_area` () are those of the t-test. `called`, `own`, `other`, `proxy` and
-    `neither` (rankings, levels) int count the pairs with a q_decoy of at most `level` (levels,), as
-    `truth.TruthScores` does.
-    """
-
-    precision: np.ndarray
-    area: np.ndarray
-    t_precision: np.ndarray
-    t_area: np.ndarray
-    level: np.ndarray
-    called: np.ndarray
-    own: np.ndarray
-    other: np.ndarray
-    proxy: np.ndarray
-    neither: np.ndarray
 
 
 def null_agreement(significance: Significance, drives: np.ndarray | None) -> Nulls | None:

@@ -10,14 +10,15 @@ from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.faithfulness.agreement import MIN_MARKERS
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, MEAN
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
-from tumorcam.faithfulness.ranking_checks import (
+from tumorcam.faithfulness.results import (
     Entrapment,
+    Faithfulness,
     MarkerLifts,
     Nulls,
     PlantedScores,
     Stability,
+    read_faithfulness,
 )
-from tumorcam.faithfulness.results import Faithfulness, read_faithfulness
 from tumorcam.faithfulness.retraining import RANKING, VARIABLE
 from tumorcam.report.results import Run
 from tumorcam.report.summary import Verdict, defined_mean

@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tumorcam.explain.views import RankingKey, ranking_keys
-from tumorcam.faithfulness.deletion import CHANGES, CONTROLS, Deletion
+from tumorcam.faithfulness.deletion import CHANGES, CONTROLS
 from tumorcam.faithfulness.gene_sets import MATCHED, RANDOM, T_TEST
-from tumorcam.faithfulness.ranking_checks import PlantedScores
-from tumorcam.faithfulness.results import Faithfulness
+from tumorcam.faithfulness.results import Deletion, Faithfulness, PlantedScores
 from tumorcam.report.faithfulness import CONTROL_NAMES
 from tumorcam.report.figures import (
     BLUE,
