@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 
-from tumorcam.cohort.coexpression import coexpression_tree
 from tumorcam.cohort.layout import (
     GeneLayout,
     beside_own_gene,
     choose_decoys,
     chromosome_layout,
     coexpression_layout,
+    coexpression_tree,
     flipped_leaves,
     hilbert_curve,
     image_side,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tumorcam.cohort import coexpression, layout, splits
+from tumorcam.cohort import layout, splits
 from tumorcam.cohort.cohort import CohortFile, CohortGenes, CohortLayouts, CohortSamples
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.cohort.selection import Selection
@@ -146,7 +146,7 @@ def _layout_function(
             order = annotation.chromosome_order(path, selection.genes)
             return functools.partial(layout.chromosome_layout, order, decoy_gene)
         case "coexpression":
-            tree = coexpression.coexpression_tree(selection.expression)
+            tree = layout.coexpression_tree(selection.expression)
             return functools.partial(layout.coexpression_layout, tree, decoy_gene)
         case _:
             return functools.partial(layout.random_layout, len(selection.genes), decoy_gene)

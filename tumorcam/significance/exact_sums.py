@@ -1,7 +1,7 @@
 """Sums and ranks of the columns of a matrix, whose bits do not depend on the other columns."""
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy  # whose modules are imported at their first use: they take a second
 
 
 def group_sums(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
@@ -58,5 +58,5 @@ def midranks(values: np.ndarray) -> np.ndarray:
     upwards = np.take_along_axis(values, order, axis=1)
     plain = (upwards[:, 1:] > upwards[:, :-1]).all(axis=1) & ~np.isnan(upwards[:, -1:]).any(axis=1)
     if not plain.all():
-        ranks[~plain] = rankdata(values[~plain], axis=1)
+        ranks[~plain] = scipy.stats.rankdata(values[~plain], axis=1)
     return ranks

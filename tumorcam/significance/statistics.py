@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
+import scipy  # whose modules are imported at their first use: they take a second
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control, rankdata
 
 from tumorcam.settings import SignificanceSettings
 from tumorcam.significance.exact_sums import column_sums, group_sums, midranks
@@ -207,7 +207,7 @@ def benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:
     """
     q_value = np.full(p_value.shape, np.nan)
     tested = ~np.isnan(p_value)
-    q_value[tested] = false_discovery_control(p_value[tested])
+    q_value[tested] = scipy.stats.false_discovery_control(p_value[tested])
     return q_value
 
 
@@ -216,7 +216,7 @@ def rank_genes(score: np.ndarray) -> np.ndarray:
 
     NaN stays NaN and is not counted.
     """
-    return rankdata(-score, axis=1, nan_policy="omit")
+    return scipy.stats.rankdata(-score, axis=1, nan_policy="omit")
 
 
 def top_k(n_genes: int) -> int:
