@@ -57,6 +57,8 @@ def main() -> None:
         for file in sorted((folder / "shards").iterdir()):
             integrity.check_once(file)
         checks = time.monotonic() - started
+        for table in (RunFolder(folder).saliency, RunFolder(folder).significance):  # of --keep
+            table.unlink(missing_ok=True)
         started = time.monotonic()
         run_job(config, "reduce")
         whole = time.monotonic() - started
