@@ -30,11 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def verify(job: Job) -> int:
     """Print each fault with its file and remedy; 0 if there is none, else 1."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from tumorcam.cluster import ranks
     from tumorcam.cluster.launcher import Share
-    from tumorcam.cluster.logs import progress, start_logging
+    from tumorcam.cluster.logs import start_logging
     from tumorcam.operations import audit
     from tumorcam.storage.plan import share_of
 
@@ -44,11 +42,8 @@ def verify(job: Job) -> int:
     start_logging(job.run.logs, "verify", job.launch, rank=peers.rank)
     files = ranks.on_root(peers, lambda: _files(job, deep=True))
     own = share_of(files, Share(peers.rank, peers.size))
-    with ThreadPoolExecutor(job.config.run.threads_per_rank) as threads:  # digests need no lock
-        tasks = {file.path: threads.submit(audit.read_file, file, whole=True) for file in own}
-        visited = progress(tasks, "verify", "files", visible=peers.is_root)
-        read = {path: tasks[path].result() for path in visited}
-    gathered = peers.gather(read)
+    threads = job.config.run.threads_per_rank
+    gathered = peers.gather(audit.read_whole_files(own, threads, visible=peers.is_root))
     readings = {path: reading for part in gathered or () for path, reading in part.items()}
 
     def judge() -> int:

@@ -1,10 +1,12 @@
 """Whether each file that a run is to have is there, undamaged and up to date."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import plan_of, read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
@@ -163,6 +165,24 @@ def read_file(expected: ExpectedFile, *, whole: bool) -> Reading:
     except FileError as error:
         away = "" if "move it away" in str(error) else "move it away, then "
         return Reading(None, f"{error}; {away}{expected.remedy}")
+
+
+def read_whole_files(
+    files: Sequence[ExpectedFile], n_threads: int, *, visible: bool
+) -> dict[Path, Reading]:
+    """What each file says about itself, every byte checked.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of files that are read at once.
+    visible : bool
+        Whether progress is shown.
+    """
+    with ThreadPoolExecutor(n_threads) as threads:  # a digest keeps no other thread waiting
+        tasks = {file.path: threads.submit(read_file, file, whole=True) for file in files}
+        paths = progress(tasks, "verify", "files", visible=visible)
+        return {path: tasks[path].result() for path in paths}
 
 
 def _attributes_of(expected: ExpectedFile, *, whole: bool) -> Mapping[str, Any]:
