@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fault_kinds
+import h5py
 import numpy as np
 import pytest
 from fault_jobs import Ending, Limits, run_child
@@ -23,6 +24,7 @@ from fault_judge import (
     WRONG,
     Try,
     differing,
+    equal_hdf5,
     judge,
     snapshot,
 )
@@ -259,6 +261,22 @@ def test_every_fault_changes_the_run_and_is_mended(runs, fault):
     for path, stamp in snapshot(runs.area).items():
         assert stamp[:3] == sound[path][:3]  # mode, size and time
     assert (runs.run / name).read_bytes() == (runs.sound / "run" / name).read_bytes()
+
+
+def test_only_digests_and_times_may_differ_between_equal_files(tmp_path):
+    def write(path: Path, names: list[str], digest: str, seconds: float) -> Path:
+        with h5py.File(path, "w") as file:
+            file["obs/_index"] = np.array(names, object)
+            file["raw"] = h5py.Empty("f4")
+            file["uns/significance_digest"] = digest
+            file["seconds"] = seconds
+        return path
+
+    sound = write(tmp_path / "sound.h5ad", ["BRCA", "COAD"], "a" * 64, 1.0)
+    equal = write(tmp_path / "equal.h5ad", ["BRCA", "COAD"], "b" * 64, 2.0)
+    other = write(tmp_path / "other.h5ad", ["BRCA", "READ"], "a" * 64, 1.0)
+    assert equal_hdf5(equal, sound)
+    assert not equal_hdf5(other, sound)
 
 
 def _raise() -> int:
