@@ -21,8 +21,8 @@ def synthesize(job: Job) -> int:
     if stages.has_synthetic_input(job.config):
         logger.info("%s is there and made with these settings", target.root)
         return 0
-    target.settings.unlink(missing_ok=True)
     cohort = synthetic.synthesize_cohort(job.config.synthesize, job.config.rng("synthesize"))
+    target.settings.unlink(missing_ok=True)
     synthetic_files.write_synthetic_cohort(cohort, target)
     settings = stages.synthetic_settings(job.config)
     hdf5.write_text(target.settings, settings)

@@ -1,6 +1,8 @@
 import dataclasses
+import errno
 import hashlib
 import re
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from edited_files import edited
 from made_up_run import finish_run
 from markupsafe import Markup
 
-from jobs import report
+from jobs import report, verify
 from tumorcam.config import config_toml
 from tumorcam.report import page
 from tumorcam.report.classifier import summarise_classifier
@@ -49,6 +51,12 @@ class Checker(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def contents(config):
+    """The bytes of each file of the report."""
+    folder = config.folder / "report"
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def check(html):
@@ -320,7 +328,7 @@ class TestOneLayoutWithoutDecoys:
         assert (folder / "decoys.csv").read_text().count("\n") == 1
 
 
-def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, monkeypatch):
+def test_the_list_of_files_is_written_last(config):
     run_job(config)
     listed = config.folder / "report" / "files.json"
     names = set(page.report_files(read_run(config))) - {"files.json"}
@@ -331,19 +339,36 @@ def test_the_list_of_files_is_written_last_and_tells_a_partial_report(config, mo
     times = [(listed.parent / name).stat().st_mtime_ns for name in names]
     assert listed.stat().st_mtime_ns >= max(times)
 
-    def fail(*arguments):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(page, "render_page", fail)
-    with pytest.raises(KeyboardInterrupt):
-        run_job(config)
-    assert not listed.exists(), "the new tables stand beside the old page"
+@pytest.mark.parametrize("step", ["svg_text", "write_genes_parquet", "render_page"])
+def test_a_report_that_fails_half_way_leaves_the_earlier_one(config, monkeypatch, step):
+    assert run_job(config) == 0
+    before = contents(config)
+
+    def fail(*arguments, **options):
+        raise OSError(errno.EMFILE, "Too many open files", "plugin.py")
+
+    for module in (page, page.tables, page.figures):
+        if hasattr(module, step):
+            monkeypatch.setattr(module, step, fail)
+    assert run_job(config) == 1
+    assert contents(config) == before
+
+
+def test_verify_deletes_the_folder_that_a_killed_report_left(config, capsys):
+    assert run_job(config) == 0
+    left = config.folder / f".report.part-{socket.gethostname()}-4194304.part"  # no such process
+    left.mkdir()
+    (left / "index.html").write_text("half")
+    (left / f".genes.csv.x-{socket.gethostname()}-4194304.part").write_text("half")
+    verify.main([str(config.folder), "--delete"])
+    assert f"deleted {left}, which a killed process left" in capsys.readouterr().out
+    assert not left.exists()
 
 
 def test_what_cannot_be_read_or_replaced_leaves_the_report_as_it_was(config, capsys):
     assert run_job(config) == 0
-    folder = config.folder / "report"
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    folder, before = config.folder / "report", contents(config)
     figure = folder / "figures" / "genes.png"
     figure.rename(folder / "moved.png")
     figure.mkdir()
@@ -355,4 +380,4 @@ def test_what_cannot_be_read_or_replaced_leaves_the_report_as_it_was(config, cap
     assert run_job(config) == 1
     said = capsys.readouterr().err
     assert "faithfulness.h5 is damaged" in said and "run `tumorcam faithfulness`" in said
-    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert contents(config) == before

@@ -6,7 +6,7 @@ import pytest
 from edited_files import edited
 from made_up_run import finish_run, samples_of
 
-from tumorcam.errors import ConfigError, DamageError, FileError, StaleError
+from tumorcam.errors import ConfigError, DamageError, FileError, MissingError, StaleError
 from tumorcam.explain.views import method_name
 from tumorcam.report.results import read_run
 from tumorcam.settings import METHODS
@@ -82,13 +82,14 @@ def test_without_the_first_shard_the_example_is_of_the_next(tiny_run):
     check_example(run, run.plan.shards[1])
 
 
-def test_a_lost_shard_gives_no_example_and_a_damaged_one_is_refused(config):
+def test_the_shard_of_the_example_must_be_there_and_sound(config):
     path = RunFolder.of(config).shard(read_run(config).plan.shards[0])
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamageError, match="run `tumorcam explain`"):
         read_run(config)
     path.unlink()
-    assert read_run(config).example is None, "the others were never written"
+    with pytest.raises(MissingError, match="does not exist; run `tumorcam explain`"):
+        read_run(config)
 
 
 def test_networks_that_explained_nothing_are_left_out(tiny_run):

@@ -254,3 +254,25 @@ def test_text_is_written_whole_and_digests_are_sha256(tmp_path):
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     (tmp_path / "abc").write_text("abc")
     assert integrity.text_digest("abc") == abc == integrity.file_digest(tmp_path / "abc")
+
+
+def test_files_are_replaced_together_and_their_list_goes_first_and_comes_last(tmp_path):
+    folder = tmp_path / "report"
+    listed = folder / "files.json"
+
+    def write(text):
+        with hdf5.write_together(listed) as aside:
+            for name in ("files.json", "genes.csv", "figures/genes.svg"):
+                hdf5.write_text(aside / name, text)
+
+    write("old")
+    (folder / "genes.csv").unlink()
+    (folder / "genes.csv").mkdir()  # cannot be replaced by a file
+    with pytest.raises(IsADirectoryError):
+        write("new")
+    assert not listed.exists(), "a new figure stands beside old tables"
+    (folder / "genes.csv").rmdir()
+    write("newest")
+    texts = {path.name: path.read_text() for path in folder.rglob("*.*")}
+    assert texts == dict.fromkeys(("files.json", "genes.csv", "genes.svg"), "newest")
+    assert list(tmp_path.iterdir()) == [folder], "nothing is left beside it"

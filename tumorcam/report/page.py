@@ -16,6 +16,7 @@ from markupsafe import Markup
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
 from tumorcam.config import config_tables
+from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
@@ -56,7 +57,7 @@ def report_files(run: Run) -> list[str]:
 
 
 def write_report(run: Run) -> None:
-    """Write all files of the report; each is whole or not replaced.
+    """Write all files of the report, or leave an earlier one as it was.
 
     Raises
     ------
@@ -65,13 +66,19 @@ def write_report(run: Run) -> None:
     FileError
         If a file that it reads is damaged, or something else than a file stands in place of one.
     """
-    results, folder = run.results, run.folder.report
-    listed, record = folder / manifest.FILE_NAME, read_checks(run)
-    first = results.ranking(run.first_ranking)
+    listed, record = run.folder.report / manifest.FILE_NAME, read_checks(run)
     for name in report_files(run):
-        if (folder / name).exists():
-            integrity.require_regular(folder / name)
-    listed.unlink(missing_ok=True)  # a report without this list is incomplete
+        if (listed.parent / name).exists():
+            integrity.require_regular(listed.parent / name)
+    with hdf5.write_together(listed) as aside:
+        n_bytes = _write_files(run, record, aside)
+    logger.info("%s written, %.1f MB", run.folder.page, n_bytes / 1e6)
+
+
+def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
+    """Write all files of the report to a folder; the bytes of the page."""
+    results = run.results
+    first = results.ranking(run.first_ranking)
     tables.write_rank_lists(folder, results, first)
     tables.write_genes_csv(folder / "genes.csv", results)
     tables.write_genes_parquet(folder / "genes.parquet", results)
@@ -91,14 +98,14 @@ def write_report(run: Run) -> None:
     ]
     checks = summarise_checks(record, run) if record else None
     page = render_page(run, rankings, classifier, checks, page_figures)
-    hdf5.write_text(run.folder.page, page)
+    hdf5.write_text(folder / run.folder.page.name, page)
     made_from = {
         run.folder.significance.name: results.digest,
         run.folder.faithfulness.name: record.digest if record else "",
     } | chain.made_with(run.config, "report")
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
-    manifest.write_manifest(listed, names, made_from)
-    logger.info("%s written, %.1f MB", run.folder.page, len(page.encode()) / 1e6)
+    manifest.write_manifest(folder / manifest.FILE_NAME, names, made_from)
+    return len(page.encode())
 
 
 def render_page(

@@ -136,7 +136,7 @@ def require_ranking(results: Significance, key: RankingKey) -> None:
 def read_example(
     folder: RunFolder, keys: list[ShardKey], cohort: Cohort, cubes: tuple[str, ...]
 ) -> Example | None:
-    """The most probable correctly called sample of the first shard that is there.
+    """The most probable correctly called sample of the first shard.
 
     Parameters
     ----------
@@ -148,16 +148,16 @@ def read_example(
     Returns
     -------
     Example or None
-        None without cubes, without a shard, or if that shard has no correct call.
+        None without cubes, or if that shard has no correct call.
 
     Raises
     ------
     FileError
-        If that shard is damaged.
+        If that shard is missing or damaged.
     """
-    key = next((k for k in keys if folder.shard(k).exists()), None) if cubes else None
-    if key is None:
+    if not cubes:
         return None
+    key = keys[0]
     predictions = read_predictions(folder.shard(key))
     is_correct = predictions.predicted == predictions.tumor
     if not is_correct.any():

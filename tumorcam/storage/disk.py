@@ -105,7 +105,7 @@ def part_name(path: Path) -> Path:
 
 
 def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
-    """Unfinished files of killed processes, in a folder and those below it.
+    """Unfinished files and folders of killed processes, in a folder and those below it.
 
     A `.part` file counts when its process ran on this host and has ended, or when the file has not
     changed for a day.
@@ -123,9 +123,10 @@ def dead_parts(folder: Path, pattern: str = f"**/.*{PART}") -> list[Path]:
 
 
 def delete_files(paths: Iterable[Path]) -> None:
-    """Delete files, those that are gone already left out."""
+    """Delete files and folders, those that are gone already left out."""
     for path in paths:
-        path.unlink(missing_ok=True)
+        is_folder = path.is_dir() and not path.is_symlink()
+        shutil.rmtree(path) if is_folder else path.unlink(missing_ok=True)
 
 
 def sizes_text(paths: Collection[Path]) -> str:

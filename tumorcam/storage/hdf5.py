@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,33 @@ def write_aside(path: Path, *, needed: int = 0) -> Iterator[Path]:
         raise disk.no_space(path, written=written, needed=needed, quota=is_quota) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_together(listed: Path) -> Iterator[Path]:
+    """A temporary folder whose files replace those beside a list when the block ends well.
+
+    Parameters
+    ----------
+    listed : Path
+        The list of the files, which the block writes, too. It goes before the first file is
+        replaced and comes back last, so that with a list all files are of one making.
+    """
+    folder = listed.parent
+    aside = disk.part_name(folder)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        listed.unlink(missing_ok=True)
+        new = sorted(path for path in aside.rglob("*") if path.is_file())
+        new.sort(key=lambda path: path == aside / listed.name)
+        for path in new:
+            target = folder / path.relative_to(aside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            disk.sync(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
