@@ -224,8 +224,10 @@ def _loss(attempt: Try, path: str, name: str) -> str:
         return ""
     if _is_same(attempt.runs, name):
         return ""
-    if attempt.ending.code == 0 and name in _outputs(attempt):
-        return ""  # it is a wrong result
+    if attempt.ending.code == 0 and is_own and (
+        name in _outputs(attempt) or _page_may_change(attempt)
+    ):
+        return ""  # it is a wrong result, or a right one
     return "was sound and has another content" if is_own else "was changed"
 
 
@@ -287,9 +289,13 @@ def _outputs(attempt: Try) -> list[str]:
         patterns = tuple(p for p in patterns if Path(p).stem == attempt.task or "model.h5" in p)
     names = [str(path.relative_to(sound)) for path in sound.rglob("*") if path.is_file()]
     names = [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
-    if attempt.fault == "missing" and attempt.kind.name in ABSENT_CHANGES_PAGE:
+    if _page_may_change(attempt):
         names = [name for name in names if Path(name).suffix in TABLES]
     return names
+
+
+def _page_may_change(attempt: Try) -> bool:
+    return attempt.fault == "missing" and attempt.kind.name in ABSENT_CHANGES_PAGE
 
 
 def _is_same(runs: Runs, name: str) -> bool:

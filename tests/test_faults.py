@@ -210,6 +210,21 @@ def test_a_job_that_mends_its_output_is_right(runs):
     assert verdicts(runs, "reduce", does=lambda: mend(sound), ending=Ending(0, "")) == []
 
 
+def test_a_report_without_checks_has_another_list_but_the_same_tables(runs):
+    def verdicts_after(name: str) -> list[str]:
+        return verdicts(
+            runs,
+            "report",
+            fault="missing",
+            kind="faithfulness",
+            does=lambda: (runs.run / "report" / name).write_text("another text"),
+            ending=Ending(0, ""),
+        )
+
+    assert verdicts_after("files.json") == []
+    assert verdicts_after("genes.csv") == [WRONG]
+
+
 def test_a_job_must_end_well_without_a_fault(runs):
     assert verdicts(runs, "reduce", fault="none") == [WRONG]
 
