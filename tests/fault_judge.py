@@ -224,8 +224,10 @@ def _loss(attempt: Try, path: str, name: str) -> str:
         return ""
     if _is_same(attempt.runs, name):
         return ""
-    if attempt.ending.code == 0 and is_own and (
-        name in _outputs(attempt) or _page_may_change(attempt)
+    if (
+        attempt.ending.code == 0
+        and is_own
+        and (name in _outputs(attempt) or _page_may_change(attempt))
     ):
         return ""  # it is a wrong result, or a right one
     return "was sound and has another content" if is_own else "was changed"

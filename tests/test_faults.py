@@ -222,6 +222,7 @@ def test_a_report_without_checks_has_another_list_but_the_same_tables(runs):
         )
 
     assert verdicts_after("files.json") == []
+    fault_kinds.mend(runs, f"run/{TABLE}")
     assert verdicts_after("genes.csv") == [WRONG]
 
 
