@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from jobs import report, verify
 from tumorcam.config import config_toml
-from tumorcam.report import page
+from tumorcam.report import figures, page, tables
 from tumorcam.report.classifier import summarise_classifier
 from tumorcam.report.faithfulness import read_checks, summarise_checks
 from tumorcam.report.results import read_run
@@ -340,27 +340,31 @@ def test_the_list_of_files_is_written_last(config):
     assert listed.stat().st_mtime_ns >= max(times)
 
 
-@pytest.mark.parametrize("step", ["svg_text", "write_genes_parquet", "render_page"])
-def test_a_report_that_fails_half_way_leaves_the_earlier_one(config, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(tables, "write_genes_parquet"), (figures, "svg_text"), (page, "render_page")],
+)
+def test_a_report_that_fails_half_way_leaves_the_earlier_one(config, monkeypatch, module, step):
     assert run_job(config) == 0
     before = contents(config)
 
     def fail(*arguments, **options):
         raise OSError(errno.EMFILE, "Too many open files", "plugin.py")
 
-    for module in (page, page.tables, page.figures):
-        if hasattr(module, step):
-            monkeypatch.setattr(module, step, fail)
+    monkeypatch.setattr(module, step, fail)
     assert run_job(config) == 1
     assert contents(config) == before
 
 
 def test_verify_deletes_the_folder_that_a_killed_report_left(config, capsys):
     assert run_job(config) == 0
-    left = config.folder / f".report.part-{socket.gethostname()}-4194304.part"  # no such process
+    tag = f"local-0-{socket.gethostname()}-4194304"  # a process of this number cannot be
+    left = config.folder / f".report.{tag}.part"
     left.mkdir()
     (left / "index.html").write_text("half")
-    (left / f".genes.csv.x-{socket.gethostname()}-4194304.part").write_text("half")
+    (left / f".genes.csv.{tag}.part").write_text("half")
+    verify.main([str(config.folder)])
+    assert "killed processes left 2 files, 8 bytes" in capsys.readouterr().out
     verify.main([str(config.folder), "--delete"])
     assert f"deleted {left}, which a killed process left" in capsys.readouterr().out
     assert not left.exists()

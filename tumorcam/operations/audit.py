@@ -179,7 +179,7 @@ def read_whole_files(
     visible : bool
         Whether progress is shown.
     """
-    with ThreadPoolExecutor(n_threads) as threads:  # a digest keeps no other thread waiting
+    with ThreadPoolExecutor(n_threads) as threads:  # which hash side by side
         tasks = {file.path: threads.submit(read_file, file, whole=True) for file in files}
         paths = progress(tasks, "verify", "files", visible=visible)
         return {path: tasks[path].result() for path in paths}

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +129,10 @@ def delete_files(paths: Iterable[Path]) -> None:
         shutil.rmtree(path) if is_folder else path.unlink(missing_ok=True)
 
 
-def sizes_text(paths: Collection[Path]) -> str:
-    """The number and the bytes of some files."""
-    return f"{len(paths)} files, {sum(path.stat().st_size for path in paths):,} bytes"
+def sizes_text(paths: Iterable[Path]) -> str:
+    """The number and the bytes of some files, those in folders included."""
+    files = {file for path in paths for file in (path, *path.rglob("*")) if file.is_file()}
+    return f"{len(files)} files, {sum(file.stat().st_size for file in files):,} bytes"
 
 
 def sync(path: Path) -> None:
