@@ -305,7 +305,10 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
     if section not in sections:
         raise ConfigError(_unknown(f"--set: table [{_plain_name(section)}]", section, sections))
     setting = section_settings(sections[section]).get(key)
-    is_text = setting is not None and setting.kind is str and not setting.is_list
+    is_list = setting is not None and setting.is_list
+    is_text = setting is not None and setting.kind is str and not is_list
+    if setting is not None and setting.or_one_text:
+        is_text = not text.strip().startswith("[")
     value = _unquoted(text.strip()) if is_text else _toml_value(text.strip())
     _checked(sections[section], section, key, value, "--set")
     table = tables.setdefault(section, {})

@@ -15,7 +15,8 @@ from tumorcam.cluster.logs import logger
 from tumorcam.config import Config
 from tumorcam.errors import CohortError, InputError, TumorcamError, quoted
 from tumorcam.readers import blocks
-from tumorcam.readers.blocks import Drop, Expression, GeneStatistics, SelectedExpression
+from tumorcam.readers.blocks import Expression, GeneStatistics, SelectedExpression
+from tumorcam.readers.matrix import Drop
 from tumorcam.readers.wording import N_COLUMNS, N_SHOWN, listed, plain
 from tumorcam.settings import CohortSettings
 from tumorcam.storage.run_folder import slugs

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tumorcam.errors import InputError
+from tumorcam.readers.matrix import Drop
 from tumorcam.readers.text import MISSING
 from tumorcam.readers.wording import plain
 
@@ -20,17 +21,6 @@ BLOCK_VALUES = 2**19  # values of a block: 4 MiB as float64
 COUNTS_PER_MILLION = 1e6
 MAX_VALUE = 1e30  # on any scale; a cohort is stored as float32, whose largest value is 3e38
 WHOLE_FLOAT = re.compile(r"(\d+)\.0")  # an Entrez ID that pandas took for a float
-
-
-class Drop(NamedTuple):
-    """A gene, sample or row of a file that the cohort leaves out, and why.
-
-    `kind` is "gene", "sample" or "row".
-    """
-
-    kind: str
-    name: str
-    reason: str
 
 
 class Block(NamedTuple):

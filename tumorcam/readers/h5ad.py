@@ -13,9 +13,10 @@ from anndata.io import read_elem, sparse_dataset
 
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers import blocks
-from tumorcam.readers.blocks import Block, Drop
+from tumorcam.readers.blocks import Block
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import require_file
+from tumorcam.readers.matrix import Drop
 from tumorcam.readers.text import require_names
 from tumorcam.readers.wording import listed_columns, plain
 from tumorcam.storage.integrity import refuse_links

@@ -8,8 +8,9 @@ import numpy as np
 from tumorcam.cluster.logs import logger
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers import blocks, column_names
-from tumorcam.readers.blocks import Block, Drop
+from tumorcam.readers.blocks import Block
 from tumorcam.readers.column_names import AUTO, plain_spelling
+from tumorcam.readers.matrix import Drop
 from tumorcam.readers.samples import TCGA_BARCODE
 from tumorcam.readers.text import MISSING, read_lines, require_names, separator, split_cells
 from tumorcam.readers.wording import listed, listed_columns, plain

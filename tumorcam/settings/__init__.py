@@ -9,21 +9,16 @@ from tumorcam.settings.analysis import (
     ReportSettings,
     SignificanceSettings,
 )
-from tumorcam.settings.inputs import (
-    TCGA_22_TUMORS,
-    CohortSettings,
-    InputSettings,
-    LayoutSettings,
-    RunSettings,
-    SplitSettings,
-    SynthesizeSettings,
-)
+from tumorcam.settings.cohort import CohortSettings, LayoutSettings, SplitSettings
+from tumorcam.settings.inputs import SCALES, InputSettings, RunSettings
 from tumorcam.settings.networks import ModelSettings, TrainingSettings
+from tumorcam.settings.synthesis import TCGA_22_TUMORS, SynthesizeSettings
 
 __all__ = (
     "DEFAULT_METHODS",
     "METHODS",
     "PRECISIONS",
+    "SCALES",
     "TCGA_22_TUMORS",
     "CohortSettings",
     "ExplainSettings",

@@ -1,4 +1,4 @@
-"""Settings of what goes into a run: its name and files, the cohort, the folds and the layouts."""
+"""Settings of the user's files: the name of the run, and how its input is read."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,12 +11,12 @@ from tumorcam.settings.schema import (
     FileName,
     FilePath,
     Items,
+    OrOneText,
     Unit,
 )
 
-TCGA_22_TUMORS = tuple(
-    "BLCA BRCA CESC COAD ESCA GBM HNSC KIRC KIRP LAML LGG "
-    "LIHC LUAD LUSC OV PAAD PRAD READ SKCM STAD THCA UCEC".split()
+SCALES = tuple(
+    "log2 counts tpm fpkm rsem scaled_estimate log2_counts log_e log2_tpm_001 as_is".split()
 )
 
 
@@ -47,69 +47,129 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class InputSettings:
-    """`[input]`: the user's files and the names of their columns."""
+    """`[input]`: the user's files, how they are read, and the names of their columns."""
 
     expression: Annotated[
-        str,
-        Doc("The path of the expression matrix: TSV or CSV (plain or .gz), or .h5ad."),
-        FilePath(),
-    ] = ""
-    samples: Annotated[
-        str,
+        tuple[str, ...],
         Doc(
-            "The path of the samples table, TSV or CSV; if this is empty, the obs of the .h5ad "
-            "file are the table."
+            "The paths of the expression matrix: one file, several that are joined by sample or by "
+            "gene, a folder, or a pattern such as counts/*.tsv.gz."
         ),
         FilePath(),
-    ] = ""
+        Items(100_000),
+        OrOneText(),
+    ] = ()
+    samples: Annotated[
+        tuple[str, ...],
+        Doc(
+            "The paths of the samples table, or of several that are joined; empty where the "
+            "expression matrix itself says what its samples are, as .h5ad does."
+        ),
+        FilePath(),
+        Items(100),
+        OrOneText(),
+    ] = ()
     format: Annotated[
         str,
-        Doc("The file format of the expression matrix; auto looks at the file."),
+        Doc("The format of the expression matrix; auto looks at the content."),
         Choices(("auto", "table", "h5ad")),
+    ] = "auto"
+    orientation: Annotated[
+        str,
+        Doc("What the rows of the matrix are; auto looks for the IDs of the samples."),
+        Choices(("auto", "genes_in_rows", "samples_in_rows")),
+    ] = "auto"
+    delimiter: Annotated[
+        str,
+        Doc("What stands between the cells of a text file; auto decides over many rows."),
+        Choices(("auto", "tab", "comma", "semicolon", "blanks")),
+    ] = "auto"
+    decimal: Annotated[
+        str,
+        Doc("What stands between the digits of a number; auto decides over many rows."),
+        Choices(("auto", "point", "comma")),
     ] = "auto"
     scale: Annotated[
         str,
         Doc(
-            "What the values of the matrix are: log2 for log2(x + 1), which stays; counts, which "
-            "become counts per million and then log2(x + 1); tpm, fpkm or rsem, which become "
-            "log2(x + 1); as_is for any real numbers, which stay."
+            "What the values are: log2 for log2(x + 1), which stays; counts; log2_counts for "
+            "log2(count + 1); tpm, fpkm, rsem; scaled_estimate, which is TPM divided by a million; "
+            "log_e for the natural log(x + 1) of scanpy; log2_tpm_001 for log2(TPM + 0.001) of "
+            "UCSC's Toil; as_is for any real numbers, such as z-scores, which stay. All but as_is "
+            "become log2(x + 1), counts after normalisation; a scale that the values contradict is "
+            "an error."
         ),
-        Choices(("log2", "counts", "tpm", "fpkm", "rsem", "as_is")),
+        Choices(SCALES),
     ] = "log2"
+    normalisation: Annotated[
+        str,
+        Doc(
+            "How counts are made comparable between samples: cpm divides by the library size; tmm "
+            "(edgeR) and median_of_ratios (DESeq2) also correct its composition."
+        ),
+        Choices(("cpm", "tmm", "median_of_ratios")),
+    ] = "cpm"
+    layer: Annotated[
+        str,
+        Doc('The matrix of an .h5ad file: X, raw, or the name of a layer such as "counts".'),
+    ] = "X"
+    measure: Annotated[
+        str,
+        Doc(
+            "The measure to read where a file has several for each sample, such as "
+            "tpm_unstranded of GDC's STAR counts; auto takes the one that fits input.scale."
+        ),
+    ] = "auto"
     gene_column: Annotated[
         str,
         Doc(
-            "The column of the matrix that holds the gene IDs; auto takes the first column, or "
-            "the index of the genes in an .h5ad file."
+            "The column of the matrix that holds the gene IDs; auto takes the one that has most "
+            "distinct IDs of genes, or the index of the genes in an .h5ad file."
         ),
     ] = "auto"
+    gene_table: Annotated[
+        str,
+        Doc(
+            "The path of a table that maps the gene IDs of the matrix to the names that the report "
+            "shows, such as Ensembl IDs or transcripts to symbols; empty keeps the IDs."
+        ),
+        FilePath(),
+    ] = ""
+    excel_dates: Annotated[
+        str,
+        Doc(
+            "What happens to gene names that Excel turned into dates, such as 1-Mar: error stops "
+            "the job, restore gives them back the name, keep leaves them."
+        ),
+        Choices(("error", "restore", "keep")),
+    ] = "error"
     sample_column: Annotated[
         str,
         Doc(
             "The column of the samples table that holds the sample IDs as the matrix spells them; "
-            "auto takes the column with most of the matrix's IDs."
+            "auto takes the column with most of the matrix's IDs, in any spelling."
         ),
     ] = "auto"
     tumor_column: Annotated[
         str,
         Doc(
-            "The column of the samples table that holds the tumor type; auto looks for a usual "
-            "name, such as cancer_type."
+            "The column of the samples table that holds the tumor type; auto compares the columns "
+            "by their content and names."
         ),
     ] = "auto"
     patient_column: Annotated[
         str,
         Doc(
-            "The column of the samples table that holds the patient; auto looks for a usual name "
-            "and else takes the patient from TCGA barcodes."
+            "The column of the samples table that holds the patient; auto takes the patient from "
+            "barcodes (TCGA, TARGET, GTEx), else from a column with a usual name."
         ),
     ] = "auto"
     sample_type_column: Annotated[
         str,
         Doc(
-            "The column of the samples table that holds the TCGA sample type code, such as 01 for "
-            "a primary tumor; auto looks for a usual name and else takes the code from TCGA "
-            "barcodes."
+            "The column of the samples table that holds the type of a sample, as a code or in "
+            "words, such as 01 or Primary Tumor; auto looks for a usual name and else takes the "
+            "code from barcodes."
         ),
     ] = "auto"
     source_column: Annotated[
@@ -119,214 +179,3 @@ class InputSettings:
             "the report compares accuracy; auto looks for a usual name and goes on without one."
         ),
     ] = "auto"
-
-
-@dataclass(frozen=True)
-class CohortSettings:
-    """`[cohort]`: which samples and genes are kept, and what bad input does."""
-
-    tumors: Annotated[
-        tuple[str, ...],
-        Doc("The tumor types to keep; an empty list keeps all of them."),
-        Items(1000),
-    ] = ()
-    sample_types: Annotated[
-        tuple[str, ...],
-        Doc("The sample type codes to keep, such as 01; an empty list keeps all samples."),
-        Items(1000),
-    ] = ("01",)
-    sources: Annotated[
-        tuple[str, ...],
-        Doc("The sources to keep; an empty list keeps all of them."),
-        Items(10_000),
-    ] = ()
-    genes: Annotated[
-        int,
-        Doc(
-            "The number of genes to keep, the most variable ones; 0 keeps the largest square "
-            "number that the matrix allows, up to 107 x 107."
-        ),
-        Unit("genes"),
-        AtLeast(0),
-        AtMost(1_000_000),
-    ] = 0
-    entrapment: Annotated[
-        float,
-        Doc(
-            "The share of the genes whose values are permuted over all samples, as a check: no "
-            "ranking should call them; these genes are lost, so take a run of its own for it."
-        ),
-        AtLeast(0),
-        AtMost(0.5),
-    ] = 0.0
-    duplicates: Annotated[
-        str,
-        Doc(
-            "What happens when a gene or sample occurs twice: error stops the job, drop keeps the "
-            "first one and lists the rest."
-        ),
-        Choices(("error", "drop")),
-    ] = "error"
-    bad_values: Annotated[
-        str,
-        Doc(
-            "What happens when a value is NaN, infinite or, unless input.scale is as_is, "
-            "negative: error stops the job, drop leaves the gene out and lists it."
-        ),
-        Choices(("error", "drop")),
-    ] = "error"
-    unlabelled: Annotated[
-        str,
-        Doc(
-            "What happens when a sample has no tumor type or is not in the samples table: error "
-            "stops the job, drop leaves the sample out and lists it."
-        ),
-        Choices(("error", "drop")),
-    ] = "error"
-    rare_tumors: Annotated[
-        str,
-        Doc(
-            "What happens when a tumor has fewer patients than there are folds: error stops the "
-            "job, drop leaves its samples out and lists them."
-        ),
-        Choices(("error", "drop")),
-    ] = "error"
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """`[splits]`: the folds of patients that are held out in turn."""
-
-    folds: Annotated[
-        int,
-        Doc(
-            "The number of folds into which the patients of each tumor are divided; each network "
-            "holds one fold out."
-        ),
-        Unit("folds"),
-        AtLeast(2),
-        AtMost(1000),
-    ] = 5
-
-
-@dataclass(frozen=True)
-class LayoutSettings:
-    """`[layout]`: where genes and decoys stand on the image."""
-
-    kind: Annotated[
-        str,
-        Doc(
-            "The rule that places the genes: random; variance, from the most variable gene down; "
-            "coexpression, similar genes side by side; chromosome, in the order of the genome."
-        ),
-        Choices(("random", "variance", "coexpression", "chromosome")),
-    ] = "random"
-    annotation: Annotated[
-        str,
-        Doc(
-            'The path of the gene annotation table that layout.kind = "chromosome" needs: TSV or '
-            "CSV, plain or .gz, with columns for the gene ID as in the matrix, the chromosome and "
-            "the start."
-        ),
-        FilePath(),
-    ] = ""
-    spacing: Annotated[
-        int,
-        Doc(
-            "The distance between neighbouring genes on the image; with 2, each window of the "
-            "first pooling sees one gene."
-        ),
-        Unit("pixels"),
-        AtLeast(1),
-        AtMost(16),
-    ] = 1
-    replicates: Annotated[
-        int,
-        Doc("The number of networks that explain each sample, each with a layout of its own."),
-        AtLeast(1),
-        AtMost(1000),
-    ] = 8
-    nulls: Annotated[
-        int,
-        Doc(
-            "The number of null runs: each trains all networks again, on labels permuted once, and "
-            "so takes as long as the run itself; it may be raised when the run is finished."
-        ),
-        AtLeast(0),
-        AtMost(1000),
-    ] = 0
-    decoys: Annotated[
-        str,
-        Doc(
-            "The genes that also get a decoy: all, a share of them such as 0.25, which makes a run "
-            "cheaper but calls fewer genes, or none."
-        ),
-    ] = "all"
-    decoy_genes: Annotated[
-        tuple[str, ...],
-        Doc("The genes that get a decoy; an empty list draws them at random."),
-        Items(100_000),
-    ] = ()
-
-
-@dataclass(frozen=True)
-class SynthesizeSettings:
-    """`[synthesize]`: a made-up cohort with planted driver genes."""
-
-    tumors: Annotated[tuple[str, ...], Doc("The tumor types of the cohort."), Items(1000)] = (
-        TCGA_22_TUMORS
-    )
-    samples_per_tumor: Annotated[
-        int,
-        Doc("The number of samples of each tumor."),
-        Unit("samples"),
-        AtLeast(4),
-        AtMost(100_000),
-    ] = 60
-    genes: Annotated[
-        int,
-        Doc("The number of genes in the matrix, before cohort.genes chooses among them."),
-        Unit("genes"),
-        AtLeast(16),
-        AtMost(1_000_000),
-    ] = 1500
-    drivers: Annotated[
-        int,
-        Doc("The number of driver genes that are planted in each tumor."),
-        Unit("genes"),
-        AtLeast(1),
-        AtMost(100_000),
-    ] = 20
-    effect: Annotated[
-        float,
-        Doc("The mean rise of a driver gene's log2 expression in its tumor."),
-        Unit("within-tumor SD"),
-        AtLeast(0),
-        AtMost(100),
-    ] = 2.0
-    proxies: Annotated[
-        int,
-        Doc(
-            "The largest number of proxies of a driver: genes of its co-expression module, to "
-            "which its rise is passed on, weakened by their correlation with it."
-        ),
-        Unit("genes"),
-        AtLeast(0),
-        AtMost(1000),
-    ] = 2
-    shared_drivers: Annotated[
-        float,
-        Doc("The share of drivers that confusable tumors, such as COAD and READ, have in common."),
-        AtLeast(0),
-        AtMost(1),
-    ] = 0.5
-    batches: Annotated[
-        int,
-        Doc("The number of technical batches, which do not depend on the tumor."),
-        AtLeast(1),
-        AtMost(1000),
-    ] = 4
-    permute_labels: Annotated[
-        bool,
-        Doc("If true, the labels are shuffled after planting, which makes a null cohort."),
-    ] = False

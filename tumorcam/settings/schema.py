@@ -52,6 +52,11 @@ class Items:
 
 
 @dataclass(frozen=True)
+class OrOneText:
+    """A list of texts for which a user may also give one text, which is then its only item."""
+
+
+@dataclass(frozen=True)
 class FileName:
     """A text that must be the plain name of a file or folder."""
 
@@ -81,6 +86,7 @@ class Setting:
     items_at_most: int | None = None
     is_file_name: bool = False
     is_path: bool = False
+    or_one_text: bool = False
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -124,6 +130,7 @@ def _setting(name: str, annotation: Any, default: Any) -> Setting:
         items_at_most=items.at_most if items else None,
         is_file_name=FileName() in markers,
         is_path=FilePath() in markers,
+        or_one_text=OrOneText() in markers,
     )
 
 

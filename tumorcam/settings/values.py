@@ -33,6 +33,8 @@ def checked_value(setting: Setting, where: str, value: Any) -> Any:
     """
     if not setting.is_list:
         return _checked_item(setting, where, value)
+    if setting.or_one_text and isinstance(value, str):
+        value = [value] if value else []
     if not isinstance(value, list):
         msg = f"{where} = {quoted(value)}; wanted a list of {setting.kind.__name__}"
         raise ConfigError(msg)
