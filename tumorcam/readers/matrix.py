@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tumorcam.readers.store import StoredValues
+from tumorcam.storage.stored_values import StoredValues
 
 SAMPLE = "sample"  # the column of `Matrix.labels` that holds the matrix's own names of samples
 
