@@ -42,6 +42,13 @@ class StoredValues:
         self.folder = folder
         self.shape = (0, 0)
 
+    @classmethod
+    def of(cls, values: np.ndarray) -> "StoredValues":
+        """An array (genes, samples) as stored values."""
+        stored = cls()
+        stored.add_genes(values)
+        return stored
+
     @property
     def nbytes(self) -> int:
         """Bytes of all values."""
@@ -100,7 +107,7 @@ class StoredValues:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
             tile = np.ascontiguousarray(values, dtype=np.float32)
         self._tiles.append(Tile(self._n_bytes, genes, samples))
-        view, n_written = memoryview(tile).cast("B"), 0
+        view, n_written = memoryview(tile.reshape(-1).view(np.uint8)), 0
         while n_written < len(view):
             n_written += os.write(self._file.fileno(), view[n_written:])
         self._n_bytes += len(view)
