@@ -106,6 +106,8 @@ class CohortFile:
         Genes, samples and rows of the input that were left out: kind, name and reason.
     facts : DataFrame
         What was understood of the input, and why: topic, text, reason and others.
+    counts : DataFrame
+        Samples of the input and of the cohort by tumor and type, as `summary.count_by_type` has it.
     """
 
     expression: StoredValues = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
@@ -116,6 +118,7 @@ class CohortFile:
     layouts: CohortLayouts
     dropped: pd.DataFrame
     facts: pd.DataFrame
+    counts: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Cohort:
         As in `CohortGenes`.
     layouts : tuple of GeneLayout
         One for each network: the folds of a replicate side by side.
-    dropped, facts : DataFrame
+    dropped, facts, counts : DataFrame
         As in `CohortFile`.
     """
 
@@ -160,6 +163,7 @@ class Cohort:
     layouts: tuple[GeneLayout, ...]
     dropped: pd.DataFrame
     facts: pd.DataFrame
+    counts: pd.DataFrame
 
     @property
     def n_folds(self) -> int:
@@ -354,4 +358,5 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
         ),
         dropped=content.dropped,
         facts=content.facts,
+        counts=content.counts,
     )

@@ -71,6 +71,7 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         ),
         dropped=selection.dropped,
         facts=selection.facts,
+        counts=selection.counts,
     )
 
 

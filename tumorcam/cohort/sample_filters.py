@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.drops import STOP, stop_or_drop
+from tumorcam.cohort.splits import thin_tumors
 from tumorcam.config import Config
 from tumorcam.errors import CohortError, InputError, quoted
 from tumorcam.readers.matrix import Drop, Fact
@@ -70,11 +71,7 @@ def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> K
 
 
 def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
-    """The samples of tumors that have at least as many patients as there are folds.
-
-    A patient with several tumors counts for the tumor of the first sample, as in
-    `splits.patient_folds`, unless a tumor would then have none: matched normals as a class of
-    their own go with the folds of their patients.
+    """The samples of tumors that have patients for every fold.
 
     Parameters
     ----------
@@ -87,20 +84,22 @@ def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
         If a tumor has too few patients and `cohort.rare_tumors` is "error", or if fewer than two
         tumors are left.
     """
-    n_patients = samples.groupby("tumor")["patient"].nunique()
-    rare = n_patients[n_patients < config.splits.folds]
-    is_rare = samples["tumor"].isin(rare.index)
-    dropped = stop_or_drop(
-        config.cohort.rare_tumors,
-        [
-            Drop("sample", sample, f"tumor {tumor} has {rare[tumor]} patients")
-            for sample, tumor in samples.loc[is_rare, ["sample", "tumor"]].to_numpy().tolist()
-        ],
-        f"samples of tumors with fewer patients than splits.folds = {config.splits.folds}",
-        'lower splits.folds, choose cohort.tumors, or set cohort.rare_tumors = "drop"',
-        error=CohortError,
-    )
-    kept = samples[~is_rare].reset_index(drop=True)
+    kept, dropped = samples, list[Drop]()
+    while len(rare := _thin_tumors(config, kept)):
+        n_patients = kept.groupby("tumor")["patient"].nunique()
+        is_rare = kept["tumor"].isin(rare)
+        dropped += stop_or_drop(
+            config.cohort.rare_tumors,
+            [
+                Drop("sample", sample, f"tumor {tumor} has {n_patients[tumor]} patients")
+                for sample, tumor in kept.loc[is_rare, ["sample", "tumor"]].to_numpy().tolist()
+            ],
+            f"samples of tumors with too few patients for splits.folds = {config.splits.folds}",
+            'lower splits.folds, choose cohort.tumors, or set cohort.rare_tumors = "drop"',
+            error=CohortError,
+        )
+        kept = kept[~is_rare]
+    kept = kept.reset_index(drop=True)
     tumors = sorted(set(kept["tumor"]))
     if len(tumors) < MIN_TUMORS:
         msg = (
@@ -110,6 +109,13 @@ def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
         raise CohortError(msg)
     slugs(np.array(tumors))  # refuses tumors that give the same file name
     return KeptSamples(kept, dropped, [])
+
+
+def _thin_tumors(config: Config, samples: pd.DataFrame) -> np.ndarray:
+    """(tumors,) str: those that some fold would have no patient of."""
+    tumors, tumor = np.unique(samples["tumor"].to_numpy(str), return_inverse=True)
+    patients = samples["patient"].to_numpy(str)
+    return tumors[thin_tumors(patients, tumor, n_folds=config.splits.folds)]
 
 
 def _labelled_samples(

@@ -16,6 +16,7 @@ from tumorcam.cohort.genes import distinct_genes
 from tumorcam.cohort.kept_values import KeptValues, LogValues, kept_values
 from tumorcam.cohort.normalisation import size_factors
 from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
+from tumorcam.cohort.summary import count_by_type
 from tumorcam.cohort.variance import gene_statistics
 from tumorcam.config import Config
 from tumorcam.errors import CohortError
@@ -47,6 +48,8 @@ class Selection:
         Genes, samples and rows that were left out: kind, name and reason (str).
     facts : DataFrame
         What was understood of the input: topic, text, reason and others (str).
+    counts : DataFrame
+        Samples of the input and of the cohort by tumor and type, from `summary.count_by_type`.
     """
 
     expression: StoredValues
@@ -55,6 +58,7 @@ class Selection:
     variance: np.ndarray
     dropped: pd.DataFrame
     facts: pd.DataFrame
+    counts: pd.DataFrame
 
 
 class CheckedValues(NamedTuple):
@@ -124,6 +128,7 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
         variance=statistics.variance[genes],
         dropped=pd.DataFrame(dropped, columns=list(Drop._fields), dtype=str),
         facts=pd.DataFrame(facts, columns=list(Fact._fields), dtype=str),
+        counts=count_by_type(given.samples, checked.samples),
     )
 
 

@@ -11,6 +11,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from tumorcam.storage import disk
+
 FLOAT32 = 4  # bytes
 BAND_VALUES = 2**21  # values that are read at once: 8 MiB, whatever the number of samples
 
@@ -107,10 +109,19 @@ class StoredValues:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
             tile = np.ascontiguousarray(values, dtype=np.float32)
         self._tiles.append(Tile(self._n_bytes, genes, samples))
+        try:
+            self._write(tile)
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            folder = Path(self.folder or tempfile.gettempdir())
+            raise disk.no_space(folder / "raw values", written=self._n_bytes) from error
+        self._n_bytes += tile.nbytes
+
+    def _write(self, tile: np.ndarray) -> None:
         view, n_written = memoryview(tile.reshape(-1).view(np.uint8)), 0
         while n_written < len(view):
             n_written += os.write(self._file.fileno(), view[n_written:])
-        self._n_bytes += len(view)
 
     def _read_tile(self, tile: Tile, genes: slice, samples: slice, target: np.ndarray) -> None:
         """Read a part of a tile into (genes, samples) `target`."""
