@@ -105,7 +105,7 @@ class CohortFile:
     dropped : DataFrame
         Genes, samples and rows of the input that were left out: kind, name and reason.
     facts : DataFrame
-        What was understood of the input, and why: topic, text, reason and others.
+        What was understood of the input, and why; a row for each `Fact`.
     counts : DataFrame
         Samples of the input and of the cohort by tumor and type, as `summary.count_by_type` has it.
     """

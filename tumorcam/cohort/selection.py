@@ -47,7 +47,7 @@ class Selection:
     dropped : DataFrame
         Genes, samples and rows that were left out: kind, name and reason (str).
     facts : DataFrame
-        What was understood of the input: topic, text, reason and others (str).
+        What was understood of the input; a row for each `Fact` (str).
     counts : DataFrame
         Samples of the input and of the cohort by tumor and type, from `summary.count_by_type`.
     """

@@ -13,14 +13,14 @@ from tumorcam.readers.wording import N_COLUMNS, listed
 def fact_lines(facts: Iterable[Fact]) -> list[str]:
     """A line for each fact: what was understood, why, and what else it might have been."""
     lines = []
-    for topic, text, reason, others in facts:
-        more = f"; {others}" if others else ""
-        lines.append(f"{topic}: {text} ({reason}{more})")
+    for fact in facts:
+        more = f"; {fact.others}" if fact.others else ""
+        lines.append(f"{fact.topic}: {fact.text} ({fact.reason}{more})")
     return lines
 
 
 def facts_of(table: pd.DataFrame) -> list[Fact]:
-    """The facts of a table with the columns topic, text, reason and others."""
+    """The facts of a table whose columns are the fields of a fact."""
     return [Fact(*row) for row in table.itertuples(index=False)]
 
 

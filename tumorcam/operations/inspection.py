@@ -20,8 +20,10 @@ from tumorcam.config import Config, config_from_tables
 from tumorcam.errors import InputError, TumorcamError
 from tumorcam.operations.cost import cost_of_cohort, require_room
 from tumorcam.operations.later_checks import check_later_stages
+from tumorcam.operations.starter import Choices, choices_of
 from tumorcam.readers.genes.naming import name_genes
 from tumorcam.readers.inputs import Inputs, input_settings, open_inputs
+from tumorcam.readers.matrix import Fact
 from tumorcam.readers.tables.packing import open_unpacked
 from tumorcam.storage.run_folder import RunFolder
 
@@ -133,6 +135,25 @@ def inspect(config: Config, launch: Launch, say: Say) -> bool:
     for line in lines:
         say(line)
     return True
+
+
+def choices_for(files: Sequence[str], scale: str, launch: Launch, say: Say) -> Choices:
+    """What a config for someone's files says; the files are read, and the facts said.
+
+    Parameters
+    ----------
+    scale : str
+        As in `input.scale`; empty for the likeliest one.
+    """
+    roles = file_roles(files)
+    config = config_of_files(*roles, {"input": {"scale": scale}} if scale else {})
+    given = read_inputs(config, launch, say)
+    facts = [*given.matrix.facts, *given.facts]
+    if not scale:
+        likeliest = scale_candidates(config, given)[0]
+        scale = likeliest.scale
+        facts.append(Fact("scale", scale, likeliest.reason, setting="input.scale", value=scale))
+    return choices_of(*roles, scale, facts)
 
 
 def scale_candidates(config: Config, given: Inputs) -> list[Candidate]:
