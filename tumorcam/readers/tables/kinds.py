@@ -105,9 +105,9 @@ def _encoding(head: bytes) -> str:
     return ""
 
 
-def not_utf8(text: bytes, position: int) -> str:
-    """Where a text is not UTF-8, and how to convert it."""
-    line = text.count(b"\n", 0, position) + 1
+def not_utf8(text: bytes, position: int, n_lines: int = 0) -> str:
+    """Where a text is not UTF-8, below a number of lines, and how to convert it."""
+    line = text.count(b"\n", 0, position) + n_lines + 1
     return (
         f"line {line} has the byte 0x{text[position]:02x}, as in Latin-1 or Windows-1252; "
         + TO_UTF8.format("WINDOWS-1252")
