@@ -26,13 +26,8 @@ HEAD_BYTES = 2**16  # of the text, by which its kind is told
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZIP_MAGICS = (b"PK\3\4", b"PK\5\6")
-FAULTS: tuple[type[Exception], ...] = (
-    EOFError,
-    OSError,
-    lzma.LZMAError,
-    igzip_lib.IsalError,
-    zipfile.BadZipFile,
-)
+ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
+FAULTS = (EOFError, OSError, lzma.LZMAError, ISAL_ERROR, zipfile.BadZipFile)
 
 
 class Decompressor(Protocol):
