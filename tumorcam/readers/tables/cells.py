@@ -128,12 +128,23 @@ class _Line(NamedTuple):
     text: bytes
 
 
+class _Piece(NamedTuple):
+    """The text of a row, and the number of its cells, or -1 where that is to be seen."""
+
+    text: bytes
+    n_cells: int
+
+
 class _Ends(NamedTuple):
-    """Where cells end, which of them end a row, and the cells of each row."""
+    """Where cells end, which of them end a row, and the cells of each row.
+
+    `is_clean` is false if quotes stand elsewhere than around whole cells.
+    """
 
     ends: np.ndarray
     row_ends: np.ndarray
     widths: np.ndarray
+    is_clean: bool
 
 
 def cut_rows(chunk: Chunk, heading: Heading, path: Path) -> CutRows:
@@ -168,16 +179,33 @@ def _ends(text: bytes, dialect: Dialect) -> _Ends:
     letters = np.frombuffer(text, np.uint8)
     is_end = letters == ord(dialect.delimiter)
     is_end |= letters == LINE_FEED
+    is_clean = True
     if dialect.has_quotes and b'"' in text:
+        is_clean = _quotes_are_clean(letters, is_end)
         is_end &= ~np.bitwise_xor.accumulate(letters == QUOTE)
     ends = np.flatnonzero(is_end)
     row_ends = np.flatnonzero(letters[ends] == LINE_FEED)
-    return _Ends(ends, row_ends, np.diff(row_ends, prepend=-1))
+    return _Ends(ends, row_ends, np.diff(row_ends, prepend=-1), is_clean)
+
+
+def _quotes_are_clean(letters: np.ndarray, is_end: np.ndarray) -> bool:
+    """Whether each quote that opens begins a cell, and each that closes ends one.
+
+    A quote within a cell is doubled: there one closes and the next one opens at once.
+    """
+    quotes = np.flatnonzero(letters == QUOTE)
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = opening - 1, np.minimum(closing + 1, len(letters) - 1)
+    begins = (opening == 0) | is_end[before] | (letters[before] == QUOTE)
+    ends = is_end[after] | (letters[after] == QUOTE)
+    return bool(begins.all() and ends.all())
 
 
 def _is_regular(text: bytes, cut: _Ends, width: int) -> bool:
     """Whether all rows have their cells, and none of them is blank."""
-    if not len(cut.ends) or cut.ends[-1] != len(text) - 1 or not (cut.widths == width).all():
+    if not cut.is_clean or not len(cut.ends) or not (cut.widths == width).all():
         return False
     stops = cut.ends[cut.row_ends]
     starts = np.concatenate([[0], stops[:-1] + 1])
@@ -198,30 +226,50 @@ def _mended_rows(
     chunk: Chunk, cut: _Ends, heading: Heading, dropped: list[Drop], path: Path
 ) -> Iterator[_Line]:
     """The line number and the text of each row that is one of the table, now with all cells."""
-    width = len(heading.header)
-    stops = (cut.ends[cut.row_ends] + 1).tolist()
-    pieces = [chunk.text[a:b] for a, b in zip([0, *stops], [*stops, len(chunk.text)], strict=True)]
-    line = chunk.line
+    width, line = len(heading.header), chunk.line
     last_line = chunk.line + chunk.text.count(b"\n") - 1
-    for piece, n_cells in zip(pieces, [*cut.widths.tolist(), 0], strict=True):
+    pieces = _pieces(chunk.text, cut) if cut.is_clean else _quoted_pieces(chunk.text, heading)
+    for piece, n_cells in pieces:
         if n_cells == width and piece.strip(b' \t\n,;"'):
             yield _Line(line, piece)
-            line += piece.count(b"\n")
-            continue
-        for row, cells in _rows_of(piece, heading):
-            number = line + row
-            whole = mended(cells, heading)
-            if reason := reason_to_drop(cells, width):
-                if len(cells) > 1 or reason != BLANK:
-                    dropped.append(Drop("row", f"line {number}", reason))
-            elif whole is None:
-                is_end = chunk.is_last and number >= last_line
-                raise InputError(
-                    f"{plain(str(path))} {wrong_width(number, cells, heading, is_end)}"
-                )
-            else:
-                yield _Line(number, _written(whole, heading.dialect))
+        else:
+            for row, cells in _rows_of(piece, heading):
+                whole = mended(cells, heading)
+                if reason := reason_to_drop(cells, width):
+                    if len(cells) > 1 or reason != BLANK:
+                        dropped.append(Drop("row", f"line {line + row}", reason))
+                elif whole is None:
+                    is_end = chunk.is_last and line + row >= last_line
+                    fault = wrong_width(line + row, cells, heading, is_end)
+                    raise InputError(f"{plain(str(path))} {fault}")
+                else:
+                    yield _Line(line + row, _written(whole, heading.dialect))
         line += piece.count(b"\n")
+
+
+def _pieces(text: bytes, cut: _Ends) -> Iterator[_Piece]:
+    """The rows of a text whose quotes are clean."""
+    start = 0
+    for stop, n_cells in zip(
+        (cut.ends[cut.row_ends] + 1).tolist(), cut.widths.tolist(), strict=True
+    ):
+        yield _Piece(text[start:stop], n_cells)
+        start = stop
+
+
+def _quoted_pieces(text: bytes, heading: Heading) -> Iterator[_Piece]:
+    """The rows of a text as its quotes tell them, each to be looked at again; else its lines."""
+    lines = text.splitlines(keepends=True)
+    start = 0
+    try:
+        rows = dialects.split_rows(text.decode(errors="surrogateescape"), heading.dialect)
+    except csv.Error:
+        rows = []
+    for _, end in rows:
+        yield _Piece(b"".join(lines[start:end]), -1)
+        start = end
+    for line in lines[start:]:
+        yield _Piece(line, -1)
 
 
 def _rows_of(piece: bytes, heading: Heading) -> Iterator[tuple[int, list[str]]]:

@@ -1,6 +1,5 @@
 """Expression matrices as text, genes x samples or samples x genes, read once in whole rows."""
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -199,7 +198,7 @@ def _matrix(
     dropped = [*heading.dropped, *columns.dropped, *rows.dropped]
     if dropped:
         lines = listed([drop.name for drop in dropped])
-        facts.append(Fact("dropped lines", f"{len(dropped)} lines: {lines}", dropped[0].reason))
+        facts.append(Fact("dropped lines", lines, dropped[0].reason))
     if geometry.genes_in_rows:
         samples, genes = column_names, _gene_names(rows, row_texts)
         labels, annotation = column_texts, row_texts

@@ -16,6 +16,7 @@ from tumorcam.readers.wording import listed, listed_columns, plain
 from tumorcam.settings import InputSettings
 
 GENE_LIKE = re.compile(r"[A-Za-z0-9?_][^\s;,]*( \(\d+\))?")  # also "A1BG (1)" of DepMap
+ROW_NUMBERS = "it has no name and counts the rows"
 NEARLY = 0.9  # of the most distinct IDs: the first column that has so many is taken
 MIN_DISTINCT = 0.5  # share of the rows that have an ID of their own
 
@@ -89,7 +90,7 @@ def _roles(
         is_inside = any(names) and first < i < last and not words.is_annotation(name)
         if names[i]:
             values.append(i)
-        elif name == settings.gene_column or words.is_annotation(name):
+        elif settings.gene_column in columns.names(i) or words.is_annotation(name):
             annotation.append(i)
         elif words.is_unnamed(name) and columns.counts_rows(i):
             indices.append(i)
@@ -106,7 +107,8 @@ def _gene_column(
     """The column with the gene IDs: as set, or the first one with nearly the most distinct ones."""
     names = {i: columns.name(i) for i in roles.annotation}
     if settings.gene_column != AUTO:
-        index = next((i for i, name in names.items() if name == settings.gene_column), None)
+        named = (i for i in names if settings.gene_column in columns.names(i))
+        index = next(named, None)
         if index is None:
             msg = (
                 f"{plain(str(path))} has no gene column {quoted(settings.gene_column)}; its "
@@ -157,5 +159,5 @@ def _facts(columns: Columns, texts: list[int], indices: list[int]) -> list[Fact]
         facts.append(Fact("annotation", f"{len(names)} columns: {listed(names)}", reason))
     if indices:
         names = [f"column {i + 1}" for i in indices]
-        facts.append(Fact("dropped lines", listed(names), "it has no name and counts the rows"))
+        facts.append(Fact("annotation", f"{listed(names)} is left out", ROW_NUMBERS))
     return facts

@@ -94,8 +94,13 @@ class Columns:
 
     def name(self, column: int) -> str:
         """The first name of a column in the header rows, or its number if it has none."""
-        names = (header[column] for header in self.headers)
-        return next((name for name in names if not words.is_unnamed(name)), f"column {column + 1}")
+        names = self.names(column)
+        proper = (name for name in names if not words.is_unnamed(name))
+        return next(proper, "") or next(filter(None, names), f"column {column + 1}")
+
+    def names(self, column: int) -> list[str]:
+        """The names of a column in all header rows."""
+        return [header[column] for header in self.headers]
 
 
 def look_at_columns(heading: Heading) -> Columns:

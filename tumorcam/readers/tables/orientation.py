@@ -73,7 +73,8 @@ def _genes_in_rows(
         names = columns.headers[header.place]
         msg = (
             f"{plain(str(path))}: neither the header ({listed(names[1:])}) nor a column (the "
-            f"first is {listed(columns.cells[0])}) has a sample of the samples table or a barcode; wanted "
+            f"first is {listed(columns.cells[0])}) has a sample of the samples table or a "
+            "barcode; wanted "
             "the IDs of the matrix in any column of the table: add them to it, set input.samples "
             'to the right one, or set input.orientation = "genes_in_rows" or "samples_in_rows"'
         )
@@ -93,7 +94,7 @@ def _genes_in_rows(
 def _header_hits(columns: Columns, is_sample: IsSample) -> _Hits:
     """The header row with most samples."""
     hits = [
-        _Hits(i, sum(map(is_sample, names)), max(1, len(names) - 1))
+        _Hits(i, sum(map(is_sample, set(names))), max(1, len(set(names)) - 1))
         for i, names in enumerate(columns.headers)
     ]
     return max(hits, key=lambda hit: hit.n_samples)

@@ -10,6 +10,8 @@ from tumorcam.readers.tables.geometry import Columns, DescribingRow, Geometry
 from tumorcam.readers.wording import listed, listed_columns, plain
 from tumorcam.settings import InputSettings
 
+ROW_NUMBERS = "it has no name and counts the rows"
+
 
 def find_columns(columns: Columns, id_column: int, settings: InputSettings, path: Path) -> Geometry:
     """Find the genes among the columns; other columns are labels of the samples.
@@ -74,5 +76,5 @@ def _facts(columns: Columns, id_column: int, texts: list[int], indices: list[int
         facts.append(Fact("labels", f"{len(names)} columns: {listed(names)}", reason))
     if indices:
         names = [f"column {i + 1}" for i in indices]
-        facts.append(Fact("dropped lines", listed(names), "it has no name and counts the rows"))
+        facts.append(Fact("labels", f"{listed(names)} is left out", ROW_NUMBERS))
     return facts
