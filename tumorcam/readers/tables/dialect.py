@@ -20,7 +20,7 @@ from tumorcam.readers.wording import plain
 
 DELIMITERS = {"tab": "\t", "semicolon": ";", "comma": ",", "blanks": " "}
 N_LINES = 200  # by which the dialect is decided
-HEAD_CHARACTERS = 2**22
+N_CHARACTERS = 2**18  # at least so many, and three lines
 N_ODD, MAX_ODD = 2, 0.2  # rows, or share of them, that may have another number of cells
 MIN_LEAD = 0.02  # of the best delimiter over the next one, in shares of cells that look whole
 POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -71,6 +71,7 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
     """
     if setting != AUTO:
         return setting
+    text = first_lines(text)
     scores = {name: _share_of_whole_cells(text, DELIMITERS[name]) for name in DELIMITERS}
     best, second = sorted(scores, key=lambda name: -scores[name])[:2]
     if scores[best] == 0:
@@ -89,8 +90,19 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
     return best
 
 
+def first_lines(text: str) -> str:
+    """The beginning of a text, by which its dialect is decided: some whole lines."""
+    end = 0
+    for _ in range(N_LINES):
+        if end > N_CHARACTERS and text.count("\n", 0, end) > 2:
+            break
+        end = text.find("\n", end) + 1 or len(text)
+    return text[:end]
+
+
 def dialect_of(text: str, delimiter: str) -> Dialect:
     """The dialect of a text whose delimiter has that name; its decimal sign is not decided yet."""
+    text = first_lines(text)
     character = "\t" if delimiter == "blanks" else DELIMITERS[delimiter]
     return Dialect(character, has_quotes=keeps_quotes(text, character))
 

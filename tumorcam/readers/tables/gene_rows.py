@@ -125,7 +125,8 @@ def _gene_column(
         msg = (
             f"{plain(str(path))} has no column of gene IDs: beside the samples there are the "
             f"columns {listed_columns(names.values()) or 'none'}, and the best has {most} "
-            f"different IDs in the first {n_rows} rows; add them, or set input.gene_column to their column"
+            f"different IDs in the first {n_rows} rows; add them, or set "
+            "input.gene_column to their column"
         )
         raise InputError(msg)
     index = next(i for i in names if n_ids[i] >= NEARLY * most)

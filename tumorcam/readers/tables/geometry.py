@@ -110,17 +110,16 @@ def look_at_columns(heading: Heading) -> Columns:
     n_skipped = min(MAX_HEADER_ROWS, len(rows) // 2)
     decimal = heading.dialect.decimal
     columns = zip(*rows[n_skipped:], strict=True)
-    is_number = [_share_of_numbers(column, decimal) >= MIN_NUMBERS for column in columns]
+    shares = [_share_of_numbers(column, decimal) for column in columns]
+    is_number = [share >= MIN_NUMBERS for share in shares]
     n_headers = 0
     while n_headers < n_skipped and _is_header(rows[n_headers], is_number, decimal, n_headers):
         n_headers += 1
-    cells = [list(column) for column in zip(*rows[n_headers:], strict=True)]
-    shares = [_share_of_numbers(column, decimal) for column in cells]
     reason = "a header row without numbers"
     return Columns(
         headers=[heading.header[:width], *rows[:n_headers]],
-        cells=cells,
-        is_number=[share >= MIN_NUMBERS for share in shares],
+        cells=[list(column) for column in zip(*rows[n_headers:], strict=True)],
+        is_number=is_number,
         is_text=[0 <= share < MIN_NUMBERS for share in shares],
         line=heading.rows[n_headers - 1].end if n_headers else heading.line,
         dropped=[Drop("row", f"line {row.end}", reason) for row in heading.rows[:n_headers]],
@@ -137,7 +136,7 @@ def _share_of_numbers(cells: Sequence[str], decimal: str) -> float:
 
 def _is_like_number(cell: str, decimal: str) -> bool:
     """Whether a cell is a number, or is meant as one, such as 1_000."""
-    return number(cell, decimal) is not None or LIKE_NUMBER.fullmatch(cell) is not None
+    return LIKE_NUMBER.fullmatch(cell) is not None or number(cell, decimal) is not None
 
 
 def _is_header(row: list[str], is_number: list[bool], decimal: str, n_before: int) -> bool:

@@ -21,6 +21,8 @@ ROW_NAMES = "row names"  # the first column where R's write.table names only the
 GCT_VERSION = re.compile(r"#1\.[23]\s*")
 GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
+MIN_ROWS = 12  # also where rows are long
+MAX_CELLS = 2**18  # of these rows, roughly
 HEAD_BYTES = 2**22  # in which these rows stand
 BLANK, COMMENT = "a row without any cell", "a comment or title"
 
@@ -105,7 +107,8 @@ def read_heading(
         chunks = map(blanks_to_tabs, chunks)
         body = blanks_to_tabs(Chunk(body.encode(), 1, True)).text.decode()
     dialect = dialects.dialect_of(body, name)
-    rows = dialects.split_rows(body, dialect, N_ROWS + 1)
+    n_cells = body.split("\n", 1)[0].count(dialect.delimiter) + 1
+    rows = dialects.split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
     rows = [Row(row.cells, row.end + top.n_lines) for row in rows if any(row.cells)]
     names = _names(top, rows, dialect)
     shape = _shape(names.header.cells, [row.cells for row in names.rows], path)
