@@ -11,7 +11,7 @@ import pandas as pd
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
-from tumorcam.readers.store import StoredValues
+from tumorcam.storage.stored_values import StoredValues
 from tumorcam.readers.tables import words
 from tumorcam.readers.tables.cells import Cells, cut_rows
 from tumorcam.readers.tables.frames import distinct_names
