@@ -10,6 +10,7 @@ from tumorcam.cohort.scale_reading import LINEAR, read_scale
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Fact
 
+COUNT_SCALES = ("counts", "log2_counts")  # of values that are normalised by library sizes
 PER_MILLION = 1e6
 PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3772; UCSC Xena's hub
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits

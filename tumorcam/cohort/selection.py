@@ -14,7 +14,7 @@ from tumorcam.cohort.drops import log_drops
 from tumorcam.cohort.evidence import EvidenceSum
 from tumorcam.cohort.genes import distinct_genes
 from tumorcam.cohort.kept_values import KeptValues, LogValues, kept_values
-from tumorcam.cohort.normalisation import size_factors
+from tumorcam.cohort.normalisation import library_sizes
 from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
 from tumorcam.cohort.summary import count_by_type
 from tumorcam.cohort.variance import gene_statistics
@@ -27,6 +27,7 @@ from tumorcam.storage.stored_values import StoredValues
 
 MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted
 MIN_GENES = 4  # an image of 2 x 2 pixels
+IS_TOTAL = "holds the sums of all other genes"
 IS_LABEL = "has one value in each tumor type: a label or a flag, not a gene"
 
 
@@ -105,7 +106,7 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
     samples = sample_filters.filter_samples(config, matrix.samples, given.samples)
     named = name_genes(matrix, config.input)
     checked = _check_values(config, given, samples.table, named)
-    values = _log_values(config, checked, named)
+    values = _log_values(config, checked, named, matrix.path)
     statistics = gene_statistics(values.genes.bands(), len(values.names), checked.samples["tumor"])
     is_usable = ~statistics.is_label
     if config.cohort.duplicates in ("drop", "max_variance"):
@@ -137,12 +138,14 @@ def _check_values(
 ) -> CheckedValues:
     """The values of the kept samples, held against the scale, without bad samples and genes."""
     matrix, cohort = given.matrix, config.cohort
-    evidence = EvidenceSum()
+    evidence = EvidenceSum(len(samples))
     kept = kept_values(
         matrix.values, matrix.samples, samples["sample"].to_numpy(str), cohort.duplicates
     )
     names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path), evidence)
-    facts = check_scale(evidence.result(), config.input.scale, matrix.path)
+    result = evidence.result()
+    facts = check_scale(result, config.input.scale, matrix.path)
+    totals = np.flatnonzero(named.is_gene)[result.total_gene :][: int(result.total_gene >= 0)]
     bad_values.require_good(counts, names, cohort.bad_values)
     left_out = bad_values.bad_samples(counts, names, cohort)
     if counts.of_gene.any():
@@ -159,8 +162,11 @@ def _check_values(
     return CheckedValues(
         kept,
         without_rare.table,
-        named.is_gene & ~bad.mask,
-        [*left_out.dropped, *bad.dropped, *without_rare.dropped],
+        named.is_gene & ~bad.mask & ~np.isin(np.arange(len(bad.mask)), totals),
+        [
+            *(Drop("gene", named.names[row], IS_TOTAL) for row in totals),
+            *(*left_out.dropped, *bad.dropped, *without_rare.dropped),
+        ],
         facts,
     )
 
@@ -199,18 +205,19 @@ class GeneValues(NamedTuple):
     dropped: list[Drop]
 
 
-def _log_values(config: Config, checked: CheckedValues, named: NamedGenes) -> GeneValues:
+def _log_values(
+    config: Config, checked: CheckedValues, named: NamedGenes, path: Path
+) -> GeneValues:
     scale = config.input.scale
     sizes = None
     if scale in COUNT_SCALES:
-        sizes = size_factors(
-            lambda: (
-                (genes, to_counts(band[checked.is_usable[genes]], scale))
-                for genes, band in checked.kept.bands()
-            ),
-            config.input.normalisation,
-            checked.samples["sample"].tolist(),
+        counts = (
+            (genes, to_counts(band[checked.is_usable[genes]], scale))
+            for genes, band in checked.kept.bands()
         )
+        names, method = checked.samples["sample"].tolist(), config.input.normalisation
+        folder = checked.kept.values.folder
+        sizes = library_sizes(counts, method, names, path, folder=folder)
     distinct = distinct_genes(np.array(named.names), checked.is_usable, config.cohort.duplicates)
     values = LogValues(
         kept=checked.kept,

@@ -13,7 +13,7 @@ from tumorcam.cluster.resources import existing, size_text
 from tumorcam.cohort.cohort import CohortFile, cohort_of, plan_of
 from tumorcam.cohort.evidence import EvidenceSum
 from tumorcam.cohort.preparation import prepare_cohort
-from tumorcam.cohort.scales import Candidate, likely_scales
+from tumorcam.cohort.scales import likely_scales
 from tumorcam.cohort.selection import Selection, select
 from tumorcam.cohort.summary import fact_lines, facts_of, type_lines
 from tumorcam.config import Config, config_from_tables
@@ -124,8 +124,8 @@ def inspect(config: Config, launch: Launch, say: Say) -> bool:
         If the files cannot be read at all.
     """
     given = read_inputs(config, launch, say)
-    for candidate in scale_candidates(config, given):
-        say(f"scale: the values fit input.scale = {candidate.scale!r}: {candidate.reason}")
+    for scale, reason in scale_candidates(config, given):
+        say(f'scale: the values fit input.scale = "{scale}": {reason}')
     try:
         selection = choose(config, given, launch, say)
         lines = describe_plan(config, prepare_cohort(selection, config))
@@ -150,15 +150,15 @@ def choices_for(files: Sequence[str], scale: str, launch: Launch, say: Say) -> C
     given = read_inputs(config, launch, say)
     facts = [*given.matrix.facts, *given.facts]
     if not scale:
-        likeliest = scale_candidates(config, given)[0]
-        scale = likeliest.scale
-        facts.append(Fact("scale", scale, likeliest.reason, setting="input.scale", value=scale))
+        scale, reason = scale_candidates(config, given)[0]
+        facts.append(Fact("scale", scale, reason, setting="input.scale", value=scale))
     return choices_of(*roles, scale, facts)
 
 
-def scale_candidates(config: Config, given: Inputs) -> list[Candidate]:
+def scale_candidates(config: Config, given: Inputs) -> list[tuple[str, str]]:
     """The scales that the values of all samples fit, the likeliest first."""
-    named, evidence = name_genes(given.matrix, config.input), EvidenceSum()
+    named = name_genes(given.matrix, config.input)
+    evidence = EvidenceSum(len(given.matrix.samples))
     for genes, band in given.matrix.values.bands():
         evidence.add(band[named.is_gene[genes]])
     return likely_scales(evidence.result())
