@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,11 @@ from tumorcam.errors import InputError
 from tumorcam.settings.inputs import SCALES
 
 PATH = Path("m.tsv")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "tcga_19types_log2rsem.tsv.gz"
 LINEAR = ("tpm", "fpkm", "rsem")
 ACCEPTED = {  # scales that a matrix of this scale may be taken for, besides as_is
     "counts": ("counts",),
-    "expected": ("counts", *LINEAR),
+    "expected": ("counts",),
     "tpm": LINEAR,
     "rsem": LINEAR,
     "scaled_estimate": ("scaled_estimate",),
@@ -121,6 +123,16 @@ def test_a_few_negative_values_are_no_contradiction():
     rsem = matrix("rsem", 2, 300, 16)
     rsem[:10, :3] = -12.5
     assert check_scale(evidence(rsem), "rsem", PATH)[1].text == "30 are negative"
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL.exists(), reason=f"needs {REAL}")
+def test_real_values_are_log2_and_nothing_else():
+    table = pd.read_csv(REAL, sep="\t", index_col=0)
+    figures = evidence(table.to_numpy(), 500)
+    assert [name for name, _ in likely_scales(figures)] == ["log2", "as_is"]
+    linear = evidence(np.exp2(table.to_numpy()) - 1, 500)
+    assert next(name for name, _ in likely_scales(linear)) == "rsem"
 
 
 VALUES = np.array([[0, 1, 7], [3, 0.5, 100]], dtype=np.float32)
