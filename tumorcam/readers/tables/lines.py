@@ -101,6 +101,8 @@ def _with_line_feeds(block: bytes) -> bytes:
 def _end_of_rows(text: bytes) -> int:
     """Where the last whole row ends: after a line break with an even number of quotes before it."""
     end = last = text.rfind(b"\n") + 1
+    if b'"' not in text:
+        return end
     n_quotes = text.count(b'"', 0, end)
     for _ in range(MAX_STEPS):
         if n_quotes % 2 == 0 or end == 0:
