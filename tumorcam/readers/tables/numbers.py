@@ -43,11 +43,11 @@ def read_numbers(
     """
     shape = (len(rows.lines), len(columns))
     flat = _with_decimal_points(rows.flat(columns), decimal)
-    for words in (["NA"], spellings_of_missing()) if flat is not None else ():
-        values = _parsed(flat, words)
+    for words in (["NA"], spellings_of_missing()):
+        values = None if flat is None else _parsed(flat, words)
         if values is not None and len(values) == shape[0] * shape[1]:
             return values.reshape(shape)
-        flat = EDGE_BLANKS.sub(b"\n", flat)
+        flat = None if flat is None else EDGE_BLANKS.sub(b"\n", flat)
     return np.array([_row(rows, i, columns, decimal, names) for i in range(shape[0])])
 
 
