@@ -94,9 +94,9 @@ def _roles(
             annotation.append(i)
         elif words.is_unnamed(name) and columns.counts_rows(i):
             indices.append(i)
-        elif columns.is_text[i] and not is_inside:
-            annotation.append(i)
-        elif words.is_unnamed(name) and columns.are_whole(i):
+        elif (columns.is_text[i] and not is_inside) or (
+            words.is_unnamed(name) and columns.are_whole(i)
+        ):
             annotation.append(i)
         else:
             values.append(i)

@@ -226,32 +226,27 @@ def _shape(header: list[str], rows: list[list[str]], path: Path) -> _Shape:
         raise InputError(msg)
     width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [cells for cells in rows if len(cells) == width]
-    n_named = len(header)
-    if not any(header[width:]) and n_named > width:
-        return _Shape(header[:width], 0, [_trailing("line of the header")])
-    if n_named < width and not any(cell for cells in whole for cell in cells[n_named:]):
-        n_empty = width - n_named
-        return _Shape(header + [""] * n_empty, n_empty, [_trailing("rows")])
-    if n_named == width - 1:
-        reason = f"it has {n_named} cells, and {len(whole)} of the first rows have {width}"
+    n_surplus = len(header) - width
+    if n_surplus > 0 and not any(header[width:]):
+        header = header[:width]
+    elif n_surplus < 0 and not any(cell for cells in whole for cell in cells[n_surplus:]):
+        header = header + [""] * -n_surplus
+    elif n_surplus == -1:
+        reason = f"it has {len(header)} cells, and {len(whole)} of the first rows have {width}"
         fact = Fact("header", "the first column has no name, as R's write.table writes it", reason)
         return _Shape([ROW_NAMES, *header], 0, [fact])
-    if n_named != width:
+    if len(header) != width:
         msg = (
-            f"{plain(str(path))}: the header ({listed(header)}) has {n_named} cells, but most "
+            f"{plain(str(path))}: the header ({listed(header)}) has {len(header)} cells, but most "
             f"rows ({listed(whole[0])}) have {width}; wanted a name for each column: correct the "
             "header, or set input.delimiter"
         )
         raise InputError(msg)
     n_empty = 0
-    while n_empty < width and not header[-1 - n_empty]:
+    while n_empty < width - 1 and not any(cells[-1 - n_empty] for cells in [header, *whole]):
         n_empty += 1
-    has_cells = any(cell for cells in whole for cell in cells[width - n_empty :])
-    if n_empty == 0 or has_cells:
+    if n_empty == 0 and n_surplus == 0:
         return _Shape(header, 0, [])
-    return _Shape(header, n_empty, [_trailing("rows and the header")])
-
-
-def _trailing(place: str) -> Fact:
-    reason = "nothing stands after the last delimiter"
-    return Fact("format", f"delimiters at the end of the {place} count for nothing", reason)
+    reason = "nothing stands after the last of them"
+    fact = Fact("format", "delimiters at the end of a line count for nothing", reason)
+    return _Shape(header, n_empty, [fact])
