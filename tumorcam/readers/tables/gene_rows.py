@@ -92,11 +92,11 @@ def _roles(
         is_text = columns.is_text[i] and not is_inside
         if names[i]:
             values.append(i)
-        elif settings.gene_column in columns.names(i) or words.is_annotation(name):
+        elif settings.gene_column in columns.names(i):
             annotation.append(i)
         elif is_nameless and columns.counts_rows(i):
             indices.append(i)
-        elif is_text or (is_nameless and columns.are_whole(i)):
+        elif words.is_annotation(name) or is_text or (is_nameless and columns.are_whole(i)):
             annotation.append(i)
         else:
             values.append(i)

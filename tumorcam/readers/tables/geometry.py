@@ -71,6 +71,8 @@ class Columns:
         column without any is neither.
     line : int
         Number of lines above the first row of values.
+    is_padded : bool
+        Whether the rows end in delimiters and the header does not.
     dropped : list of Drop
         The header rows but the first one.
     """
@@ -80,6 +82,7 @@ class Columns:
     is_number: list[bool]
     is_text: list[bool]
     line: int
+    is_padded: bool
     dropped: list[Drop]
 
     def counts_rows(self, column: int) -> bool:
@@ -122,6 +125,7 @@ def look_at_columns(heading: Heading) -> Columns:
         is_number=is_number,
         is_text=[0 <= share < MIN_NUMBERS for share in shares],
         line=heading.rows[n_headers - 1].end if n_headers else heading.line,
+        is_padded=heading.is_padded,
         dropped=[Drop("row", f"line {row.end}", reason) for row in heading.rows[:n_headers]],
     )
 

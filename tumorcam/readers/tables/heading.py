@@ -41,6 +41,8 @@ class Heading:
         The first rows below the header, all with that number of cells.
     n_trailing : int
         Number of columns at the end that have neither name nor cells.
+    is_padded : bool
+        Whether the header had no cells for them.
     line : int
         Number of lines above the first row, the header among them.
     chunks : iterator of Chunk
@@ -53,6 +55,7 @@ class Heading:
     header: list[str]
     rows: list[Row]
     n_trailing: int
+    is_padded: bool
     line: int
     chunks: Iterator[Chunk]
     facts: list[Fact] = field(default_factory=list)
@@ -78,6 +81,7 @@ class _Names(NamedTuple):
 class _Shape(NamedTuple):
     header: list[str]
     n_trailing: int
+    is_padded: bool
     facts: list[Fact]
 
 
@@ -121,6 +125,7 @@ def read_heading(
         header=shape.header,
         rows=rows,
         n_trailing=shape.n_trailing,
+        is_padded=shape.is_padded,
         line=names.header.end,
         chunks=chunks,
         facts=[
@@ -226,27 +231,33 @@ def _shape(header: list[str], rows: list[list[str]], path: Path) -> _Shape:
         raise InputError(msg)
     width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [cells for cells in rows if len(cells) == width]
-    n_surplus = len(header) - width
-    if n_surplus > 0 and not any(header[width:]):
-        header = header[:width]
-    elif n_surplus < 0 and not any(cell for cells in whole for cell in cells[n_surplus:]):
-        header = header + [""] * -n_surplus
-    elif n_surplus == -1:
-        reason = f"it has {len(header)} cells, and {len(whole)} of the first rows have {width}"
+    n_named = _n_filled([header])
+    n_filled = _n_filled(whole)
+    is_short = len(header) < width
+    if is_short and n_filled == n_named + 1:
+        names = [ROW_NAMES, *header[:n_named]]
+        reason = f"it has {n_named} names, and the rows have {n_filled} cells"
         fact = Fact("header", "the first column has no name, as R's write.table writes it", reason)
-        return _Shape([ROW_NAMES, *header], 0, [fact])
-    if len(header) != width:
+    elif n_named > width or (is_short and n_filled > n_named):
         msg = (
             f"{plain(str(path))}: the header ({listed(header)}) has {len(header)} cells, but most "
             f"rows ({listed(whole[0])}) have {width}; wanted a name for each column: correct the "
             "header, or set input.delimiter"
         )
         raise InputError(msg)
-    n_empty = 0
-    while n_empty < width - 1 and not any(cells[-1 - n_empty] for cells in [header, *whole]):
-        n_empty += 1
-    if n_empty == 0 and n_surplus == 0:
-        return _Shape(header, 0, [])
-    reason = "nothing stands after the last of them"
-    fact = Fact("format", "delimiters at the end of a line count for nothing", reason)
-    return _Shape(header, n_empty, [fact])
+    else:
+        names = header[:width]
+        reason = "nothing stands after the last of them"
+        fact = Fact("format", "delimiters at the end of a line count for nothing", reason)
+    n_trailing = width - max(n_filled, _n_filled([names]))
+    has_fact = len(header) != width or n_trailing > 0
+    names = names + [""] * (width - len(names))
+    return _Shape(names, n_trailing, is_short and n_trailing > 0, [fact] if has_fact else [])
+
+
+def _n_filled(rows: Sequence[list[str]]) -> int:
+    """The number of columns without those at the end that are empty in all rows."""
+    n_columns = len(rows[0])
+    while n_columns > 0 and not any(cells[n_columns - 1] for cells in rows):
+        n_columns -= 1
+    return n_columns

@@ -118,4 +118,4 @@ def _end_of_rows(text: bytes) -> int:
         start = text.rfind(b"\n", 0, end - 1) + 1
         n_quotes -= text.count(b'"', start, end)
         end = start
-    return end if n_quotes % 2 == 0 else 0
+    return end if n_quotes % 2 == 0 and end > len(text) // 2 else 0
