@@ -226,6 +226,13 @@ def test_samples_in_rows_that_end_in_delimiters(tmp_path):
         read([header[1:], *([*row[:-1], ""] for row in rows)], tmp_path)
 
 
+@pytest.mark.parametrize("make", [gene_rows, sample_rows])
+def test_name_that_the_header_lacks(make, tmp_path):
+    header, rows = make()
+    with pytest.raises(InputError, match="the header has one name less"):
+        read([header[:-1], *rows], tmp_path)
+
+
 def test_samples_in_a_later_column(tmp_path):
     header, rows = sample_rows()
     header = ["", "SequencingID", "sample", "IsDefault", *header[1:]]
