@@ -78,6 +78,7 @@ def test_delimiters_within_cells_do_not_count(tmp_path):
         ("# gene-model: GENCODE v36\n", 0),
         ('# Program:featureCounts v2.0.1; Command:"featureCounts" "-a"\n', 0),
         ("# a\n\n#b\n", 0),
+        ("sep=\t\n", 0),
         ("#1.2\n30\t3\n", 0),
         ('!Series_title\t"x"\n!Series_type\n\n!series_matrix_table_begin\n', 0),
         ("Expression of three samples\n", 1),

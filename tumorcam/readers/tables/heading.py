@@ -11,14 +11,22 @@ from typing import NamedTuple
 from tumorcam.errors import InputError
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.matrix import Drop, Fact
-from tumorcam.readers.tables import dialect as dialects
 from tumorcam.readers.tables import kinds
-from tumorcam.readers.tables.dialect import Dialect, Row
+from tumorcam.readers.tables.dialect import (
+    Dialect,
+    Row,
+    choose_decimal,
+    choose_delimiter,
+    dialect_fact,
+    dialect_of,
+    split_rows,
+)
 from tumorcam.readers.tables.lines import Chunk, blanks_to_tabs
 from tumorcam.readers.wording import listed, plain
 
 ROW_NAMES = "row names"  # the first column where R's write.table names only the others
 GCT_VERSION = re.compile(r"#1\.[23]\s*")
+SEPARATOR = re.compile(r"\"?sep=(.|\\t)\"?", re.I)  # tells Excel the delimiter
 GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
 MIN_ROWS = 12  # also where rows are long
@@ -105,21 +113,19 @@ def read_heading(
     first = next(chunks)
     top = _top(first.text)
     body = _head(first, top.n_lines, path)
-    name = dialects.choose_delimiter(body, delimiter, path)
+    name = choose_delimiter(body, delimiter, path)
     chunks = itertools.chain([first], chunks)
     if name == "blanks":
         chunks = map(blanks_to_tabs, chunks)
         body = blanks_to_tabs(Chunk(body.encode(), 1, True)).text.decode()
-    dialect = dialects.dialect_of(body, name)
+    dialect = dialect_of(body, name)
     n_cells = body.split("\n", 1)[0].count(dialect.delimiter) + 1
-    rows = dialects.split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
+    rows = split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
     rows = [Row(row.cells, row.end + top.n_lines) for row in rows if any(row.cells)]
     names = _names(top, rows, dialect)
     shape = _shape(names.header.cells, [row.cells for row in names.rows], path)
     rows = [row for row in names.rows if len(row.cells) == len(shape.header)]
-    dialect = dialect._replace(
-        decimal=dialects.choose_decimal([row.cells for row in rows], decimal, path)
-    )
+    dialect = dialect._replace(decimal=choose_decimal([row.cells for row in rows], decimal, path))
     return Heading(
         dialect=dialect,
         header=shape.header,
@@ -130,7 +136,7 @@ def read_heading(
         chunks=chunks,
         facts=[
             *top.facts,
-            dialects.dialect_fact(dialect, name, len(shape.header), len(rows)),
+            dialect_fact(dialect, name, len(shape.header), len(rows)),
             *shape.facts,
         ],
         dropped=[Drop("row", f"line {row.end}", COMMENT) for row in names.above],
@@ -180,6 +186,8 @@ def _top(text: bytes) -> _Top:
     lines = text[:HEAD_BYTES].decode("utf-8", "replace").split("\n")
     if GCT_VERSION.fullmatch(lines[0]):
         return _Top(2, [], [Fact("format", "GCT", f"line 1 is {lines[0].strip()}")])
+    if SEPARATOR.fullmatch(lines[0]):
+        return _Top(1, [], [Fact("format", "a line for Excel on top", f"line 1 is {lines[0]}")])
     above = list(itertools.takewhile(lambda line: not line.strip() or line[0] in "#!", lines))
     comments = [line for line in above if line.startswith("#")]
     fact = Fact("dropped lines", f"{len(comments)} lines on top", "they begin with #")
@@ -207,7 +215,7 @@ def _names(top: _Top, rows: list[Row], dialect: Dialect) -> _Names:
     A comment line is the header if it alone has as many cells as the rows.
     """
     width = _usual_width(rows[1:] or rows)
-    cells = [dialects.split_rows(line, dialect)[0].cells for line in top.comments]
+    cells = [split_rows(line, dialect)[0].cells for line in top.comments]
     fits = [line for line in cells if len(line) > 1 and width - len(line) in (0, 1)]
     if len(fits) == 1 and fits[0] is cells[-1]:
         header = Row([fits[0][0].lstrip("# "), *fits[0][1:]], top.n_lines)

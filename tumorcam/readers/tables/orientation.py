@@ -26,6 +26,7 @@ class _Hits(NamedTuple):
 
     @property
     def share(self) -> float:
+        """The share of samples among the names."""
         return self.n_samples / max(1, self.n_names)
 
 
