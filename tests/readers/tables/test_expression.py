@@ -101,6 +101,14 @@ def test_descriptions(description, n_rows, chunk_bytes, tmp_path):
     assert matrix.annotation["description"].tolist()[0] == expected
 
 
+def test_quoted_cells_at_the_end(chunk_bytes, tmp_path):
+    texts = ["note", *(['"a,b"', '"two\nlines"', '"c"', "d"] * 10)]
+    table = [[*row, text] for row, text in zip(table_of(), texts, strict=True)]
+    matrix = read(text_of(table, ","), tmp_path)
+    check(matrix)
+    assert matrix.annotation["note"].tolist() == ["a,b", "two\nlines", "c", "d"] * 10
+
+
 def test_quote_that_does_not_end(chunk_bytes, tmp_path):
     table = table_of()
     table[30][0] = '"GENE029'

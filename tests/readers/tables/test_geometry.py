@@ -250,6 +250,18 @@ def test_totals_are_listed(tmp_path):
     assert "sums" in matrix.dropped[0].reason
 
 
+def test_rows_that_describe_samples_in_gct(tmp_path):
+    header, rows = gene_rows()
+    table = [["#1.3"], ["24", "9", "1", "2"], ["id", "title", *header[1:]]]
+    table += [["dose", "na", *"123456789"], ["code", "na", *CODES]]
+    table += [[row[0], "text", *row[1:]] for row in rows]
+    matrix = read(table, tmp_path)
+    check(matrix)
+    assert matrix.labels["dose"].tolist() == [*"123456789"]
+    assert matrix.labels["code"].tolist() == CODES
+    assert matrix.annotation["title"].tolist() == ["text"] * 24
+
+
 FIREHOSE = ["raw_count", "scaled_estimate", "transcript_id"]
 
 

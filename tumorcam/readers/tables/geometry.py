@@ -110,12 +110,12 @@ def look_at_columns(heading: Heading) -> Columns:
     """Tell header rows from rows of values, and columns of numbers from columns of text."""
     width = len(heading.header) - heading.n_trailing
     rows = [row.cells[:width] for row in heading.rows]
-    n_skipped = min(MAX_HEADER_ROWS, len(rows) // 2)
+    n_skipped = min(max(MAX_HEADER_ROWS, heading.n_describing), len(rows) // 2)
     decimal = heading.dialect.decimal
     columns = zip(*rows[n_skipped:], strict=True)
     shares = [_share_of_numbers(column, decimal) for column in columns]
     is_number = [share >= MIN_NUMBERS for share in shares]
-    n_headers = 0
+    n_headers = min(heading.n_describing, n_skipped)
     while n_headers < n_skipped and _is_header(rows[n_headers], is_number, decimal, n_headers):
         n_headers += 1
     reason = "a header row without numbers"

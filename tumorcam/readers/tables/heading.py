@@ -31,6 +31,7 @@ GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
 MIN_ROWS = 12  # also where rows are long
 MAX_CELLS = 2**18  # of these rows, roughly
+MAX_DESCRIBING = 100  # rows below the header that describe the samples
 HEAD_BYTES = 2**22  # in which these rows stand
 BLANK, COMMENT = "a row without any cell", "a comment or title"
 
@@ -51,6 +52,8 @@ class Heading:
         Number of columns at the end that have neither name nor cells.
     is_padded : bool
         Whether the header had no cells for them.
+    n_describing : int
+        Number of rows below the header that describe the samples, as the format says.
     line : int
         Number of lines above the first row, the header among them.
     chunks : iterator of Chunk
@@ -64,6 +67,7 @@ class Heading:
     rows: list[Row]
     n_trailing: int
     is_padded: bool
+    n_describing: int
     line: int
     chunks: Iterator[Chunk]
     facts: list[Fact] = field(default_factory=list)
@@ -71,11 +75,15 @@ class Heading:
 
 
 class _Top(NamedTuple):
-    """Lines above the header: how many, those that begin with #, and what they are."""
+    """Lines above the header: how many, those that begin with #, and what they are.
+
+    `n_describing` is the number of rows below the header that describe the samples.
+    """
 
     n_lines: int
     comments: list[str]
     facts: list[Fact]
+    n_describing: int = 0
 
 
 class _Names(NamedTuple):
@@ -132,6 +140,7 @@ def read_heading(
         rows=rows,
         n_trailing=shape.n_trailing,
         is_padded=shape.is_padded,
+        n_describing=top.n_describing,
         line=names.header.end,
         chunks=chunks,
         facts=[
@@ -185,7 +194,10 @@ def _top(text: bytes) -> _Top:
         return _Top(text.count(b"\n", 0, begin.end()), [], [fact])
     lines = text[:HEAD_BYTES].decode("utf-8", "replace").split("\n")
     if GCT_VERSION.fullmatch(lines[0]):
-        return _Top(2, [], [Fact("format", "GCT", f"line 1 is {lines[0].strip()}")])
+        sizes = "".join(lines[1:2]).split()  # rows, columns and, in 1.3, what describes each
+        n_describing = int(sizes[3]) if len(sizes) == 4 and sizes[3].isdigit() else 0
+        fact = Fact("format", "GCT", f"line 1 is {lines[0].strip()}")
+        return _Top(2, [], [fact], min(n_describing, MAX_DESCRIBING))
     if SEPARATOR.fullmatch(lines[0]):
         return _Top(1, [], [Fact("format", "a line for Excel on top", f"line 1 is {lines[0]}")])
     above = list(itertools.takewhile(lambda line: not line.strip() or line[0] in "#!", lines))
