@@ -12,13 +12,13 @@ class Alignment(NamedTuple):
 
     Attributes
     ----------
-    index : (reference names,) int
+    positions : (reference names,) int
         The position in the other list; -1 for a name that it lacks.
     others : list of str
         Names of the other list that the reference lacks.
     """
 
-    index: np.ndarray
+    positions: np.ndarray
     others: list[str]
 
 
@@ -26,7 +26,7 @@ def align(reference: Sequence[str], names: Sequence[str]) -> Alignment:
     """Match two lists by name; the second time that a name occurs matches the other's second."""
     reference_keys, keys = _keys(reference), _keys(names)
     is_other = reference_keys.get_indexer(keys) < 0
-    others = [names[position] for position in np.flatnonzero(is_other)]
+    others = [name for name, other in zip(names, is_other, strict=True) if other]
     return Alignment(keys.get_indexer(reference_keys), others)
 
 

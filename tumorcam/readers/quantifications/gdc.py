@@ -115,9 +115,7 @@ def _listing(
     full = names.where(~is_repeated, names + "_" + file_ids.str[:ID_CHARACTERS])
     labels.insert(0, SAMPLE, full)
     drops = [
-        Drop(
-            "sample", names[row], f"{paths[row].name} is of several samples, says the sample sheet"
-        )
+        Drop("sample", names[row], f"the sample sheet gives {paths[row].name} several samples")
         for row in is_several.index[is_several]
     ]
     drops += _missing_files(paths, rows, {row for row in row_of_path if row >= 0}, manifests)

@@ -115,10 +115,10 @@ def _common(
     """(files, common names) positions of the names that all files have, and drops of the others."""
     first = lists[0]
     alignments = [align(first, names) for names in lists]
-    index = np.stack([alignment.index for alignment in alignments])
+    index = np.stack([alignment.positions for alignment in alignments])
     is_common = (index >= 0).all(axis=0)
     n_files = Counter(name for names in lists for name in set(names))
-    lacking = [first[row] for row in np.flatnonzero(~is_common)]
+    lacking = [name for name, common in zip(first, is_common, strict=True) if not common]
     others = [name for alignment in alignments for name in alignment.others]
     dropped = [
         Drop(kind, name, f"{n_files[name]} of {len(matrices)} files have it; all must")

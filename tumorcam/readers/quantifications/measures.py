@@ -49,7 +49,7 @@ def _of_scale(file: Quantification, scale: str) -> str:
     fitting = [name for name in measures if measures[name] == scale]
     if fitting or len(measures) == 1:
         return (fitting or list(measures))[0]
-    first = {scale_of: name for name, scale_of in reversed(measures.items()) if scale_of}
+    first = {scale_of: name for name, scale_of in reversed(list(measures.items())) if scale_of}
     choices = [f'input.scale = "{scale_of}" for {name}' for scale_of, name in first.items()]
     msg = (
         f"{plain(str(file.path))} ({file.format.name}) has the measures "

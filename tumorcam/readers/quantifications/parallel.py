@@ -133,8 +133,8 @@ def _read_aligned(task: Task, reference: pl.Series, genes: list[str], first: Pat
         return Part(np.ascontiguousarray(values.T), True, nothing, [])
     _refuse_cut_off(ids, reference, task.file.path, first)
     names = ids.to_list()
-    index, others = align(genes, names)
-    lacks = np.flatnonzero(index < 0)
+    positions, others = align(genes, names)
+    lacks = np.flatnonzero(positions < 0)
     n_common = len(genes) - len(lacks)
     if n_common < MIN_COMMON * min(len(genes), len(names)):
         msg = (
@@ -143,7 +143,7 @@ def _read_aligned(task: Task, reference: pl.Series, genes: list[str], first: Pat
             f"{listed(genes[:1])}; leave in input.expression the files of one gene annotation"
         )
         raise InputError(msg)
-    aligned = values[index].T
+    aligned = values[positions].T
     aligned[:, lacks] = np.nan
     return Part(np.ascontiguousarray(aligned), False, lacks, others)
 

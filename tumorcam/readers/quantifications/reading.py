@@ -119,9 +119,9 @@ def _one_format(
 
 def _pattern(chosen: Sequence[Path], rest: Sequence[Path]) -> str:
     """A pattern that matches the chosen files and none of the rest; empty if there is none."""
-    ends = [path.name[::-1] for path in chosen]
-    end = os.path.commonprefix(ends)[::-1]
-    end = end[end.find(".") :] if "." in end else ""
+    name = chosen[0].name
+    ends = [name[position:] for position, character in enumerate(name) if character == "."]
+    end = next((end for end in ends if all(path.name.endswith(end) for path in chosen)), "")
     if not end or any(path.name.endswith(end) for path in rest):
         return ""
     parents = [str(path.parent) for path in chosen]
