@@ -14,6 +14,7 @@ from tumorcam.readers.quantifications.plain_files import open_unpacked
 from tumorcam.readers.wording import plain
 
 CHUNK_BYTES = 2**24
+TAB = b"\t"
 MAX_CHUNKS = 256  # of an unpacked file
 
 
@@ -40,6 +41,7 @@ def read_columns(file: Quantification, columns: Sequence[str]) -> Columns:
     except pl.exceptions.PolarsError:  # words that stand for missing values, or a fault
         table = _parse_texts(file, content, ids, names)
     table = table.filter(~pl.all_horizontal(pl.all().is_null()))  # empty lines
+    _refuse_long_rows(file, content, len(table))
     if table[ids].null_count():
         line = file.n_skipped + 1 + int(table[ids].is_null().arg_max() or 0)
         msg = f"{plain(str(file.path))} line {line}: the cell of the ID is empty; fill it in"
@@ -77,7 +79,7 @@ def _content(file: Quantification) -> bytes:
         raise InputError(msg)
     content = b"".join(chunks)
     last = content[content.rfind(b"\n", 0, -1) + 1 :]
-    n_cells = last.count(b"\t") + 1
+    n_cells = last.count(TAB) + 1
     if last.strip() and n_cells < len(file.columns):
         msg = (
             f"{plain(str(file.path))} is cut off: its last line has {n_cells} of "
@@ -85,6 +87,20 @@ def _content(file: Quantification) -> bytes:
         )
         raise InputError(msg)
     return content
+
+
+def _refuse_long_rows(file: Quantification, content: bytes, n_rows: int) -> None:
+    """Refuse rows with more cells than the file has columns, which polars does not always see."""
+    n_tabs = len(file.columns) - 1
+    if content.count(TAB) == n_tabs * (n_rows + (file.n_skipped > 0)):
+        return
+    for number, line in enumerate(content.split(b"\n")[file.n_skipped :], file.n_skipped + 1):
+        if line.count(TAB) > n_tabs:
+            msg = (
+                f"{plain(str(file.path))} line {number} has {line.count(TAB) + 1} cells, wanted "
+                f"{n_tabs + 1}; download or write it again"
+            )
+            raise InputError(msg)
 
 
 def _parse(

@@ -116,7 +116,7 @@ def _common(
     first = lists[0]
     alignments = [align(first, names) for names in lists]
     index = np.stack([alignment.positions for alignment in alignments])
-    is_common = (index >= 0).all(axis=0)
+    is_common: np.ndarray = np.all(index >= 0, axis=0)
     n_files = Counter(name for names in lists for name in set(names))
     lacking = [name for name, common in zip(first, is_common, strict=True) if not common]
     others = [name for alignment in alignments for name in alignment.others]

@@ -71,7 +71,7 @@ def _recognise(
         files = list(threads.map(recognise, paths))
     headers = {file.columns[-1] for file in files if file and _names_its_sample(file)}
     is_one_sample = len(headers) == 1 and is_sample(*headers)  # parts of it, to be joined by gene
-    if len(paths) == 1 or is_one_sample:
+    if len(paths) == 1 or None in files or is_one_sample:
         files = [None if file and _names_its_sample(file) else file for file in files]
     return files
 
@@ -105,7 +105,7 @@ def _one_format(
         return [file for file in files if file]
     usual = counts[0][0]
     examples = [
-        f"{name} ({n} files, such as {plain(str(paths[formats.index(name)]))})"
+        f"{name} ({n} of {len(files)}, such as {plain(str(paths[formats.index(name)]))})"
         for name, n in counts[:N_FORMATS]
     ]
     chosen = [path for path, name in zip(paths, formats, strict=True) if name == usual]
