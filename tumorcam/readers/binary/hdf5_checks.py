@@ -25,15 +25,15 @@ def refuse_links(file: h5py.File) -> None:
     """
     faults: list[str] = []
 
-    def look(name: bytes, link: Any) -> bool | None:  # True ends the visit
+    def look(name: bytes, link: Any) -> None:
+        if faults:
+            return
         if link.type != h5py.h5l.TYPE_HARD:
             faults.append(f"/{name.decode(errors='replace')} is a link to another place")
-            return True
+            return
         item = h5py.h5o.open(file.id, name)
         if isinstance(item, h5py.h5d.DatasetID) and _leads_outside(item):
             faults.append(f"the data of /{name.decode(errors='replace')} lie in another place")
-            return True
-        return None
 
     file.id.links.visit(look, info=True)
     if faults:

@@ -172,8 +172,8 @@ def _sparse_blocks(matrix: StoredMatrix) -> Iterator[np.ndarray]:
 
 def _repeated(name: str) -> str:
     return (
-        f"{name} gives a value twice: an index repeats in its row or column; sum or remove them "
-        f"with scipy's sum_duplicates(), and {AGAIN}"
+        f"{name} gives a value twice: an index repeats in its row or column; remove what "
+        f"repeats, or {AGAIN}"
     )
 
 
