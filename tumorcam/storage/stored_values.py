@@ -55,7 +55,7 @@ class StoredValues:
     def on(cls, descriptor: int, folder: Path) -> "StoredValues":
         """Values in another process's empty file, by its descriptor; that process adopts them."""
         stored = cls.__new__(cls)
-        stored._file = os.fdopen(descriptor, "r+b", buffering=0)  # noqa: SIM115
+        stored._file = os.fdopen(descriptor, "r+b", buffering=0)
         stored._tiles, stored._n_bytes = [], 0
         stored.folder, stored.shape = folder, (0, 0)
         return stored

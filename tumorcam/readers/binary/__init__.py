@@ -1,1 +1,1 @@
-"""Expression matrices in binary files: .h5ad, Parquet, Feather and Arrow, read in a process apart."""
+"""Expression matrices in .h5ad, Parquet, Feather and Arrow files, read in a process apart."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.binary.arrow_tables import (
@@ -101,7 +102,7 @@ def _read(
     )
 
 
-def _labels(names: list[str], texts: Sequence[tuple[str, list[str]]]) -> object:
+def _labels(names: list[str], texts: Sequence[tuple[str, list[str]]]) -> pd.DataFrame:
     others = [(f"{SAMPLE} (2)" if name == SAMPLE else name, column) for name, column in texts]
     return text_table([(SAMPLE, names), *others], len(names))
 

@@ -70,7 +70,7 @@ class Source:
 @contextlib.contextmanager
 def open_source(path: Path) -> Iterator[Source]:
     """A file by its first bytes; any error of Arrow may come of a damaged file."""
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         magic = stream.read(6)
     if magic.startswith(b"PAR1"):
         with pa.parquet.ParquetFile(path, memory_map=False, pre_buffer=False) as file:

@@ -84,7 +84,7 @@ def _process(values: StoredValues, log: IO[bytes]) -> Iterator[subprocess.Popen[
     """The started process; it is killed at the end of the block."""
     variables = current_launch().child_environment(1)
     environment = {k: v for k, v in variables.items() if not k.startswith(LAUNCHERS)}
-    places = os.pathsep.join(place or os.getcwd() for place in sys.path)
+    places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,

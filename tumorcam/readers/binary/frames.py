@@ -83,4 +83,4 @@ def _decoded(file: h5py.File, name: str, cells: np.ndarray) -> Any:
         return texts(pd.Series(list(cells))) if cells.dtype.kind in "SO" else cells
     check_table(file[place])
     categories = texts(pd.Series(list(np.atleast_1d(file[place][()]))))
-    return pd.Categorical.from_codes(cells, categories)
+    return pd.Categorical.from_codes(cells, pd.Index(categories))

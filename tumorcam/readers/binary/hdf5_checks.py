@@ -5,6 +5,8 @@ from typing import Any
 
 import h5py
 
+from tumorcam.readers.wording import plain
+
 NUMBERS = "biuf"  # numpy's kinds of real numbers
 MAX_ROWS = 10**7  # of obs and var
 MAX_COLUMN_BYTES = 2**31  # of a column of obs or var, unpacked
@@ -23,25 +25,27 @@ def refuse_links(file: h5py.File) -> None:
     Fault
         With the name of the first.
     """
-    faults: list[str] = []
+    groups, entered = [(b"", file.id)], set[int]()
+    while groups:
+        path, group = groups.pop()
+        for name in group:
+            place = path + b"/" + name
+            if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+                raise Fault(_elsewhere(place, "is a link to another place"))
+            item = h5py.h5o.open(group, name)
+            if isinstance(item, h5py.h5d.DatasetID) and _leads_outside(item):
+                raise Fault(_elsewhere(place, "has its data in another place"))
+            address = h5py.h5o.get_info(item).addr
+            if isinstance(item, h5py.h5g.GroupID) and address not in entered:
+                entered.add(address)
+                groups.append((place, item))
 
-    def look(name: bytes, link: Any) -> None:
-        if faults:
-            return
-        if link.type != h5py.h5l.TYPE_HARD:
-            faults.append(f"/{name.decode(errors='replace')} is a link to another place")
-            return
-        item = h5py.h5o.open(file.id, name)
-        if isinstance(item, h5py.h5d.DatasetID) and _leads_outside(item):
-            faults.append(f"the data of /{name.decode(errors='replace')} lie in another place")
 
-    file.id.links.visit(look, info=True)
-    if faults:
-        msg = (
-            f"{faults[0]}, which is refused; write the file again with anndata, which makes it "
-            "whole: anndata.read_h5ad(FILE).write_h5ad(NEW_FILE)"
-        )
-        raise Fault(msg)
+def _elsewhere(place: bytes, fault: str) -> str:
+    return (
+        f"{plain(place.decode(errors='replace'))} {fault}, which is refused; write the file again "
+        "with anndata, which makes it whole: anndata.read_h5ad(FILE).write_h5ad(NEW_FILE)"
+    )
 
 
 def check_numbers(dataset: Any, n_axes: int) -> None:
@@ -135,5 +139,5 @@ def _leads_outside(dataset: h5py.h5d.DatasetID) -> bool:
 
 def _is_available(code: int) -> bool:
     if not h5py.h5z.filter_avail(code):
-        import hdf5plugin  # noqa: F401, PLC0415  it registers its filters; few files need them
+        import hdf5plugin  # noqa: F401  it registers its filters; few files need them
     return bool(h5py.h5z.filter_avail(code))

@@ -28,7 +28,7 @@ def encode_task(reader: str, path: Path, settings: InputSettings, values: Stored
 
 def decode_settings(content: dict[str, Any]) -> InputSettings:
     """The settings of a task."""
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
     return InputSettings(**values)
 
 

@@ -153,11 +153,7 @@ def choose_decimal(rows: Sequence[Sequence[str]], setting: str, path: Path) -> s
         return "." if setting == "point" else ","
     numbers = [cell for row in rows for cell in row if ANY_NUMBER.fullmatch(cell)]
     with_comma = [cell for cell in numbers if "," in cell]
-    if (
-        not with_comma
-        or len(with_comma) < MIN_COMMAS * len(numbers)
-        or any("." in cell for cell in numbers)
-    ):
+    if not with_comma or len(with_comma) < MIN_COMMAS * len(numbers) or any("." in cell for cell in numbers):
         return "."
     if all(THOUSANDS.fullmatch(cell) for cell in with_comma):
         msg = (

@@ -10,9 +10,7 @@ from tumorcam.errors import InputError
 from tumorcam.readers.wording import plain
 
 FIRST_BYTES = 2**22  # of the first chunk, by which the shape of the table is decided
-CHUNK_BYTES = (
-    2**22
-)  # of every other chunk: larger ones are slower, since their memory is new each time
+CHUNK_BYTES = 2**22  # of every other chunk: larger ones are slower, since their memory is new each time
 MAX_LINE = 2**28  # bytes; a row of 60,000 genes or 100,000 samples has about 2 million
 MAX_STEPS = 1000  # line breaks that are tried as the end of a chunk, from the last one backwards
 
