@@ -183,8 +183,8 @@ def _require_unambiguous(match: _Match, cells: Sequence[str], column: str, path:
     for sample, rows in match.rows.items():
         if match.rules[sample] in (EXACT, SPELLING):
             samples_of[tuple(rows)].append(sample)
-    for rows, samples in samples_of.items():
-        ids = list(dict.fromkeys(cells[row] for row in rows))
+    for positions, samples in samples_of.items():
+        ids = list(dict.fromkeys(cells[row] for row in positions))
         if len(ids) > 1 or len({sample.strip() for sample in samples}) > 1:
             several = f"samples {listed(samples, 4)} and IDs {listed(ids, 4)}"
             msg = (

@@ -45,7 +45,9 @@ def no_common_sample(
             f"({listed(samples)}); column {quoted(best)} ({listed(_filled(cells[best]), 2)}) has "
             f'{counts[best]} of {len(samples)}: set input.sample_column = "{plain(best)}"'
         )
-    texts = [f"{quoted(name)} has {listed(_filled(c), 2) or 'nothing'}" for name, c in cells.items()]
+    texts = [
+        f"{quoted(name)} has {listed(_filled(c), 2) or 'nothing'}" for name, c in cells.items()
+    ]
     return (
         f"{where}: no column has a sample of the expression matrix ({listed(samples)}), also not "
         f"in other spelling; {'; '.join(texts[:N_COLUMNS])}{_difference(samples, cells)}; add a "
