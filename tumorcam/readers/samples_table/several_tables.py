@@ -50,8 +50,8 @@ def combine_tables(
     Returns
     -------
     Combined
-        Its column with the IDs has the name that it has in the first table with samples, and the names of the
-        matrix as values.
+        Its column with the IDs has its name in the first table that has samples, and the names of
+        the matrix as values.
 
     Raises
     ------
@@ -74,10 +74,10 @@ def combine_tables(
     combined, id_column = parts[0].rows, parts[0].column
     for part in parts[1:]:
         combined = _merged(combined, part)
-    for table, path, error in failures:
+    for table, path, failure in failures:
         further = _by_column(table, combined, path)
         if further is None:
-            raise error
+            raise failure
         combined = _merged(combined, further)
         parts.append(further)
     order = {name: i for i, name in enumerate(dict.fromkeys(matrix_samples))}
