@@ -96,6 +96,7 @@ class _Part(NamedTuple):
 
     @property
     def fact(self) -> Fact:
+        """How the table was joined."""
         n = self.rows[MATRIX].nunique()
         text = f"{plain(self.path.name)}, by column {quoted(self.column)}"
         return Fact("samples table", text, f"{n} samples of the matrix have rows in it")
