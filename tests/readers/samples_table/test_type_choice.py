@@ -43,7 +43,7 @@ def test_by_default_each_tumor_keeps_the_type_that_makes_it_one():
     assert "01 (primary solid tumor) of BRCA, SKCM" in text
     assert "03 (primary blood derived cancer - peripheral blood) of LAML" in text
     assert "left out: SKCM 06 (6), BRCA 06 (1)" in text
-    assert "cohort.sample_types = ['tumor', 'SKCM:06'] keeps the first" in text
+    assert 'cohort.sample_types = ["tumor", "SKCM:06"] keeps the first' in text
     assert "3 normal samples are left out" in text and "BRCA (3)" in text
 
 
