@@ -124,6 +124,30 @@ def test_one_study_is_nothing_to_classify():
         read(columns)
 
 
+def test_kinds_of_one_disease_are_no_tumors_beside_its_study():
+    kinds = ["Papillary carcinoma", "Clear cell carcinoma"] * 15
+    assert read({"histology": kinds}).cells.tolist() == kinds
+    with pytest.raises(InputError, match="'project_id' is TCGA-KIRC in all rows"):
+        read({"histology": kinds, "project_id": ["TCGA-KIRC"] * N})
+
+
+def test_a_name_that_speaks_of_something_else_is_no_tumor_column():
+    cells = ["Sarcoma bank", "Leukemia bank", "Glioma bank"] * 10
+    assert read({"x": cells}).cells.tolist() == cells
+    with pytest.raises(InputError, match="surely"):
+        read({"source_center": cells})
+
+
+def test_a_column_with_gaps_or_single_samples_gives_way():
+    diseases = ["Ewing sarcoma", "Neuroblastoma", "Wilms tumor"] * 10
+    gaps = [f"Adenoma {i % 2}" if i % 2 == 0 or i % 3 == 0 else "" for i in range(N)]
+    single = [f"Adenoma {max(i - 15, 0)}" for i in range(N)]
+    for other in (gaps, single):
+        labels = read({"a": other, "b": diseases})
+        assert labels.facts[0].value == "b"
+        assert "'a'" in labels.facts[0].others
+
+
 def test_a_column_that_holds_something_else_is_no_candidate():
     with pytest.raises(InputError):
         read({"cancer_type": CODES}, others=["cancer_type"])

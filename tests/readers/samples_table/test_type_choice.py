@@ -47,6 +47,13 @@ def test_by_default_each_tumor_keeps_the_type_that_makes_it_one():
     assert "3 normal samples are left out" in text and "BRCA (3)" in text
 
 
+def test_the_order_of_types_is_primary_blood_marrow_metastasis_recurrence():
+    order = ("01", "03", "09", "06", "02", "05")
+    assert TUMOR_ORDER[: len(order)] == order
+    for i, code in enumerate(order):
+        assert chosen(samples(A=dict.fromkeys(order[i:], 2))) == {("A", code): 2}
+
+
 def test_the_advice_of_the_fact_keeps_them():
     kept = chosen(samples(**TCGA), sample_types=("tumor", "SKCM:06"))
     assert kept == {("BRCA", "01"): 5, ("LAML", "03"): 4, ("SKCM", "01"): 2, ("SKCM", "06"): 6}
