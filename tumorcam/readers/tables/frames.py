@@ -1,0 +1,156 @@
+"""Small text tables that are held in memory as texts: samples, clinical data, annotation."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from tumorcam.errors import InputError
+from tumorcam.readers.column_names import AUTO
+from tumorcam.readers.files import INPUT
+from tumorcam.readers.matrix import Drop, Fact
+from tumorcam.readers.tables import dialect as dialects
+from tumorcam.readers.tables import kinds
+from tumorcam.readers.tables.heading import (
+    Heading,
+    mended,
+    read_heading,
+    reason_to_drop,
+    wrong_width,
+)
+from tumorcam.readers.tables.lines import Chunk, read_chunks
+from tumorcam.readers.tables.packing import open_unpacked
+from tumorcam.readers.wording import plain
+
+MAX_BYTES = 2**28  # of a table that is held in memory as a whole
+TYPE_WORDS = frozenset("STRING NUMBER NUMERIC BOOLEAN CATEGORICAL TEXT FLOAT INTEGER".split())
+CDE_ID = re.compile(r"CDE_ID:\d*")  # third row of the GDC's legacy clinical tables
+N_TYPE_ROWS = 4  # rows below the header in which types and descriptions of columns stand
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A small table as a file has it.
+
+    Attributes
+    ----------
+    table : DataFrame
+        All texts, without blanks around them; a cell that is empty in the file is the empty text.
+        The columns have different names.
+    facts : list of Fact
+        What was understood of the file.
+    dropped : list of Drop
+        Rows of the file that are not in the table.
+    """
+
+    table: pd.DataFrame
+    facts: list[Fact] = field(default_factory=list)
+    dropped: list[Drop] = field(default_factory=list)
+
+
+class _Line(NamedTuple):
+    number: int
+    cells: list[str]
+
+
+def read_frame(path: Path, setting: str = INPUT) -> Frame:
+    """Any small text table with a header, plain or packed, as texts.
+
+    Comment lines, delimiters at the end of rows, R's missing corner (whose column is then called
+    "row names"), rows of types or descriptions below the header and blank rows are recognised. Of
+    columns with the same name, the first one keeps it; the next one gets " (2)" after it.
+
+    Parameters
+    ----------
+    setting : str
+        The settings that name the file, for messages.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as such a table.
+    """
+    text = _whole_text(path, setting)
+    heading = read_heading(iter([Chunk(text, 1, True)]), path, AUTO, "point")
+    [chunk] = heading.chunks
+    lines = _lines(chunk.text, heading, path)
+    rows, dropped = [], list(heading.dropped)
+    for i, (number, cells) in enumerate(lines):
+        if reason := reason_to_drop(cells, len(heading.header)):
+            dropped.append(Drop("row", f"line {number}", reason))
+            continue
+        whole = mended(cells, heading)
+        if whole is None:
+            is_end = i == len(lines) - 1
+            raise InputError(f"{plain(str(path))} {wrong_width(number, cells, heading, is_end)}")
+        rows.append(_Line(number, whole))
+    n_types = _n_type_rows([row.cells for row in rows[:N_TYPE_ROWS]])
+    reason = "types or descriptions of the columns, below the header"
+    dropped += [Drop("row", f"line {row.number}", reason) for row in rows[:n_types]]
+    width = len(heading.header) - heading.n_trailing
+    texts = [row.cells[:width] for row in rows[n_types:]]
+    table = pd.DataFrame(texts, columns=distinct_names(heading.header[:width]), dtype=str)
+    return Frame(table, heading.facts, dropped)
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The names; one that occurred before gets a number, as in "stage (2)"."""
+    distinct: list[str] = []
+    taken = set(names)
+    n_before: Counter[str] = Counter()
+    for name in names:
+        n_before[name] += 1
+        new = name
+        while n_before[name] > 1 and new in taken:
+            new = f"{name} ({n_before[name]})"
+            n_before[name] += new in taken
+        taken.add(new)
+        distinct.append(new)
+    return distinct
+
+
+def _whole_text(path: Path, setting: str) -> bytes:
+    texts, n_bytes = [], 0
+    with open_unpacked(path, setting) as stream:
+        for chunk in read_chunks(stream, path):
+            texts.append(chunk.text)
+            n_bytes += len(chunk.text)
+            if n_bytes > MAX_BYTES:
+                msg = (
+                    f"{plain(str(path))} has more than {MAX_BYTES:,} bytes; wanted a table with "
+                    f"a row for each sample or gene: check {setting}"
+                )
+                raise InputError(msg)
+    return b"".join(texts)
+
+
+def _lines(text: bytes, heading: Heading, path: Path) -> list[_Line]:
+    """The rows below the header that have any text, with the number of the line each ends in."""
+    try:
+        body = text.split(b"\n", heading.line)[-1].decode()
+        rows = dialects.split_rows(body, heading.dialect)
+    except UnicodeDecodeError as error:
+        fault = f"is no UTF-8 text: {kinds.not_utf8(error.object, error.start, heading.line)}"
+        raise InputError(f"{plain(str(path))} {fault}") from error
+    except csv.Error as error:
+        msg = (
+            f"{plain(str(path))} has a quote that does not end ({error}); correct it, or write "
+            "the file again"
+        )
+        raise InputError(msg) from error
+    return [_Line(row.end + heading.line, row.cells) for row in rows if row.cells]
+
+
+def _n_type_rows(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows below the header hold types or descriptions of the columns, not values."""
+    for i, cells in reversed(list(enumerate(rows))):
+        filled = [cell for cell in cells if cell]
+        is_type = all(cell in TYPE_WORDS or CDE_ID.fullmatch(cell) for cell in filled)
+        if filled and is_type:
+            return i + 1
+    return 0

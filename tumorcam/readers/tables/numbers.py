@@ -1,0 +1,128 @@
+"""The numbers of many cells at once, in no other spellings than those of plain numbers."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from tumorcam.errors import InputError, quoted
+from tumorcam.readers.missing import is_missing, spellings_of_missing
+from tumorcam.readers.tables.cells import Cells
+from tumorcam.readers.tables.dialect import COMMA, THOUSANDS, Dialect
+from tumorcam.readers.wording import plain
+
+EDGE_BLANKS = re.compile(rb"[ \t\xa0]*\n[ \t]*")
+INNER_QUOTE = re.compile(rb'[^\n]"[^\n]')
+
+
+def read_numbers(
+    cells: Cells, columns: np.ndarray, dialect: Dialect, names: Sequence[str]
+) -> np.ndarray:
+    """The numbers in some columns; a missing value is NaN.
+
+    Numbers are those that Python's `float` reads, in ASCII and without underscores, so 1e-5 and inf
+    but neither 1_000 nor 0x1F nor 1,000.
+
+    Parameters
+    ----------
+    columns : (k,) int
+        Indices of the columns in their order.
+    names : sequence of str
+        Names of all columns, for messages.
+
+    Returns
+    -------
+    (rows, k) float64
+
+    Raises
+    ------
+    InputError
+        If a cell is neither a number nor a word for a missing value.
+    """
+    shape = (len(cells.ends), len(columns))
+    flat = _with_decimal_points(cells.flat(columns), dialect)
+    if flat is not None:
+        for words in (["NA"], spellings_of_missing()):
+            values = _parsed(flat, words)
+            if values is not None and len(values) == shape[0] * shape[1]:
+                return values.reshape(shape)
+            flat = EDGE_BLANKS.sub(b"\n", flat) if b" " in flat else flat
+    return np.array([_row(cells, i, columns, dialect, names) for i in range(len(cells.ends))])
+
+
+def number(cell: str, decimal: str) -> float | None:
+    """The number in a cell, NaN for a missing value, or None for any other text."""
+    cell = cell.strip()
+    if is_missing(cell):
+        return float("nan")
+    if decimal == ",":
+        if "." in cell:
+            return None
+        cell = cell.replace(",", ".")
+    if not cell.isascii() or "_" in cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _with_decimal_points(flat: bytes, dialect: Dialect) -> bytes | None:
+    """The cells without quotes around numbers and with decimal points; None if that is unsure."""
+    if b'"' in flat:
+        if not dialect.has_quotes or INNER_QUOTE.search(flat):
+            return None
+        flat = flat.replace(b'"', b"")
+    if dialect.decimal == ",":
+        if b"." in flat:
+            return None
+        flat = flat.replace(b",", b".")
+    return flat
+
+
+def _parsed(flat: bytes, missing: list[str]) -> np.ndarray | None:
+    """The numbers of the lines of a text; None if a line is no number."""
+    try:
+        column = pl.read_csv(
+            flat,
+            has_header=False,
+            schema={"value": pl.Float64},
+            separator="\x01",
+            quote_char=None,
+            null_values=missing,
+        )["value"]
+    except pl.exceptions.PolarsError:
+        return None
+    return column.to_numpy()
+
+
+def _row(
+    cells: Cells, index: int, columns: np.ndarray, dialect: Dialect, names: Sequence[str]
+) -> list[float]:
+    """The numbers of a row, cell by cell."""
+    texts = cells.row(index)
+    values = []
+    for column in columns.tolist():
+        value = number(texts[column], dialect.decimal)
+        if value is None:
+            where = f"{plain(str(cells.path))} line {cells.lines[index]}, column"
+            fault = _fault(texts[column], dialect)
+            raise InputError(f"{where} {column + 1} ({quoted(names[column])}): {fault}")
+        values.append(value)
+    return values
+
+
+def _fault(cell: str, dialect: Dialect) -> str:
+    """What is wrong with a cell that is no number, and what to do."""
+    cell_text = quoted(cell)
+    if THOUSANDS.fullmatch(cell):
+        return f"{cell_text} has separators of thousands; write the numbers without them"
+    if dialect.decimal == "." and COMMA.fullmatch(cell):
+        return f'{cell_text} has a decimal comma; if all numbers have, set input.decimal = "comma"'
+    if dialect.decimal == "," and re.fullmatch(r"[-+\d.,eE]+", cell):
+        return (
+            f"{cell_text} has a point, but the numbers were taken to have decimal commas; write "
+            'all numbers alike, or set input.decimal = "point"'
+        )
+    return f"{cell_text} is no number; correct it or leave that row or column out"
