@@ -18,7 +18,7 @@ COUNTERS = ("N_", "__")
 class Truth(NamedTuple):
     """Log2 values (genes x samples) of usable genes, NaN where anything will do, and what is lost.
 
-    `lost` are names that the drops must list besides the samples that the case itself names.
+    `lost` are patterns of what the drops must list besides the samples that the case itself names.
     """
 
     log2: pd.DataFrame
@@ -107,7 +107,15 @@ def entrez(folder: Path) -> Truth:
 
 def hugo(folder: Path) -> Truth:
     table = read_plain(folder, keep_default_na=False)
-    return Truth(_strongest(_samples_of(table[table.index != ""])))
+    is_nameless = table.index == ""
+    return Truth(_strongest(_samples_of(table[~is_nameless])), ("GENE004", "2*(gene|row)"))
+
+
+def hugo_or_entrez(folder: Path) -> Truth:
+    """A row without a symbol goes by its Entrez ID."""
+    table = read_plain(folder, keep_default_na=False)
+    names = np.where(table.index == "", table["Entrez_Gene_Id"].astype(str), table.index)
+    return Truth(_strongest(_samples_of(table.set_axis(names))), ("GENE004",))
 
 
 def _strongest(log2: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +151,15 @@ def without_par_y(folder: Path) -> Truth:
 
 def without_nameless(folder: Path) -> Truth:
     table = read_plain(folder, keep_default_na=False)
-    return Truth(table[~table.index.isin(["NA", "NaN", ""])])
+    return Truth(table[~table.index.isin(["NA", "NaN", ""])], ("3*(gene|row)",))
+
+
+def nameless_by_line(folder: Path) -> Truth:
+    """Genes without a name are called by their lines, as nobody's gene is."""
+    table = read_plain(folder, keep_default_na=False)
+    lines = [f"line {2 + i}" for i in range(len(table))]
+    is_nameless = table.index.isin(["NA", "NaN", ""])
+    return Truth(table.set_axis(np.where(is_nameless, lines, table.index)))
 
 
 def arabic(folder: Path) -> Truth:

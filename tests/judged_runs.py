@@ -56,10 +56,11 @@ def run_prepare(config: str, folder: Path, settings: Sequence[str], capsys: Any)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     said = capsys.readouterr()
-    return Outcome(int(code), said.out + said.err, _cohort(folder) if code == 0 else None)
+    return Outcome(int(code), said.out + said.err, cohort_of(folder) if code == 0 else None)
 
 
-def _cohort(folder: Path) -> Cohort:
+def cohort_of(folder: Path) -> Cohort:
+    """The cohort of a run folder."""
     return read_cohort(folder / "cohort.h5", load_config(folder / "config.toml"))
 
 

@@ -16,7 +16,7 @@ from case_truths import TRUTHS
 from judged_runs import (
     Expected,
     Outcome,
-    _cohort,
+    cohort_of,
     faults_of_reading,
     faults_of_refusal,
     patient_of_barcode,
@@ -59,17 +59,17 @@ def split(cell: str, mark: str = " & ") -> list[str]:
 
 def expectations(case: str, row: pd.Series) -> list[Expected]:
     """Every cohort that would be right."""
-    drops = tuple(split(row["drops"]))
     options = []
     for samples in split(row["samples"], "|") or [""]:
+        samples, _, needed = samples.partition("?")
         labels = labels_of(samples) if samples else []
+        drops = tuple(split(row["drops"]) + split(needed))
         for name in split(row["values"], "|") or [""]:
             if not name:
                 options.append(Expected(None, labels, drops))
                 continue
             truth = TRUTHS[name](folder_of(case))
-            lost = tuple(re.escape(gene) for gene in truth.lost)
-            options.append(Expected(truth.log2, labels, drops + lost, patient_of_barcode))
+            options.append(Expected(truth.log2, labels, drops + truth.lost, patient_of_barcode))
     return options
 
 
@@ -98,7 +98,7 @@ def start_prepare(case: str, folder: Path) -> Outcome:
     except subprocess.TimeoutExpired:
         return Outcome(-9, f"no end after {SECONDS} s", None)
     said = done.stdout + done.stderr
-    return Outcome(done.returncode, said, _cohort(folder) if done.returncode == 0 else None)
+    return Outcome(done.returncode, said, cohort_of(folder) if done.returncode == 0 else None)
 
 
 def test_the_table_has_a_line_a_case():
