@@ -38,13 +38,15 @@ class Expected(NamedTuple):
 
     `log2` (genes, samples) are all usable genes, NaN where any value will do, or None where no
     values are compared; `labels` are the tumors of its columns, "-" for samples that must be
-    dropped. `drops` are patterns that the listed drops must match.
+    dropped. `drops` are patterns that the listed drops must match. With `may_drop`, further genes and
+    samples may be dropped if they are listed.
     """
 
     log2: pd.DataFrame | None
     labels: list[str]
     drops: tuple[str, ...] = ()
     patient_of: Callable[[str], str] = str
+    may_drop: bool = False
 
 
 def run_prepare(config: str, folder: Path, settings: Sequence[str], capsys: Any) -> Outcome:
@@ -122,12 +124,18 @@ def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
     else:
         kept = [label != NO_SAMPLE for label in expected.labels]
         names = [sample_key(str(name)) for name in expected.log2.columns]
-        lost = [name for name, keep in zip(names, kept, strict=True) if not keep]
-        right = expected.log2.set_axis(names, axis=1).loc[:, kept]
-        labels = [label for label in expected.labels if label != NO_SAMPLE]
-        yield from _faults_of_samples(cohort, list(right), labels, expected.patient_of)
-        yield from _faults_of_values(cohort, right.set_axis(map(gene_key, right.index)))
         listed = {sample_key(d.name) for d in cohort.dropped.itertuples() if d.kind == "sample"}
+        lost = [name for name, keep in zip(names, kept, strict=True) if not keep]
+        if expected.may_drop:
+            kept = [keep and n not in listed for n, keep in zip(names, kept, strict=True)]
+        right = expected.log2.set_axis(names, axis=1).loc[:, kept]
+        right = right.set_axis(list(map(gene_key, right.index)))
+        if expected.may_drop:
+            gone = {gene_key(d.name) for d in cohort.dropped.itertuples() if d.kind == "gene"}
+            right = right[[g not in gone or g in cohort.genes for g in right.index]]
+        labels = [label for label, keep in zip(expected.labels, kept, strict=True) if keep]
+        yield from _faults_of_samples(cohort, list(right), labels, expected.patient_of)
+        yield from _faults_of_values(cohort, right)
         missing = [name for name in lost if name not in listed]
         if missing:
             yield f"samples left without a drop: {missing[:4]} of {len(missing)}"
@@ -198,5 +206,5 @@ def _faults_of_genes(cohort: Cohort, right: pd.DataFrame, genes: list[str]) -> I
         yield f"{len(genes)} genes; right: {square}"
     lost = {gene_key(d.name) for d in cohort.dropped.itertuples() if d.kind == "gene"}
     usable = sorted(set(left.index[left > 0]) & lost)
-    if usable and not right.attrs.get("duplicates"):
+    if usable:
         yield f"usable genes dropped: {usable[:4]}"
