@@ -76,7 +76,7 @@ def _linear(evidence: Evidence) -> Reading:
         reason = f"the values of each sample sum to a million, and {_whole(evidence)}"
         return Reading(("tpm", "fpkm", "rsem", "as_is"), f"{reason} are whole numbers")
     if evidence.whole_share > MOSTLY_WHOLE:
-        return Reading(("counts", *LINEAR, "as_is"), f"{reason} are whole numbers")
+        return Reading(("counts", "as_is"), f"{reason} are whole numbers, as of expected counts")
     if evidence.whole_share > FRACTIONAL:
         return Reading((*LINEAR, "counts", "as_is"), f"{reason} are whole numbers")
     return Reading((*LINEAR, "as_is"), f"{reason} are whole numbers")

@@ -106,6 +106,8 @@ def find_dates(names: Sequence[str]) -> dict[int, str]:
     The name is empty where it cannot be known. Numbers count only among symbols.
     """
     dates = {i: _gene_of(name.strip()) for i, name in enumerate(names) if _is_date(name.strip())}
+    if not dates:
+        return {}
     others = [name for i, name in enumerate(names) if i not in dates]
     if count_kinds(others).get(SYMBOL, 0) < MIN_SYMBOLS * len(names):
         dates = {i: gene for i, gene in dates.items() if not _is_number(names[i].strip())}

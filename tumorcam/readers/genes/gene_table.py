@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers.annotation import plain_ids
 from tumorcam.readers.column_names import usual_columns
 from tumorcam.readers.genes.identifiers import OTHER, SYMBOL, TRANSCRIPT, count_kinds
@@ -92,8 +92,9 @@ def _name_column(table: pd.DataFrame, id_column: str, path: Path) -> str:
         columns = [str(others.columns[0])]
     if not columns or (len(columns) > 1 and not usual):
         msg = (
-            f"{path}: {len(columns)} columns may be the names of the genes in column {id_column!r};"
-            f" its columns are {listed_columns(table.columns)}; rename the right one to symbol"
+            f"{path}: {len(columns)} columns may be the names of the genes in column "
+            f"{quoted(id_column)}; its columns are {listed_columns(table.columns)}; "
+            "rename the right one to symbol"
         )
         raise InputError(msg)
     return str(columns[0])
@@ -105,14 +106,14 @@ def _holds_names(cells: pd.Series) -> bool:
     kinds = count_kinds(texts)
     n_symbols = kinds.get(SYMBOL, 0) + kinds.get("Ensembl genes", 0)
     is_mostly = OTHER not in kinds and n_symbols > 0.9 * len(texts)
-    return is_mostly and len(set(texts)) > 0.2 * len(texts)
+    return is_mostly and len(set(texts)) > 0.1 * len(texts)  # a type of gene is not
 
 
 def _facts(
     path: Path, id_column: str, name_column: str, mapped: pd.Series, ids: Sequence[str]
 ) -> list[Fact]:
     named = mapped[mapped != ""]
-    columns = f"column {id_column!r} of {path.name} gives names in column {name_column!r}"
+    columns = f"{path.name}: IDs in {quoted(id_column)}, names in {quoted(name_column)}"
     facts = [Fact("gene table", f"{len(named)} of {len(ids)} IDs have a name", columns)]
     n_shared = int(named.duplicated().sum())
     if n_shared and count_kinds(ids).get(TRANSCRIPT, 0) > 0.5 * len(ids):

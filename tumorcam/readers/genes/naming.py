@@ -60,7 +60,7 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
     ids = _chosen_ids(matrix, settings.gene_column)
     columns = [matrix.annotation[name].tolist() for name in matrix.annotation.columns]
     counters = find_counters(ids, [matrix.genes, *columns])
-    positions = np.flatnonzero(~counters.mask)
+    positions = np.flatnonzero(~counters.mask).tolist()
     fallbacks = [_fallback(matrix.genes[i], i) for i in positions]
     clean = clean_names([ids[i] for i in positions], fallbacks)
     facts = [*_kind_facts(clean), *_fallback_facts([ids[i] for i in positions])]

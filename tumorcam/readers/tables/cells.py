@@ -1,20 +1,16 @@
-"""The cells of many rows at once: where each one ends in the bytes of a chunk."""
+"""The rows of a chunk, cut into cells only where it is needed, so that wide rows are fast."""
 
-import contextlib
 import csv
-import io
-from collections.abc import Iterator
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Drop
-from tumorcam.readers.tables import dialect as dialects
 from tumorcam.readers.tables import kinds
-from tumorcam.readers.tables.dialect import Dialect
 from tumorcam.readers.tables.heading import (
     BLANK,
     Heading,
@@ -25,280 +21,170 @@ from tumorcam.readers.tables.heading import (
 from tumorcam.readers.tables.lines import Chunk
 from tumorcam.readers.wording import plain
 
-LINE_FEED, QUOTE = ord("\n"), ord('"')
+# What stands for a delimiter or a line feed within a cell; no text has these bytes.
+INNER_DELIMITER, INNER_LINE_FEED = "\0", "\x01"
+MAX_LINES = 1000  # of one row with line feeds in quotes
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Whole rows, all with the same number of cells.
+class Rows:
+    """Rows of a table, all with the same number of cells and without quotes around them.
 
     Attributes
     ----------
-    text : bytes
-        The rows, one after the other, each with its line feed.
-    ends : (rows, columns) int
-        Index of the delimiter or line feed after each cell.
-    lines : (rows,) int
+    lines : list of bytes
+        The rows, without line feeds; a delimiter within a cell is INNER_DELIMITER.
+    numbers : list of int
         Number of the line in which each row begins.
+    width : int
+        Number of cells of a row.
+    delimiter : bytes
     path : Path
         The file, for messages.
     """
 
-    text: bytes
-    ends: np.ndarray
-    lines: np.ndarray
+    lines: list[bytes]
+    numbers: list[int]
+    width: int
+    delimiter: bytes
     path: Path
 
     def column(self, index: int) -> list[str]:
-        """The cells of a column, without blanks and quotes around them.
+        """The cells of a column, without blanks around them.
 
         Raises
         ------
         InputError
             If a cell is no UTF-8 text.
         """
-        starts = (self._row_starts() if index == 0 else self.ends[:, index - 1] + 1).tolist()
-        stops = self.ends[:, index].tolist()
-        texts = [self.text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        if index < self.width // 2 or index == 0:
+            cells = [line.split(self.delimiter, index + 1)[index] for line in self.lines]
+        else:
+            n_after = self.width - index
+            cells = [line.rsplit(self.delimiter, n_after)[1] for line in self.lines]
         try:
-            return [_bare(text.decode()) for text in texts]
+            return [self._restored(cell.decode()) for cell in cells]
         except UnicodeDecodeError as error:
-            row = texts.index(error.object)
-            fault = kinds.not_utf8(error.object, error.start, int(self.lines[row]) - 1)
+            number = self.numbers[cells.index(error.object)]
+            fault = kinds.not_utf8(error.object, error.start, number - 1)
             msg = f"{plain(str(self.path))} is no UTF-8 text: {fault}"
             raise InputError(msg) from error
 
     def row(self, index: int) -> list[str]:
-        """The cells of a row, without blanks and quotes around them; damaged letters are "�"."""
-        stops = self.ends[index].tolist()
-        starts = [int(self._row_starts()[index]), *(stop + 1 for stop in stops[:-1])]
-        return [
-            _bare(self.text[start:stop].decode(errors="replace"))
-            for start, stop in zip(starts, stops, strict=True)
-        ]
+        """The cells of a row, without blanks around them; damaged letters are "�"."""
+        cells = self.lines[index].decode(errors="replace").split(self.delimiter.decode())
+        return [self._restored(cell) for cell in cells]
 
-    def rows(self, is_kept: np.ndarray) -> "Cells":
-        """The rows of a (rows,) bool mask."""
-        if is_kept.all():
+    def select(self, is_kept: Sequence[bool]) -> "Rows":
+        """The rows of a mask."""
+        if all(is_kept):
             return self
-        starts, stops = self._row_starts(), self.ends[:, -1] + 1
-        kept = np.flatnonzero(is_kept).tolist()
-        text = b"".join(self.text[starts[i] : stops[i]] for i in kept)
-        new_starts = np.concatenate([[0], np.cumsum(stops[kept] - starts[kept])[:-1]])
-        shift = starts[kept] - new_starts.astype(np.int64)
-        return Cells(text, self.ends[kept] - shift[:, None], self.lines[kept], self.path)
+        lines, numbers = compress(self.lines, is_kept), compress(self.numbers, is_kept)
+        return Rows([*lines], [*numbers], self.width, self.delimiter, self.path)
 
-    def flat(self, columns: np.ndarray) -> bytes:
-        """The cells of some columns, row by row, each with a line feed after it.
+    def flat(self, columns: Sequence[int]) -> bytes:
+        """The cells of some columns in their order, row by row, each with a line feed after it."""
+        first, last = columns[0], columns[-1]
+        lines = self.lines
+        if last - first + 1 != len(columns):
+            take = operator.itemgetter(*columns)
+            parts = [part for line in lines for part in take(line.split(self.delimiter))]
+            return b"\n".join(parts) + b"\n"
+        if first > 0:
+            lines = [line.split(self.delimiter, first)[first] for line in lines]
+        if last < self.width - 1:
+            n_after = self.width - 1 - last
+            lines = [line.rsplit(self.delimiter, n_after)[0] for line in lines]
+        return b"\n".join(lines).translate(bytes.maketrans(self.delimiter, b"\n")) + b"\n"
 
-        Parameters
-        ----------
-        columns : (k,) int
-            Indices in their order.
-        """
-        letters = np.frombuffer(bytearray(self.text), np.uint8)
-        letters[self.ends.ravel()] = LINE_FEED
-        first, last = int(columns[0]), int(columns[-1])
-        if last - first + 1 == len(columns):
-            starts = self._row_starts() if first == 0 else self.ends[:, first - 1] + 1
-            stops = self.ends[:, last] + 1
-            view = letters.data
-            pairs = zip(starts.tolist(), stops.tolist(), strict=True)
-            return b"".join(view[start:stop] for start, stop in pairs)
-        is_kept = np.zeros(self.ends.shape, bool)
-        is_kept[:, columns] = True
-        lengths = np.diff(self.ends.ravel(), prepend=-1)
-        return letters[: self.ends[-1, -1] + 1][np.repeat(is_kept.ravel(), lengths)].tobytes()
-
-    def _row_starts(self) -> np.ndarray:
-        return np.concatenate([[0], self.ends[:-1, -1] + 1])
+    def _restored(self, cell: str) -> str:
+        if INNER_DELIMITER in cell or INNER_LINE_FEED in cell:
+            cell = cell.replace(INNER_DELIMITER, self.delimiter.decode())
+            cell = cell.replace(INNER_LINE_FEED, "\n")
+        return cell.strip()
 
 
 class CutRows(NamedTuple):
     """The rows of a chunk, and those that are none of the table."""
 
-    cells: Cells
+    rows: Rows
     dropped: list[Drop]
 
 
-class _Line(NamedTuple):
-    """A row and the number of its first line."""
+class _Cells(NamedTuple):
+    """The cells of a row, and how many lines it takes."""
 
-    number: int
-    text: bytes
-
-
-class _Piece(NamedTuple):
-    """The text of a row, and the number of its cells, or -1 where that is to be seen."""
-
-    text: bytes
-    n_cells: int
-
-
-class _Ends(NamedTuple):
-    """Where cells end, which of them end a row, and the cells of each row.
-
-    `is_clean` is false if quotes stand elsewhere than around whole cells.
-    """
-
-    ends: np.ndarray
-    row_ends: np.ndarray
-    widths: np.ndarray
-    is_clean: bool
+    cells: list[str]
+    n_lines: int
 
 
 def cut_rows(chunk: Chunk, heading: Heading, path: Path) -> CutRows:
-    """Cut a chunk into the cells of the table.
+    """The rows of a chunk that are rows of the table.
 
     Blank rows and comments are left out and listed; delimiters that a row has too many or too few
-    at its end are mended.
+    at its end are mended; quotes around cells are taken away.
 
     Raises
     ------
     InputError
         If a row has another number of cells than the header.
     """
-    width, dropped = len(heading.header), list[Drop]()
-    first_lines = None
-    text = chunk.text
-    cut = _ends(text, heading.dialect)
-    if not _is_regular(text, cut, width):
-        pieces, lines = [], list[int]()
-        for number, piece in _mended_rows(chunk, cut, heading, dropped, path):
-            pieces.append(piece)
-            lines.append(number)
-        text, first_lines = b"".join(pieces), np.array(lines, dtype=np.int64)
-        cut = _ends(text, heading.dialect)
-    n_rows = len(cut.row_ends)
-    if first_lines is None:
-        first_lines = _line_numbers(chunk, cut)
-    return CutRows(Cells(text, cut.ends.reshape(n_rows, width), first_lines, path), dropped)
+    width, delimiter = len(heading.header), heading.dialect.delimiter.encode()
+    has_quotes = heading.dialect.has_quotes and b'"' in chunk.text
+    lines = chunk.text.split(b"\n")[:-1]
+    kept, numbers, dropped = list[bytes](), list[int](), list[Drop]()
+    i = 0
+    while i < len(lines):
+        line, number = lines[i], chunk.line + i
+        if has_quotes and b'"' in line:
+            line = _with_bare_name(line, delimiter)
+        has_width = line.count(delimiter) == width - 1
+        i += 1
+        if not (has_width and line.strip(b" \t,;")) or (has_quotes and b'"' in line):
+            cells, n_lines = _cells(lines, i - 1, heading) if line else _Cells([], 1)
+            i += n_lines - 1
+            whole = mended(cells, heading)
+            if reason := reason_to_drop(cells, width):
+                if len(cells) > 1 or reason != BLANK:
+                    dropped.append(Drop("row", f"line {number}", reason))
+                continue
+            if whole is None:
+                is_end = chunk.is_last and i >= len(lines)
+                fault = wrong_width(number, cells, heading, is_end)
+                raise InputError(f"{plain(str(path))} {fault}")
+            line = _written(whole, heading.dialect.delimiter)
+        kept.append(line)
+        numbers.append(number)
+    return CutRows(Rows(kept, numbers, width, delimiter, path), dropped)
 
 
-def _ends(text: bytes, dialect: Dialect) -> _Ends:
-    letters = np.frombuffer(text, np.uint8)
-    is_end = letters == ord(dialect.delimiter)
-    is_end |= letters == LINE_FEED
-    is_clean = True
-    if dialect.has_quotes and b'"' in text:
-        is_clean = _quotes_are_clean(letters, is_end)
-        is_end &= ~np.bitwise_xor.accumulate(letters == QUOTE)
-    ends = np.flatnonzero(is_end)
-    row_ends = np.flatnonzero(letters[ends] == LINE_FEED)
-    return _Ends(ends, row_ends, np.diff(row_ends, prepend=-1), is_clean)
+def _with_bare_name(line: bytes, delimiter: bytes) -> bytes:
+    """The line without quotes around its first cell, if there are no others, as R writes it."""
+    end = line.find(b'"', 1)
+    name, rest = line[1:end], line[end + 1 :]
+    is_plain = line[:1] == b'"' and end > 0 and delimiter not in name and b'"' not in rest
+    return name + rest if is_plain and rest.startswith(delimiter) else line
 
 
-def _quotes_are_clean(letters: np.ndarray, is_end: np.ndarray) -> bool:
-    """Whether each quote that opens begins a cell, and each that closes ends one.
-
-    A quote within a cell is doubled: there one closes and the next one opens at once.
-    """
-    quotes = np.flatnonzero(letters == QUOTE)
-    if len(quotes) % 2:
-        return False
-    opening, closing = quotes[::2], quotes[1::2]
-    before, after = opening - 1, np.minimum(closing + 1, len(letters) - 1)
-    begins = (opening == 0) | is_end[before] | (letters[before] == QUOTE)
-    ends = is_end[after] | (letters[after] == QUOTE)
-    return bool(begins.all() and ends.all())
-
-
-def _is_regular(text: bytes, cut: _Ends, width: int) -> bool:
-    """Whether all rows have their cells, and none of them is blank."""
-    if not cut.is_clean or not len(cut.ends) or not (cut.widths == width).all():
-        return False
-    stops = cut.ends[cut.row_ends]
-    starts = np.concatenate([[0], stops[:-1] + 1])
-    short = np.flatnonzero(stops - starts < 2 * width).tolist()
-    return all(text[starts[i] : stops[i]].strip(b' \t,;"') for i in short)
-
-
-def _line_numbers(chunk: Chunk, cut: _Ends) -> np.ndarray:
-    """The number of the line in which each row begins."""
-    starts = np.concatenate([[0], cut.ends[cut.row_ends][:-1] + 1])
-    if chunk.text.count(b"\n") == len(starts):
-        return chunk.line + np.arange(len(starts))
-    breaks = np.flatnonzero(np.frombuffer(chunk.text, np.uint8) == LINE_FEED)
-    return chunk.line + np.searchsorted(breaks, starts)
-
-
-def _mended_rows(
-    chunk: Chunk, cut: _Ends, heading: Heading, dropped: list[Drop], path: Path
-) -> Iterator[_Line]:
-    """The line number and the text of each row that is one of the table, now with all cells."""
-    width, line = len(heading.header), chunk.line
-    last_line = chunk.line + chunk.text.count(b"\n") - 1
-    pieces = _pieces(chunk.text, cut) if cut.is_clean else _quoted_pieces(chunk.text, heading)
-    for piece, n_cells in pieces:
-        if n_cells == width and piece.strip(b' \t\n,;"'):
-            yield _Line(line, piece)
-        else:
-            for row, cells in _rows_of(piece, heading):
-                whole = mended(cells, heading)
-                if reason := reason_to_drop(cells, width):
-                    if len(cells) > 1 or reason != BLANK:
-                        dropped.append(Drop("row", f"line {line + row}", reason))
-                elif whole is None:
-                    is_end = chunk.is_last and line + row >= last_line
-                    fault = wrong_width(line + row, cells, heading, is_end)
-                    raise InputError(f"{plain(str(path))} {fault}")
-                else:
-                    yield _Line(line + row, _written(whole, heading.dialect))
-        line += piece.count(b"\n")
-
-
-def _pieces(text: bytes, cut: _Ends) -> Iterator[_Piece]:
-    """The rows of a text whose quotes are clean."""
-    start = 0
-    for stop, n_cells in zip(
-        (cut.ends[cut.row_ends] + 1).tolist(), cut.widths.tolist(), strict=True
-    ):
-        yield _Piece(text[start:stop], n_cells)
-        start = stop
-
-
-def _quoted_pieces(text: bytes, heading: Heading) -> Iterator[_Piece]:
-    """The rows of a text as its quotes tell them, each to be looked at again; else its lines."""
-    lines = text.splitlines(keepends=True)
-    start = 0
-    try:
-        rows = dialects.split_rows(text.decode(errors="surrogateescape"), heading.dialect)
-    except csv.Error:
-        rows = []
-    for _, end in rows:
-        yield _Piece(b"".join(lines[start:end]), -1)
-        start = end
-    for line in lines[start:]:
-        yield _Piece(line, -1)
-
-
-def _rows_of(piece: bytes, heading: Heading) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a piece that quotes may hold together wrongly, and how many lines into it."""
-    text = piece.decode(errors="surrogateescape")
-    if heading.dialect.has_quotes:
+def _cells(lines: list[bytes], index: int, heading: Heading) -> _Cells:
+    """The cells of the row that begins in a line, which may go on in the next ones."""
+    delimiter = heading.dialect.delimiter
+    line = lines[index].decode(errors="surrogateescape")
+    as_letters = [_bare(cell) for cell in line.split(delimiter)]
+    if '"' not in line or not heading.dialect.has_quotes:
+        return _Cells([cell.strip() for cell in line.split(delimiter)], 1)
+    for n_lines in (MAX_LINES, 1):
+        texts = (
+            text.decode(errors="surrogateescape") + "\n" for text in lines[index : index + n_lines]
+        )
+        reader = csv.reader(texts, delimiter=delimiter)
         try:
-            rows = dialects.split_rows(text, heading.dialect)
+            cells = [cell.strip() for cell in next(reader)]
         except csv.Error:
-            rows = []
-        if len(rows) == 1 and mended(rows[0].cells, heading) is not None:
-            yield 0, rows[0].cells
-            return
-    for i, line in enumerate(text.split("\n")[:-1]):
-        as_letters = dialects.split_rows(line, heading.dialect._replace(has_quotes=False))
-        cells = as_letters[0].cells if as_letters else []
-        if mended(cells, heading) is None and heading.dialect.has_quotes and '"' in line:
-            with contextlib.suppress(csv.Error):
-                cells = dialects.split_rows(line, heading.dialect)[0].cells
-        yield i, cells
-
-
-def _written(cells: list[str], dialect: Dialect) -> bytes:
-    """A row as text."""
-    if not dialect.has_quotes:
-        return (dialect.delimiter.join(cells) + "\n").encode(errors="surrogateescape")
-    text = io.StringIO()
-    csv.writer(text, delimiter=dialect.delimiter, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="surrogateescape")
+            continue
+        if mended(cells, heading) is not None:
+            return _Cells(cells, reader.line_num)
+    return _Cells(as_letters, 1)
 
 
 def _bare(cell: str) -> str:
@@ -307,3 +193,11 @@ def _bare(cell: str) -> str:
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         return cell[1:-1].replace('""', '"').strip()
     return cell
+
+
+def _written(cells: list[str], delimiter: str) -> bytes:
+    """A row of cells as a line."""
+    safe = (
+        cell.replace(delimiter, INNER_DELIMITER).replace("\n", INNER_LINE_FEED) for cell in cells
+    )
+    return delimiter.join(safe).encode(errors="surrogateescape")

@@ -23,6 +23,7 @@ N_LINES = 200  # by which the dialect is decided
 N_CHARACTERS = 2**18  # at least so many, and three lines
 N_ODD, MAX_ODD = 2, 0.2  # rows, or share of them, that may have another number of cells
 MIN_LEAD = 0.02  # of the best delimiter over the next one, in shares of cells that look whole
+MIN_COMMAS = 0.05  # share of the numbers that have a comma where it is the decimal sign
 POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
 THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
@@ -152,7 +153,11 @@ def choose_decimal(rows: Sequence[Sequence[str]], setting: str, path: Path) -> s
         return "." if setting == "point" else ","
     numbers = [cell for row in rows for cell in row if ANY_NUMBER.fullmatch(cell)]
     with_comma = [cell for cell in numbers if "," in cell]
-    if not with_comma or any("." in cell for cell in numbers):
+    if (
+        not with_comma
+        or len(with_comma) < MIN_COMMAS * len(numbers)
+        or any("." in cell for cell in numbers)
+    ):
         return "."
     if all(THOUSANDS.fullmatch(cell) for cell in with_comma):
         msg = (

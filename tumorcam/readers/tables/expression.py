@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from tumorcam.errors import InputError, quoted
@@ -13,7 +13,7 @@ from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
 from tumorcam.storage.stored_values import StoredValues
 from tumorcam.readers.tables import words
-from tumorcam.readers.tables.cells import Cells, cut_rows
+from tumorcam.readers.tables.cells import Rows, cut_rows
 from tumorcam.readers.tables.frames import distinct_names
 from tumorcam.readers.tables.geometry import (
     Columns,
@@ -37,11 +37,11 @@ TOTALS_REASON = "sums of the other rows"
 
 
 @dataclass
-class _Rows:
+class _Kept:
     """What is kept of the rows that were read so far, besides their values."""
 
     names: list[str] = field(default_factory=list)
-    lines: list[np.ndarray] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     texts: list[list[str]] = field(default_factory=list)
     describing: list[DescribingRow] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
@@ -85,15 +85,15 @@ def read_text_matrix(
         )
         columns = look_at_columns(heading)
         geometry = decide_geometry(columns, settings, is_sample, path)
-        rows = _Rows(texts=[[] for _ in geometry.texts])
+        kept = _Kept(texts=[[] for _ in geometry.texts])
         for chunk in _below(heading.chunks, columns.line):
-            _read_chunk(chunk, heading, geometry, rows, values, path)
+            _read_chunk(chunk, heading, geometry, kept, values, path)
             if progress:
                 progress(len(chunk.text))
-    if not rows.names:
+    if not kept.names:
         msg = f"{plain(str(path))} has no rows of values; download or write it again"
         raise InputError(msg)
-    return _matrix(path, heading, columns, geometry, rows, values)
+    return _matrix(path, heading, columns, geometry, kept, values)
 
 
 def _below(chunks: Iterator[Chunk], line: int) -> Iterator[Chunk]:
@@ -112,28 +112,26 @@ def _read_chunk(
     chunk: Chunk,
     heading: Heading,
     geometry: Geometry,
-    rows: _Rows,
+    kept: _Kept,
     values: StoredValues,
     path: Path,
 ) -> None:
-    cells, dropped = cut_rows(chunk, heading, path)
-    rows.dropped += dropped
-    if not len(cells.ends):
+    rows, dropped = cut_rows(chunk, heading, path)
+    kept.dropped += dropped
+    names = rows.column(geometry.id_column)
+    is_kept = [_is_kept(name, geometry) for name in names]
+    for i, name in enumerate(names):
+        if not is_kept[i]:
+            _set_aside(rows, i, name, kept)
+    rows = rows.select(is_kept)
+    if not rows.lines:
         return
-    names = cells.column(geometry.id_column)
-    is_kept = np.array([_is_kept(name, geometry) for name in names])
-    for i in np.flatnonzero(~is_kept).tolist():
-        _set_aside(cells, i, names[i], geometry, rows)
-    cells = cells.rows(is_kept)
-    if not is_kept.any():
-        return
-    _require_empty(cells, heading)
-    columns = np.array(geometry.values)
-    numbers = read_numbers(cells, columns, heading.dialect, geometry.header)
-    rows.names += [name for name, kept in zip(names, is_kept, strict=True) if kept]
-    rows.lines.append(cells.lines)
-    for column, texts in zip(geometry.texts, rows.texts, strict=True):
-        texts += cells.column(column)
+    _require_empty(rows, heading)
+    numbers = read_numbers(rows, geometry.values, heading.dialect.decimal, geometry.header)
+    kept.names += compress(names, is_kept)
+    kept.numbers += rows.numbers
+    for column, texts in zip(geometry.texts, kept.texts, strict=True):
+        texts += rows.column(column)
     (values.add_genes if geometry.genes_in_rows else values.add_samples)(numbers)
 
 
@@ -142,30 +140,27 @@ def _is_kept(name: str, geometry: Geometry) -> bool:
     return not (words.is_total(name) or (geometry.genes_in_rows and words.is_clinical(name)))
 
 
-def _set_aside(cells: Cells, index: int, name: str, geometry: Geometry, rows: _Rows) -> None:
+def _set_aside(rows: Rows, index: int, name: str, kept: _Kept) -> None:
     """List a row that is no gene or sample; one of labels is kept as such."""
     is_total = words.is_total(name)
     reason = TOTALS_REASON if is_total else LABELS_REASON
-    rows.dropped.append(Drop("row", f"line {cells.lines[index]} ({plain(name)})", reason))
+    kept.dropped.append(Drop("row", f"line {rows.numbers[index]} ({plain(name)})", reason))
     if not is_total:
-        rows.describing.append(DescribingRow(name, cells.row(index)))
+        kept.describing.append(DescribingRow(name, rows.row(index)))
 
 
-def _require_empty(cells: Cells, heading: Heading) -> None:
+def _require_empty(rows: Rows, heading: Heading) -> None:
     """Check that the columns without a name at the end of the rows have no cells."""
-    width = len(heading.header)
-    if heading.n_trailing == 0:
+    n_trailing = heading.n_trailing
+    trailing = range(rows.width - n_trailing, rows.width)
+    if n_trailing == 0 or not rows.flat(trailing).strip():
         return
-    trailing = np.arange(width - heading.n_trailing, width)
-    if not cells.flat(trailing).strip(b' "\n'):
-        return
-    for i in range(len(cells.ends)):
-        surplus = [text for text in cells.row(i)[-heading.n_trailing :] if text]
-        if surplus:
+    for i, number in enumerate(rows.numbers):
+        if surplus := [text for text in rows.row(i)[-n_trailing:] if text]:
             msg = (
-                f"{plain(str(cells.path))} line {cells.lines[i]} has the cell {quoted(surplus[0])} "
-                "after the last named column; wanted no more cells than the header: correct that "
-                "line, or write the file again"
+                f"{plain(str(rows.path))} line {number} has the cell {quoted(surplus[0])} after "
+                "the last named column; wanted no more cells than the header: correct that line, "
+                "or write the file again"
             )
             raise InputError(msg)
 
@@ -175,15 +170,15 @@ def _matrix(
     heading: Heading,
     columns: Columns,
     geometry: Geometry,
-    rows: _Rows,
+    kept: _Kept,
     values: StoredValues,
 ) -> Matrix:
     row_texts = pd.DataFrame(
-        dict(zip(_names_of(columns, geometry), rows.texts, strict=True)),
-        index=range(len(rows.names)),
+        dict(zip(_names_of(columns, geometry), kept.texts, strict=True)),
+        index=range(len(kept.names)),
         dtype=str,
     )
-    describing = [*geometry.describing, *rows.describing]
+    describing = [*geometry.describing, *kept.describing]
     titles = distinct_names([row.name for row in describing])
     column_texts = pd.DataFrame(
         {
@@ -195,17 +190,17 @@ def _matrix(
     )
     column_names = [geometry.header[i] for i in geometry.values]
     facts = [*heading.facts, *geometry.facts]
-    dropped = [*heading.dropped, *columns.dropped, *rows.dropped]
+    dropped = [*heading.dropped, *columns.dropped, *kept.dropped]
     if dropped:
         lines = listed([drop.name for drop in dropped])
         facts.append(Fact("dropped lines", lines, dropped[0].reason))
     if geometry.genes_in_rows:
-        samples, genes = column_names, _gene_names(rows, row_texts)
+        samples, genes = column_names, _gene_names(kept, row_texts)
         labels, annotation = column_texts, row_texts
         if titles:
             facts.append(Fact("labels", f"{len(titles)} rows: {listed(titles)}", LABELS_REASON))
     else:
-        samples, genes = rows.names, _numbered(column_names, geometry.values)
+        samples, genes = kept.names, _numbered(column_names, geometry.values)
         labels, annotation = row_texts, column_texts
     require_names(samples, "sample", path)
     require_names(genes, "gene", path)
@@ -227,14 +222,13 @@ def _names_of(columns: Columns, geometry: Geometry) -> list[str]:
     return distinct_names([SAMPLE, *names])[1:]
 
 
-def _gene_names(rows: _Rows, annotation: pd.DataFrame) -> list[str]:
+def _gene_names(kept: _Kept, annotation: pd.DataFrame) -> list[str]:
     """The gene IDs; in place of a missing one the first text of its annotation, or its line."""
-    names = [_whole(name) for name in rows.names]
+    names = [_whole(name) for name in kept.names]
     missing = [i for i, name in enumerate(names) if is_missing(name)]
-    lines = np.concatenate(rows.lines)
     for i in missing:
         texts = [text for text in annotation.iloc[i] if not is_missing(text)]
-        names[i] = _whole(texts[0]) if texts else f"line {lines[i]}"
+        names[i] = _whole(texts[0]) if texts else f"line {kept.numbers[i]}"
     return names
 
 

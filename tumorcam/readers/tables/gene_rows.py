@@ -64,8 +64,8 @@ def find_columns(
         )
         raise InputError(msg)
     describing = [
-        DescribingRow(row[gene.column] or f"header row {i}", row)
-        for i, row in enumerate(chosen.describing, start=1)
+        DescribingRow(row[gene.column] or f"header row {columns.headers.index(row) + 1}", row)
+        for row in chosen.describing
     ]
     texts = [i for i in roles.annotation if i != gene.column]
     return Geometry(
@@ -94,7 +94,9 @@ def _roles(
             annotation.append(i)
         elif words.is_unnamed(name) and columns.counts_rows(i):
             indices.append(i)
-        elif words.is_unnamed(name) or (columns.is_text[i] and not is_inside):
+        elif columns.is_text[i] and not is_inside:
+            annotation.append(i)
+        elif words.is_unnamed(name) and columns.are_whole(i):
             annotation.append(i)
         else:
             values.append(i)

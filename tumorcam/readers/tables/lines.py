@@ -9,8 +9,10 @@ from typing import BinaryIO, NamedTuple
 from tumorcam.errors import InputError
 from tumorcam.readers.wording import plain
 
-FIRST_BYTES = 2**23  # of the first chunk, by which the shape of the table is decided
-CHUNK_BYTES = 2**25  # of every other chunk
+FIRST_BYTES = 2**22  # of the first chunk, by which the shape of the table is decided
+CHUNK_BYTES = (
+    2**22
+)  # of every other chunk: larger ones are slower, since their memory is new each time
 MAX_LINE = 2**28  # bytes; a row of 60,000 genes or 100,000 samples has about 2 million
 MAX_STEPS = 1000  # line breaks that are tried as the end of a chunk, from the last one backwards
 
@@ -101,6 +103,8 @@ def _with_line_feeds(block: bytes) -> bytes:
 def _end_of_rows(text: bytes) -> int:
     """Where the last whole row ends: after a line break with an even number of quotes before it."""
     end = last = text.rfind(b"\n") + 1
+    if b'"' not in text:
+        return end
     n_quotes = text.count(b'"', 0, end)
     for _ in range(MAX_STEPS):
         if n_quotes % 2 == 0 or end == 0:

@@ -8,16 +8,15 @@ import polars as pl
 
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.missing import is_missing, spellings_of_missing
-from tumorcam.readers.tables.cells import Cells
-from tumorcam.readers.tables.dialect import COMMA, THOUSANDS, Dialect
+from tumorcam.readers.tables.cells import INNER_DELIMITER, Rows
+from tumorcam.readers.tables.dialect import COMMA, THOUSANDS
 from tumorcam.readers.wording import plain
 
-EDGE_BLANKS = re.compile(rb"[ \t\xa0]*\n[ \t]*")
-INNER_QUOTE = re.compile(rb'[^\n]"[^\n]')
+EDGE_BLANKS = re.compile(rb"[ \t]*\n[ \t]*?(?=[^ \t])")
 
 
 def read_numbers(
-    cells: Cells, columns: np.ndarray, dialect: Dialect, names: Sequence[str]
+    rows: Rows, columns: Sequence[int], decimal: str, names: Sequence[str]
 ) -> np.ndarray:
     """The numbers in some columns; a missing value is NaN.
 
@@ -26,8 +25,10 @@ def read_numbers(
 
     Parameters
     ----------
-    columns : (k,) int
+    columns : sequence of int
         Indices of the columns in their order.
+    decimal : str
+        The decimal sign, "." or ",".
     names : sequence of str
         Names of all columns, for messages.
 
@@ -40,15 +41,14 @@ def read_numbers(
     InputError
         If a cell is neither a number nor a word for a missing value.
     """
-    shape = (len(cells.ends), len(columns))
-    flat = _with_decimal_points(cells.flat(columns), dialect)
-    if flat is not None:
-        for words in (["NA"], spellings_of_missing()):
-            values = _parsed(flat, words)
-            if values is not None and len(values) == shape[0] * shape[1]:
-                return values.reshape(shape)
-            flat = EDGE_BLANKS.sub(b"\n", flat) if b" " in flat else flat
-    return np.array([_row(cells, i, columns, dialect, names) for i in range(len(cells.ends))])
+    shape = (len(rows.lines), len(columns))
+    flat = _with_decimal_points(rows.flat(columns), decimal)
+    for words in (["NA"], spellings_of_missing()):
+        values = None if flat is None else _parsed(flat, words)
+        if values is not None and len(values) == shape[0] * shape[1]:
+            return values.reshape(shape)
+        flat = None if flat is None else EDGE_BLANKS.sub(b"\n", flat)
+    return np.array([_row(rows, i, columns, decimal, names) for i in range(shape[0])])
 
 
 def number(cell: str, decimal: str) -> float | None:
@@ -68,17 +68,13 @@ def number(cell: str, decimal: str) -> float | None:
         return None
 
 
-def _with_decimal_points(flat: bytes, dialect: Dialect) -> bytes | None:
-    """The cells without quotes around numbers and with decimal points; None if that is unsure."""
-    if b'"' in flat:
-        if not dialect.has_quotes or INNER_QUOTE.search(flat):
-            return None
-        flat = flat.replace(b'"', b"")
-    if dialect.decimal == ",":
-        if b"." in flat:
-            return None
-        flat = flat.replace(b",", b".")
-    return flat
+def _with_decimal_points(flat: bytes, decimal: str) -> bytes | None:
+    """The cells with decimal points; None if a cell has several signs that may be decimal."""
+    if decimal == ".":
+        return flat
+    if b"." in flat:
+        return None
+    return flat.replace(b",", b".").replace(INNER_DELIMITER.encode(), b".")
 
 
 def _parsed(flat: bytes, missing: list[str]) -> np.ndarray | None:
@@ -98,29 +94,29 @@ def _parsed(flat: bytes, missing: list[str]) -> np.ndarray | None:
 
 
 def _row(
-    cells: Cells, index: int, columns: np.ndarray, dialect: Dialect, names: Sequence[str]
+    rows: Rows, index: int, columns: Sequence[int], decimal: str, names: Sequence[str]
 ) -> list[float]:
     """The numbers of a row, cell by cell."""
-    texts = cells.row(index)
+    texts = rows.row(index)
     values = []
-    for column in columns.tolist():
-        value = number(texts[column], dialect.decimal)
+    for column in columns:
+        value = number(texts[column], decimal)
         if value is None:
-            where = f"{plain(str(cells.path))} line {cells.lines[index]}, column"
-            fault = _fault(texts[column], dialect)
-            raise InputError(f"{where} {column + 1} ({quoted(names[column])}): {fault}")
+            where = f"{plain(str(rows.path))} line {rows.numbers[index]}, column {column + 1}"
+            fault = _fault(texts[column], decimal)
+            raise InputError(f"{where} ({quoted(names[column])}): {fault}")
         values.append(value)
     return values
 
 
-def _fault(cell: str, dialect: Dialect) -> str:
+def _fault(cell: str, decimal: str) -> str:
     """What is wrong with a cell that is no number, and what to do."""
     cell_text = quoted(cell)
     if THOUSANDS.fullmatch(cell):
         return f"{cell_text} has separators of thousands; write the numbers without them"
-    if dialect.decimal == "." and COMMA.fullmatch(cell):
+    if decimal == "." and COMMA.fullmatch(cell):
         return f'{cell_text} has a decimal comma; if all numbers have, set input.decimal = "comma"'
-    if dialect.decimal == "," and re.fullmatch(r"[-+\d.,eE]+", cell):
+    if decimal == "," and re.fullmatch(r"[-+\d.,eE]+", cell):
         return (
             f"{cell_text} has a point, but the numbers were taken to have decimal commas; write "
             'all numbers alike, or set input.decimal = "point"'

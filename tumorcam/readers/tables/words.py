@@ -25,6 +25,7 @@ ANNOTATION = frozenset(
 # Exact names of columns and rows that describe samples; none is a gene symbol of HGNC.
 CLINICAL = frozenset(
     (
+        *column_names.SAMPLE,
         *column_names.TUMOR,
         *column_names.PATIENT,
         *column_names.SAMPLE_TYPE,
@@ -37,7 +38,7 @@ CLINICAL = frozenset(
         cluster ageatdiagnosis tumorstage tumorgrade yearofbirth yearofdeath isnormal istumor
         istrain istest train test""".split(),
     )
-) - {"id", "index"}
+)
 CLINICAL_PATTERN = re.compile(
     r"(days|months|years?|age|is|has|date|number|pathologic|clinical|histological|vital|tumou?r"
     r"|cancer|sample|patient|disease)[_. ].+"
