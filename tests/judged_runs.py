@@ -38,8 +38,8 @@ class Expected(NamedTuple):
 
     `log2` (genes, samples) are all usable genes, NaN where any value will do, or None where no
     values are compared; `labels` are the tumors of its columns, "-" for samples that must be
-    dropped. `drops` are patterns that the listed drops must match. With `may_drop`, further genes and
-    samples may be dropped if they are listed.
+    dropped. `drops` are patterns that the listed drops must match. With `may_drop`, further genes
+    and samples may be dropped if they are listed.
     """
 
     log2: pd.DataFrame | None
@@ -135,7 +135,7 @@ def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
             right = right[[g not in gone or g in cohort.genes for g in right.index]]
         labels = [label for label, keep in zip(expected.labels, kept, strict=True) if keep]
         yield from _faults_of_samples(cohort, list(right), labels, expected.patient_of)
-        yield from _faults_of_values(cohort, right)
+        yield from _faults_of_values(cohort, right, expected.drops)
         missing = [name for name in lost if name not in listed]
         if missing:
             yield f"samples left without a drop: {missing[:4]} of {len(missing)}"
@@ -172,7 +172,7 @@ def _faults_of_samples(
         yield f"patients in several folds: {list(folds.index[folds > 1][:3])}"
 
 
-def _faults_of_values(cohort: Cohort, right: pd.DataFrame) -> Iterator[str]:
+def _faults_of_values(cohort: Cohort, right: pd.DataFrame, drops: Sequence[str]) -> Iterator[str]:
     genes = [gene_key(name) for name in cohort.genes]
     samples = [sample_key(name) for name in cohort.sample]
     unknown = sorted(set(genes) - set(right.index))
@@ -181,7 +181,6 @@ def _faults_of_values(cohort: Cohort, right: pd.DataFrame) -> Iterator[str]:
         return
     if set(samples) != set(right.columns):
         return
-    # the compare is of what the cohort has; what it lacks must be less variable, or dropped
     expected = right.loc[genes, samples].to_numpy(float).T
     got = cohort.expression().astype(float)
     off = np.abs(got - expected) > AT_MOST * np.maximum(1, np.abs(expected))
@@ -193,10 +192,12 @@ def _faults_of_values(cohort: Cohort, right: pd.DataFrame) -> Iterator[str]:
         )
     if not np.isfinite(got).all():
         yield "values that are no numbers"
-    yield from _faults_of_genes(cohort, right, genes)
+    yield from _faults_of_genes(cohort, right, genes, drops)
 
 
-def _faults_of_genes(cohort: Cohort, right: pd.DataFrame, genes: list[str]) -> Iterator[str]:
+def _faults_of_genes(
+    cohort: Cohort, right: pd.DataFrame, genes: list[str], drops: Sequence[str]
+) -> Iterator[str]:
     variance = right.var(axis=1, ddof=0)
     left = variance.drop(genes)
     if len(left) and left.max() > variance[genes].min() + 1e-3:
@@ -206,5 +207,6 @@ def _faults_of_genes(cohort: Cohort, right: pd.DataFrame, genes: list[str]) -> I
         yield f"{len(genes)} genes; right: {square}"
     lost = {gene_key(d.name) for d in cohort.dropped.itertuples() if d.kind == "gene"}
     usable = sorted(set(left.index[left > 0]) & lost)
+    usable = [gene for gene in usable if not any(gene in pattern for pattern in drops)]
     if usable:
         yield f"usable genes dropped: {usable[:4]}"

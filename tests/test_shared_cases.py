@@ -1,7 +1,7 @@
 """The inputs that users were seen to have: each is read right, or refused with a good message.
 
-The right outcomes stand in `shared_cases.tsv`, one line a case. They come from the files of the case
-and from what the issue asks, not from what the readers do.
+The right outcomes stand in `shared_cases.tsv`, one line a case. They come from the files of the
+case and from what users need, not from what the readers do.
 """
 
 import os
@@ -26,7 +26,7 @@ from judged_runs import (
 ROOT = Path(__file__).parents[1]
 CASES = ROOT.parent / "shared" / "cases"
 TABLE = Path(__file__).with_name("shared_cases.tsv")
-SECONDS = 90  # a reader that hangs is killed
+SECONDS = 60  # a reader that hangs is killed
 
 
 def read_table() -> pd.DataFrame:
