@@ -7,8 +7,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from tumorcam.errors import InputError
-from tumorcam.storage.stored_values import StoredValues
 from tumorcam.readers.wording import plain
+from tumorcam.storage.stored_values import StoredValues
 
 TRIM_RATIO, TRIM_EXPRESSION = 0.3, 0.05  # of TMM. Robinson & Oshlack 2010, "Methods"
 MIN_LOG_RATIO = 1e-6  # of TMM in edgeR: samples that differ less are the same
