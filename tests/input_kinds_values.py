@@ -192,7 +192,9 @@ def bad_values() -> Iterator[Kind]:
     for word in words:
         text = _with_cells(word)
         must = ("KRT5", IDS[4], "missing", r"cohort\.bad_values")
-        yield Kind(f"{word!r} is missing", write(text), must=must, must_not=("as_is", "negative"))
+        yield Kind(
+            f"{word!r} is missing", write(text), must=must, must_not=("as_is", r"\d negative")
+        )
         hidden = LOG2.copy()
         hidden.loc["KRT5", IDS[4]] = np.nan
         for rule in ("drop", "repair"):
@@ -213,7 +215,7 @@ def bad_values() -> Iterator[Kind]:
     negative.loc["KRT5", IDS[4]] = -0.5
     text = text_of(negative)
     must = ("negative", "KRT5", r"-0\.5", r"cohort\.bad_values")
-    yield Kind("a negative value", write(text), must=must, must_not=("missing",))
+    yield Kind("a negative value", write(text), must=must, must_not=(r"\d missing",))
     clipped = negative.clip(lower=0)
     yield Kind(
         "a negative value, repaired", write(text), ("cohort.bad_values=repair",), log2=clipped

@@ -38,7 +38,7 @@ class Expected(NamedTuple):
 
     `log2` (genes, samples) are all usable genes, NaN where any value will do, or None where no
     values are compared; `labels` are the tumors of its columns, "-" for samples that must be
-    dropped. `drops` are patterns that the listed drops must match. With `may_drop`, further genes
+    dropped, listed or counted by type. `drops` are patterns of listed drops or facts. With `may_drop`, further genes
     and samples may be dropped if they are listed.
     """
 
@@ -119,6 +119,7 @@ def patient_of_barcode(sample: str) -> str:
 
 def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
     drops = [f"{d.kind} {d.name}: {d.reason}" for d in cohort.dropped.itertuples()]
+    facts = [" ".join(fact) for fact in cohort.facts.astype(str).to_numpy()]
     if expected.log2 is None:
         yield from _faults_of_sizes(cohort, expected)
     else:
@@ -137,12 +138,12 @@ def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
         yield from _faults_of_samples(cohort, list(right), labels, expected.patient_of)
         yield from _faults_of_values(cohort, right, expected.drops)
         missing = [name for name in lost if name not in listed]
-        if missing:
+        if len(missing) > (cohort.counts["n_samples"] - cohort.counts["n_kept"]).sum():
             yield f"samples left without a drop: {missing[:4]} of {len(missing)}"
     for pattern in expected.drops:
         times, text = re.fullmatch(r"(?:(\d+)\*)?(.*)", pattern).groups()  # type: ignore[union-attr]
-        if sum(_search(text, drop) for drop in drops) < int(times or 1):
-            yield f"no drop matches {pattern!r}; there are {drops[:6]}"
+        if sum(_search(text, said) for said in drops + facts) < int(times or 1):
+            yield f"no drop or fact says {pattern!r}; there are {drops[:6]}"
 
 
 def _faults_of_sizes(cohort: Cohort, expected: Expected) -> Iterator[str]:
