@@ -53,14 +53,15 @@ class Kind:
     """One shape of input.
 
     `write` fills a folder and may return further settings. The matrix is m.tsv and the samples
-    table s.tsv unless `settings` say otherwise. Without `must` it is read: `log2` are its values in
-    the order of `labels`; `drops` are patterns of the drops. With `must` it is refused.
+    table s.tsv unless `settings` say otherwise. Without `must` it is read: `log2` are its values
+    in the order of `labels`, or several that would do; `drops` are patterns of the drops. With
+    `must` it is refused.
     """
 
     name: str
     write: Callable[[Path], Any]
     settings: tuple[str, ...] = ()
-    log2: pd.DataFrame | None = None
+    log2: pd.DataFrame | tuple[pd.DataFrame, ...] = ()
     labels: Sequence[str] = ()
     drops: tuple[str, ...] = ()
     must: tuple[str, ...] = ()
@@ -69,11 +70,12 @@ class Kind:
     names: tuple[dict[str, str], ...] = ({},)
 
     def expectations(self) -> list[Expected]:
-        """What would be right: one for each naming of the genes."""
-        log2 = LOG2 if self.log2 is None else self.log2
+        """Each cohort that would be right: of any of the values, with any of the gene names."""
+        options = self.log2 if isinstance(self.log2, tuple) else (self.log2,)
         labels = list(self.labels or LABELS)
         return [
             Expected(log2.rename(index=names), labels, self.drops, self.patient_of)
+            for log2 in options or (LOG2,)
             for names in self.names
         ]
 

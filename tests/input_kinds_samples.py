@@ -108,15 +108,13 @@ def spellings() -> Iterator[Kind]:
         "quotes": lambda name: f"'{name}'",
         "blanks": lambda name: f" {name} ",
         "no-break blanks": lambda name: f"{name}\u00a0",
-        "X": lambda name: "X" + name.replace("-", "."),
     }
     for name, way in ways.items():
         other = [way(sample) for sample in IDS]
         spelled = table({"sample": other, "tumor_type": TUMOR})
         yield Kind(f"{name} in the table", write(None, spelled))
-        if name != "X":
-            yield Kind(f"{name} in the matrix", write(renamed(other)), log2=LOG2)
-            yield Kind(f"{name} in both", write(renamed(other), spelled))
+        yield Kind(f"{name} in the matrix", write(renamed(other)), log2=LOG2)
+        yield Kind(f"{name} in both", write(renamed(other), spelled))
     mixed = [name.replace("-", ".") if i < 4 else name for i, name in enumerate(IDS)]
     yield Kind("dots in some", write(renamed(mixed)))
     lengths = {"sample": IDS, "vial": VIAL, "aliquot": ALIQUOT}
@@ -189,6 +187,14 @@ def patients() -> Iterator[Kind]:
         text = table({**full, name: PATIENT})
         known = write(renamed(ids), text)
         yield Kind(f"patients in {name!r}", known, log2=log2, patient_of=DONORS.__getitem__)
+    digits = [f"{i}_t" for i in range(len(ids))]
+    x_prefix = write(
+        renamed([f"X{name}" for name in digits]),
+        table({**full, "sample": digits, "patient": PATIENT}),
+    )
+    of_digits = dict(zip(map(sample_key, digits), PATIENT, strict=True)).__getitem__
+    log2_of_digits = LOG2.set_axis(digits, axis=1)
+    yield Kind("R's X before digits", x_prefix, log2=log2_of_digits, patient_of=of_digits)
     unknown = write(renamed(ids), table(full))
     must = ("patient", r"cohort\.patients = .samples|input\.patient_column")
     yield Kind("no patients", unknown, must=must)
@@ -242,9 +248,8 @@ def labels() -> Iterator[Kind]:
     ]
     number = labelled(lambda i, t: f"{TUMORS.index(t)}" + ".0" * (i % 2))
     yield Kind("labels 0 and 0.0", write(None, number), labels=codes)
-    diseases = [NO_SAMPLE if n else DISEASES[t] for t, n in zip(TUMOR, IS_NORMAL, strict=True)]
     long = labelled(lambda i, t: DISEASES[t])
-    yield Kind("labels of several words", write(None, long), labels=diseases)
+    yield Kind("labels of several words", write(None, long))
     unlabelled = [NO_SAMPLE if i < 2 else t for i, t in enumerate(LABELS)]
     for word in MISSING:
         text = labelled(lambda i, t, word=word: word if i < 2 else t)

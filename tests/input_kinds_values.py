@@ -150,7 +150,12 @@ def duplicates() -> Iterator[Kind]:
 
     tumors = [label != NO_SAMPLE for label in LABELS]
     widest = pair.iloc[int(pair.loc[:, tumors].var(axis=1).to_numpy().argmax())]
-    rules = {"first": pair.iloc[0], "mean": pair.mean(), "max_variance": widest, "drop": widest}
+    rules = {
+        "first": pair.iloc[0],
+        "mean": np.log2((2**pair).mean()),
+        "max_variance": widest,
+        "drop": widest,
+    }
     text = text_of(twice)
     yield Kind("a gene twice", write(text), must=("TP53", r"cohort\.duplicates"))
     for rule, row in rules.items():
@@ -181,7 +186,7 @@ def duplicates() -> Iterator[Kind]:
     yield Kind(
         "a sample twice, first", write(text_of(again)), (f"{DUPLICATES}=first",), drops=(IDS[0],)
     )
-    mean = LOG2.assign(**{IDS[0]: LOG2[IDS[0]] + 0.5})
+    mean = tuple(LOG2.assign(**{IDS[0]: LOG2[IDS[0]] + more}) for more in (0.5, np.log2(1.5)))
     yield Kind("a sample twice, mean", write(text_of(again)), (f"{DUPLICATES}=mean",), log2=mean)
     suffix = again.set_axis([*IDS, IDS[0] + ".1"], axis=1)
     yield Kind("a sample with pandas' .1", write(text_of(suffix)), must=(IDS[0] + r"\.1",))

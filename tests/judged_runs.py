@@ -38,8 +38,8 @@ class Expected(NamedTuple):
 
     `log2` (genes, samples) are all usable genes, NaN where any value will do, or None where no
     values are compared; `labels` are the tumors of its columns, "-" for samples that must be
-    dropped, listed or counted by type. `drops` are patterns of listed drops or facts. With `may_drop`, further genes
-    and samples may be dropped if they are listed.
+    dropped, listed or counted by type. `drops` are patterns of listed drops or facts. With
+    `may_drop`, further genes and samples may be dropped if they are listed.
     """
 
     log2: pd.DataFrame | None
@@ -128,6 +128,7 @@ def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
         listed = {sample_key(d.name) for d in cohort.dropped.itertuples() if d.kind == "sample"}
         lost = [name for name, keep in zip(names, kept, strict=True) if not keep]
         if expected.may_drop:
+            listed -= {sample_key(name) for name in cohort.sample}
             kept = [keep and n not in listed for n, keep in zip(names, kept, strict=True)]
         right = expected.log2.set_axis(names, axis=1).loc[:, kept]
         right = right.set_axis(list(map(gene_key, right.index)))

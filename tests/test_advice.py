@@ -9,7 +9,11 @@ from test_input_kinds import KINDS
 from test_input_kinds import prepare as prepare_kind
 from test_shared_cases import CASES, expectations, folder_of, read_table
 
-SETTING = re.compile(r"\b((?:input|cohort|splits|layout)\.\w+) = (\"[^\"]*\"|\[[^\]]*\]|\d+)")
+NAMES = r"((?:input|cohort|splits|layout)\.\w+)"
+VALUES = r"(\"[^\"]*\"|\[[^\]]*\]|\d+)"
+SETTING = re.compile(
+    rf"(?:\bset|\bor|\band|(?<!error):) {NAMES} = {VALUES}"
+)  # not what is set already
 STEPS = 4  # pieces of advice that are followed one after the other
 REFUSED = [c for c, row in read_table().iterrows() if row["outcome"] != "read" and c[0] in "bh"]
 HOSTILE = [c for c in REFUSED if c.startswith("h5-")]
@@ -18,10 +22,9 @@ POOR = [kind for kind in KINDS if kind.must]
 
 def advice_of(outcome: Outcome) -> list[str]:
     """Settings that a message names with their values, as --set takes them."""
-    found = dict.fromkeys(f"{key}={value}" for key, value in SETTING.findall(outcome.message))
-    present = re.findall(r"(?:but|is|with|has) ([\w.]+ = \S+)", outcome.message)
-    given = {text.replace(" = ", "=").rstrip(";,.") for text in present}
-    return [setting for setting in found if setting not in given]
+    if outcome.code == 0:
+        return []
+    return list(dict.fromkeys(f"{key}={value}" for key, value in SETTING.findall(outcome.message)))
 
 
 def worse(before: Outcome, after: Outcome) -> list[str]:
