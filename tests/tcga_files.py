@@ -73,7 +73,8 @@ class TcgaFiles(NamedTuple):
 
     `log2` (genes, samples) are the values of all usable genes, NaN where a missing value is filled;
     `tumors` are the codes of its columns, "-" for samples that the cohort must drop; `lost` are
-    patterns of drops that must be listed.
+    patterns of drops that must be listed, and `nameless` those of genes without a name, "?", which
+    may be kept under the names that `log2` has for them.
     """
 
     expression: Path
@@ -81,6 +82,7 @@ class TcgaFiles(NamedTuple):
     log2: pd.DataFrame
     tumors: list[str]
     lost: tuple[str, ...]
+    nameless: tuple[str, ...] = ()
 
 
 def make_samples(n_patients: int) -> pd.DataFrame:
@@ -134,13 +136,16 @@ def write_xena(
     tumors = ["-" if s in unlabelled else t for s, t in zip(table, tumors, strict=True)]
     kept = table.loc[:, [t != "-" for t in tumors]]
     is_bad = ((kept.isna() | (kept < 0)).mean(axis=1) > BAD_SHARE).to_numpy()
-    usable = table[~is_bad].clip(lower=0)
-    usable = usable[(usable.index != "?") & ~usable.index.duplicated()]
+    lines = [f"line {i + 2}" if gene == "?" else gene for i, gene in enumerate(genes)]
+    usable = table.set_axis(lines)[~is_bad].clip(lower=0)
+    variance = usable[kept.columns].var(axis=1).to_numpy()
+    copies = np.flatnonzero(usable.index == "SLC35E2")
+    weaker = copies[np.argmin(variance[copies])]
+    usable = usable.iloc[[i for i in range(len(usable)) if i != weaker]]
     assert len(strangers) and is_bad.sum() == 2
     lost = tuple(f"gene {re.escape(gene)}" for gene in table.index[is_bad])
-    return TcgaFiles(
-        expression, phenotype, usable, tumors, (*lost, "SLC35E2", r"(gene|row) (\?|line)")
-    )
+    lost = (*lost, "gene SLC35E2")
+    return TcgaFiles(expression, phenotype, usable, tumors, lost, (r"2*(gene|row) (\?|line)",))
 
 
 def _xena_genes(n_genes: int) -> list[str]:

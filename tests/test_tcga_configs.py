@@ -17,10 +17,12 @@ def prepare(config: str, files: tcga_files.TcgaFiles, folder: Path, capsys, *set
 
 
 def faults(outcome, files: tcga_files.TcgaFiles) -> list[str]:
-    """Tumors may be named by their codes or by the names of their diseases."""
-    options = [files.tumors, [tcga_files.DISEASES.get(t, t) for t in files.tumors]]
-    right = [Expected(files.log2, labels, files.lost, patient_of_barcode) for labels in options]
-    return min((faults_of_reading(outcome, one) for one in right), key=len)
+    """What is wrong with a cohort; genes without a name are dropped, or called by their lines."""
+    is_named = ~files.log2.index.str.startswith("line ")
+    named = files.log2[is_named], (*files.lost, *files.nameless)
+    right = [named, (files.log2, files.lost)]
+    options = [Expected(log2, files.tumors, lost, patient_of_barcode) for log2, lost in right]
+    return min((faults_of_reading(outcome, one) for one in options), key=len)
 
 
 def check_tumors(outcome) -> None:
@@ -43,8 +45,7 @@ def test_xena_with_survival_table(tmp_path, rng, capsys):
     """Its codes name the tumors; the types of the samples come from their barcodes."""
     files = tcga_files.write_xena(tmp_path, rng)
     files = files._replace(samples=tmp_path / tcga_files.XENA_SURVIVAL, tumors=survival(files))
-    settings = 'cohort.sample_types=["tumor", "SKCM:06"]'
-    outcome = prepare("tcga.toml", files, tmp_path / "run", capsys, settings)
+    outcome = prepare("tcga.toml", files, tmp_path / "run", capsys, "input.tumor_column=auto")
     assert not faults(outcome, files)
     check_tumors(outcome)
 
