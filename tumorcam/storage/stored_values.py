@@ -5,7 +5,7 @@ A file is read once, in its own orientation; everything after that reads bands o
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -50,6 +50,40 @@ class StoredValues:
         stored = cls()
         stored.add_genes(values)
         return stored
+
+    @classmethod
+    def on(cls, descriptor: int, folder: Path) -> "StoredValues":
+        """Values in another process's empty file, by its descriptor; that process adopts them."""
+        stored = cls.__new__(cls)
+        stored._file = os.fdopen(descriptor, "r+b", buffering=0)
+        stored._tiles, stored._n_bytes = [], 0
+        stored.folder, stored.shape = folder, (0, 0)
+        return stored
+
+    @property
+    def descriptor(self) -> int:
+        """The file's descriptor, for a process that fills it."""
+        return self._file.fileno()
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        """The parts of the file in their order."""
+        return tuple(self._tiles)
+
+    def adopt(self, tiles: Sequence[Tile], shape: tuple[int, int]) -> None:
+        """Take over what another process has written to the file.
+
+        Raises
+        ------
+        ValueError
+            If the file has another size than the tiles or the shape.
+        """
+        self._tiles, self.shape = list(tiles), shape
+        self._n_bytes = os.fstat(self.descriptor).st_size
+        areas = [(t.genes.stop - t.genes.start) * (t.samples.stop - t.samples.start) for t in tiles]
+        if not self._n_bytes == sum(areas) * FLOAT32 == self.nbytes:
+            msg = f"the file of values has {self._n_bytes} bytes; wanted {self.nbytes}"
+            raise ValueError(msg)
 
     @property
     def nbytes(self) -> int:

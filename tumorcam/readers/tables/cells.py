@@ -137,7 +137,7 @@ def cut_rows(chunk: Chunk, heading: Heading, path: Path) -> CutRows:
     while i < len(lines):
         line, number = lines[i], chunk.line + i
         if has_quotes and b'"' in line:
-            line = _with_bare_name(line, delimiter)
+            line = _without_quotes(line, delimiter, width)
         has_width = line.count(delimiter) == width - 1
         i += 1
         if not (has_width and line.strip(b" \t,;")) or (has_quotes and b'"' in line):
@@ -158,12 +158,26 @@ def cut_rows(chunk: Chunk, heading: Heading, path: Path) -> CutRows:
     return CutRows(Rows(kept, numbers, width, delimiter, path), dropped)
 
 
-def _with_bare_name(line: bytes, delimiter: bytes) -> bytes:
-    """The line without quotes around its first cell, if there are no others, as R writes it."""
-    end = line.find(b'"', 1)
-    name, rest = line[1:end], line[end + 1 :]
-    is_plain = line[:1] == b'"' and end > 0 and delimiter not in name and b'"' not in rest
-    return name + rest if is_plain and rest.startswith(delimiter) else line
+def _without_quotes(line: bytes, delimiter: bytes, width: int) -> bytes:
+    """The line without the quotes around its cells; as it is where they are not that simple."""
+    first, last = line.find(b'"'), line.rfind(b'"') + 1
+    before, quoted, after = line[:first], line[first:last], line[last:]
+    is_simple = quoted.count(b'"') % 2 == 0 and (not before or before.endswith(delimiter))
+    if not is_simple or (after and not after.startswith(delimiter)):
+        return line
+    letter = delimiter.decode()
+    between = b'"' + delimiter + b'"'
+    if quoted.count(b'"') == 2 * quoted.count(between) + 2:  # "a","b","c"
+        bare = quoted[1:-1].replace(between, b"\n").replace(delimiter, INNER_DELIMITER.encode())
+        bare = bare.replace(b"\n", delimiter)
+    else:
+        try:
+            cells = next(csv.reader([quoted.decode(errors="surrogateescape")], delimiter=letter))
+        except csv.Error:
+            return line
+        bare = _written(cells, letter)
+    bare = before + bare + after
+    return bare if b'"' not in bare and bare.count(delimiter) == width - 1 else line
 
 
 def _cells(lines: list[bytes], index: int, heading: Heading) -> _Cells:

@@ -109,24 +109,21 @@ def dialect_of(text: str, delimiter: str) -> Dialect:
 
 
 def split_rows(text: str, dialect: Dialect, n_rows: int | None = None) -> list[Row]:
-    """The rows of a text, all or the first ones; a blank line is a row without cells.
-
-    Raises
-    ------
-    csv.Error
-        If a quoted cell is too long.
-    """
-    if not dialect.has_quotes or '"' not in text:
-        lines = text.split("\n", n_rows or -1)
-        del lines[n_rows or len(lines) - (not lines[-1]) :]
-        return [
-            Row([cell.strip() for cell in line.split(dialect.delimiter)] if line else [], end)
-            for end, line in enumerate(lines, start=1)
-        ]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
+    """The rows of a text, all or the first ones; a blank line is a row without cells."""
+    if dialect.has_quotes and '"' in text:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
+        try:
+            return [
+                Row([cell.strip() for cell in cells], reader.line_num)
+                for cells in itertools.islice(reader, n_rows)
+            ]
+        except csv.Error:  # a cell without end
+            pass
+    lines = text.split("\n", n_rows or -1)
+    del lines[n_rows or len(lines) - (not lines[-1]) :]
     return [
-        Row([cell.strip() for cell in cells], reader.line_num)
-        for cells in itertools.islice(reader, n_rows)
+        Row([cell.strip() for cell in line.split(dialect.delimiter)] if line else [], end)
+        for end, line in enumerate(lines, start=1)
     ]
 
 
@@ -211,10 +208,7 @@ def _widths(text: str, dialect: Dialect) -> list[int]:
 
 
 def _split(text: str, dialect: Dialect) -> list[list[str]]:
-    try:
-        rows = split_rows(text, dialect, N_LINES)
-    except csv.Error:  # a quote that does not end
-        rows = split_rows(text, dialect._replace(has_quotes=False), N_LINES)
+    rows = split_rows(text, dialect, N_LINES)
     if dialect.delimiter == " ":
         return [[cell for cell in row.cells if cell] for row in rows]
     return [row.cells for row in rows]

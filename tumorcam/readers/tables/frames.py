@@ -1,12 +1,10 @@
 """Small text tables that are held in memory as texts: samples, clinical data, annotation."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,15 +12,9 @@ from tumorcam.errors import InputError
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import INPUT
 from tumorcam.readers.matrix import Drop, Fact
-from tumorcam.readers.tables import dialect as dialects
 from tumorcam.readers.tables import kinds
-from tumorcam.readers.tables.heading import (
-    Heading,
-    mended,
-    read_heading,
-    reason_to_drop,
-    wrong_width,
-)
+from tumorcam.readers.tables.cells import cut_rows
+from tumorcam.readers.tables.heading import read_heading
 from tumorcam.readers.tables.lines import Chunk, read_chunks
 from tumorcam.readers.tables.packing import open_unpacked
 from tumorcam.readers.wording import plain
@@ -53,11 +45,6 @@ class Frame:
     dropped: list[Drop] = field(default_factory=list)
 
 
-class _Line(NamedTuple):
-    number: int
-    cells: list[str]
-
-
 def read_frame(path: Path, setting: str = INPUT) -> Frame:
     """Any small text table with a header, plain or packed, as texts.
 
@@ -78,24 +65,16 @@ def read_frame(path: Path, setting: str = INPUT) -> Frame:
     text = _whole_text(path, setting)
     heading = read_heading(iter([Chunk(text, 1, True)]), path, AUTO, "point")
     [chunk] = heading.chunks
-    lines = _lines(chunk.text, heading, path)
-    rows, dropped = [], list(heading.dropped)
-    for i, (number, cells) in enumerate(lines):
-        if reason := reason_to_drop(cells, len(heading.header)):
-            dropped.append(Drop("row", f"line {number}", reason))
-            continue
-        whole = mended(cells, heading)
-        if whole is None:
-            is_end = i == len(lines) - 1
-            raise InputError(f"{plain(str(path))} {wrong_width(number, cells, heading, is_end)}")
-        rows.append(_Line(number, whole))
-    n_types = _n_type_rows([row.cells for row in rows[:N_TYPE_ROWS]])
-    reason = "types or descriptions of the columns, below the header"
-    dropped += [Drop("row", f"line {row.number}", reason) for row in rows[:n_types]]
+    body = chunk.text.split(b"\n", heading.line)[-1]
+    rows, dropped = cut_rows(Chunk(body, heading.line + 1, True), heading, path)
     width = len(heading.header) - heading.n_trailing
-    texts = [row.cells[:width] for row in rows[n_types:]]
-    table = pd.DataFrame(texts, columns=distinct_names(heading.header[:width]), dtype=str)
-    return Frame(table, heading.facts, dropped)
+    cells = [rows.row(i)[:width] for i in range(len(rows.lines))]
+    n_types = _n_type_rows(cells[:N_TYPE_ROWS])
+    reason = "types or descriptions of the columns, below the header"
+    dropped += [Drop("row", f"line {number}", reason) for number in rows.numbers[:n_types]]
+    names = distinct_names(heading.header[:width])
+    table = pd.DataFrame(cells[n_types:], columns=names, dtype=str)
+    return Frame(table, heading.facts, [*heading.dropped, *dropped])
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
@@ -126,24 +105,13 @@ def _whole_text(path: Path, setting: str) -> bytes:
                     f"a row for each sample or gene: check {setting}"
                 )
                 raise InputError(msg)
-    return b"".join(texts)
-
-
-def _lines(text: bytes, heading: Heading, path: Path) -> list[_Line]:
-    """The rows below the header that have any text, with the number of the line each ends in."""
+    text = b"".join(texts)
     try:
-        body = text.split(b"\n", heading.line)[-1].decode()
-        rows = dialects.split_rows(body, heading.dialect)
+        text.decode()
     except UnicodeDecodeError as error:
-        fault = f"is no UTF-8 text: {kinds.not_utf8(error.object, error.start, heading.line)}"
-        raise InputError(f"{plain(str(path))} {fault}") from error
-    except csv.Error as error:
-        msg = (
-            f"{plain(str(path))} has a quote that does not end ({error}); correct it, or write "
-            "the file again"
-        )
-        raise InputError(msg) from error
-    return [_Line(row.end + heading.line, row.cells) for row in rows if row.cells]
+        fault = kinds.not_utf8(text, error.start)
+        raise InputError(f"{plain(str(path))} is no UTF-8 text: {fault}") from error
+    return text
 
 
 def _n_type_rows(rows: Sequence[Sequence[str]]) -> int:

@@ -87,16 +87,16 @@ def _roles(
     last = len(names) - names[::-1].index(True) if any(names) else len(names)
     values, annotation, indices = list[int](), list[int](), list[int]()
     for i, name in enumerate(header):
-        is_inside = any(names) and first < i < last and not words.is_annotation(name)
+        is_nameless = words.is_unnamed(name)
+        is_inside = any(names) and first < i < last
+        is_text = columns.is_text[i] and not is_inside
         if names[i]:
             values.append(i)
-        elif settings.gene_column in columns.names(i) or words.is_annotation(name):
+        elif settings.gene_column in columns.names(i):
             annotation.append(i)
-        elif words.is_unnamed(name) and columns.counts_rows(i):
+        elif is_nameless and columns.counts_rows(i):
             indices.append(i)
-        elif columns.is_text[i] and not is_inside:
-            annotation.append(i)
-        elif words.is_unnamed(name) and columns.are_whole(i):
+        elif words.is_annotation(name) or is_text or (is_nameless and columns.are_whole(i)):
             annotation.append(i)
         else:
             values.append(i)

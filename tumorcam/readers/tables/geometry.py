@@ -71,6 +71,8 @@ class Columns:
         column without any is neither.
     line : int
         Number of lines above the first row of values.
+    is_padded : bool
+        Whether the rows end in delimiters and the header does not.
     dropped : list of Drop
         The header rows but the first one.
     """
@@ -80,6 +82,7 @@ class Columns:
     is_number: list[bool]
     is_text: list[bool]
     line: int
+    is_padded: bool
     dropped: list[Drop]
 
     def counts_rows(self, column: int) -> bool:
@@ -107,12 +110,12 @@ def look_at_columns(heading: Heading) -> Columns:
     """Tell header rows from rows of values, and columns of numbers from columns of text."""
     width = len(heading.header) - heading.n_trailing
     rows = [row.cells[:width] for row in heading.rows]
-    n_skipped = min(MAX_HEADER_ROWS, len(rows) // 2)
+    n_skipped = min(max(MAX_HEADER_ROWS, heading.n_describing), len(rows) // 2)
     decimal = heading.dialect.decimal
     columns = zip(*rows[n_skipped:], strict=True)
     shares = [_share_of_numbers(column, decimal) for column in columns]
     is_number = [share >= MIN_NUMBERS for share in shares]
-    n_headers = 0
+    n_headers = min(heading.n_describing, n_skipped)
     while n_headers < n_skipped and _is_header(rows[n_headers], is_number, decimal, n_headers):
         n_headers += 1
     reason = "a header row without numbers"
@@ -122,6 +125,7 @@ def look_at_columns(heading: Heading) -> Columns:
         is_number=is_number,
         is_text=[0 <= share < MIN_NUMBERS for share in shares],
         line=heading.rows[n_headers - 1].end if n_headers else heading.line,
+        is_padded=heading.is_padded,
         dropped=[Drop("row", f"line {row.end}", reason) for row in heading.rows[:n_headers]],
     )
 

@@ -11,18 +11,27 @@ from typing import NamedTuple
 from tumorcam.errors import InputError
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.matrix import Drop, Fact
-from tumorcam.readers.tables import dialect as dialects
 from tumorcam.readers.tables import kinds
-from tumorcam.readers.tables.dialect import Dialect, Row
+from tumorcam.readers.tables.dialect import (
+    Dialect,
+    Row,
+    choose_decimal,
+    choose_delimiter,
+    dialect_fact,
+    dialect_of,
+    split_rows,
+)
 from tumorcam.readers.tables.lines import Chunk, blanks_to_tabs
 from tumorcam.readers.wording import listed, plain
 
 ROW_NAMES = "row names"  # the first column where R's write.table names only the others
 GCT_VERSION = re.compile(r"#1\.[23]\s*")
+SEPARATOR = re.compile(r"\"?sep=(.|\\t)\"?", re.I)  # tells Excel the delimiter
 GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
 MIN_ROWS = 12  # also where rows are long
 MAX_CELLS = 2**18  # of these rows, roughly
+MAX_DESCRIBING = 100  # rows below the header that describe the samples
 HEAD_BYTES = 2**22  # in which these rows stand
 BLANK, COMMENT = "a row without any cell", "a comment or title"
 
@@ -41,6 +50,10 @@ class Heading:
         The first rows below the header, all with that number of cells.
     n_trailing : int
         Number of columns at the end that have neither name nor cells.
+    is_padded : bool
+        Whether the header had no cells for them.
+    n_describing : int
+        Number of rows below the header that describe the samples, as the format says.
     line : int
         Number of lines above the first row, the header among them.
     chunks : iterator of Chunk
@@ -53,6 +66,8 @@ class Heading:
     header: list[str]
     rows: list[Row]
     n_trailing: int
+    is_padded: bool
+    n_describing: int
     line: int
     chunks: Iterator[Chunk]
     facts: list[Fact] = field(default_factory=list)
@@ -60,11 +75,15 @@ class Heading:
 
 
 class _Top(NamedTuple):
-    """Lines above the header: how many, those that begin with #, and what they are."""
+    """Lines above the header: how many, those that begin with #, and what they are.
+
+    `n_describing` is the number of rows below the header that describe the samples.
+    """
 
     n_lines: int
     comments: list[str]
     facts: list[Fact]
+    n_describing: int = 0
 
 
 class _Names(NamedTuple):
@@ -78,6 +97,7 @@ class _Names(NamedTuple):
 class _Shape(NamedTuple):
     header: list[str]
     n_trailing: int
+    is_padded: bool
     facts: list[Fact]
 
 
@@ -101,31 +121,31 @@ def read_heading(
     first = next(chunks)
     top = _top(first.text)
     body = _head(first, top.n_lines, path)
-    name = dialects.choose_delimiter(body, delimiter, path)
+    name = choose_delimiter(body, delimiter, path)
     chunks = itertools.chain([first], chunks)
     if name == "blanks":
         chunks = map(blanks_to_tabs, chunks)
         body = blanks_to_tabs(Chunk(body.encode(), 1, True)).text.decode()
-    dialect = dialects.dialect_of(body, name)
+    dialect = dialect_of(body, name)
     n_cells = body.split("\n", 1)[0].count(dialect.delimiter) + 1
-    rows = dialects.split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
+    rows = split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
     rows = [Row(row.cells, row.end + top.n_lines) for row in rows if any(row.cells)]
     names = _names(top, rows, dialect)
     shape = _shape(names.header.cells, [row.cells for row in names.rows], path)
     rows = [row for row in names.rows if len(row.cells) == len(shape.header)]
-    dialect = dialect._replace(
-        decimal=dialects.choose_decimal([row.cells for row in rows], decimal, path)
-    )
+    dialect = dialect._replace(decimal=choose_decimal([row.cells for row in rows], decimal, path))
     return Heading(
         dialect=dialect,
         header=shape.header,
         rows=rows,
         n_trailing=shape.n_trailing,
+        is_padded=shape.is_padded,
+        n_describing=top.n_describing,
         line=names.header.end,
         chunks=chunks,
         facts=[
             *top.facts,
-            dialects.dialect_fact(dialect, name, len(shape.header), len(rows)),
+            dialect_fact(dialect, name, len(shape.header), len(rows)),
             *shape.facts,
         ],
         dropped=[Drop("row", f"line {row.end}", COMMENT) for row in names.above],
@@ -174,7 +194,12 @@ def _top(text: bytes) -> _Top:
         return _Top(text.count(b"\n", 0, begin.end()), [], [fact])
     lines = text[:HEAD_BYTES].decode("utf-8", "replace").split("\n")
     if GCT_VERSION.fullmatch(lines[0]):
-        return _Top(2, [], [Fact("format", "GCT", f"line 1 is {lines[0].strip()}")])
+        sizes = "".join(lines[1:2]).split()  # rows, columns and, in 1.3, what describes each
+        n_describing = int(sizes[3]) if len(sizes) == 4 and sizes[3].isdigit() else 0
+        fact = Fact("format", "GCT", f"line 1 is {lines[0].strip()}")
+        return _Top(2, [], [fact], min(n_describing, MAX_DESCRIBING))
+    if SEPARATOR.fullmatch(lines[0]):
+        return _Top(1, [], [Fact("format", "a line for Excel on top", f"line 1 is {lines[0]}")])
     above = list(itertools.takewhile(lambda line: not line.strip() or line[0] in "#!", lines))
     comments = [line for line in above if line.startswith("#")]
     fact = Fact("dropped lines", f"{len(comments)} lines on top", "they begin with #")
@@ -202,7 +227,7 @@ def _names(top: _Top, rows: list[Row], dialect: Dialect) -> _Names:
     A comment line is the header if it alone has as many cells as the rows.
     """
     width = _usual_width(rows[1:] or rows)
-    cells = [dialects.split_rows(line, dialect)[0].cells for line in top.comments]
+    cells = [split_rows(line, dialect)[0].cells for line in top.comments]
     fits = [line for line in cells if len(line) > 1 and width - len(line) in (0, 1)]
     if len(fits) == 1 and fits[0] is cells[-1]:
         header = Row([fits[0][0].lstrip("# "), *fits[0][1:]], top.n_lines)
@@ -226,32 +251,33 @@ def _shape(header: list[str], rows: list[list[str]], path: Path) -> _Shape:
         raise InputError(msg)
     width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [cells for cells in rows if len(cells) == width]
-    n_named = len(header)
-    if not any(header[width:]) and n_named > width:
-        return _Shape(header[:width], 0, [_trailing("line of the header")])
-    if n_named < width and not any(cell for cells in whole for cell in cells[n_named:]):
-        n_empty = width - n_named
-        return _Shape(header + [""] * n_empty, n_empty, [_trailing("rows")])
-    if n_named == width - 1:
-        reason = f"it has {n_named} cells, and {len(whole)} of the first rows have {width}"
+    n_named = _n_filled([header])
+    n_filled = _n_filled(whole)
+    is_short = len(header) < width
+    if is_short and n_filled == n_named + 1:
+        names = [ROW_NAMES, *header[:n_named]]
+        reason = f"it has {n_named} names, and the rows have {n_filled} cells"
         fact = Fact("header", "the first column has no name, as R's write.table writes it", reason)
-        return _Shape([ROW_NAMES, *header], 0, [fact])
-    if n_named != width:
+    elif n_named > width or (is_short and n_filled > n_named):
         msg = (
-            f"{plain(str(path))}: the header ({listed(header)}) has {n_named} cells, but most "
+            f"{plain(str(path))}: the header ({listed(header)}) has {len(header)} cells, but most "
             f"rows ({listed(whole[0])}) have {width}; wanted a name for each column: correct the "
             "header, or set input.delimiter"
         )
         raise InputError(msg)
-    n_empty = 0
-    while n_empty < width and not header[-1 - n_empty]:
-        n_empty += 1
-    has_cells = any(cell for cells in whole for cell in cells[width - n_empty :])
-    if n_empty == 0 or has_cells:
-        return _Shape(header, 0, [])
-    return _Shape(header, n_empty, [_trailing("rows and the header")])
+    else:
+        names = header[:width]
+        reason = "nothing stands after the last of them"
+        fact = Fact("format", "delimiters at the end of a line count for nothing", reason)
+    n_trailing = width - max(n_filled, _n_filled([names]))
+    has_fact = len(header) != width or n_trailing > 0
+    names = names + [""] * (width - len(names))
+    return _Shape(names, n_trailing, is_short and n_trailing > 0, [fact] if has_fact else [])
 
 
-def _trailing(place: str) -> Fact:
-    reason = "nothing stands after the last delimiter"
-    return Fact("format", f"delimiters at the end of the {place} count for nothing", reason)
+def _n_filled(rows: Sequence[list[str]]) -> int:
+    """The number of columns without those at the end that are empty in all rows."""
+    n_columns = len(rows[0])
+    while n_columns > 0 and not any(cells[n_columns - 1] for cells in rows):
+        n_columns -= 1
+    return n_columns

@@ -14,6 +14,7 @@ CHUNK_BYTES = (
     2**22
 )  # of every other chunk: larger ones are slower, since their memory is new each time
 MAX_LINE = 2**28  # bytes; a row of 60,000 genes or 100,000 samples has about 2 million
+MAX_QUOTED = 2**20  # bytes of a cell between quotes; a longer one has a quote that does not end
 MAX_STEPS = 1000  # line breaks that are tried as the end of a chunk, from the last one backwards
 
 
@@ -69,6 +70,8 @@ def read_chunks(
         if is_last and text and not text.endswith(b"\n"):
             text += b"\n"
         cut = len(text) if is_last else _end_of_rows(text)
+        if cut == 0 and len(text) > MAX_QUOTED + size:
+            cut = text.rfind(b"\n") + 1
         if cut == 0 and len(text) > MAX_LINE:
             msg = (
                 f"{plain(str(path))} line {line} has more than {MAX_LINE:,} bytes; wanted a table "
@@ -101,8 +104,11 @@ def _with_line_feeds(block: bytes) -> bytes:
 
 
 def _end_of_rows(text: bytes) -> int:
-    """Where the last whole row ends: after a line break with an even number of quotes before it."""
-    end = last = text.rfind(b"\n") + 1
+    """Where the last whole row ends: at a line feed with an even number of quotes before it.
+
+    0 if there is none.
+    """
+    end = text.rfind(b"\n") + 1
     if b'"' not in text:
         return end
     n_quotes = text.count(b'"', 0, end)
@@ -112,4 +118,4 @@ def _end_of_rows(text: bytes) -> int:
         start = text.rfind(b"\n", 0, end - 1) + 1
         n_quotes -= text.count(b'"', start, end)
         end = start
-    return end if n_quotes % 2 == 0 and end else last
+    return end if n_quotes % 2 == 0 and end > len(text) // 2 else 0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
+import polars
 
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.missing import is_missing, spellings_of_missing
@@ -80,15 +80,15 @@ def _with_decimal_points(flat: bytes, decimal: str) -> bytes | None:
 def _parsed(flat: bytes, missing: list[str]) -> np.ndarray | None:
     """The numbers of the lines of a text; None if a line is no number."""
     try:
-        column = pl.read_csv(
+        column = polars.read_csv(
             flat,
             has_header=False,
-            schema={"value": pl.Float64},
+            schema={"value": polars.Float64},
             separator="\x01",
             quote_char=None,
             null_values=missing,
         )["value"]
-    except pl.exceptions.PolarsError:
+    except polars.exceptions.PolarsError:
         return None
     return column.to_numpy()
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorcam.errors import InputError, quoted
-from tumorcam.readers.column_names import AUTO
+from tumorcam.readers.column_names import AUTO, GENE_ID, SAMPLE, plain_spelling
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.tables import gene_rows, sample_rows
 from tumorcam.readers.tables.geometry import Columns, Geometry, IsSample
+from tumorcam.readers.tables.heading import ROW_NAMES
 from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
 
@@ -25,6 +26,7 @@ class _Hits(NamedTuple):
 
     @property
     def share(self) -> float:
+        """The share of samples among the names."""
         return self.n_samples / max(1, self.n_names)
 
 
@@ -45,6 +47,7 @@ def decide_geometry(
     InputError
         If it cannot be decided, with the setting that decides it.
     """
+    _check_corner(columns, path)
     header, column = _header_hits(columns, is_sample), _column_hits(columns, is_sample)
     genes_in_rows = _genes_in_rows(header, column, columns, settings, path)
     if genes_in_rows:
@@ -62,6 +65,20 @@ def decide_geometry(
         reason = f'input.orientation = "{settings.orientation}"; ' + reason
     geometry.facts.insert(0, Fact("orientation", text, reason))
     return geometry
+
+
+def _check_corner(columns: Columns, path: Path) -> None:
+    """Check that a header without its first name lacks no other name instead."""
+    header = columns.headers[0]
+    is_id = plain_spelling(header[1]) in (*GENE_ID, *SAMPLE)
+    if header[0] != ROW_NAMES or not is_id or columns.is_text[1] or columns.are_whole(1):
+        return
+    msg = (
+        f"{plain(str(path))}: the header has one name less than the rows have cells, and its first "
+        f"name, {quoted(header[1])}, is none for the numbers in the second column; wanted a name "
+        "for each column: correct the header"
+    )
+    raise InputError(msg)
 
 
 def _genes_in_rows(

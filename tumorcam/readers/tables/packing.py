@@ -34,15 +34,19 @@ class Decompressor(Protocol):
     """What isal, bz2 and lzma have in common: it unpacks a stream of bytes step by step."""
 
     @property
-    def eof(self) -> bool: ...  # noqa: D102
+    def eof(self) -> bool:
+        """Whether the stream is complete."""
 
     @property
-    def needs_input(self) -> bool: ...  # noqa: D102
+    def needs_input(self) -> bool:
+        """Whether `decompress` needs more data to go on."""
 
     @property
-    def unused_data(self) -> bytes: ...  # noqa: D102
+    def unused_data(self) -> bytes:
+        """The data that came after the end of the stream."""
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...  # noqa: D102
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Unpack data, or what is left of earlier data, to at most that many bytes."""
 
 
 STREAMS: dict[bytes, Callable[[], Decompressor]] = {
@@ -192,9 +196,11 @@ class _ReadAhead(io.RawIOBase):
         self._thread.start()
 
     def readable(self) -> bool:
+        """True: it is a stream to read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer with the next bytes; 0 at the end."""
         while not self._block:
             block = self._queue.get()
             if block is None or isinstance(block, BaseException):
@@ -209,6 +215,7 @@ class _ReadAhead(io.RawIOBase):
         return n_bytes
 
     def close(self) -> None:
+        """Stop the thread."""
         self._is_closing = True
         while self._thread.is_alive():
             with contextlib.suppress(queue.Empty):

@@ -31,6 +31,14 @@ def find_columns(columns: Columns, id_column: int, settings: InputSettings, path
         )
         raise InputError(msg)
     header = columns.headers[0]
+    name = header[id_column]
+    if columns.is_padded and not (words.is_unnamed(name) or words.is_clinical(name)):
+        msg = (
+            f"{plain(str(path))}: the rows have one cell more than the header, and it is empty: "
+            f"either the column of the samples is called {quoted(name)}, or it has no name and the "
+            'last gene no values; give that column the name "sample" in the header'
+        )
+        raise InputError(msg)
     others = [i for i in range(len(header)) if i != id_column]
     indices = [i for i in others if words.is_unnamed(header[i]) and columns.counts_rows(i)]
     texts = [

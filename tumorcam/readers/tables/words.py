@@ -36,7 +36,7 @@ CLINICAL = frozenset(
         vitalstatus diagnosis histology response outcome censored purity bmi weight height smoking
         smoker treatment batchid plate center tss cancertypelabel classlabel tumorlabel type
         cluster ageatdiagnosis tumorstage tumorgrade yearofbirth yearofdeath isnormal istumor
-        istrain istest train test""".split(),
+        istrain istest train test run""".split(),
     )
 )
 CLINICAL_PATTERN = re.compile(
