@@ -22,7 +22,8 @@ def faults(outcome, files: tcga_files.TcgaFiles) -> list[str]:
     named = files.log2[is_named], (*files.lost, *files.nameless)
     right = [named, (files.log2, files.lost)]
     options = [Expected(log2, files.tumors, lost, patient_of_barcode) for log2, lost in right]
-    return min((faults_of_reading(outcome, one) for one in options), key=len)
+    faults = [faults_of_reading(outcome, one) for one in options]
+    return min(faults, key=len)
 
 
 def check_tumors(outcome) -> None:
