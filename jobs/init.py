@@ -81,8 +81,8 @@ def _choices(args: argparse.Namespace) -> "Choices":
         from tumorcam.cluster.launcher import current_launch
 
         return choices_for(args.files, args.scale, current_launch(), print)
-    files = [[name] if name else [] for name in (args.expression, args.samples)]
-    return Choices(*files, scale=args.scale or "log2")
+    expression, samples = ([name] if name else [] for name in (args.expression, args.samples))
+    return Choices(expression, samples, args.scale or "log2")
 
 
 if __name__ == "__main__":

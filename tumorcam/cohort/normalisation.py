@@ -144,7 +144,7 @@ def _sample_blocks(counts: _Counts) -> Iterable[tuple[int, np.ndarray]]:
 
 
 def _sample_counts(by_sample: StoredValues, start: int, stop: int) -> np.ndarray:
-    return by_sample.genes(start, stop).astype(np.float64)
+    return by_sample.block(slice(start, stop)).astype(np.float64)
 
 
 def _tmm_factor(

@@ -53,7 +53,8 @@ def type_lines(counts: pd.DataFrame) -> list[str]:
             if n > n_kept
         ]
         total, n_kept = rows["n_samples"].sum(), rows["n_kept"].sum()
-        lines.append(f"{tumor or '(none)':12} {total:7} {n_kept:7}  {', '.join(left_out)}".rstrip())
+        name = str(tumor) or "(none)"
+        lines.append(f"{name:12} {total:7} {n_kept:7}  {', '.join(left_out)}".rstrip())
     return lines
 
 

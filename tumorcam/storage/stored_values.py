@@ -153,7 +153,7 @@ class StoredValues:
         self._n_bytes += tile.nbytes
 
     def _write(self, tile: np.ndarray) -> None:
-        view, n_written = memoryview(tile.reshape(-1).view(np.uint8)), 0
+        view, n_written = memoryview(tile.tobytes()), 0
         while n_written < len(view):
             n_written += os.write(self._file.fileno(), view[n_written:])
 

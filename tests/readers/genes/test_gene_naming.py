@@ -9,8 +9,8 @@ import pytest
 from tumorcam.errors import InputError
 from tumorcam.readers.genes.naming import name_genes
 from tumorcam.readers.matrix import Matrix
-from tumorcam.readers.store import StoredValues
 from tumorcam.settings import InputSettings
+from tumorcam.storage.stored_values import StoredValues
 
 
 def matrix(genes, **annotation):

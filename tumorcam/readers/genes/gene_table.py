@@ -12,7 +12,7 @@ from tumorcam.readers.column_names import usual_columns
 from tumorcam.readers.genes.identifiers import OTHER, SYMBOL, TRANSCRIPT, count_kinds
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.missing import blank_missing
-from tumorcam.readers.text import read_columns
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.readers.wording import listed, listed_columns
 
 SETTING = "input.gene_table"
@@ -49,7 +49,7 @@ def map_names(ids: Sequence[str], path: Path) -> Mapped:
     InputError
         If the file cannot be read, has fewer than half of the IDs, or no single column of names.
     """
-    table = _with_header(read_columns(path, "a table of gene names", SETTING))
+    table = _with_header(read_frame(path, SETTING).table)
     parts = pd.Series(list(ids), dtype=str).str.split("|")
     spellings = [plain_ids(parts.str[0]), plain_ids(parts.str[-1])]
     keys = {column: plain_ids(table[column].fillna("")) for column in table.columns}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tumorcam.readers.column_names import GENE_ID, plain_spelling
 from tumorcam.readers.missing import is_missing
-from tumorcam.readers.quantifications.plain_files import open_unpacked
+from tumorcam.readers.tables.packing import open_unpacked
 
 HEAD_BYTES = 2**16  # by which the format is told
 COUNTS, TPM, FPKM, RSEM, SCALED = "counts", "tpm", "fpkm", "rsem", "scaled_estimate"

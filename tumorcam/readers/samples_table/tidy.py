@@ -13,7 +13,7 @@ from tumorcam.readers.samples_table.columns import named_column
 from tumorcam.readers.samples_table.joining import join_samples
 from tumorcam.readers.samples_table.labels import read_labels
 from tumorcam.readers.samples_table.sample_types import type_code
-from tumorcam.readers.text import require_names
+from tumorcam.readers.tables.names import require_names
 from tumorcam.readers.wording import listed
 from tumorcam.settings import InputSettings
 

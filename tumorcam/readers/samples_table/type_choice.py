@@ -94,11 +94,11 @@ def _of_types(
         if tumors:
             texts.append(f"{code} ({_words(code)}) of {listed(tumors, N_COLUMNS)}")
     left_out = samples[~is_kept & (samples["tumor"] != "")]
-    counts = left_out.groupby(["tumor", "sample_type"]).size()
+    counts = left_out[["tumor", "sample_type"]].value_counts().reset_index()
     others = [
         f"{tumor} {kind or 'unknown'} ({n})"
         + (f', kept by "{tumor}:{kind}" in the list' if main.get(tumor, kind) != kind else "")
-        for (tumor, kind), n in counts.sort_values(ascending=False).items()
+        for tumor, kind, n in counts.to_numpy().tolist()
     ]
     text = f"keeps {'; '.join(texts) if texts else listed(sorted(codes), N_COLUMNS)}"
     more = f"left out: {listed(others, 6, spell=str)}" if others else ""

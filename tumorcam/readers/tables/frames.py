@@ -93,6 +93,11 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return distinct
 
 
+def read_text(path: Path, setting: str = INPUT) -> str:
+    """The whole text of a small file, plain or packed; InputError as in `read_frame`."""
+    return _whole_text(path, setting).decode()
+
+
 def _whole_text(path: Path, setting: str) -> bytes:
     texts, n_bytes = [], 0
     with open_unpacked(path, setting) as stream:
