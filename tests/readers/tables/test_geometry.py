@@ -285,6 +285,18 @@ def test_measures_of_firehose(tmp_path):
         read(firehose(), tmp_path, measure="tpm")
 
 
+def test_measures_before_the_samples(tmp_path):
+    measures = ["unstranded", "stranded_first", "tpm_unstranded"]
+    header = ["", "gene_name", *(f"{m}_{name}" for m in measures for name in SAMPLES)]
+    rows = [
+        [f"ENSG{i:011}", gene, *map(repr, [*row, *row, *(value / 4 for value in row)])]
+        for i, (gene, row) in enumerate(zip(GENES, VALUES.tolist(), strict=True))
+    ]
+    matrix = read([header, *rows], tmp_path, scale="tpm", gene_column="gene_name")
+    check(matrix, values=VALUES / 4)
+    check(read([header, *rows], tmp_path, scale="counts", gene_column="gene_name"))
+
+
 def test_one_measure_of_firehose(tmp_path):
     header, rows = gene_rows()
     matrix = read([header, ["gene_id", *["normalized_count"] * len(SAMPLES)], *rows], tmp_path)

@@ -47,7 +47,7 @@ def decide_geometry(
     InputError
         If it cannot be decided, with the setting that decides it.
     """
-    _check_corner(columns, path)
+    _check_header(columns, path)
     header, column = _header_hits(columns, is_sample), _column_hits(columns, is_sample)
     genes_in_rows = _genes_in_rows(header, column, columns, settings, path)
     if genes_in_rows:
@@ -67,9 +67,15 @@ def decide_geometry(
     return geometry
 
 
-def _check_corner(columns: Columns, path: Path) -> None:
-    """Check that a header without its first name lacks no other name instead."""
+def _check_header(columns: Columns, path: Path) -> None:
+    """Check that there are several columns, and that a header lacks no name but the first."""
     header = columns.headers[0]
+    if len(header) < 2:
+        msg = (
+            f"{plain(str(path))} has only one column, {quoted(header[0])}; wanted names and "
+            "values: check input.delimiter"
+        )
+        raise InputError(msg)
     is_id = plain_spelling(header[1]) in (*GENE_ID, *SAMPLE)
     if header[0] != ROW_NAMES or not is_id or columns.is_text[1] or columns.are_whole(1):
         return
