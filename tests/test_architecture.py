@@ -52,7 +52,7 @@ HDF5_FUNCTIONS = set(
     "open_file create_file read_record write_record read_array array_shape create_dataset".split()
 )
 PET_WORDS = set("found wanted one known seen made shown each there told said".split())
-ALIASES = {"np", "pd", "tf", "mpl", "pa", "pq"}  # that the libraries' own documents use
+ALIASES = {"np", "pd", "pl", "tf", "mpl", "pa", "pq"}  # that the libraries' own documents use
 MAX_ENTRIES = 15  # of `ls tumorcam/`
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
-from tumorcam.readers.store import StoredValues
 from tumorcam.readers.tables import words
 from tumorcam.readers.tables.cells import Rows, cut_rows
 from tumorcam.readers.tables.frames import distinct_names
@@ -30,6 +29,7 @@ from tumorcam.readers.tables.orientation import decide_geometry
 from tumorcam.readers.tables.packing import open_unpacked
 from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
+from tumorcam.storage.stored_values import StoredValues
 
 WHOLE_FLOAT = re.compile(r"(\d+)\.0")  # an Entrez ID that pandas took for a float
 LABELS_REASON = "labels of the samples, not a gene"
