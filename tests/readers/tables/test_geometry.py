@@ -335,6 +335,25 @@ def test_numeric_samples(tmp_path):
     check(matrix, samples=names, values=np.round(VALUES % 9))
 
 
+@pytest.mark.parametrize("make", [gene_rows, sample_rows])
+def test_row_numbers_that_a_samples_table_has_as_ages(make, tmp_path):
+    header, rows = make()
+    table = [["", *header], *([str(i), *row] for i, row in enumerate(rows))]
+    path = tmp_path / "m.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in table))
+    names = {*SAMPLES[2:], *map(str, range(99))}
+    check(read_text_matrix(path, InputSettings(), names.__contains__, None))
+
+
+def test_row_numbers_as_samples(tmp_path):
+    header, rows = sample_rows()
+    rows = [[str(i), *row[1:]] for i, row in enumerate(rows)]
+    path = tmp_path / "m.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in [["", *header[1:]], *rows]))
+    matrix = read_text_matrix(path, InputSettings(), str.isdigit, None)
+    check(matrix, samples=[str(i) for i in range(len(rows))])
+
+
 def test_gene_column_with_samples_in_rows(tmp_path):
     header, rows = sample_rows()
     with pytest.raises(InputError, match=r'input\.gene_column = "auto"'):

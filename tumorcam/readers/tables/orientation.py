@@ -49,6 +49,8 @@ def decide_geometry(
     """
     _check_header(columns, path)
     header, column = _header_hits(columns, is_sample), _column_hits(columns, is_sample)
+    if header.n_samples == column.n_samples == 0:
+        column = _column_hits(columns, is_sample, with_row_numbers=True)
     genes_in_rows = _genes_in_rows(header, column, columns, settings, path)
     if genes_in_rows:
         geometry = gene_rows.find_columns(columns, header.place, settings, is_sample, path)
@@ -123,13 +125,18 @@ def _header_hits(columns: Columns, is_sample: IsSample) -> _Hits:
     return max(hits, key=lambda hit: hit.n_samples)
 
 
-def _column_hits(columns: Columns, is_sample: IsSample) -> _Hits:
-    """The column with most different samples; one of numbers must hold whole, different ones."""
+def _column_hits(columns: Columns, is_sample: IsSample, with_row_numbers: bool = False) -> _Hits:
+    """The column with most different samples; one of numbers must hold whole, different ones.
+
+    Numbers of rows are such numbers, too, and a samples table may have them as ages or labels.
+    """
     width = len(columns.cells)
     hits = [_Hits(0, 0, len(columns.cells[0][:N_ROWS]))]
     for index, cells in enumerate(columns.cells):
         is_inside = N_SIDE <= index < width - N_SIDE
         if columns.is_number[index] and (is_inside or not columns.are_whole(index)):
+            continue
+        if columns.counts_rows(index) and not with_row_numbers:
             continue
         names = cells[:N_ROWS]
         hits.append(_Hits(index, sum(map(is_sample, set(names))), len(names)))
