@@ -59,8 +59,8 @@ def test_all_of_a_clean_input_is_kept():
 @given(seed=st.integers(0, 50), scale=st.sampled_from(["log2", "counts", "tpm"]))
 def test_the_order_of_the_file_changes_no_value(seed, scale):
     expression, table = inputs(n_genes=16, seed=seed)
-    if scale == "counts":
-        expression.matrix = np.floor(expression.matrix * 100)
+    if scale != "log2":
+        expression.matrix = np.floor(expression.matrix * 100) / (1 if scale == "counts" else 0.7)
     rng = np.random.default_rng(seed)
     # Library sizes are sums in file order, so that for them only samples change places.
     rows = rng.permutation(len(table))
@@ -205,7 +205,7 @@ FAULTS = [
         with_negative_value,
         "bad_values",
         [("gene", "GENE5")],
-        r"GENE5 \(is -0.5 in sample s4\).*as_is",
+        r"GENE5 \(is -0.5 in sample s4\)",
     ),
     (with_stranger, "unlabelled", [("sample", "q")], r"q \(not in the samples table\)"),
     (with_sample_without_tumor, "unlabelled", [("sample", "s8")], r"s8 \(has no tumor type\)"),
@@ -245,7 +245,7 @@ def test_repeated_genes_and_samples_become_one_by_rule(rule):
     expression.genes[3] = "GENE0"
     expression.matrix[:, 0] = 0.5  # the first one is constant
     expression.samples[8] = "s7"
-    kept = select(config(duplicates=rule), expression, table)
+    kept = select(config(duplicates=rule, genes=9), expression, table)
     column, row = kept.genes.tolist().index("GENE0"), kept.samples["sample"].tolist().index("s7")
     values = expression.matrix.astype(np.float32)
     sample = {"mean": values[7:9].mean(axis=0), "sum": values[7:9].sum(axis=0)}.get(rule, values[7])
@@ -299,8 +299,9 @@ def test_bad_values_are_left_out_or_repaired_by_rule(rule, samples, genes):
 
 def test_samples_with_any_bad_value_are_left_out_by_rule():
     expression, table = with_bad_values()
+    expression.matrix[20:, 5] = 1
     kept = select(config(bad_values="drop_samples"), expression, table)
-    bad = {1, 2, 3, *range(10, 40)}
+    bad = {1, 2, 3, *range(10, 30)}
     assert sorted(drops(kept)) == sorted(("sample", f"s{i}") for i in bad)
 
 
@@ -314,7 +315,7 @@ def test_a_label_among_the_genes_is_dropped():
 def test_unknown_patients_stop_the_run_unless_each_sample_is_one():
     expression, table = inputs()
     table["patient"] = ""
-    with pytest.raises(InputError, match='cohort.patients = "samples"'):
+    with pytest.raises(InputError, match=r'cohort\.patients = "samples"'):
         select(config(), expression, table)
     kept = select(config(patients="samples"), expression, table)
     assert kept.samples["patient"].tolist() == kept.samples["sample"].tolist()
