@@ -9,7 +9,9 @@ from tumorcam.readers.column_names import GENE_ID, plain_spelling
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.quantifications.plain_files import open_unpacked
 
-HEAD_BYTES = 2**16  # by which the format is told
+HEAD_BYTES = 2**14  # by which the format is told
+LONG_HEAD_BYTES = 2**22  # where the first lines are longer, as of featureCounts with many samples
+MIN_LINES = 4
 COUNTS, TPM, FPKM, RSEM, SCALED = "counts", "tpm", "fpkm", "rsem", "scaled_estimate"
 INTEGER = re.compile(r"\d+")
 
@@ -146,8 +148,10 @@ def recognise(path: Path) -> Quantification | None:
     """
     with open_unpacked(path) as stream:
         head = stream.read(HEAD_BYTES)
+        if head.count(b"\n") < MIN_LINES:
+            head += stream.read(LONG_HEAD_BYTES)
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
-    if len(head) == HEAD_BYTES:
+    if len(head) in (HEAD_BYTES, HEAD_BYTES + LONG_HEAD_BYTES):
         lines = lines[:-1]  # which is cut off
     n_comments = next((n for n, line in enumerate(lines) if line[:1] not in ("#", "")), len(lines))
     rows = [line.split("\t") for line in lines[n_comments:]]
