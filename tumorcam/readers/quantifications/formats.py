@@ -150,7 +150,8 @@ def recognise(path: Path) -> Quantification | None:
         head = stream.read(HEAD_BYTES)
         if head.count(b"\n") < MIN_LINES:
             head += stream.read(LONG_HEAD_BYTES)
-    lines = head.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n")
+    lines = text.removesuffix("\n").split("\n")
     if len(head) in (HEAD_BYTES, HEAD_BYTES + LONG_HEAD_BYTES):
         lines = lines[:-1]  # which is cut off
     n_comments = next((n for n, line in enumerate(lines) if line[:1] not in ("#", "")), len(lines))
