@@ -12,9 +12,10 @@ from tumorcam.cluster.launcher import n_cpus
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Matrix
 from tumorcam.readers.quantifications.assembly import read_samples
-from tumorcam.readers.quantifications.formats import Quantification, recognise
+from tumorcam.readers.quantifications.formats import Quantification
 from tumorcam.readers.quantifications.joins import join
 from tumorcam.readers.quantifications.parallel import MAX_THREADS, Progress
+from tumorcam.readers.quantifications.recognition import recognise
 from tumorcam.readers.wording import plain
 from tumorcam.settings import InputSettings
 
