@@ -9,6 +9,7 @@ from types import ModuleType
 from .command import with_streams
 
 MODULES = {  # of each subcommand; the stages of the pipeline in their order
+    "inspect": "inspect",
     "init": "init",
     "run": "pipeline",
     "synthesize": "synthesize",
@@ -25,6 +26,7 @@ MODULES = {  # of each subcommand; the stages of the pipeline in their order
     "preflight": "preflight",
 }
 SUMMARIES = {
+    "inspect": "say what is understood of your files",
     "init": "write a config for your own files",
     "run": "run all stages on this machine",
     "synthesize": "write a cohort with planted driver genes",

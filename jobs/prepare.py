@@ -23,7 +23,7 @@ def prepare(job: Job) -> int:
 
     check_settings(job.config)
     if job.args.dry_run:
-        return _print_cost(job)
+        return _print_plan(job)
     start_logging(job.run.logs, "prepare", job.launch)
     path, digest = job.run.cohort, input_digest(job.config)
     require_replaceable(job.config, digest)
@@ -42,26 +42,15 @@ def prepare(job: Job) -> int:
     return 0
 
 
-def _print_cost(job: Job) -> int:
-    from tumorcam.cluster.resources import size_text
-    from tumorcam.cohort.cohort import cohort_of, plan_of
-    from tumorcam.operations.cost import cost_of_cohort
-    from tumorcam.operations.later_checks import check_later_stages
+def _print_plan(job: Job) -> int:
+    """Print what was understood of the input, what is kept, and what the run would take."""
+    from tumorcam.cohort.preparation import prepare_cohort
+    from tumorcam.operations.inspection import describe_plan, read_selection
     from tumorcam.operations.stages import input_digest, require_replaceable
 
     require_replaceable(job.config, input_digest(job.config))
-    cohort = cohort_of(job.run.cohort, "", _content(job))
-    warnings = check_later_stages(job.config, cohort)
-    plan = plan_of(cohort, job.config)
-    cost = cost_of_cohort(job.config, cohort)
-    print(
-        f"would write {job.run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
-        f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
-        f"{len(plan.explain_tasks)} shards; disk: {size_text(cost.disk)} at most; memory of one "
-        f"process at least: {size_text(cost.train)} in train, {size_text(cost.explain)} in explain",
-        *warnings,
-        sep="\n",
-    )
+    selection = read_selection(job.config, job.launch, print)
+    print(*describe_plan(job.config, prepare_cohort(selection, job.config)), sep="\n")
     return 0
 
 
@@ -69,15 +58,9 @@ def _content(job: Job) -> "CohortFile":
     """The cohort file's content, from the input files."""
     from tumorcam.cluster.logs import logger
     from tumorcam.cohort.preparation import prepare_cohort
-    from tumorcam.cohort.selection import select
-    from tumorcam.operations.cost import require_room
-    from tumorcam.readers import inputs
+    from tumorcam.operations.inspection import read_selection
 
-    settings = inputs.input_settings(job.config)
-    logger.info("reading %s", settings.expression)
-    selection = select(job.config, *inputs.open_inputs(settings))
-    require_room(job.config, selection, job.launch)
-    return prepare_cohort(selection, job.config)
+    return prepare_cohort(read_selection(job.config, job.launch, logger.info), job.config)
 
 
 COMMAND = Command(

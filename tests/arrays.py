@@ -1,39 +1,56 @@
-"""An expression matrix in memory, for tests of code that reads one from a file."""
+"""Expression matrices in memory as readers and selections give them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from tumorcam.readers.blocks import Block, Drop
+from tumorcam.cohort.selection import Selection
+from tumorcam.cohort.summary import count_by_type
+from tumorcam.readers.inputs import Inputs
+from tumorcam.readers.matrix import Drop, Fact, Matrix
+from tumorcam.storage.stored_values import StoredValues
 
 
 @dataclass
 class ArrayExpression:
-    """An array whose blocks have so many samples and genes, in the order of either axis.
-
-    `matrix` (samples, genes); `block`: samples and genes of a block at most; `genes_first`: whether
-    the blocks of the first genes come first.
-    """
+    """An array (samples, genes) as the matrix of an input."""
 
     matrix: np.ndarray
-    block: tuple[int, int] = (10**6, 10**6)
-    genes_first: bool = False
     samples: list[str] = field(default_factory=list)
     genes: list[str] = field(default_factory=list)
-    dropped: list[Drop] = field(default_factory=list)
-    path: Path = Path("array")
 
     def __post_init__(self) -> None:
         self.samples = self.samples or [f"s{i}" for i in range(self.matrix.shape[0])]
-        self.genes = self.genes or [f"g{i}" for i in range(self.matrix.shape[1])]
+        self.genes = self.genes or [f"GENE{i}" for i in range(self.matrix.shape[1])]
 
-    def blocks(self) -> Iterator[Block]:
-        samples, genes = (
-            [slice(i, min(i + step, n)) for i in range(0, n, step)]
-            for n, step in zip(self.matrix.shape, self.block, strict=True)
+    def inputs(self, table: pd.DataFrame) -> Inputs:
+        """The input that it is together with a tidy samples table."""
+        matrix = Matrix(
+            path=Path("array"),
+            samples=self.samples,
+            genes=self.genes,
+            values=StoredValues.of(self.matrix.T),
         )
-        parts = [(s, g) for s in samples for g in genes]
-        for s, g in sorted(parts, key=lambda part: part[1].start) if self.genes_first else parts:
-            yield Block(s, g, self.matrix[s, g])
+        return Inputs(matrix, table, [], [])
+
+
+def values_of(stored: StoredValues) -> np.ndarray:
+    """(samples, genes): all values, in the order that cohorts have."""
+    return stored.block(slice(0, stored.shape[0])).T
+
+
+def selection_of(
+    log2: np.ndarray, samples: pd.DataFrame, genes: np.ndarray, variance: np.ndarray
+) -> Selection:
+    """A selection of (samples, genes) values without drops."""
+    return Selection(
+        expression=StoredValues.of(log2.T),
+        samples=samples,
+        genes=genes,
+        variance=variance,
+        dropped=pd.DataFrame(columns=list(Drop._fields), dtype=str),
+        facts=pd.DataFrame(columns=list(Fact._fields), dtype=str),
+        counts=count_by_type(samples, samples),
+    )

@@ -138,6 +138,14 @@ def config_from_tables(tables: dict[str, Any], *, source: str) -> Config:
     return Config(**values)
 
 
+def override_tables(overrides: typing.Sequence[str]) -> dict[str, Any]:
+    """Nested tables of `section.key=value` overrides; ConfigError as in `load_config`."""
+    tables: dict[str, Any] = {}
+    for override in overrides:
+        _apply_override(tables, override)
+    return tables
+
+
 def config_tables(config: Config) -> dict[str, dict[str, Any]]:
     """The config as nested plain tables with every key."""
     tables = dataclasses.asdict(config)

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from arrays import selection_of, values_of
 from edited_files import edited
 
 from tumorcam.cohort import cohort, splits
@@ -16,19 +17,22 @@ from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError
+from tumorcam.readers.matrix import Fact
 from tumorcam.storage import integrity, records
 from tumorcam.storage.plan import ModelKey
 
 
 @pytest.fixture
 def selection(tiny_cohort) -> Selection:
-    return Selection(
-        expression=tiny_cohort.log2,
-        samples=tiny_cohort.samples,
-        genes=tiny_cohort.genes,
-        variance=tiny_cohort.log2.var(axis=0, dtype=np.float64),
-        dropped=pd.DataFrame([["gene", "Ä|1", "bad"]], columns=["kind", "name", "reason"]),
+    clean = selection_of(
+        tiny_cohort.log2,
+        tiny_cohort.samples,
+        tiny_cohort.genes,
+        tiny_cohort.log2.var(axis=0, dtype=np.float64),
     )
+    dropped = pd.DataFrame([["gene", "Ä|1", "bad"]], columns=["kind", "name", "reason"])
+    facts = pd.DataFrame([Fact("scale", "log2", "0 to 14", "Ä")], columns=list(Fact._fields))
+    return dataclasses.replace(clean, dropped=dropped, facts=facts)
 
 
 def write_and_read(path: Path, selection: Selection, config: Config) -> Cohort:
@@ -49,7 +53,7 @@ def test_round_trip(written, selection, tiny_cohort):
         assert getattr(written, column).tolist() == samples[column].tolist()
     assert written.genes.tolist() == selection.genes.tolist()
     np.testing.assert_array_equal(written.variance, selection.variance)
-    np.testing.assert_array_equal(written.expression(), selection.expression)
+    np.testing.assert_array_equal(written.expression(), values_of(selection.expression))
     assert written.dropped.equals(selection.dropped)
     assert written.dropped["name"].tolist() == ["Ä|1"]
     integrity.check_seal(written.path)
@@ -91,20 +95,28 @@ def test_reading_a_cohort_leaves_the_expression_unread(written, tiny_config, mon
 
 def test_parts_of_the_expression(written, selection, monkeypatch):
     assert written.expression().dtype == np.float32
-    np.testing.assert_array_equal(written.expression(slice(3, 9)), selection.expression[3:9])
+    np.testing.assert_array_equal(
+        written.expression(slice(3, 9)), values_of(selection.expression)[3:9]
+    )
     rows = np.array([0, 5, 47])
-    np.testing.assert_array_equal(written.expression(rows), selection.expression[rows])
-    np.testing.assert_array_equal(written.gene_band(slice(4, 6)), selection.expression[:, 4:6])
+    np.testing.assert_array_equal(written.expression(rows), values_of(selection.expression)[rows])
+    np.testing.assert_array_equal(
+        written.gene_band(slice(4, 6)), values_of(selection.expression)[:, 4:6]
+    )
     monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
     for rows in (np.array([0, 5, 12, 29, 30, 47]), np.arange(48), np.array([], int)):
-        np.testing.assert_array_equal(written.expression(rows), selection.expression[rows])
+        np.testing.assert_array_equal(
+            written.expression(rows), values_of(selection.expression)[rows]
+        )
     monkeypatch.setattr(cohort, "CHUNK_GENES", 10)
     for genes in (np.array([0, 5, 9, 10, 29, 30]), np.arange(36), np.array([35])):
-        np.testing.assert_array_equal(written.some_genes(genes), selection.expression[:, genes])
+        np.testing.assert_array_equal(
+            written.some_genes(genes), values_of(selection.expression)[:, genes]
+        )
 
 
 def test_parts_of_the_decoy_expression(written, selection, tiny_config, monkeypatch):
-    whole = prepare_cohort(selection, tiny_config).decoy_expression
+    whole = values_of(prepare_cohort(selection, tiny_config).decoy_expression)
     assert written.decoy_expression().dtype == np.float32
     np.testing.assert_array_equal(written.decoy_expression(), whole)
     np.testing.assert_array_equal(written.decoy_expression(slice(3, 9)), whole[3:9])

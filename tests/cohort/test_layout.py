@@ -24,6 +24,7 @@ from tumorcam.cohort.layout import (
     variance_layout,
 )
 from tumorcam.errors import CohortError, ConfigError, ModelError
+from tumorcam.storage.stored_values import StoredValues
 
 NAMES = np.array([f"G{i:02d}" for i in range(40)])
 
@@ -34,6 +35,11 @@ FROZEN = {
     "coexpression": "2e16eeba134ca410",
     "chromosome": "f6474c7a0a1df2f6",  # the same order as by variance
 }
+
+
+def tree_of(expression):
+    """The tree of (samples, genes) values."""
+    return coexpression_tree(StoredValues.of(expression.T))
 
 
 def rng(seed=0):
@@ -125,7 +131,7 @@ def test_every_gene_and_decoy_has_a_pixel_of_its_own(seed, n_genes, share):
         decoy_gene,
         variance=rng(seed).random(n_genes),
         order=rng(seed).permutation(n_genes),
-        tree=coexpression_tree(blocks_of_genes(n_genes, seed=seed)),
+        tree=tree_of(blocks_of_genes(n_genes, seed=seed)),
         seed=seed,
     )
     for kind, layout in layouts.items():
@@ -188,7 +194,7 @@ def test_variance_keeps_its_order_and_decoys_from_their_gene(seed):
 @pytest.mark.parametrize("n_genes", [100, 1000])
 def test_even_as_many_decoys_as_genes_stand_apart(n_genes):
     decoy_gene = np.arange(n_genes, dtype=np.int32)
-    tree = coexpression_tree(blocks_of_genes(n_genes))
+    tree = tree_of(blocks_of_genes(n_genes))
     for seed in range(5):
         order, variance = rng(seed).permutation(n_genes), rng(seed).random(n_genes)
         layouts = layouts_of(decoy_gene, variance=variance, order=order, tree=tree, seed=seed)
@@ -199,7 +205,7 @@ def test_even_as_many_decoys_as_genes_stand_apart(n_genes):
 @given(side=st.integers(2, 20), seed=st.integers(0, 99))
 def test_coexpression_fills_a_square_of_any_side(side, seed):
     n_genes = int(rng(seed).integers((side - 1) ** 2 + 1, side**2 + 1))
-    tree = coexpression_tree(blocks_of_genes(n_genes, seed=seed))
+    tree = tree_of(blocks_of_genes(n_genes, seed=seed))
     layout = coexpression_layout(tree, np.empty(0, np.int32), rng(seed))
     assert layout.side == side
     assert np.array_equal(np.sort(layout.pixel), np.sort(hilbert_curve(side)[:n_genes]))
@@ -208,7 +214,7 @@ def test_coexpression_fills_a_square_of_any_side(side, seed):
 def test_coexpression_makes_neighbours_of_coexpressed_genes():
     expression = blocks_of_genes(400)
     decoy_gene = decoys_of(np.arange(400).astype(str))
-    tree = coexpression_tree(expression)
+    tree = tree_of(expression)
     at_random, together = (
         neighbours_correlation(layout, expression)
         for layout in (
@@ -220,7 +226,7 @@ def test_coexpression_makes_neighbours_of_coexpressed_genes():
 
 
 def test_coexpression_replicates_differ_and_repeat_by_seed():
-    tree = coexpression_tree(blocks_of_genes(100))
+    tree = tree_of(blocks_of_genes(100))
     first, again, second = (
         coexpression_layout(tree, decoys_of(), rng(seed)).pixel for seed in (1, 1, 2)
     )
@@ -231,13 +237,13 @@ def test_coexpression_replicates_differ_and_repeat_by_seed():
 def test_the_tree_is_scipys_average_linkage_of_correlations():
     expression = blocks_of_genes(50)
     expected = hierarchy.linkage(expression.T, "average", metric="correlation")
-    assert np.allclose(coexpression_tree(expression)[:, 2:], expected[:, 2:], atol=1e-5)
+    assert np.allclose(tree_of(expression)[:, 2:], expected[:, 2:], atol=1e-5)
 
 
 def test_constant_genes_are_uncorrelated_with_all():
     expression = blocks_of_genes(30)
     expression[:, [3, 8]] = 0.1  # its mean in float32 is not quite 0.1
-    tree = coexpression_tree(expression)
+    tree = tree_of(expression)
     assert np.isfinite(tree).all() and tree[:, 2].max() < 2
     layout = coexpression_layout(tree, np.empty(0, np.int32), rng())
     assert len(set(layout.pixel.tolist())) == 30
@@ -262,7 +268,7 @@ def test_flips_of_three_leaves():
 
 @given(st.integers(2, 60), st.integers(0, 99))
 def test_every_fork_stays_together(n_leaves, seed):
-    tree = coexpression_tree(blocks_of_genes(n_leaves, seed=seed))
+    tree = tree_of(blocks_of_genes(n_leaves, seed=seed))
     position = np.argsort(flipped_leaves(tree, rng(seed)))
     for node in hierarchy.to_tree(tree, rd=True)[1]:
         assert np.ptp(position[node.pre_order()]) == node.get_count() - 1
@@ -327,7 +333,7 @@ def test_layouts_are_frozen():
         decoys_of(decoys="0.3", seed=1),
         variance=variance,
         order=np.argsort(-variance),
-        tree=coexpression_tree(blocks_of_genes(40)),
+        tree=tree_of(blocks_of_genes(40)),
         seed=3,
     )
     for kind, digest in FROZEN.items():

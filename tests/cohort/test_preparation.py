@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from arrays import selection_of, values_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -19,19 +20,18 @@ from tumorcam.cohort.layout import (
     spread_out,
     variance_layout,
 )
-from tumorcam.cohort.preparation import make_layouts, permuted_columns, prepare_cohort
+from tumorcam.cohort.preparation import make_layouts, permuted_genes, prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.splits import patient_folds
 from tumorcam.errors import CohortError, InputError
 from tumorcam.storage.run_folder import RunFolder
-
-NO_DROPS = pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str)
+from tumorcam.storage.stored_values import StoredValues
 
 
 @pytest.fixture
 def selection(tiny_cohort) -> Selection:
     variance = tiny_cohort.log2.var(axis=0, dtype=np.float64)
-    return Selection(tiny_cohort.log2, tiny_cohort.samples, tiny_cohort.genes, variance, NO_DROPS)
+    return selection_of(tiny_cohort.log2, tiny_cohort.samples, tiny_cohort.genes, variance)
 
 
 def with_layout(config, **changes):
@@ -68,9 +68,10 @@ def test_a_share_of_the_genes_is_entrapped(selection, tiny_config):
     names = zip(selection.genes[entrapped], content.genes.name[entrapped], strict=True)
     assert all(new == f"{old} (permuted)" for old, new in names)
     assert content.genes.name[~entrapped].tolist() == selection.genes[~entrapped].tolist()
-    changed = (content.expression != selection.expression).any(axis=0)
+    old, new = values_of(selection.expression), values_of(content.expression)
+    changed = (new != old).any(axis=0)
     np.testing.assert_array_equal(changed, entrapped)
-    before, after = selection.expression[:, entrapped], content.expression[:, entrapped]
+    before, after = old[:, entrapped], new[:, entrapped]
     np.testing.assert_array_equal(np.sort(before, axis=0), np.sort(after, axis=0))
     order = [np.argsort(column, kind="stable").tolist() for column in after.T]
     assert len({tuple(one) for one in order}) == 9, "each gene has a permutation of its own"
@@ -82,12 +83,12 @@ def test_a_share_of_the_genes_is_entrapped(selection, tiny_config):
 def test_decoys_have_the_values_of_their_gene_permuted_over_all_samples(selection, tiny_config):
     content = prepare_cohort(selection, tiny_config)
     gene, fold = content.layouts.decoy_gene, content.samples.fold
-    assert content.decoy_expression.dtype == np.float32
-    expected = permuted_columns(selection.expression, gene, tiny_config.rng("decoy permutations"))
-    np.testing.assert_array_equal(content.decoy_expression, expected)
+    old, new = values_of(selection.expression), values_of(content.decoy_expression)
+    expected = permuted_genes(selection.expression, gene, tiny_config.rng("decoy permutations"))
+    np.testing.assert_array_equal(new, values_of(expected))
     from_its_fold = []
-    for decoy, column in enumerate(content.decoy_expression.T):
-        values = selection.expression[:, gene[decoy]]
+    for decoy, column in enumerate(new.T):
+        values = old[:, gene[decoy]]
         assert sorted(column) == sorted(values)
         from_its_fold += [np.isin(column[fold == f], values[fold == f]).mean() for f in (0, 1)]
     assert 0.4 < np.mean(from_its_fold) < 0.6, "half of the samples of a fold have such a value"
@@ -98,7 +99,8 @@ def test_a_permuted_column_follows_neither_its_gene_nor_another_decoy(seed):
     """Six standard errors; two decoys of the same gene are permuted anew too."""
     rng = np.random.default_rng(seed)
     expression = rng.normal(5, 2, (200, 6)).astype(np.float32)
-    permuted = permuted_columns(expression, np.array([0, 0, 2, 3, 5]), rng)
+    stored = StoredValues.of(expression.T)
+    permuted = values_of(permuted_genes(stored, np.array([0, 0, 2, 3, 5]), rng))
     correlation = np.corrcoef(np.hstack([expression, permuted]).T)[6:]
     np.fill_diagonal(correlation[:, 6:], 0)
     assert np.abs(correlation).max() < 6 / 200**0.5
@@ -107,23 +109,25 @@ def test_a_permuted_column_follows_neither_its_gene_nor_another_decoy(seed):
 def test_every_permutation_of_a_column_is_drawn_alike():
     """Of 3 samples: chi-square of 6,000 draws over the 6 permutations, p > 1e-6."""
     expression = np.arange(3, dtype=np.float32)[:, np.newaxis]
-    permuted = permuted_columns(expression, np.zeros(6000, int), np.random.default_rng(0))
+    stored = StoredValues.of(expression.T)
+    permuted = values_of(permuted_genes(stored, np.zeros(6000, int), np.random.default_rng(0)))
     _, counts = np.unique(permuted, axis=1, return_counts=True)
     assert len(counts) == 6 and chisquare(counts).pvalue > 1e-6
 
 
 def test_decoys_do_not_depend_on_the_number_of_layouts(selection, tiny_config):
     one, more = (prepare_cohort(selection, with_layout(tiny_config, replicates=n)) for n in (1, 3))
-    np.testing.assert_array_equal(one.decoy_expression, more.decoy_expression)
+    np.testing.assert_array_equal(values_of(one.decoy_expression), values_of(more.decoy_expression))
 
 
 def test_all_gives_every_gene_a_decoy(selection, tiny_config):
     content = prepare_cohort(selection, with_layout(tiny_config, decoys="all"))
     np.testing.assert_array_equal(content.layouts.decoy_gene, np.arange(36))
-    assert content.decoy_expression.shape == (48, 36)
+    assert content.decoy_expression.shape == (36, 48)
     assert content.layouts.pixel.shape == (2, 2, 72)
     np.testing.assert_array_equal(
-        np.sort(content.decoy_expression, axis=0), np.sort(selection.expression, axis=0)
+        np.sort(values_of(content.decoy_expression), axis=0),
+        np.sort(values_of(selection.expression), axis=0),
     )
 
 
@@ -174,7 +178,7 @@ def test_200_folds_are_stored_and_read_as_they_are(tiny_config, tmp_path):
     samples = pd.DataFrame({"sample": names, "patient": names, "tumor": np.repeat(["A", "B"], 200)})
     samples["sample_type"], samples["source"] = "01", ""
     expression = rng.normal(size=(400, 4)).astype(np.float32)
-    selection = Selection(expression, samples, names[:4], np.ones(4), NO_DROPS)
+    selection = selection_of(expression, samples, names[:4], np.ones(4))
     config = with_folds(tiny_config, 200)
     path = tmp_path / "cohort.h5"
     write_cohort(path, prepare_cohort(selection, config), config, "")

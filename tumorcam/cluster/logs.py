@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -228,6 +228,32 @@ def progress(
         yield from _logged(items, title, unit)
 
 
+def counted_progress(title: str, unit: str) -> Callable[[int, int], None]:
+    """A function that takes how much of how much is done, and shows it as `progress` does.
+
+    Parameters
+    ----------
+    title, unit : str
+        As in `progress`.
+    """
+    bar: tqdm[Any] | None = None
+    last = start = time.monotonic()
+
+    def show(n_done: int, n_all: int) -> None:
+        nonlocal bar, last
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            bar = bar or tqdm(total=n_all, desc=title, unit=f" {unit}", leave=False)
+            bar.update(n_done - bar.n)
+            if n_done >= n_all:
+                bar.close()
+        elif now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            _log_progress(title, unit, n_done, n_all, now - start)
+
+    return show
+
+
 def _logged(items: Iterable[Item], title: str, unit: str) -> Iterator[Item]:
     """The items, with a line of progress a minute."""
     total = len(items) if isinstance(items, Sized) else 0
@@ -237,6 +263,10 @@ def _logged(items: Iterable[Item], title: str, unit: str) -> Iterator[Item]:
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            speed = n_done / (now - start)
-            rest = f" of {total}, {(total - n_done) / speed:.0f} s left" if total else ""
-            logger.info("%s: %d%s, %.3g %s/s", title, n_done, rest, speed, unit)
+            _log_progress(title, unit, n_done, total, now - start)
+
+
+def _log_progress(title: str, unit: str, n_done: int, total: int, seconds: float) -> None:
+    speed = n_done / seconds
+    rest = f" of {total}, {(total - n_done) / speed:.0f} s left" if total else ""
+    logger.info("%s: %d%s, %.3g %s/s", title, n_done, rest, speed, unit)

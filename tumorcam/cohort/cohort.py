@@ -12,6 +12,7 @@ from tumorcam.errors import StaleError
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan, read_plan
 from tumorcam.storage.run_folder import RunFolder
+from tumorcam.storage.stored_values import StoredValues
 
 COHORT_TYPE = "tumorcam-cohort"
 STAGE = "prepare"
@@ -95,22 +96,29 @@ class CohortFile:
     expression : (samples, genes) float32
         log2(x + 1).
     decoy_expression : (samples, decoys) float32
-        That of the gene, permuted over all samples; one permutation a decoy.
+        That of the gene, permuted over all samples; one permutation a decoy. These two are given
+        as `StoredValues`, (genes, samples), and read as arrays.
     tumors : (tumors,) str
         Tumor types, sorted.
     samples, genes, layouts
         As their classes say.
     dropped : DataFrame
         Genes, samples and rows of the input that were left out: kind, name and reason.
+    facts : DataFrame
+        What was understood of the input, and why; a row for each `Fact`.
+    counts : DataFrame
+        Samples of the input and of the cohort by tumor and type, as `summary.count_by_type` has it.
     """
 
-    expression: np.ndarray = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
-    decoy_expression: np.ndarray = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
+    expression: StoredValues = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
+    decoy_expression: StoredValues = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
     tumors: np.ndarray
     samples: CohortSamples
     genes: CohortGenes
     layouts: CohortLayouts
     dropped: pd.DataFrame
+    facts: pd.DataFrame
+    counts: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,7 @@ class Cohort:
         As in `CohortGenes`.
     layouts : tuple of GeneLayout
         One for each network: the folds of a replicate side by side.
-    dropped : DataFrame
+    dropped, facts, counts : DataFrame
         As in `CohortFile`.
     """
 
@@ -154,6 +162,8 @@ class Cohort:
     is_entrapped: np.ndarray
     layouts: tuple[GeneLayout, ...]
     dropped: pd.DataFrame
+    facts: pd.DataFrame
+    counts: pd.DataFrame
 
     @property
     def n_folds(self) -> int:
@@ -347,4 +357,6 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
             for pixel in of_replicate
         ),
         dropped=content.dropped,
+        facts=content.facts,
+        counts=content.counts,
     )

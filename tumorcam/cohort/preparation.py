@@ -13,6 +13,7 @@ from tumorcam.cohort.layout import GeneLayout
 from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.readers import annotation
+from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 ENTRAPPED = " (permuted)"  # after the name of an entrapped gene, so that no list of genes has it
 
@@ -51,7 +52,7 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
     layouts = make_layouts(selection, decoy_gene, config)
     return CohortFile(
         expression=selection.expression,
-        decoy_expression=permuted_columns(
+        decoy_expression=permuted_genes(
             selection.expression, decoy_gene, config.rng("decoy permutations")
         ),
         tumors=tumors,
@@ -69,6 +70,8 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
             decoy_gene=decoy_gene,
         ),
         dropped=selection.dropped,
+        facts=selection.facts,
+        counts=selection.counts,
     )
 
 
@@ -87,24 +90,35 @@ def entrap(selection: Selection, is_entrapped: np.ndarray, config: Config) -> Se
     """
     if not is_entrapped.any():
         return selection
-    expression, genes = selection.expression.copy(), np.flatnonzero(is_entrapped)
-    expression[:, genes] = permuted_columns(
-        selection.expression, genes, config.rng("entrapment permutations")
-    )
+    rng = config.rng("entrapment permutations")
+    expression = StoredValues(selection.expression.folder)
+    for genes, band in selection.expression.bands():
+        for row in np.flatnonzero(is_entrapped[genes]):
+            band[row] = rng.permutation(band[row])
+        expression.add_genes(band)
     return dataclasses.replace(selection, expression=expression)
 
 
-def permuted_columns(
-    expression: np.ndarray, genes: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """(samples, given genes) float32: the expression of some genes, permuted over all samples.
+def permuted_genes(
+    expression: StoredValues, genes: np.ndarray, rng: np.random.Generator
+) -> StoredValues:
+    """(given genes, samples): the expression of some genes, permuted over all samples.
 
-    Each column has a permutation of its own. It is associated with tumors by chance alone, as a
-    gene that says nothing about tumors is.
+    Each gene has a permutation of its own. It is associated with tumors by chance alone, as a gene
+    that says nothing about tumors is.
+
+    Parameters
+    ----------
+    genes : (given genes,) int
+        Indices.
     """
-    permuted = np.empty((len(expression), len(genes)), dtype=np.float32)
-    for column, gene in enumerate(genes):
-        permuted[:, column] = rng.permutation(expression[:, gene])
+    permuted = StoredValues(expression.folder)
+    step = max(1, BAND_VALUES // max(1, expression.shape[1]))
+    for start in range(0, max(1, len(genes)), step):
+        band = expression.rows(genes[start : start + step])
+        for row in range(len(band)):
+            band[row] = rng.permutation(band[row])
+        permuted.add_genes(band)
     return permuted
 
 

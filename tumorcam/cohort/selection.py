@@ -1,30 +1,34 @@
-"""The samples and genes that a cohort keeps.
-
-A fault of the input stops the job, or its sample or gene is dropped and listed, as the config says.
-"""
+"""The samples and genes that a cohort keeps, and their values as log2(x + 1)."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tumorcam.cluster.logs import logger
+from tumorcam.cohort import bad_values, sample_filters
+from tumorcam.cohort.bad_values import BadValueCounts, Names
+from tumorcam.cohort.drops import log_drops
+from tumorcam.cohort.evidence import EvidenceSum
+from tumorcam.cohort.genes import distinct_genes
+from tumorcam.cohort.kept_values import KeptValues, LogValues, kept_values
+from tumorcam.cohort.normalisation import library_sizes
+from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
+from tumorcam.cohort.summary import count_by_type
+from tumorcam.cohort.variance import gene_statistics
 from tumorcam.config import Config
-from tumorcam.errors import CohortError, InputError, TumorcamError, quoted
-from tumorcam.readers import blocks
-from tumorcam.readers.blocks import Expression, GeneStatistics, SelectedExpression
-from tumorcam.readers.matrix import Drop
-from tumorcam.readers.wording import N_COLUMNS, N_SHOWN, listed, plain
-from tumorcam.settings import CohortSettings
-from tumorcam.storage.run_folder import slugs
+from tumorcam.errors import CohortError
+from tumorcam.readers.genes.naming import NamedGenes, name_genes
+from tumorcam.readers.inputs import Inputs
+from tumorcam.readers.matrix import Drop, Fact
+from tumorcam.storage.stored_values import StoredValues
 
 MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted
 MIN_GENES = 4  # an image of 2 x 2 pixels
-MIN_TUMORS = 2
-MAX_LOG2 = 40.0  # log2(x + 1): no gene is counted 10^12 times
+IS_TOTAL = "holds the sums of all other genes"
+IS_LABEL = "has one value in each tumor type: a label or a flag, not a gene"
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Selection:
 
     Attributes
     ----------
-    expression : (samples, genes) float32
-        log2(x + 1).
+    expression : StoredValues
+        (genes, samples) float32, log2(x + 1), on disk.
     samples : DataFrame
         One row a sample, sorted by ID: sample, patient, tumor, sample_type and source (str).
     genes : (genes,) str
@@ -42,55 +46,53 @@ class Selection:
     variance : (genes,) float64
         Variance of log2(x + 1) over all samples.
     dropped : DataFrame
-        Genes, samples and rows that were left out because of a fault: kind, name and reason (str).
+        Genes, samples and rows that were left out: kind, name and reason (str).
+    facts : DataFrame
+        What was understood of the input; a row for each `Fact` (str).
+    counts : DataFrame
+        Samples of the input and of the cohort by tumor and type, from `summary.count_by_type`.
     """
 
-    expression: np.ndarray
+    expression: StoredValues
     samples: pd.DataFrame
     genes: np.ndarray
     variance: np.ndarray
     dropped: pd.DataFrame
+    facts: pd.DataFrame
+    counts: pd.DataFrame
 
 
-class KeptSamples(NamedTuple):
-    """Rows of the samples table to keep, and the samples that were dropped because of a fault.
+class CheckedValues(NamedTuple):
+    """The raw values of the samples that are kept, and which rows of the matrix are good genes."""
 
-    `table` has, besides the columns of the samples table, `position` (int): the index of the sample
-    in the file.
-    """
-
-    table: pd.DataFrame
+    kept: KeptValues
+    samples: pd.DataFrame
+    is_usable: np.ndarray
     dropped: list[Drop]
+    facts: list[Fact]
 
 
-class KeptGenes(NamedTuple):
-    """`mask` (file genes,) bool, True for the genes to keep, and the genes that were dropped."""
-
-    mask: np.ndarray
-    dropped: list[Drop]
-
-
-def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Selection:
+def select(config: Config, given: Inputs, folder: Path | None = None) -> Selection:
     """The samples and the most variable genes that the config asks for, in canonical order.
 
-    The file is read once for the variances and once for the chosen genes. If `input.scale` is
-    counts, it is read once more before that, for the library sizes. The variance of a gene is that
-    of log2(x + 1) over the kept samples; no labels are used.
+    The stored values are read once to check them, once for the variances and once for the chosen
+    genes; counts are read once more for the library sizes. The variance of a gene is that of
+    log2(x + 1) over the kept samples; no labels are used.
 
     Parameters
     ----------
     config : Config
         Its sections input, cohort and splits.
-    expression : Expression
+    given : Inputs
         From `inputs.open_inputs`.
-    samples : DataFrame
-        One row a sample: sample, patient, tumor, sample_type and source (str).
+    folder : Path or None
+        A folder on a disk with room for the values of the selection.
 
     Returns
     -------
     Selection
-        `dropped` lists what was left out because of a fault. Samples that a filter left out on
-        purpose are only counted in the log.
+        `dropped` lists all that was left out but for samples that a filter leaves out on purpose:
+        these are counted in `facts`.
 
     Raises
     ------
@@ -100,58 +102,143 @@ def select(config: Config, expression: Expression, samples: pd.DataFrame) -> Sel
         If too few samples, tumors or genes are left, if no sample has a tumor or source that the
         config names, or if two tumors would give the same file name.
     """
-    kept = filter_samples(config, expression, samples)
-    position = kept.table.pop("position").to_numpy()
-    is_kept = np.zeros(len(expression.samples), dtype=bool)
-    is_kept[position] = True
-    distinct = _distinct_genes(config, expression)
-    selected = SelectedExpression(expression, is_kept, distinct.mask, config.input.scale)
-    library = blocks.library_sizes(selected) if config.input.scale == "counts" else None
-    statistics = blocks.gene_statistics(selected, library)
-    usable = _usable_genes(config, selected, statistics)
-    names = np.array(expression.genes)
-    genes = choose_genes(names, statistics.variance, usable.mask, n_wanted=config.cohort.genes)
-    matrix = blocks.extract(selected, library, rows=np.argsort(position), genes=genes)
-    drops = [*expression.dropped, *kept.dropped, *distinct.dropped, *usable.dropped]
-    _log_drops(drops)
+    matrix = given.matrix
+    samples = sample_filters.filter_samples(config, matrix.samples, given.samples)
+    named = name_genes(matrix, config.input)
+    checked = _check_values(config, given, samples.table, named)
+    values = _log_values(config, checked, named, matrix.path)
+    statistics = gene_statistics(values.genes.bands(), len(values.names), checked.samples["tumor"])
+    is_usable = ~statistics.is_label
+    if config.cohort.duplicates in ("drop", "max_variance"):
+        is_usable &= _most_variable(values.names, statistics.variance)
+    genes = choose_genes(values.names, statistics.variance, is_usable, n_wanted=config.cohort.genes)
+    expression = StoredValues(folder)
+    for _, band in values.genes.only(genes).bands():
+        expression.add_genes(band)
+    dropped = [
+        *(*matrix.dropped, *given.dropped, *samples.dropped, *named.dropped),
+        *(*checked.dropped, *values.dropped),
+        *(Drop("gene", name, IS_LABEL) for name in values.names[statistics.is_label]),
+    ]
+    log_drops(dropped)
+    facts = [*matrix.facts, *given.facts, *samples.facts, *named.facts, *checked.facts]
     return Selection(
-        expression=matrix,
-        samples=kept.table,
-        genes=names[genes],
-        variance=blocks.variance_of(matrix),
-        dropped=pd.DataFrame(drops, columns=list(Drop._fields), dtype=str),
+        expression=expression,
+        samples=checked.samples,
+        genes=values.names[genes],
+        variance=statistics.variance[genes],
+        dropped=pd.DataFrame(dropped, columns=list(Drop._fields), dtype=str),
+        facts=pd.DataFrame(facts, columns=list(Fact._fields), dtype=str),
+        counts=count_by_type(given.samples, checked.samples),
     )
 
 
-def filter_samples(config: Config, expression: Expression, samples: pd.DataFrame) -> KeptSamples:
-    """The samples to keep, sorted by ID, and the samples that were dropped because of a fault.
-
-    Raises
-    ------
-    InputError, CohortError
-        For the same reasons as in `select`.
-    """
-    labelled = _labelled_samples(config.cohort, expression, samples)
-    kept = _of_sample_types(labelled.table, config.cohort.sample_types)
-    kept = _only(kept, "source", config.cohort.sources)
-    is_unlabelled = kept["tumor"] == ""
-    unlabelled = _stop_or_drop(
-        config.cohort.unlabelled,
-        [Drop("sample", name, "has no tumor type") for name in kept.loc[is_unlabelled, "sample"]],
-        f"{expression.path}: samples without tumor type",
-        'label them or set cohort.unlabelled = "drop"',
+def _check_values(
+    config: Config, given: Inputs, samples: pd.DataFrame, named: NamedGenes
+) -> CheckedValues:
+    """The values of the kept samples, held against the scale, without bad samples and genes."""
+    matrix, cohort = given.matrix, config.cohort
+    evidence = EvidenceSum(len(samples))
+    kept = kept_values(
+        matrix.values, matrix.samples, samples["sample"].to_numpy(str), cohort.duplicates
     )
-    kept = _only(kept[~is_unlabelled], "tumor", config.cohort.tumors)
-    kept, rare = _without_rare_tumors(config, kept.sort_values("sample"))
-    tumors = kept["tumor"].unique().tolist()
-    if len(tumors) < MIN_TUMORS:
-        msg = (
-            f"{len(kept)} samples of {len(tumors)} tumors ({listed(tumors)}) are left; wanted "
-            f"at least {MIN_TUMORS} tumors; widen the filters in [cohort]"
+    names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path), evidence)
+    result = evidence.result()
+    facts = check_scale(result, config.input.scale, matrix.path)
+    totals = np.flatnonzero(named.is_gene)[result.total_gene :][: int(result.total_gene >= 0)]
+    bad_values.require_good(counts, names, cohort.bad_values)
+    left_out = bad_values.bad_samples(counts, names, cohort)
+    if counts.of_gene.any():
+        text = f'cohort.bad_values = "{cohort.bad_values}"'
+        facts.append(Fact("bad values", text, counts.figures(names)))
+    if left_out.dropped:
+        kept = kept.only(~left_out.mask)
+        samples = samples[~left_out.mask].reset_index(drop=True)
+        names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path))
+    bad = bad_values.bad_genes(counts, names, cohort)
+    without_rare = sample_filters.without_rare_tumors(config, samples)
+    if without_rare.dropped:
+        kept = kept.only(samples["sample"].isin(without_rare.table["sample"]).to_numpy())
+    return CheckedValues(
+        kept,
+        without_rare.table,
+        named.is_gene & ~bad.mask & ~np.isin(np.arange(len(bad.mask)), totals),
+        [
+            *(Drop("gene", named.names[row], IS_TOTAL) for row in totals),
+            *(*left_out.dropped, *bad.dropped, *without_rare.dropped),
+        ],
+        facts,
+    )
+
+
+def _count_bad_values(
+    config: Config,
+    kept: KeptValues,
+    samples: pd.DataFrame,
+    named: NamedGenes,
+    where: str,
+    evidence: EvidenceSum | None = None,
+) -> tuple[Names, BadValueCounts]:
+    """One pass over the values of the genes; it also feeds the evidence for the scale."""
+    tumors, tumor = np.unique(samples["tumor"].to_numpy(str), return_inverse=True)
+    names = Names(
+        genes=named.names,
+        is_gene=named.is_gene,
+        samples=samples["sample"].to_numpy(str),
+        tumors=tumors,
+        where=where,
+    )
+    counts = BadValueCounts(len(named.names), tumor, config.input.scale)
+    for genes, band in kept.bands():
+        is_gene = named.is_gene[genes]
+        counts.add(genes, band, is_gene)
+        if evidence is not None:
+            evidence.add(band[is_gene])
+    return names, counts
+
+
+class GeneValues(NamedTuple):
+    """log2(x + 1) of each distinct gene, its (genes,) name, and the repeats that were dropped."""
+
+    genes: LogValues
+    names: np.ndarray
+    dropped: list[Drop]
+
+
+def _log_values(
+    config: Config, checked: CheckedValues, named: NamedGenes, path: Path
+) -> GeneValues:
+    scale = config.input.scale
+    sizes = None
+    if scale in COUNT_SCALES:
+        counts = (
+            (genes, to_counts(band[checked.is_usable[genes]], scale))
+            for genes, band in checked.kept.bands()
         )
-        raise CohortError(msg)
-    slugs(np.unique(kept["tumor"].to_numpy(str)))  # refuses tumors that give the same file name
-    return KeptSamples(kept.reset_index(drop=True), [*labelled.dropped, *unlabelled, *rare])
+        names, method = checked.samples["sample"].tolist(), config.input.normalisation
+        folder = checked.kept.values.folder
+        sizes = library_sizes(counts, method, names, path, folder=folder)
+    distinct = distinct_genes(np.array(named.names), checked.is_usable, config.cohort.duplicates)
+    values = LogValues(
+        kept=checked.kept,
+        scale=scale,
+        sizes=sizes,
+        rows=distinct.rows,
+        starts=distinct.starts,
+        merge="sum" if config.cohort.duplicates == "sum" else "mean",
+        repairs=config.cohort.bad_values in bad_values.REPAIRING,
+    )
+    return GeneValues(
+        values, np.array(named.names)[distinct.rows[distinct.starts]], distinct.dropped
+    )
+
+
+def _most_variable(names: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(genes,) bool: True for the most variable gene of each name, the first of equals."""
+    order = np.lexsort((np.arange(len(names)), -variance))
+    is_chosen = np.zeros(len(names), bool)
+    is_chosen[order[~pd.Index(names[order]).duplicated()]] = True
+    return is_chosen
 
 
 def choose_genes(
@@ -189,186 +276,3 @@ def choose_genes(
     order = np.lexsort((names[candidates], -variance[candidates]))
     chosen = candidates[order[:n_genes]]
     return chosen[np.argsort(names[chosen])]
-
-
-def _labelled_samples(
-    cohort: CohortSettings, expression: Expression, samples: pd.DataFrame
-) -> KeptSamples:
-    """The samples that are both in the matrix and in the table, once, with their `position`."""
-    is_row_repeated = samples["sample"].duplicated()
-    matrix = pd.Index(expression.samples)
-    is_repeated, has_label = matrix.duplicated(), matrix.isin(samples["sample"])
-    repeats = [
-        Drop("sample", name, "repeated in the samples table")
-        for name in samples.loc[is_row_repeated, "sample"]
-    ]
-    repeats += [
-        Drop("sample", name, "repeated in the expression matrix") for name in matrix[is_repeated]
-    ]
-    strangers = [
-        Drop("sample", name, "not in the samples table")
-        for name in matrix[~has_label & ~is_repeated]
-    ]
-    drops = _stop_or_drop(
-        cohort.duplicates,
-        repeats,
-        f"{expression.path}: repeated samples",
-        'make their IDs unique or set cohort.duplicates = "drop", which keeps the first',
-    )
-    drops += _stop_or_drop(
-        cohort.unlabelled,
-        strangers,
-        f"{expression.path}: unknown samples",
-        'add them, leave them out, or set cohort.unlabelled = "drop"',
-    )
-    position = np.flatnonzero(has_label & ~is_repeated)
-    table = samples[~is_row_repeated].set_index("sample", drop=False)
-    logger.info(
-        "%d samples of the table are in the matrix, %d are not",
-        len(position),
-        len(table) - len(position),
-    )
-    return KeptSamples(table.loc[matrix[position]].assign(position=position), drops)
-
-
-def _of_sample_types(samples: pd.DataFrame, sample_types: tuple[str, ...]) -> pd.DataFrame:
-    """The samples of the given types, or all if none is given."""
-    if not sample_types:
-        return samples
-    if (samples["sample_type"] == "").all():
-        msg = (
-            f"cohort.sample_types = {quoted(list(sample_types))} but no sample type is known: "
-            "there is neither such a column nor a TCGA barcode; set input.sample_type_column or "
-            "cohort.sample_types = []"
-        )
-        raise InputError(msg)
-    kept = samples[samples["sample_type"].isin(sample_types)]
-    counts = samples["sample_type"].value_counts().sort_index()
-    types = listed([f"{name or 'unknown'} ({n})" for name, n in counts.items()], N_COLUMNS)
-    if kept.empty:
-        msg = (
-            f"no sample is of cohort.sample_types = {quoted(list(sample_types))}; there are: "
-            f"{types}; set cohort.sample_types to some of these, or to [] for all"
-        )
-        raise CohortError(msg)
-    logger.info("sample types: %s; kept %d samples of %s", types, len(kept), listed(sample_types))
-    lost = sorted(set(samples["tumor"]) - set(kept["tumor"]) - {""})
-    if lost:
-        logger.info("warning: no sample of %s is of these sample types", listed(lost, N_COLUMNS))
-    return kept
-
-
-def _only(samples: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """The samples whose tumor or source is one of the names, or all if there are no names."""
-    existing = set(samples[column]) - {""}
-    absent = sorted(set(names) - existing)
-    if absent:
-        msg = (
-            f"cohort.{column}s names {listed(absent)}, which no sample has (of those that other "
-            f"filters keep); there are: {listed(sorted(existing), N_COLUMNS) or 'none'}; correct "
-            f"cohort.{column}s"
-        )
-        raise CohortError(msg)
-    kept = samples[samples[column].isin(names)] if names else samples
-    if names:
-        logger.info("cohort.%ss keeps %d of %d samples", column, len(kept), len(samples))
-    return kept
-
-
-def _without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
-    """The samples of tumors that have at least as many patients as there are folds, and the others.
-
-    A patient with several tumors counts for the tumor of the first sample, as in
-    `splits.patient_folds`; therefore `samples` must be sorted by ID.
-    """
-    first = samples.drop_duplicates("patient")["tumor"].value_counts()
-    n_patients = {tumor: int(first.get(tumor, 0)) for tumor in sorted(set(samples["tumor"]))}
-    rare = {t: n for t, n in n_patients.items() if n < config.splits.folds}
-    is_rare = samples["tumor"].isin(rare)
-    drops = [
-        Drop("sample", sample, f"tumor {tumor} has {rare[tumor]} patients")
-        for sample, tumor in samples.loc[is_rare, ["sample", "tumor"]].to_numpy().tolist()
-    ]
-    dropped = _stop_or_drop(
-        config.cohort.rare_tumors,
-        drops,
-        f"samples of tumors with fewer patients than splits.folds = {config.splits.folds}",
-        'lower splits.folds, choose cohort.tumors, or set cohort.rare_tumors = "drop"',
-        error=CohortError,
-    )
-    return KeptSamples(samples[~is_rare], dropped)
-
-
-def _distinct_genes(config: Config, expression: Expression) -> KeptGenes:
-    """The first gene of each name; the genes that repeat a name are dropped."""
-    names = pd.Index(expression.genes)
-    is_repeated = names.duplicated()
-    dropped = _stop_or_drop(
-        config.cohort.duplicates,
-        [Drop("gene", name, "repeated: the first is kept") for name in names[is_repeated]],
-        f"{expression.path}: repeated genes",
-        'make IDs unique, set input.gene_column, or set cohort.duplicates = "drop"',
-    )
-    return KeptGenes(~is_repeated, dropped)
-
-
-def _usable_genes(
-    config: Config, selected: SelectedExpression, statistics: GeneStatistics
-) -> KeptGenes:
-    """The selected genes without bad values; the genes with bad values are dropped."""
-    path = selected.expression.path
-    samples = np.array(selected.expression.samples)[selected.sample_mask]
-    if config.input.scale == "log2" and statistics.largest > MAX_LOG2:
-        msg = (
-            f"{path} has the value {statistics.largest:g}, too large for log2(x + 1) as "
-            "input.scale says; set input.scale to counts, tpm, fpkm, rsem or as_is"
-        )
-        raise InputError(msg)
-    is_bad = selected.gene_mask & (statistics.bad_sample >= 0)
-    drops = [
-        Drop(
-            "gene",
-            selected.expression.genes[i],
-            f"is {statistics.bad_value[i]:g} in sample {samples[statistics.bad_sample[i]]}",
-        )
-        for i in np.flatnonzero(is_bad)
-    ]
-    dropped = _stop_or_drop(
-        config.cohort.bad_values,
-        drops,
-        f"{path}: genes with missing, infinite or negative values",
-        'correct them, set input.scale = "as_is" for values around zero, or set '
-        'cohort.bad_values = "drop"',
-    )
-    return KeptGenes(selected.gene_mask & ~is_bad, dropped)
-
-
-def _stop_or_drop(
-    policy: str,
-    drops: list[Drop],
-    fault: str,
-    remedy: str,
-    *,
-    error: type[TumorcamError] = InputError,
-) -> list[Drop]:
-    """The drops, unless the policy is "error".
-
-    Raises
-    ------
-    TumorcamError
-        If there are drops and the policy is "error". The message has the fault, the number of drops
-        and the first of them, and the remedy.
-    """
-    if drops and policy == "error":
-        examples = [f"{plain(drop.name)} ({plain(drop.reason)})" for drop in drops[:N_SHOWN]]
-        more = ", ..." if len(drops) > N_SHOWN else ""
-        msg = f"{fault}: {len(drops)}, {', '.join(examples)}{more}; {remedy}"
-        raise error(msg)
-    return drops
-
-
-def _log_drops(drops: Iterable[Drop]) -> None:
-    """Log how many genes, samples and rows were dropped."""
-    kinds = pd.Series([drop.kind for drop in drops], dtype=str).value_counts()
-    for kind, n in kinds.items():
-        logger.info("dropped %d %ss, listed in cohort.h5", n, kind)

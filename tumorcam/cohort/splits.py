@@ -15,13 +15,15 @@ def patient_folds(
     All samples of a patient are in the same fold, and every fold has patients of every tumor. The
     patients of a tumor are shuffled and dealt to the folds in turn. The next tumor goes on with the
     fold where the last one stopped, so that the folds differ by at most one patient in all.
+    Patients with several tumors, or with a matched normal, are dealt after the others, in groups of
+    those who have the same ones.
 
     Parameters
     ----------
     patients : (samples,) str
         ID of each sample's patient.
     tumors : (samples,) int
-        Tumor of each sample. A patient with several tumors is dealt with the first of them.
+        Tumor of each sample.
     n_folds : int
         At least 2.
 
@@ -33,22 +35,54 @@ def patient_folds(
     Raises
     ------
     CohortError
-        If a tumor has fewer patients than folds.
+        If a fold would have no patient of some tumor.
     """
-    names, first, patient = np.unique(patients, return_index=True, return_inverse=True)
+    names, patient = np.unique(patients, return_inverse=True)
+    thin = thin_tumors(patients, tumors, n_folds=n_folds)
+    if len(thin):
+        msg = (
+            f"tumor {thin[0]} has too few patients for the {n_folds} folds; lower splits.folds or "
+            'set cohort.rare_tumors = "drop"'
+        )
+        raise CohortError(msg)
     fold = np.empty(len(names), dtype=np.int16)
     n_dealt = 0
-    for tumor in np.unique(tumors):
-        members = np.flatnonzero(tumors[first] == tumor)
-        if len(members) < n_folds:
-            msg = (
-                f"tumor {tumor} has {len(members)} patients of its own, fewer than the {n_folds} "
-                'folds; lower splits.folds or set cohort.rare_tumors = "drop"'
-            )
-            raise CohortError(msg)
+    for members in _patients_alike(patients, tumors):
         fold[rng.permutation(members)] = (n_dealt + np.arange(len(members))) % n_folds
         n_dealt += len(members)
     return fold[patient]
+
+
+def thin_tumors(patients: np.ndarray, tumors: np.ndarray, *, n_folds: int) -> np.ndarray:
+    """(thin tumors,) int: the tumors, sorted, that some fold would have no patient of.
+
+    Parameters are as in `patient_folds`. Chance decides which patient goes to which fold, but not
+    how many patients with the same tumors a fold has.
+    """
+    has_fold = np.zeros((tumors.max(initial=-1) + 1, n_folds), bool)
+    patient = np.unique(patients, return_inverse=True)[1]
+    n_dealt = 0
+    for members in _patients_alike(patients, tumors):
+        theirs = np.unique(tumors[patient == members[0]])
+        folds = (n_dealt + np.arange(len(members))) % n_folds
+        has_fold[np.ix_(theirs, folds)] = True
+        n_dealt += len(members)
+    return np.flatnonzero(~has_fold.all(axis=1) & np.isin(np.arange(len(has_fold)), tumors))
+
+
+def _patients_alike(patients: np.ndarray, tumors: np.ndarray) -> list[np.ndarray]:
+    """Indices of the sorted patients, in groups of those who have the same tumors.
+
+    Patients of one tumor come first. Of the others, those come together who share the tumors
+    besides the one of their first sample, so that a class of matched normals is spread evenly.
+    """
+    names, first, patient = np.unique(patients, return_index=True, return_inverse=True)
+    has_tumor = np.zeros((len(names), tumors.max(initial=-1) + 1), np.int64)
+    has_tumor[patient, tumors] = 1
+    has_tumor[np.arange(len(names)), tumors[first]] = 0
+    key = np.column_stack([has_tumor, tumors[first]])
+    group = np.unique(key, axis=0, return_inverse=True)[1].ravel()
+    return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
 
 
 def roles(

@@ -10,7 +10,7 @@ from tumorcam.errors import InputError, quoted
 from tumorcam.readers import column_names
 from tumorcam.readers.column_names import usual_columns
 from tumorcam.readers.files import require_file
-from tumorcam.readers.text import read_columns
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.readers.wording import listed, listed_columns
 from tumorcam.settings import LayoutSettings
 
@@ -98,7 +98,8 @@ def gene_places(path: Path, genes: np.ndarray) -> pd.DataFrame:
     InputError
         If the table cannot be read, lacks a column, or has fewer than half of the genes.
     """
-    table = read_columns(path, "a gene annotation table", SETTING)
+    table = read_frame(path, SETTING).table
+    table = table.where(table != "")
     id_columns = _required_columns(table, column_names.GENE_ID, "gene ID", path)
     places = _places(table, path)
     ids = {name: plain_ids(table.loc[places.index, name]) for name in id_columns}

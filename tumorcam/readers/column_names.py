@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tumorcam.errors import InputError, quoted
-from tumorcam.readers.text import MISSING
+from tumorcam.readers.missing import blank_missing
 from tumorcam.readers.wording import listed_columns
 
 AUTO = "auto"  # value of a setting that leaves the choice of a column to its reader
@@ -85,5 +85,4 @@ def cells_of(table: pd.DataFrame, column: str) -> pd.Series:
 
     Where several columns have the same name, the first counts.
     """
-    cells = table.loc[:, table.columns == column].iloc[:, 0].str.strip()
-    return cells.where(~cells.isin(MISSING), "")
+    return blank_missing(table.loc[:, table.columns == column].iloc[:, 0])

@@ -1,6 +1,7 @@
-"""The input of a run: which files it is, and how any of them is opened with its samples."""
+"""The input of a run: which files it is, and how any of them is read with its samples."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,27 +9,42 @@ import pandas as pd
 
 from tumorcam.config import Config
 from tumorcam.errors import InputError
-from tumorcam.readers import samples
-from tumorcam.readers.blocks import Expression
+from tumorcam.readers.binary.columnar import is_columnar, read_columnar
+from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.files import is_file, open_input, require_file
-from tumorcam.readers.h5ad import H5adExpression
-from tumorcam.readers.table import TableExpression
+from tumorcam.readers.matrix import Drop, Fact, Matrix
+from tumorcam.readers.quantifications.file_list import resolve
+from tumorcam.readers.quantifications.reading import read_files
+from tumorcam.readers.samples_table.joining import SampleNames
+from tumorcam.readers.samples_table.tidy import tidy
+from tumorcam.readers.tables.expression import read_text_matrix
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.settings import InputSettings
 from tumorcam.storage import manifest
 from tumorcam.storage.integrity import HDF5_SIGNATURE
 from tumorcam.storage.run_folder import RunFolder
 
 REMEDY = "run `tumorcam synthesize`, which writes it anew"
+EXPRESSION, SAMPLES = "input.expression", "input.samples"
+Progress = Callable[[int, int], None]
 
 
 class Inputs(NamedTuple):
-    """An expression matrix whose values are not read yet, and the tidy table of its samples.
+    """An expression matrix with its values, and the tidy table of its samples.
 
-    `samples` has the columns sample, patient, tumor, sample_type and source (str).
+    Attributes
+    ----------
+    matrix : Matrix
+    samples : DataFrame
+        The columns sample, patient, tumor, sample_type and source (str).
+    dropped, facts : list
+        Of the samples table; those of the matrix are in `matrix`.
     """
 
-    expression: Expression
+    matrix: Matrix
     samples: pd.DataFrame
+    dropped: list[Drop]
+    facts: list[Fact]
 
 
 def input_settings(config: Config) -> InputSettings:
@@ -54,52 +70,86 @@ def input_settings(config: Config) -> InputSettings:
         manifest.require_as_listed(path, remedy=REMEDY)
     return dataclasses.replace(
         config.input,
-        expression=str(synthetic.expression),
-        samples=config.input.samples or str(synthetic.samples),
+        expression=(str(synthetic.expression),),
+        samples=config.input.samples or (str(synthetic.samples),),
     )
 
 
 def input_files(settings: InputSettings) -> list[Path]:
-    """The files of the input: the expression matrix and, if it is set, the samples table.
+    """The files of the input, in order: those of the expression matrix, then the samples tables.
 
     Raises
     ------
     InputError
         If one of them is no file, or cannot be read.
     """
-    paths = [Path(name) for name in (settings.expression, settings.samples) if name]
+    paths = [*resolve(settings.expression, EXPRESSION), *map(Path, settings.samples)]
+    if settings.gene_table:
+        paths.append(Path(settings.gene_table))
     for path in paths:
         require_file(path)
     return paths
 
 
-def open_inputs(settings: InputSettings) -> Inputs:
-    """Open the expression matrix without reading its values, and read the samples table.
+def open_inputs(
+    settings: InputSettings, folder: Path | None = None, progress: Progress | None = None
+) -> Inputs:
+    """Read the expression matrix and the samples tables.
+
+    Parameters
+    ----------
+    folder : Path or None
+        A folder on a disk with room for the values; None takes that of temporary files.
+    progress : callable or None
+        Called with what was read and what there is, in files or bytes.
 
     Raises
     ------
     InputError
-        If a file is missing or damaged, or if the matrix and the table have no sample in common.
+        If a file is missing, damaged or can be read in two ways, or if the matrix and the table
+        have no sample in common.
     """
-    matrix_path, *table_path = input_files(settings)
-    table = samples.read_table(table_path[0]) if table_path else None
-    expression: H5adExpression | TableExpression
-    if _is_h5ad(matrix_path, settings):
-        expression = H5adExpression(matrix_path, settings.gene_column)
-        table = expression.obs if table is None else table
-    elif table is not None:
-        ids = samples.sample_ids(table, settings, table_path[0])
-        expression = TableExpression(matrix_path, ids, settings.gene_column)
-    else:
-        msg = f"{matrix_path} needs a samples table; set input.samples to a TSV or CSV file"
-        raise InputError(msg)
-    source = table_path[0] if table_path else matrix_path
-    return Inputs(expression, samples.tidy(table, expression.samples, settings, source))
+    frames = [read_frame(Path(name), SAMPLES) for name in settings.samples]
+    tables = [frame.table for frame in frames]
+    names = SampleNames(tables)
+    paths = resolve(settings.expression, EXPRESSION)
+
+    def read_one(path: Path) -> Matrix:
+        if _is_hdf5(path, settings):
+            return read_h5ad(path, settings, folder, names.is_sample)
+        if is_columnar(path):
+            return read_columnar(path, settings, names.is_sample, folder)
+        return read_text_matrix(path, settings, names.is_sample, folder)
+
+    matrix = read_files(paths, tables, settings, names.is_sample, folder, read_one, progress)
+    table, source = _samples_of(matrix, tables, settings)
+    tidied = tidy(table, matrix.samples, settings, source)
+    return Inputs(
+        matrix,
+        tidied.table,
+        [drop for frame in frames for drop in frame.dropped] + list(tidied.dropped),
+        [fact for frame in frames for fact in frame.facts] + list(tidied.facts),
+    )
 
 
-def _is_h5ad(path: Path, settings: InputSettings) -> bool:
-    """Whether the matrix is an .h5ad file, by the setting, else by its name or first bytes."""
+def _samples_of(
+    matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings
+) -> tuple[pd.DataFrame, Path]:
+    """The table that says what the samples are, and its file."""
+    if tables:
+        return tables[0], Path(settings.samples[0])
+    if matrix.labels is not None:
+        return matrix.labels, matrix.path
+    msg = (
+        f"{matrix.path} does not say which tumor type its samples have; set input.samples to a "
+        "table with a row for each sample and a column for the tumor type"
+    )
+    raise InputError(msg)
+
+
+def _is_hdf5(path: Path, settings: InputSettings) -> bool:
+    """Whether a file is to be read as .h5ad: by the setting, else by its first bytes or name."""
     if settings.format != "auto":
         return settings.format == "h5ad"
     with open_input(path) as file:
-        return path.suffix == ".h5ad" or file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE or path.suffix == ".h5ad"

@@ -10,7 +10,7 @@ import pandas as pd
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.annotation import plain_ids
 from tumorcam.readers.column_names import AUTO, require_column
-from tumorcam.readers.text import read_columns, read_text
+from tumorcam.readers.tables.frames import read_frame, read_text
 from tumorcam.readers.wording import listed
 from tumorcam.settings import FaithfulnessSettings
 
@@ -107,7 +107,8 @@ def _table_pairs(
 
 def _read_table(path: Path) -> pd.DataFrame:
     """A table of two or more columns whose cells are texts; a missing one is empty."""
-    table = read_columns(path, "a table of markers", SETTING)
+    table = read_frame(path, SETTING).table
+    table = table.where(table != "")
     if len(table.columns) < 2:
         msg = (
             f"{path} has the column {quoted(table.columns[0])} alone; wanted a column of genes and "

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tumorcam.readers.store import StoredValues
+from tumorcam.storage.stored_values import StoredValues
 
 SAMPLE = "sample"  # the column of `Matrix.labels` that holds the matrix's own names of samples
 
@@ -35,12 +35,17 @@ class Fact(NamedTuple):
         Why, such as "16 of 16 names in line 1 are samples of the samples table".
     others : str
         What else it might have been, such as other columns; empty if there is nothing.
+    setting, value : str
+        The setting that says the same, such as "input.tumor_column" and its value; empty if none
+        does.
     """
 
     topic: str
     text: str
     reason: str
     others: str = ""
+    setting: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,8 @@ def render_page(
         figures={figure.name: figure for figure in page_figures},
         low_recall=_low_recall(run),
         dropped=_dropped(run),
+        facts=run.cohort.facts.to_dict("records"),
+        counts=run.cohort.counts.to_dict("records"),
         digests=_digests(run, checks),
         versions=_versions(),
         settings=_settings(run, checks),

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from tumorcam.cohort.synthetic import PROXY
 from tumorcam.errors import InputError
-from tumorcam.readers.samples import read_table
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.storage import manifest
 
 TRUTH_COLUMNS = ("tumor", "gene", "effect")
@@ -81,7 +81,7 @@ def read_truth(path: Path, tumors: np.ndarray, genes: np.ndarray) -> PlantedTrut
     manifest.require_as_listed(path, remedy="run `tumorcam synthesize`, which writes it anew")
     if not os.path.lexists(path):
         return None
-    table = read_table(path, "the folder input of the run")
+    table = read_frame(path, "the folder input of the run").table
     missing = [name for name in TRUTH_COLUMNS if name not in table]
     if missing:
         msg = f"{path} has no column {missing[0]}; wanted {', '.join(TRUTH_COLUMNS)}"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from tumorcam.errors import DamageError, FileError
 from tumorcam.storage.integrity import unreadable
+from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 COMPRESSION: dict[str, dict[str, Any]] = {
     "none": {},
@@ -158,6 +159,26 @@ def write_dataset(
     )
 
 
+def _write_stored(
+    group: h5py.Group, name: str, values: StoredValues, chunks: tuple[int, int]
+) -> None:
+    """Write (genes, samples) values as (samples, genes), chunk by chunk."""
+    n_genes, n_samples = values.shape
+    if not n_genes:
+        write_dataset(group, name, np.empty((n_samples, 0), np.float32))
+        return
+    step, width = min(chunks[0], n_samples), min(chunks[1], n_genes)
+    dataset = group.create_dataset(
+        name, (n_samples, n_genes), np.float32, chunks=(step, width), fletcher32=True
+    )
+    n_rows = step * max(1, BAND_VALUES // (step * width))
+    for start in range(0, n_genes, width):
+        genes = slice(start, min(start + width, n_genes))
+        for first in range(0, n_samples, n_rows):
+            samples = slice(first, min(first + n_rows, n_samples))
+            dataset[samples, genes] = values.block(genes, samples).T
+
+
 def _write_value(
     group: h5py.Group, name: str, value: Any, metadata: Mapping[str, Any], compression: str
 ) -> None:
@@ -166,6 +187,8 @@ def _write_value(
     elif isinstance(value, np.ndarray):
         packed = compression if metadata.get("compressed") else "none"
         write_dataset(group, name, value, chunks=metadata.get("chunks"), compression=packed)
+    elif isinstance(value, StoredValues):
+        _write_stored(group, name, value, metadata["chunks"])
     elif isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         write_dataset(group, name, np.array(value, dtype=str))
     elif isinstance(value, pd.DataFrame):

@@ -9,8 +9,8 @@ from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.quantifications import joins
 from tumorcam.readers.quantifications.reading import read_files
-from tumorcam.readers.store import StoredValues
 from tumorcam.settings import InputSettings
+from tumorcam.storage.stored_values import StoredValues
 
 
 def table_of(genes, samples, seed=0):

@@ -10,7 +10,7 @@ import polars as pl
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.missing import blank_missing
 from tumorcam.readers.quantifications.formats import Quantification
-from tumorcam.readers.quantifications.plain_files import open_unpacked
+from tumorcam.readers.tables.packing import open_unpacked
 from tumorcam.readers.wording import plain
 
 CHUNK_BYTES = 2**24

@@ -10,7 +10,7 @@ import pandas as pd
 from tumorcam.errors import InputError
 from tumorcam.readers.column_names import plain_spelling
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact
-from tumorcam.readers.quantifications.plain_files import read_table
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.readers.wording import listed
 
 SHEET_FILES = "gdc_sample_sheet*"
@@ -60,7 +60,7 @@ def read_listing(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> Listi
         if _has(table, MANIFEST_COLUMNS) and not _has(table, SHEET_COLUMNS)
     ]
     beside = [] if sheets else _sheets_beside(paths)
-    sheets += [_with_plain_cells(read_table(path)) for path in beside]
+    sheets += [_with_plain_cells(read_frame(path).table) for path in beside]
     sheets = [sheet for sheet in sheets if _has(sheet, SHEET_COLUMNS)]
     if not sheets:
         if manifests:

@@ -1,7 +1,7 @@
 """Several expression matrices joined to one: by sample, or by gene."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tumorcam.errors import InputError
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.quantifications.alignment import align
 from tumorcam.readers.quantifications.sample_names import stem
-from tumorcam.readers.store import BAND_VALUES, StoredValues
 from tumorcam.readers.wording import listed, plain
+from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 MIN_SHARED = 0.5  # of the names of the smallest file, for the files to have the same
 FILE = "file"  # label of a sample: the file that it comes from
@@ -65,7 +65,7 @@ def _join_by_sample(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
     step = max(1, BAND_VALUES // max(1, len(samples)))
     for start in range(0, positions.shape[1], step):
         rows = positions[:, start : start + step]
-        bands = [_rows(matrix.values, index) for matrix, index in zip(matrices, rows, strict=True)]
+        bands = [matrix.values.rows(index) for matrix, index in zip(matrices, rows, strict=True)]
         values.add_genes(np.concatenate(bands, axis=1))
     first = matrices[0]
     genes = [first.genes[row] for row in positions[0]]
@@ -125,13 +125,6 @@ def _common(
         for name in dict.fromkeys([*lacking, *others])
     ]
     return index[:, is_common], dropped
-
-
-def _rows(values: StoredValues, index: np.ndarray) -> np.ndarray:
-    """(genes, samples) float32: chosen genes; neighbours are read together."""
-    breaks = np.flatnonzero(np.diff(index) != 1) + 1
-    runs: Iterator[np.ndarray] = (run for run in np.split(index, breaks) if len(run))
-    return np.concatenate([values.genes(int(run[0]), int(run[-1]) + 1) for run in runs])
 
 
 def _labels(matrix: Matrix) -> pd.DataFrame:

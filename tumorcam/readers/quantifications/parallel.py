@@ -15,8 +15,8 @@ from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.quantifications.alignment import align
 from tumorcam.readers.quantifications.columns import read_columns
 from tumorcam.readers.quantifications.formats import Quantification
-from tumorcam.readers.store import BAND_VALUES, StoredValues
 from tumorcam.readers.wording import listed, plain
+from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 MIN_COMMON = 0.5  # of the genes of two files, for them to be of one annotation
 MAX_THREADS = 16

@@ -17,7 +17,7 @@ from tumorcam.readers.quantifications.formats import (
     Format,
     Quantification,
 )
-from tumorcam.readers.quantifications.plain_files import open_unpacked
+from tumorcam.readers.tables.packing import open_unpacked
 
 HEAD_BYTES = 2**14  # by which the format is told
 LONG_HEAD_BYTES = 2**22  # where the first lines are longer, as of featureCounts with many samples

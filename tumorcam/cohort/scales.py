@@ -1,0 +1,120 @@
+"""Scales of expression values: what contradicts them, and the way to log2(x + 1)."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tumorcam.cohort.evidence import Evidence
+from tumorcam.cohort.scale_reading import LINEAR, read_scale
+from tumorcam.errors import InputError
+from tumorcam.readers.matrix import Fact
+
+COUNT_SCALES = ("counts", "log2_counts")  # of values that are normalised by library sizes
+PER_MILLION = 1e6
+PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3772; UCSC Xena's hub
+COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
+
+
+def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
+    """What the values say of their scale, if they do not contradict it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of the samples and genes that are kept.
+    scale : str
+        As in `input.scale`.
+    path : Path
+        The matrix, for messages.
+
+    Returns
+    -------
+    list of Fact
+        The scale with its evidence; negative and infinite values, if there are any.
+
+    Raises
+    ------
+    InputError
+        If the values contradict the scale; the message names the scale that reads them right.
+    """
+    reading = read_scale(evidence)
+    others = [name for name in reading.scales if name != scale]
+    if scale != "as_is" and scale not in reading.scales:
+        msg = (
+            f'{path}: the values are not on the scale input.scale = "{scale}": {reading.reason}; '
+            f"{_range(evidence)}; {_advice(reading.scales)}"
+        )
+        raise InputError(msg)
+    reason = f"{reading.reason}; {_range(evidence)}"
+    return [Fact("scale", scale, reason, ", ".join(others)), *_strange_values(evidence)]
+
+
+def likely_scales(evidence: Evidence) -> list[tuple[str, str]]:
+    """The scales that fit the values, the best one first, each with the reason."""
+    reading = read_scale(evidence)
+    return [(scale, reading.reason) for scale in reading.scales]
+
+
+def to_counts(values: np.ndarray, scale: str) -> np.ndarray:
+    """(genes, samples) float64: counts from counts or log2_counts."""
+    values = values.astype(np.float64)
+    return np.rint(np.exp2(values) - 1) if scale == "log2_counts" else values
+
+
+def to_log2(values: np.ndarray, scale: str, library: np.ndarray | None = None) -> np.ndarray:
+    """(genes, samples) float32: log2(x + 1); values of the scales log2 and as_is stay as they are.
+
+    Parameters
+    ----------
+    values : (genes, samples) float32
+        A value that is no number of the scale, such as a negative count, gives NaN or -infinity.
+    scale : str
+        As in `input.scale`.
+    library : (samples,) float64 or None
+        Effective library sizes from `normalisation.library_sizes`, for counts and log2_counts.
+    """
+    if scale in ("log2", "as_is"):
+        return values.astype(np.float32, copy=False)
+    linear = _to_linear(values, scale)
+    if library is not None:
+        linear = linear / library * PER_MILLION
+    if scale == "log_e":
+        return (linear / math.log(2)).astype(np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.log2(linear + 1).astype(np.float32)
+
+
+def _to_linear(values: np.ndarray, scale: str) -> np.ndarray:
+    """(genes, samples) float64: x, on the scale of which log2(x + 1) is taken; log_e stays."""
+    if scale == "scaled_estimate":
+        return values.astype(np.float64) * PER_MILLION
+    if scale == "log2_tpm_001":
+        return np.maximum(np.exp2(values.astype(np.float64)) - PSEUDOCOUNT, 0)
+    return to_counts(values, scale)
+
+
+def _range(evidence: Evidence) -> str:
+    return f"the values range from {evidence.smallest:g} to {evidence.largest:g}"
+
+
+def _advice(scales: tuple[str, ...]) -> str:
+    """What to set, and which other scales read the values in the same way."""
+    advice = f'set input.scale = "{scales[0]}"'
+    same = [name for name in scales[1:] if scales[0] in LINEAR and name in LINEAR]
+    return advice + (f" ({' and '.join(same)} are read in the same way)" if same else "")
+
+
+def _strange_values(evidence: Evidence) -> list[Fact]:
+    """Infinite and negative values, with what they usually come from."""
+    facts = []
+    if evidence.n_infinite:
+        cause = "log2(0) is -infinity; log2(x + 1) never is"
+        facts.append(Fact("values", f"{evidence.n_infinite} are infinite", cause))
+    if evidence.n_negative:
+        overflow = "; a count that does not fit 32 bits becomes so negative"
+        cause = f"the smallest is {evidence.smallest:g}"
+        is_overflow = evidence.smallest < COUNT_OVERFLOW
+        text = f"{evidence.n_negative} are negative"
+        facts.append(Fact("values", text, cause + (overflow if is_overflow else "")))
+    return facts

@@ -1,0 +1,200 @@
+"""Someone's files before there is a run: what is understood of them, and what a run would keep."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.logs import counted_progress
+from tumorcam.cluster.resources import existing, size_text
+from tumorcam.cohort.cohort import CohortFile, cohort_of, plan_of
+from tumorcam.cohort.evidence import EvidenceSum
+from tumorcam.cohort.preparation import prepare_cohort
+from tumorcam.cohort.scales import likely_scales
+from tumorcam.cohort.selection import Selection, select
+from tumorcam.cohort.summary import fact_lines, facts_of, type_lines
+from tumorcam.config import Config, config_from_tables
+from tumorcam.errors import InputError, TumorcamError
+from tumorcam.operations.cost import cost_of_cohort, require_room
+from tumorcam.operations.later_checks import check_later_stages
+from tumorcam.operations.starter import Choices, choices_of
+from tumorcam.readers.genes.naming import name_genes
+from tumorcam.readers.inputs import Inputs, input_settings, open_inputs
+from tumorcam.readers.matrix import Fact
+from tumorcam.readers.tables.packing import open_unpacked
+from tumorcam.storage.run_folder import RunFolder
+
+Say = Callable[[str], None]
+PEEK_BYTES, PEEK_LINES = 2**18, 20  # of a file whose role is looked for
+MIN_TEXTS = 0.5  # share of cells that are no numbers, above which a table is one of samples
+
+
+class Roles(NamedTuple):
+    """Paths of the expression matrix and of the samples tables."""
+
+    expression: list[str]
+    samples: list[str]
+
+
+def file_roles(paths: Sequence[str]) -> Roles:
+    """Which of several paths are samples tables: text tables with more texts than numbers.
+
+    A folder and a file that is no text belong to the matrix. The only path is the matrix.
+    """
+    samples = [path for path in paths if len(paths) > 1 and _is_samples_table(Path(path))]
+    return Roles([path for path in paths if path not in samples], samples)
+
+
+def read_selection(config: Config, launch: Launch, say: Say) -> Selection:
+    """The samples and genes that a run keeps; what is understood of the input is said at once.
+
+    Parameters
+    ----------
+    say : callable
+        Takes each line; the facts come before the check that they may fail.
+
+    Raises
+    ------
+    InputError, CohortError, ConfigError
+        If the input cannot be read or used, or there is no room.
+    """
+    given = read_inputs(config, launch, say)
+    return choose(config, given, launch, say)
+
+
+def read_inputs(config: Config, launch: Launch, say: Say) -> Inputs:
+    """The input of a run, and its facts as lines; errors as in `inputs.open_inputs`."""
+    report = counted_progress("reading", "files")
+    given = open_inputs(input_settings(config), _values_folder(config, launch), report)
+    for line in fact_lines([*given.matrix.facts, *given.facts]):
+        say(line)
+    return given
+
+
+def choose(config: Config, given: Inputs, launch: Launch, say: Say) -> Selection:
+    """The samples and genes that a run keeps, with what was left out as lines.
+
+    Raises
+    ------
+    InputError, CohortError, ConfigError
+        If the input cannot be used as the config says, or there is no room.
+    """
+    selection = select(config, given, _values_folder(config, launch))
+    n_before = len(given.matrix.facts) + len(given.facts)
+    for line in fact_lines(facts_of(selection.facts)[n_before:]):
+        say(line)
+    for line in type_lines(selection.counts):
+        say(line)
+    reasons = selection.dropped.groupby(["kind", "reason"])["name"]
+    for (kind, reason), names in reasons:
+        say(f"dropped {len(names)} {kind}s: {reason} (first: {names.iloc[0]})")
+    require_room(config, selection, launch)
+    return selection
+
+
+def describe_plan(config: Config, content: CohortFile) -> list[str]:
+    """What a run on this cohort would hold, and what it would take, in lines of text."""
+    run = RunFolder.of(config)
+    cohort = cohort_of(run.cohort, "", content)
+    warnings = check_later_stages(config, cohort)
+    plan, cost = plan_of(cohort, config), cost_of_cohort(config, cohort)
+    return [
+        f"would write {run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
+        f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
+        f"{len(plan.explain_tasks)} shards; disk: {size_text(cost.disk)} at most; memory of one "
+        f"process at least: {size_text(cost.train)} in train, {size_text(cost.explain)} in explain",
+        *warnings,
+    ]
+
+
+def inspect(config: Config, launch: Launch, say: Say) -> bool:
+    """Say what is understood of an input and what a run with these settings would do.
+
+    Returns
+    -------
+    bool
+        Whether `prepare` would accept the input.
+
+    Raises
+    ------
+    InputError
+        If the files cannot be read at all.
+    """
+    given = read_inputs(config, launch, say)
+    for scale, reason in scale_candidates(config, given):
+        say(f'scale: the values fit input.scale = "{scale}": {reason}')
+    try:
+        selection = choose(config, given, launch, say)
+        lines = describe_plan(config, prepare_cohort(selection, config))
+    except TumorcamError as error:
+        say(f"prepare would stop: {error}")
+        return False
+    for line in lines:
+        say(line)
+    return True
+
+
+def choices_for(files: Sequence[str], scale: str, launch: Launch, say: Say) -> Choices:
+    """What a config for someone's files says; the files are read, and the facts said.
+
+    Parameters
+    ----------
+    scale : str
+        As in `input.scale`; empty for the likeliest one.
+    """
+    roles = file_roles(files)
+    config = config_of_files(*roles, {"input": {"scale": scale}} if scale else {})
+    given = read_inputs(config, launch, say)
+    facts = [*given.matrix.facts, *given.facts]
+    if not scale:
+        scale, reason = scale_candidates(config, given)[0]
+        facts.append(Fact("scale", scale, reason, setting="input.scale", value=scale))
+    return choices_of(*roles, scale, facts)
+
+
+def scale_candidates(config: Config, given: Inputs) -> list[tuple[str, str]]:
+    """The scales that the values of all samples fit, the likeliest first."""
+    named = name_genes(given.matrix, config.input)
+    evidence = EvidenceSum(len(given.matrix.samples))
+    for genes, band in given.matrix.values.bands():
+        evidence.add(band[named.is_gene[genes]])
+    return likely_scales(evidence.result())
+
+
+def config_of_files(
+    expression: Sequence[str], samples: Sequence[str], overrides: dict[str, dict[str, object]]
+) -> Config:
+    """A config that names these files, with the settings of nested tables on top."""
+    tables: dict[str, dict[str, object]] = {name: {**keys} for name, keys in overrides.items()}
+    files = {"expression": [*expression], "samples": [*samples]}
+    tables["input"] = {**files, **tables.get("input", {})}
+    return config_from_tables(tables, source="the command line")
+
+
+def _values_folder(config: Config, launch: Launch) -> Path | None:
+    """Where the raw values lie while they are needed: on a fast disk, else beside the run."""
+    return launch.scratch_folder or existing(RunFolder.of(config).root)
+
+
+def _is_samples_table(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    try:
+        with open_unpacked(path) as stream:
+            lines = stream.read(PEEK_BYTES).decode("utf-8-sig", "replace").splitlines()
+    except InputError:
+        return False
+    rows = [line for line in lines[:PEEK_LINES] if not line.startswith(("#", "!"))]
+    delimiter = max("\t,; ", key="".join(rows[:1]).count)
+    cells = [cell for row in rows[1:] for cell in row.split(delimiter)[1:]]
+    return bool(cells) and float(np.mean([not _is_number(cell) for cell in cells])) > MIN_TEXTS
+
+
+def _is_number(cell: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(cell.strip('" ').replace(",", "."))
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""Text tables of any dialect: unpacking, delimiters, header rows, and expression matrices."""
