@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+from tumorcam.readers.binary.columnar import is_columnar
 from tumorcam.readers.column_names import GENE_ID, plain_spelling
+from tumorcam.readers.files import open_input
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.quantifications.formats import (
     COUNTS,
@@ -18,6 +20,7 @@ from tumorcam.readers.quantifications.formats import (
     Quantification,
 )
 from tumorcam.readers.tables.packing import open_unpacked
+from tumorcam.storage.integrity import HDF5_SIGNATURE
 
 HEAD_BYTES = 2**14  # by which the format is told
 LONG_HEAD_BYTES = 2**22  # where the first lines are longer, as of featureCounts with many samples
@@ -33,6 +36,8 @@ def recognise(path: Path) -> Quantification | None:
     InputError
         If the file cannot be read.
     """
+    if is_columnar(path) or _is_hdf5(path):
+        return None
     with open_unpacked(path) as stream:
         head = stream.read(HEAD_BYTES)
         if head.count(b"\n") < MIN_LINES:
@@ -48,6 +53,11 @@ def recognise(path: Path) -> Quantification | None:
     if _is_values(rows[0]) and plain_spelling(rows[0][0]) not in ("", *GENE_ID):
         return _without_header(path, rows, n_comments)
     return _with_header(path, rows, n_comments + 1)
+
+
+def _is_hdf5(path: Path) -> bool:
+    with open_input(path) as stream:
+        return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def _with_header(path: Path, rows: list[list[str]], n_skipped: int) -> Quantification | None:
