@@ -20,6 +20,7 @@ from tumorcam.readers.wording import plain
 from tumorcam.settings import InputSettings
 
 N_FORMATS = 3  # in a message
+H5AD = "h5ad"  # value of input.format
 
 
 def read_files(
@@ -58,7 +59,7 @@ def read_files(
     """
     tables = {os.path.realpath(path) for path in settings.samples}
     paths = [path for path in paths if os.path.realpath(path) not in tables] or list(paths)
-    files = _recognise(paths, is_sample)
+    files = [] if settings.format == H5AD else _recognise(paths, is_sample)
     if not any(files):
         return _read_matrices(paths, folder, read_one, progress)
     return read_samples(_one_format(paths, files), sheets, settings, is_sample, folder, progress)
