@@ -204,7 +204,7 @@ FAULTS = [
     (
         with_negative_value,
         "bad_values",
-        [("gene", "GENE5")],
+        [("sample", "s4")],
         r"GENE5 \(is -0.5 in sample s4\)",
     ),
     (with_stranger, "unlabelled", [("sample", "q")], r"q \(not in the samples table\)"),

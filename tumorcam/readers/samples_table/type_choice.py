@@ -52,7 +52,7 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     items = [item for item in cohort.sample_types if ":" not in item]
     codes = {type_code(item) for item in items if item != TUMOR}
     keeps_normals = cohort.normals == "class" or any(map(is_normal, codes))
-    keeps_label = says_normal | normal.all()
+    keeps_label = says_normal | bool(normal.all())
     samples = samples.assign(
         tumor=samples["tumor"].where(~(normal & keeps_normals & ~keeps_label), NORMAL)
     )
