@@ -17,6 +17,7 @@ from tumorcam.settings import InputSettings
 
 MODULE = """
 import os, signal, sys, time
+from tumorcam import errors
 from tumorcam.readers.binary import worker
 
 def read(path, settings, values, are_samples):
@@ -66,8 +67,8 @@ def test_a_process_without_progress_is_ended(stand_in, monkeypatch):
 
 
 def test_progress_keeps_a_process_alive(stand_in, monkeypatch):
-    monkeypatch.setattr(child, "SECONDS", 6)
-    body = "[(os.write(values.descriptor, b'0000'), time.sleep(1)) for _ in range(8)]"
+    monkeypatch.setattr(child, "SECONDS", 3)
+    body = "[(os.write(values.descriptor, b'0000'), time.sleep(0.5)) for _ in range(10)]"
     with pytest.raises(InputError, match="the process read to its end"):
         stand_in(body + "; raise errors.InputError('the process read to its end')")
 

@@ -222,7 +222,7 @@ def without_table(file):
         (other_length, r"has the shape \(5, 3\), but obs has 4 rows and var 3"),
         (empty, "no matrix: neither X nor raw nor layers"),
         (without_table, "obs is no table of AnnData"),
-        (lambda file: file["obs"].attrs.__setitem__("encoding-type", "foo"), "cannot be read"),
+        (lambda file: file["obs"].attrs.__setitem__("encoding-type", "foo"), "obs is no table"),
         (lambda file: file.__delitem__("obs"), "no .h5ad file: it has no obs and var"),
     ],
 )
