@@ -3,7 +3,6 @@
 import datetime
 import decimal
 import random
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,8 @@ GENES = ["TP53", "KRAS", "EGFR"]
 VALUES = np.array([[1.5, 2, 3, 4, 5], [6, np.nan, 8, 9, 1e9], [0, 0, 0, 0.25, -1]])
 FORMATS = ("parquet", "feather", "feather1")
 
+pytestmark = pytest.mark.filterwarnings("ignore:Feather V1")
+
 
 def write(table, folder, kind="parquet"):
     path = folder / f"a.{kind}"
@@ -31,9 +32,7 @@ def write(table, folder, kind="parquet"):
     elif kind == "feather":
         pa.feather.write_feather(pa.Table.from_pandas(table), str(path), chunksize=2)
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pa.feather.write_feather(table.reset_index(), str(path), version=1)
+        pa.feather.write_feather(table.reset_index(), str(path), version=1)
     return path
 
 
@@ -134,7 +133,9 @@ def test_the_settings_decide(tmp_path):
         in_this_process(path, nobody)
     turned = in_this_process(path, nobody, orientation="genes_in_rows", gene_column="symbol")
     assert turned.samples == ["entrez", *SAMPLES]
-    with pytest.raises(InputError, match=r"no column of gene IDs 'id' .* 'symbol', 'entrez'"):
+    with pytest.raises(
+        InputError, match=r"no column of gene IDs 'id' .* 'entrez', 'band', 'symbol'"
+    ):
         in_this_process(path, gene_column="id")
 
 

@@ -116,6 +116,7 @@ def _converse(
     """Hand over the task, answer what the process asks about names, and return its reply."""
     _send(process, task)
     _receive(process, values, path, START_SECONDS)  # it has loaded its libraries
+    _send(process, "go on")  # whoever has spoken waits: a reply is a whole line
     limit = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     while True:
         reply: dict[str, Any] = json.loads(_receive(process, values, path, limit))

@@ -38,6 +38,7 @@ def main() -> None:
     module, kind = READERS[task["reader"]]
     read = importlib.import_module(module).read
     print("{}", file=replies, flush=True)  # the libraries are loaded; from now on time counts
+    sys.stdin.readline()
     replies.write(_reply(read, kind, task, replies) + "\n")
     replies.close()
     os._exit(0)  # a library may crash while it cleans up after a damaged file
