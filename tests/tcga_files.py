@@ -136,13 +136,15 @@ def write_xena(
     tumors = ["-" if s in unlabelled else t for s, t in zip(table, tumors, strict=True)]
     kept = table.loc[:, [t != "-" for t in tumors]]
     is_bad = ((kept.isna() | (kept < 0)).mean(axis=1) > BAD_SHARE).to_numpy()
+    of_kept = [tumor for tumor in tumors if tumor != "-"]
+    is_bad |= kept.isna().T.groupby(of_kept).all().any().to_numpy()  # in a whole tumor type
     lines = [f"line {i + 2}" if gene == "?" else gene for i, gene in enumerate(genes)]
     usable = table.set_axis(lines)[~is_bad].clip(lower=0)
     variance = usable[kept.columns].var(axis=1).to_numpy()
     copies = np.flatnonzero(usable.index == "SLC35E2")
     weaker = copies[np.argmin(variance[copies])]
     usable = usable.iloc[[i for i in range(len(usable)) if i != weaker]]
-    assert len(strangers) and is_bad.sum() == 2
+    assert len(strangers) and is_bad.sum() == 3
     lost = tuple(f"gene {re.escape(gene)}" for gene in table.index[is_bad])
     lost = (*lost, "gene SLC35E2")
     return TcgaFiles(expression, phenotype, usable, tumors, lost, (r"2*(gene|row) (\?|line)",))

@@ -67,8 +67,8 @@ def _identities(cells: pd.Series) -> pd.DataFrame:
     identities = [identify(cell) for cell in cells]
     return pd.DataFrame(
         {
-            "patient": [one.patient if one else "" for one in identities],
-            "sample_type": [one.sample_type if one else "" for one in identities],
+            "patient": [identity.patient if identity else "" for identity in identities],
+            "sample_type": [identity.sample_type if identity else "" for identity in identities],
         },
         dtype=str,
     )

@@ -123,6 +123,7 @@ class _Match(NamedTuple):
 
     @property
     def score(self) -> tuple[int, int]:
+        """Samples that have a row, and how many of them are spelled alike."""
         return len(self.rows), self.n_by_rule["exact"]
 
 
