@@ -45,6 +45,10 @@ HOMES = {  # of files in HDF5: each has the record, its writer and its reader
 }
 OTHER_HDF5 = {  # other people's files, and a site's file system
     "tumorcam.readers.h5ad",
+    *(
+        f"tumorcam.readers.binary.{name}"
+        for name in ("anndata_file", "frames", "hdf5_checks", "matrices")
+    ),
     "tumorcam.report.tables",
     "tumorcam.operations.preflight",
 }

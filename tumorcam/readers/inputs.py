@@ -14,6 +14,7 @@ from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.files import is_file, open_input, require_file
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.quantifications.file_list import resolve
+from tumorcam.readers.quantifications.gdc import is_sample_sheet
 from tumorcam.readers.quantifications.reading import read_files
 from tumorcam.readers.samples_table.joining import SampleNames
 from tumorcam.readers.samples_table.tidy import tidy
@@ -135,8 +136,11 @@ def open_inputs(
 def _samples_of(
     matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings
 ) -> tuple[pd.DataFrame, Path]:
-    """The table that says what the samples are, and its file."""
-    if tables:
+    """The table that says what the samples are, and its file.
+
+    Of a sample sheet the matrix holds the rows, under the names that its samples have there.
+    """
+    if tables and not (matrix.labels is not None and is_sample_sheet(tables[0])):
         return tables[0], Path(settings.samples[0])
     if matrix.labels is not None:
         return matrix.labels, matrix.path
