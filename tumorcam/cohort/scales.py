@@ -16,7 +16,7 @@ PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
 
 
-def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
+def check_scale(evidence: Evidence, scale: str, path: Path, measure: str = "") -> list[Fact]:
     """What the values say of their scale, if they do not contradict it.
 
     Parameters
@@ -27,6 +27,8 @@ def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
         As in `input.scale`.
     path : Path
         The matrix, for messages.
+    measure : str
+        What the file calls its values. Values that it calls counts need not be whole numbers.
 
     Returns
     -------
@@ -40,7 +42,8 @@ def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
     """
     reading = read_scale(evidence)
     others = [name for name in reading.scales if name != scale]
-    if scale != "as_is" and scale not in reading.scales:
+    is_named = scale == "counts" and "count" in measure and "rsem" in reading.scales
+    if scale != "as_is" and scale not in reading.scales and not is_named:
         msg = (
             f'{path}: the values are not on the scale input.scale = "{scale}": {reading.reason}; '
             f"{_range(evidence)}; {_advice(reading.scales)}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tumorcam.errors import InputError
 from tumorcam.readers.column_names import GENE_ID, plain_spelling
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.tables.packing import open_unpacked
@@ -137,15 +138,12 @@ READS_PER_GENE = Format(
 
 
 def recognise(path: Path) -> Quantification | None:
-    """The format of a file, told by its first lines; None for any other file, such as a matrix.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
-    with open_unpacked(path) as stream:
-        head = stream.read(HEAD_BYTES)
+    """The format of a file, told by its first lines; None for any other file, such as a matrix."""
+    try:
+        with open_unpacked(path) as stream:
+            head = stream.read(HEAD_BYTES)
+    except InputError:  # no text; its own reader says what is wrong with it
+        return None
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
     if len(head) == HEAD_BYTES:
         lines = lines[:-1]  # which is cut off

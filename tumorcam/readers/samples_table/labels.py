@@ -224,7 +224,7 @@ def _content_points(labels: list[str], is_usual: bool) -> float:
     if all(map(_is_number, labels)):
         is_class = is_usual and n <= MAX_CLASSES and all(float(x).is_integer() for x in labels)
         return 0.5 if is_class else 0
-    if all(STAGE.fullmatch(label) for label in labels):
+    if not is_usual and all(STAGE.fullmatch(label) for label in labels):
         return 0
     if sum(bool(GENERIC.match(label)) for label in labels) * 2 >= n:
         return WORDS

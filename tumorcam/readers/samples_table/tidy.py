@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, require_column
 from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.samples_table import columns
 from tumorcam.readers.samples_table.columns import named_column
 from tumorcam.readers.samples_table.joining import join_samples
 from tumorcam.readers.samples_table.labels import read_labels
-from tumorcam.readers.samples_table.sample_types import type_code
+from tumorcam.readers.samples_table.sample_types import is_normal, type_code
 from tumorcam.readers.tables.names import require_names
 from tumorcam.readers.wording import listed
 from tumorcam.settings import InputSettings
@@ -119,6 +120,20 @@ def _chosen(
         pairs = sorted(
             {f"{a} in the table, {b}" for a, b in zip(other[differ], barcode[differ], strict=True)}
         )
+        _refuse_other_normals(auto, other[differ], barcode[differ])
         reason = f"{int(differ.sum())} barcodes say another type than column {auto.name!r}"
         facts.append(Fact(topic, "the barcode counts", reason, listed(pairs)))
     return barcode.where(~missing, auto.cells), facts
+
+
+def _refuse_other_normals(column: "columns.Column", other: pd.Series, barcode: pd.Series) -> None:
+    """Stop where a column and barcodes contradict each other on which samples are normal."""
+    differ = other.map(is_normal) != barcode.map(is_normal)
+    if differ.any():
+        first = f"{other[differ].iloc[0]} in the table, {barcode[differ].iloc[0]} in the barcode"
+        msg = (
+            f"column {quoted(column.name)} and the barcodes contradict each other on which samples "
+            f"are normal, for {int(differ.sum())} samples ({first}); set input.sample_type_column "
+            f"to {quoted(column.name)} if the column is right, else correct it"
+        )
+        raise InputError(msg)

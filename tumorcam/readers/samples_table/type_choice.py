@@ -33,7 +33,7 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
 
     Samples of a type that was not asked for are counted, not listed. A normal sample is never kept
     under its tumor's name: it is left out or becomes "Normal", unless its label says that it is
-    normal.
+    normal, or no sample of the cohort is a tumor.
 
     Parameters
     ----------
@@ -52,13 +52,14 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     items = [item for item in cohort.sample_types if ":" not in item]
     codes = {type_code(item) for item in items if item != TUMOR}
     keeps_normals = cohort.normals == "class" or any(map(is_normal, codes))
+    keeps_label = says_normal | bool(normal.all())
     samples = samples.assign(
-        tumor=samples["tumor"].where(~(normal & keeps_normals & ~says_normal), NORMAL)
+        tumor=samples["tumor"].where(~(normal & keeps_normals & ~keeps_label), NORMAL)
     )
     is_kept_normal = normal & (says_normal | keeps_normals)
     facts = _normal_facts(normal, is_kept_normal, cohort)
     if not cohort.sample_types:
-        kept = samples[~normal | is_kept_normal]
+        kept = _require_any(samples[~normal | is_kept_normal], samples, cohort)
         dropped = [
             Drop("sample", name, 'a normal sample; cohort.normals = "class" keeps it')
             for name in samples.loc[normal & ~is_kept_normal, "sample"]
@@ -67,9 +68,7 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     _require_types(samples, cohort)
     is_kept, tumor_facts = _of_types(samples[~normal], cohort, codes)
     kept = samples[is_kept_normal | is_kept.reindex(samples.index, fill_value=False)]
-    if kept.empty:
-        raise CohortError(_no_sample(samples, cohort))
-    return TypeChoice(kept, [], [*tumor_facts, *facts])
+    return TypeChoice(_require_any(kept, samples, cohort), [], [*tumor_facts, *facts])
 
 
 def _of_types(
@@ -139,7 +138,20 @@ def _require_types(samples: pd.DataFrame, cohort: CohortSettings) -> None:
     raise InputError(msg)
 
 
+def _require_any(kept: pd.DataFrame, samples: pd.DataFrame, cohort: CohortSettings) -> pd.DataFrame:
+    if kept.empty:
+        raise CohortError(_no_sample(samples, cohort))
+    return kept
+
+
 def _no_sample(samples: pd.DataFrame, cohort: CohortSettings) -> str:
+    if samples["sample_type"].map(is_normal).all():
+        codes = sorted(set(samples["sample_type"]))
+        return (
+            f"all {len(samples)} samples are normal tissue or blood (sample type {listed(codes)}), "
+            "none is a tumor; to classify them by their labels, set cohort.sample_types = "
+            f"{quoted(codes)}"
+        )
     counts = samples["sample_type"].value_counts().sort_index()
     types = listed([f"{name or 'unknown'} ({n})" for name, n in counts.items()], N_COLUMNS)
     return (

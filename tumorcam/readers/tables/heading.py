@@ -119,6 +119,9 @@ def read_heading(
         If it is no table of two or more columns, has no rows, or can be read in two ways.
     """
     first = next(chunks)
+    while first.text.startswith((b"!", b'"!')) and not (first.is_last or _has_table(first.text)):
+        more = next(chunks)
+        first = Chunk(first.text + more.text, first.line, more.is_last)
     top = _top(first.text)
     body = _head(first, top.n_lines, path)
     name = choose_delimiter(body, delimiter, path)
@@ -130,6 +133,9 @@ def read_heading(
     n_cells = body.split("\n", 1)[0].count(dialect.delimiter) + 1
     rows = split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
     rows = [Row(row.cells, row.end + top.n_lines) for row in rows if any(row.cells)]
+    if not rows:
+        msg = f"{plain(str(path))} has delimiters but no cells; download or write it again"
+        raise InputError(msg)
     names = _names(top, rows, dialect)
     shape = _shape(names.header.cells, [row.cells for row in names.rows], path)
     rows = [row for row in names.rows if len(row.cells) == len(shape.header)]
@@ -185,6 +191,12 @@ def wrong_width(line: int, cells: Sequence[str], heading: Heading, is_end: bool)
             "input.delimiter"
         )
     return f"line {line} has {len(cells)} cells; wanted {width} as in the header; {remedy}"
+
+
+def _has_table(text: bytes) -> bool:
+    """Whether the table of a GEO series matrix begins in a text."""
+    begin = GEO_BEGIN.search(text)
+    return begin is not None and text.count(b"\n", begin.end()) > MIN_ROWS
 
 
 def _top(text: bytes) -> _Top:
