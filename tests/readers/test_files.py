@@ -221,8 +221,25 @@ def test_a_nul_byte_is_refused(tmp_path, reader):
 
 def test_a_long_quoted_cell_is_read_as_it_stands(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text('sample,tumor\na,"' + "x, " * 70_000 + '"\nb,y\n')
-    assert read_samples(path)["tumor"].tolist() == [("x, " * 70_000).strip(), "y"]
+    path.write_text('sample,tumor\na,"' + "x, " * 40_000 + '"\nb,y\n')
+    assert read_samples(path)["tumor"].tolist() == [("x, " * 40_000).strip(), "y"]
+    path.write_text('sample,tumor\na,"' + "x, " * 90_000 + '"\nb,y\n')
+    with pytest.raises(InputError, match=r"table\.csv.*cells") as error:
+        read_samples(path)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("n_comments", [0, 3])
+def test_a_header_longer_than_the_first_piece_of_the_file(tmp_path, n_comments):
+    """As of 120,000 cells of a single-cell atlas with names of 40 letters."""
+    names = ["a", *(f"{i:0100}" for i in range(45_000))]
+    rows = [f"G{row}\t" + "\t".join([str(row)] * len(names)) for row in range(3)]
+    comments = ["# by a program"] * n_comments
+    path = tmp_path / "matrix.tsv"
+    path.write_text("\n".join([*comments, "\t".join(["gene", *names]), *rows]) + "\n")
+    matrix = read_matrix(path)
+    assert (matrix.samples, matrix.genes) == (names, ["G0", "G1", "G2"])
+    assert matrix.values.block(slice(0, 3))[:, -1].tolist() == [0, 1, 2]
 
 
 def test_lone_carriage_returns_end_lines(tmp_path):

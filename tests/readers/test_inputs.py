@@ -67,9 +67,9 @@ def test_a_matrix_in_two_files(tiny_cohort, tiny_files, tmp_path):
 
 def test_a_samples_table_replaces_obs(tiny_h5ad, tmp_path):
     table = tmp_path / "labels.csv"
-    table.write_text("sample,tumor\nTCGA-AA-0004-01A,XYZ\n")
+    table.write_text("sample,tumor\nTCGA-AA-0004-01A,XYZ\nTCGA-AA-0005-01A,UVW\n")
     settings = InputSettings(expression=(tiny_h5ad,), samples=(str(table),))
-    assert inputs.open_inputs(settings).samples["tumor"].tolist() == ["XYZ"]
+    assert inputs.open_inputs(settings).samples["tumor"].tolist() == ["XYZ", "UVW"]
 
 
 def test_the_content_gives_the_format_unless_it_is_set(tiny_h5ad, tiny_cohort, tmp_path):

@@ -21,7 +21,7 @@ from tumorcam.readers.tables.dialect import (
     dialect_of,
     split_rows,
 )
-from tumorcam.readers.tables.lines import Chunk, blanks_to_tabs
+from tumorcam.readers.tables.lines import FIRST_LINES, Chunk, blanks_to_tabs
 from tumorcam.readers.wording import listed, plain
 
 ROW_NAMES = "row names"  # the first column where R's write.table names only the others
@@ -222,7 +222,9 @@ def _head(first: Chunk, n_lines: int, path: Path) -> str:
     """The text of the first rows, without the lines above them."""
     body = first.text.split(b"\n", n_lines)[-1] if n_lines else first.text
     if len(body) > HEAD_BYTES:
-        body = body[: max(body.rfind(b"\n", 0, HEAD_BYTES), body.find(b"\n")) + 1]
+        ends = (match.end() for match in re.finditer(b"\n", body))
+        first_ends = itertools.islice(ends, FIRST_LINES)
+        body = body[: max(body.rfind(b"\n", 0, HEAD_BYTES) + 1, *first_ends)]
     if not body.strip():
         msg = f"{plain(str(path))} has no table below its first {n_lines} lines; check the file"
         raise InputError(msg)
