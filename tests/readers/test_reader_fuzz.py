@@ -6,6 +6,7 @@ for ten minutes:
     READER_FUZZ_SECONDS=600 python -m pytest tests/readers/test_reader_fuzz.py
 """
 
+import contextlib
 import csv
 import functools
 import gzip
@@ -137,13 +138,16 @@ def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
         content = zlib.decompressobj(31).decompress(content)
     lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
     cells: dict[tuple[str, str], set[str]] = {}
-    for separator in "\t,; ":
+    for separator, signs in itertools.product("\t,; ", [("#", "!"), ()]):
         header, *rows = (
             next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
             for line in lines
-            if line.strip() and not line.startswith(("#", "!"))
+            if line.strip() and not line.startswith(signs)
         )
         add_cells(cells, header, rows)
+        with contextlib.suppress(csv.Error):  # line breaks in quotes
+            header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
+            add_cells(cells, header, rows)
     return cells
 
 
@@ -168,9 +172,9 @@ def selected(
     assert np.isfinite(values).all()
     assert set(selection.samples["tumor"]) <= set(given.samples["tumor"]) - {""}
     rows, columns = selection.samples["sample"].tolist(), selection.genes.tolist()
-    assert set(rows) <= set(matrix.samples) and set(columns) <= set(matrix.genes)
     if samples is None or not has_cells:
         return
+    assert set(rows) <= set(matrix.samples) and set(columns) <= set(matrix.genes)
     cells = cells_at(expression.read_bytes())
     for (i, sample), (j, gene) in itertools.product(enumerate(rows), enumerate(columns)):
         if sample in SAMPLES and gene in GENES:

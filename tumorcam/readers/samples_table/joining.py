@@ -122,8 +122,10 @@ class _Match(NamedTuple):
     n_by_rule: dict[str, int]
 
     @property
-    def score(self) -> tuple[int, int]:
-        return len(self.rows), self.n_by_rule["exact"]
+    def score(self) -> tuple[int, int, int]:
+        """Samples with one row count first: a patient with two samples has two."""
+        n_single = sum(len(rows) == 1 for rows in self.rows.values())
+        return n_single, len(self.rows), self.n_by_rule["exact"]
 
 
 def _match(samples: Sequence[str], cells: Sequence[str]) -> _Match:
