@@ -30,6 +30,7 @@ pytestmark = [
 ]
 
 
+IS_BARCODE = SampleNames([]).is_sample
 N_CELLS = 1000  # at random, of each format
 
 
@@ -44,7 +45,7 @@ def values_of(matrix: Matrix) -> np.ndarray:
     return matrix.values.block(slice(0, len(matrix.genes)))
 
 
-def read(name: str, is_sample=SampleNames([]).is_sample, **settings) -> Matrix:
+def read(name: str, is_sample=IS_BARCODE, **settings) -> Matrix:
     """The matrix of a file of FORMATS, whose samples have barcodes."""
     chosen = InputSettings(**settings)
 

@@ -132,7 +132,10 @@ def truncated_gzip(path: Path) -> None:
 
 
 BAD_FILES = {
-    "no expression": (lambda e, s: e.unlink(), "expression.tsv': no file or folder has this path; set input.expression to"),
+    "no expression": (
+        lambda e, s: e.unlink(),
+        "expression.tsv': no file or folder has this path; set input.expression to",
+    ),
     "no samples": (lambda e, s: s.unlink(), "samples.tsv is no file"),
     "empty expression": (lambda e, s: e.write_text(""), "expression.tsv is empty"),
     "empty samples": (lambda e, s: s.write_text(""), "samples.tsv is empty"),
@@ -171,7 +174,9 @@ BAD_FILES = {
     ),
     "normals": (
         lambda e, s: [
-            path.write_text(re.sub("-01(?=[AB])", "-11", path.read_text()).replace("\t01\t", "\t11\t"))
+            path.write_text(
+                re.sub("-01(?=[AB])", "-11", path.read_text()).replace("\t01\t", "\t11\t")
+            )
             for path in (e, s)
         ],
         "none is a tumor; to classify them by their labels, set cohort.sample_types",
@@ -195,7 +200,10 @@ def test_bad_files_are_one_clear_message(tiny_config, tiny_files, tiny_toml, cap
     [
         ("input.expression=", "no synthesized cohort; set input.expression and input.samples"),
         ("input.samples=", "expression.tsv does not say which tumor type its samples have; set"),
-        ("input.gene_column=symbol", "no gene column 'symbol'; its columns beside the samples are 'gene'"),
+        (
+            "input.gene_column=symbol",
+            "no gene column 'symbol'; its columns beside the samples are 'gene'",
+        ),
         ("input.tumor_column=grade", "no column 'grade' as input.tumor_column says"),
         ("input.format=h5ad", "expression.tsv cannot be read as .h5ad"),
         ("cohort.genes=37", "36 usable genes, 36 of which vary; wanted 37"),

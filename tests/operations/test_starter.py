@@ -42,7 +42,7 @@ def test_what_was_understood_becomes_settings_with_their_reasons(tmp_path):
     """The last fact of a setting counts; a reason cannot end its comment."""
     facts = [
         Fact("tumor column", "b", "wrong", setting="input.tumor_column", value="b"),
-        Fact("tumor column", "x", "9 types\nof ] \"9\"", "b, c", "input.tumor_column", 'x "y" \\'),
+        Fact("tumor column", "x", '9 types\nof ] "9"', "b, c", "input.tumor_column", 'x "y" \\'),
         Fact("normals", "kept", "they are many", "", "cohort.normals", "class"),
         Fact("scale", "tpm", "sums of a million", "", "input.scale", "tpm"),
         Fact("orientation", "genes in rows", "no setting"),

@@ -77,7 +77,7 @@ def test_the_content_gives_the_format_unless_it_is_set(tiny_h5ad, tiny_cohort, t
     renamed.write_bytes((tmp_path / "tiny.h5ad").read_bytes())
     settings = InputSettings(expression=(str(renamed),))
     check(inputs.open_inputs(settings), tiny_cohort)
-    with pytest.raises(InputError, match=r'matrix\.dat .*HDF5.*format'):
+    with pytest.raises(InputError, match=r"matrix\.dat .*HDF5.*format"):
         inputs.open_inputs(dataclasses.replace(settings, format="table"))
 
 

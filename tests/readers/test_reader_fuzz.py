@@ -274,9 +274,7 @@ def test_damaged_parquet_is_read_or_refused(tmp_path):
 
     def attempt(content: bytes) -> None:
         path.write_bytes(content)
-        require_value_or_message(
-            lambda: selected(path, tmp_path / "samples.tsv", has_cells=False)
-        )
+        require_value_or_message(lambda: selected(path, tmp_path / "samples.tsv", has_cells=False))
 
     fuzz(attempt, mutations(whole), N_BINARY)
 

@@ -78,8 +78,8 @@ def read_chunks(
         if not is_last and len(text) - text.rfind(b"\n") - 1 > MAX_LINE:
             number = line + text.count(b"\n")
             msg = (
-                f"{plain(str(path))} line {number} has more than {MAX_LINE:,} bytes; wanted a table "
-                "with a row for each gene or each sample"
+                f"{plain(str(path))} line {number} has more than {MAX_LINE:,} bytes; wanted a "
+                "table with a row for each gene or each sample"
             )
             raise InputError(msg)
         if cut or is_last:
