@@ -115,7 +115,7 @@ def test_words_for_missing_values_stay(tmp_path):
         (written([HEADER, *ROWS[:3], ["x", "y", "z", "w"], *ROWS]), "line 5 has 4 cells"),
         (written([HEADER, *ROWS]).encode() + b"x\ty\t\xe9\n", "line 14 .*WINDOWS-1252|byte 0xe9"),
         ("sample\n" + "a\nb\n", "TSV or CSV"),
-        ("a b\tc d\nx y\tz w\n" * 3, "can be read with .* between its cells; save it as TSV"),
+        ("a,b;c,d\n1,2;3,4\n5,6;7,8\n", "can be read with .* between its cells; save it as TSV"),
     ],
 )
 def test_damaged_tables_are_refused(text, words, tmp_path):
