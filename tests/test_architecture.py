@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "tumorcam").rglob("*.py"))
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
-STAGES = [path for path in JOBS if path.stem not in ("__init__", "__main__", "command", "init")]
+STAGES = [
+    path for path in JOBS if path.stem not in ("__init__", "__main__", "command", "init", "inspect")
+]
 SOURCES = [*CORE, *JOBS]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

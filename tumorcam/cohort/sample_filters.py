@@ -221,7 +221,7 @@ def _refuse_conflicts(samples: pd.DataFrame) -> None:
         first = conflicts[0]
         tumors = sorted(set(samples.loc[samples["sample"] == first, "tumor"]))
         msg = (
-            f"the samples table gives {len(conflicts)} samples more than one tumor type "
-            f"({quoted(first)}: {listed(tumors)}); correct the table"
+            f"{len(conflicts)} samples are repeated in the samples table with more than one tumor "
+            f"type ({quoted(first)}: {listed(tumors)}); correct the table"
         )
         raise InputError(msg)

@@ -77,19 +77,20 @@ def input_settings(config: Config) -> InputSettings:
 
 
 def input_files(settings: InputSettings) -> list[Path]:
-    """The files of the input, in order: those of the expression matrix, then the samples tables.
+    """The files of the input, in order: expression matrix, samples tables, gene table.
 
     Raises
     ------
     InputError
         If one of them is no file, or cannot be read.
     """
-    paths = [*resolve(settings.expression, EXPRESSION), *map(Path, settings.samples)]
+    named = [(path, EXPRESSION) for path in resolve(settings.expression, EXPRESSION)]
+    named += [(Path(name), SAMPLES) for name in settings.samples]
     if settings.gene_table:
-        paths.append(Path(settings.gene_table))
-    for path in paths:
-        require_file(path)
-    return paths
+        named.append((Path(settings.gene_table), "input.gene_table"))
+    for path, setting in named:
+        require_file(path, setting)
+    return [path for path, _ in named]
 
 
 def open_inputs(

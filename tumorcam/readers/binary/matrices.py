@@ -157,7 +157,7 @@ def _sparse_blocks(matrix: StoredMatrix) -> Iterator[np.ndarray]:
             raise Fault(_repeated(matrix.name))
         indices = matrix.parts["indices"][part]
         if (indices < 0).any() or (indices >= n_minor).any():
-            msg = f"an index of {matrix.name} is not from 0 to {n_minor - 1}; {AGAIN}"
+            msg = f"{matrix.name} is damaged: an index is outside 0 to {n_minor - 1}; {AGAIN}"
             raise Fault(msg)
         rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         places = rows * n_minor + indices.astype(np.int64)

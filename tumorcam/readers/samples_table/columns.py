@@ -1,5 +1,6 @@
 """Columns of a samples table that hold the patient, the sample type and the source."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,113 +9,141 @@ import pandas as pd
 
 from tumorcam.errors import quoted
 from tumorcam.readers import column_names
-from tumorcam.readers.column_names import AUTO, require_column, usual_columns
+from tumorcam.readers.column_names import (
+    AUTO,
+    cells_of,
+    plain_spelling,
+    require_column,
+    usual_columns,
+)
 from tumorcam.readers.matrix import Fact
-from tumorcam.readers.missing import blank_missing
-from tumorcam.readers.samples_table.identifiers import identify
 from tumorcam.readers.samples_table.sample_types import CODES, type_code
 from tumorcam.readers.wording import listed
 
-MIN_TYPED = 0.8  # share of cells that must name a type in a column of sample types
+MIN_TYPED = 0.8  # share of cells that must name a type in a column without a usual name
+N_CODES = 8  # counts of sample types in a fact
+NUMBER = re.compile(r"\d+(?:\.0+)?")
+CODE = re.compile(r"[\d.]+[A-Z]?|.")  # numbers and single letters are many things
+PATIENT_NAME = re.compile(  # in plain spelling
+    r"(?:bcr|tcga|submitter|gdc|source)?"
+    r"(?:patients?|donors?|subjects?|subj|participants?|individuals?|cases?)"
+    r"(?:ids?|barcodes?|uuid|name|number|no|num|code|submitterid|identifier)?"
+)
 
 
 class Column(NamedTuple):
-    """The cells of a chosen column (str, empty where missing), its name, and why it was chosen."""
+    """A column of a table, its cells (str, empty where missing), and why it was chosen."""
 
     name: str
     cells: pd.Series
-    facts: list[Fact]
-
-
-def column_cells(table: pd.DataFrame, name: str) -> pd.Series:
-    """The texts of a column, the first one of that name; a missing value is empty."""
-    return blank_missing(table.loc[:, table.columns == name].iloc[:, 0])
+    fact: Fact
 
 
 def named_column(table: pd.DataFrame, setting: str, name: str, path: Path) -> Column | None:
-    """The column that a setting names, or None for "auto"; InputError if it does not exist."""
+    """The column that a setting names, or None for "auto".
+
+    Parameters
+    ----------
+    setting : str
+        Such as "patient_column", of the section input.
+    name : str
+        Its value.
+    path : Path
+        File of the table, for messages.
+
+    Raises
+    ------
+    InputError
+        If the table has no such column.
+    """
     if name == AUTO:
         return None
     require_column(table, name, f"input.{setting}", path)
     topic = setting.replace("_", " ")
     fact = Fact(topic, quoted(name), f"input.{setting} names it", "", f"input.{setting}", name)
-    return Column(name, column_cells(table, name), [fact])
+    return Column(name, cells_of(table, name), fact)
 
 
-def barcodes(table: pd.DataFrame, first: pd.Series) -> pd.DataFrame:
-    """What the barcodes of each row say: patient and sample_type (str, empty if unknown).
+def patient_column(table: pd.DataFrame) -> Column | None:
+    """The first column with a usual name for patients whose cells can be patients.
+
+    A column with the same value in all rows, or with numbers that count the rows, has no patients.
 
     Parameters
     ----------
-    first : Series
-        The names that count first: those of the matrix, in the order of the table's rows. Then
-        come the columns, from left to right.
+    table : DataFrame
+        The whole samples table, since a part of it hides that a column counts rows.
     """
-    best = _identities(first)
-    for position in range(table.shape[1]):
-        if (best["patient"] != "").all() and (best["sample_type"] != "").all():
-            break
-        cells = table.iloc[:, position]
-        if sum(bool(identify(cell)) for cell in cells.head(20)):
-            other = _identities(cells.reset_index(drop=True))
-            fits = (best["patient"] == "") | (best["patient"] == other["patient"])
-            for name in best:
-                best[name] = best[name].where((best[name] != "") | ~fits, other[name])
-    return best
-
-
-def _identities(cells: pd.Series) -> pd.DataFrame:
-    identities = [identify(cell) for cell in cells]
-    return pd.DataFrame(
-        {
-            "patient": [one.patient if one else "" for one in identities],
-            "sample_type": [one.sample_type if one else "" for one in identities],
-        },
-        dtype=str,
-    )
-
-
-def patient_column(table: pd.DataFrame, samples: Sequence[str]) -> Column | None:
-    """The column with a usual name for patients whose cells can be patients.
-
-    Row numbers, a single value for all rows, and the IDs of the samples themselves cannot be.
-    """
-    for name in usual_columns(table, column_names.PATIENT):
-        cells = column_cells(table, name)
-        filled = cells[cells != ""]
-        is_counted = filled.tolist() == [str(i) for i in range(len(filled))]
-        is_counted |= filled.tolist() == [str(i + 1) for i in range(len(filled))]
-        if filled.nunique() > 1 and not is_counted:
-            n = filled.nunique()
-            reason = f"its name, and {n} different values for {len(set(samples))} samples"
-            fact = Fact("patient column", quoted(name), reason, "", "input.patient_column", name)
-            return Column(name, cells, [fact])
-    return None
+    usual = usual_columns(table, column_names.PATIENT)
+    names = [name for name in table.columns if PATIENT_NAME.fullmatch(plain_spelling(name))]
+    columns = {name: cells_of(table, name) for name in dict.fromkeys([*usual, *names])}
+    fitting = [n for n, cells in columns.items() if cells.nunique() > 1 and not _counts_rows(cells)]
+    if not fitting:
+        return None
+    name, *others = fitting
+    filled = columns[name][columns[name] != ""]
+    reason = f"its name, and {filled.nunique()} different values in {len(filled)} rows"
+    also = f"also {listed(others, spell=quoted)}" if others else ""
+    fact = Fact("patient column", quoted(name), reason, also, "input.patient_column", name)
+    return Column(name, columns[name], fact)
 
 
 def type_column(table: pd.DataFrame) -> Column | None:
-    """The column whose cells name sample types, those with a usual name first."""
+    """The column whose cells name sample types: one with a usual name, or all in words.
+
+    Of several with a usual name the first one counts, of others the one with most cells.
+    """
     usual = usual_columns(table, column_names.SAMPLE_TYPE)
-    for name in usual + [name for name in table.columns if name not in usual]:
-        cells = column_cells(table, name)
+    usual += [n for n in table.columns if n not in usual and _ends_usual(n)]
+    best: Column | None = None
+    for name in dict.fromkeys([*usual, *table.columns]):
+        cells = cells_of(table, name)
         filled = cells[cells != ""]
         codes = filled.map(type_code)
         is_typed = codes.isin(list(CODES))
         if name not in usual:
-            is_typed &= ~filled.str.fullmatch(r"[\d.]+[A-Z]?|.")  # numbers are many things
-        if len(filled) and is_typed.mean() >= (0 if name in usual else MIN_TYPED):
-            counts = codes.value_counts().sort_index()
-            reason = listed([f"{code} ({n})" for code, n in counts.items()], 8)
-            setting = "input.sample_type_column"
-            fact = Fact("sample type column", quoted(name), reason, "", setting, name)
-            return Column(name, cells, [fact])
-    return None
+            is_typed &= ~filled.str.fullmatch(CODE)
+        share = is_typed.mean() if len(filled) else 0.0
+        if share >= (MIN_TYPED if name not in usual else 1e-9):
+            fact = _type_fact(str(name), codes)
+            if name in usual:
+                return Column(name, cells, fact)
+            if best is None or len(filled) > (best.cells != "").sum():
+                best = Column(name, cells, fact)
+    return best
 
 
 def source_column(table: pd.DataFrame, taken: Sequence[str]) -> Column | None:
-    """The column with a usual name for the source, that is no other column."""
-    usual = [n for n in usual_columns(table, column_names.SOURCE) if n not in taken]
-    if not usual:
-        return None
-    fact = Fact("source column", quoted(usual[0]), "its name", "", "input.source_column", usual[0])
-    return Column(usual[0], column_cells(table, usual[0]), [fact])
+    """The column with a usual name for the source that is no other column.
+
+    Parameters
+    ----------
+    taken : sequence of str
+        Columns that hold something else.
+    """
+    for name in usual_columns(table, column_names.SOURCE):
+        cells = cells_of(table, name)
+        if name not in taken and (cells != "").any():
+            fact = Fact("source column", quoted(name), "its name", "", "input.source_column", name)
+            return Column(name, cells, fact)
+    return None
+
+
+def _counts_rows(cells: pd.Series) -> bool:
+    """Whether the cells are the numbers of the rows, in any order and from any first number."""
+    if not cells.str.fullmatch(NUMBER).all():
+        return False
+    numbers = sorted(cells.astype(float))
+    return numbers == [numbers[0] + i for i in range(len(numbers))]
+
+
+def _ends_usual(name: str) -> bool:
+    """Whether a part of the name, or its end, is usual, as in gdc_cases.samples.sample_type."""
+    parts = [plain_spelling(part) for part in name.split(".")]
+    return any(part.endswith(column_names.SAMPLE_TYPE) for part in parts)
+
+
+def _type_fact(name: str, codes: pd.Series) -> Fact:
+    counts = codes.value_counts().sort_index()
+    reason = listed([f"{code} ({n})" for code, n in counts.items()], N_CODES)
+    return Fact("sample type column", quoted(name), reason, "", "input.sample_type_column", name)

@@ -1,5 +1,6 @@
 """Which rows of a samples table belong to which samples of a matrix, however both spell the IDs."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,17 +9,21 @@ from typing import NamedTuple
 import pandas as pd
 
 from tumorcam.errors import InputError, quoted
-from tumorcam.readers.column_names import AUTO, SAMPLE, require_column, usual_columns
+from tumorcam.readers.column_names import AUTO, SAMPLE, cells_of, require_column, usual_columns
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.missing import blank_missing
 from tumorcam.readers.samples_table.identifiers import canonical, identify, levels
+from tumorcam.readers.samples_table.mismatch import no_common_sample
 from tumorcam.readers.wording import listed, plain
 
+EXACT, SPELLING, SPECIMEN, PATIENT = "exact", "spelling", "specimen", "patient"
 RULES = {
-    "exact": "spelled alike",
-    "spelling": "but for dashes, dots, case, zeros, or R's X",
-    "barcode": "by the part of the barcode that both have",
+    EXACT: "spelled alike",
+    SPELLING: "but for dots and dashes, case, quotes, leading zeros, or R's X",
+    SPECIMEN: "by the sample in both barcodes",
+    PATIENT: "by the patient in both barcodes",
 }
+MEASUREMENT = re.compile(r"-?\d+\.\d*[1-9]\d*")  # a number with decimals, which no ID is
 
 
 class SampleNames:
@@ -31,11 +36,9 @@ class SampleNames:
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
-        columns = [column for table in tables for column in _id_columns(table)]
-        cells = {cell for column in columns for cell in column}
+        cells = {cell for table in tables for column in _id_columns(table) for cell in column}
         self._names = cells
         self._canonical = {canonical(cell) for cell in cells}
-        self._has_table = bool(tables)
 
     def is_sample(self, name: str) -> bool:
         """Whether a table has the name, in any spelling, or it is a barcode."""
@@ -53,8 +56,8 @@ class Join(NamedTuple):
     column : str
         The column with the IDs.
     pairs : DataFrame
-        `sample` (str, as the matrix spells it) and `row` (int, position in the table): a sample may
-        have several rows, and a row several samples.
+        `sample` (str, as the matrix spells it), `row` (int, position in the table) and `rule`
+        (str): a sample may have several rows, and a row several samples.
     facts : list of Fact
         How the IDs were compared.
     """
@@ -68,6 +71,11 @@ def join_samples(
     samples: Sequence[str], table: pd.DataFrame, column: str, path: Path, others: Iterable[str] = ()
 ) -> Join:
     """The rows of a samples table that belong to the samples of a matrix.
+
+    The column is the one with rows for most samples, where a row that is only the patient's counts
+    half. A sample takes the rows whose ID is spelled alike; else those that differ only in
+    spelling; else those whose barcode agrees as far as possible, at least in the type of sample;
+    and last those of a table of patients.
 
     Parameters
     ----------
@@ -85,104 +93,126 @@ def join_samples(
     Raises
     ------
     InputError
-        If the column does not exist, or no sample has a row.
+        If the column does not exist, no sample has a row, or two samples or two IDs of the table
+        are one in the spelling that joins them.
     """
+    distinct = list(dict.fromkeys(samples))
+    usual = usual_columns(table, SAMPLE)
+    names = [*usual, *(name for name in table.columns if name not in {*usual, *others})]
+    cells = {name: cells_of(table, name).tolist() for name in dict.fromkeys(names)}
+    matches = {name: _match(distinct, cells[name]) for name in cells}
     if column != AUTO:
         require_column(table, column, "input.sample_column", path)
-        columns = [column]
-    else:
-        usual = usual_columns(table, SAMPLE)
-        columns = usual + [name for name in table.columns if name not in {*usual, *others}]
-    distinct = list(dict.fromkeys(samples))
-    matches = {name: _match(distinct, _cells(table, name)) for name in dict.fromkeys(columns)}
-    best = max(matches, key=lambda name: matches[name].score)
+    best = max(matches, key=lambda name: matches[name].score) if column == AUTO else column
     match = matches[best]
     if not match.rows:
-        raise InputError(_no_common_sample(distinct, table, columns, path))
-    pairs = [(name, row) for name, rows in match.rows.items() for row in rows]
-    rules = [f"{n} {RULES[rule]}" for rule, n in match.n_by_rule.items() if n]
-    similar = [
-        quoted(name) for name, other in matches.items()
-        if name != best and len(other.rows) == len(match.rows)
-    ]  # fmt: skip
+        counts = {name: len(other.rows) for name, other in matches.items() if other.rows}
+        raise InputError(no_common_sample(distinct, cells, counts, column, path))
+    _require_unambiguous(match, cells[best], best, path)
+    pairs = [(name, row, match.rules[name]) for name, rows in match.rows.items() for row in rows]
+    similar = [n for n in matches if n != best and matches[n].rows.keys() >= match.rows.keys()]
     fact = Fact(
         "sample column",
         quoted(best),
         f"{len(match.rows)} of {len(distinct)} samples of the matrix have a row: "
-        f"{', '.join(rules)}",
-        f"also {listed(similar, spell=str)}" if similar else "",
+        f"{_counts(match, cells[best])}",
+        f"also {listed(similar, spell=quoted)}" if similar else "",
         setting="input.sample_column",
         value=best,
     )
-    return Join(best, pd.DataFrame(pairs, columns=["sample", "row"]), [fact])
+    return Join(best, pd.DataFrame(pairs, columns=["sample", "row", "rule"]), [fact])
 
 
 class _Match(NamedTuple):
     rows: dict[str, list[int]]
-    n_by_rule: dict[str, int]
+    rules: dict[str, str]
 
     @property
-    def score(self) -> tuple[int, int]:
-        return len(self.rows), self.n_by_rule["exact"]
+    def score(self) -> tuple[float, int]:
+        """How many samples have a row, and how many of them are spelled alike."""
+        rules = list(self.rules.values())
+        return len(rules) - rules.count(PATIENT) / 2, rules.count(EXACT)
 
 
 def _match(samples: Sequence[str], cells: Sequence[str]) -> _Match:
     """The rows of each sample by the first rule that gives any."""
-    indexes: dict[str, Mapping[str, list[int]]] = {
-        "exact": _index((cell, i) for i, cell in enumerate(cells)),
-        "spelling": _index((canonical(cell), i) for i, cell in enumerate(cells) if cell),
-    }
-    by_level = _index(
-        (level, i)
-        for i, cell in enumerate(cells)
-        if (identity := identify(cell)) is not None
-        for level in levels(identity)
-    )
-    whole = _index(
-        (identity.key, i)
-        for i, cell in enumerate(cells)
-        if (identity := identify(cell)) is not None
-    )
-    rows: dict[str, list[int]] = {}
-    n_by_rule = dict.fromkeys(RULES, 0)
+    by_cell = _index((cell, i) for i, cell in enumerate(cells))
+    by_spelling = _index((canonical(cell), i) for cell, rows in by_cell.items() for i in rows)
+    whole, by_level = dict[str, list[int]](), defaultdict[str, list[int]](list)
+    for cell, rows in by_cell.items():
+        if identity := identify(cell):
+            whole.setdefault(identity.key, []).extend(rows)
+            for level in levels(identity):
+                by_level[level].extend(rows)
+    match = _Match({}, {})
     for sample in samples:
         name = sample.strip()
-        for rule, index in indexes.items():
-            if hits := index.get(name if rule == "exact" else canonical(name), []):
-                rows[sample] = hits
-                n_by_rule[rule] += 1
-                break
-        else:
-            if hits := _by_barcode(name, whole, by_level):
-                rows[sample] = hits
-                n_by_rule["barcode"] += 1
-    return _Match(rows, n_by_rule)
+        if name in by_cell:
+            match.rows[sample], match.rules[sample] = by_cell[name], EXACT
+        elif canonical(name) in by_spelling:
+            match.rows[sample], match.rules[sample] = by_spelling[canonical(name)], SPELLING
+        elif by_level:
+            _match_barcode(match, sample, whole, by_level)
+    return match
 
 
-def _by_barcode(
-    name: str, whole: Mapping[str, list[int]], by_level: Mapping[str, list[int]]
-) -> list[int]:
-    """Rows whose barcode is a shorter one of the sample's, the longest first, or a longer one."""
-    identity = identify(name)
+def _match_barcode(
+    match: _Match, sample: str, whole: Mapping[str, list[int]], by_level: Mapping[str, list[int]]
+) -> None:
+    """Add the rows whose barcode has most in common with the sample's, the type at least.
+
+    A patient's row counts for all samples of the patient, and a sample that is a whole patient
+    takes all rows of the patient.
+    """
+    identity = identify(sample)
     if identity is None:
-        return []
-    for level in reversed(levels(identity)):
-        if level in whole:
-            return whole[level]
-    return by_level.get(identity.key, [])
+        return
+    patient, *specimens = levels(identity)
+    for level in reversed(specimens):
+        if level in by_level:
+            match.rows[sample], match.rules[sample] = by_level[level], SPECIMEN
+            return
+    rows = whole.get(patient) or (by_level.get(patient) if not specimens else None)
+    if rows:
+        match.rows[sample], match.rules[sample] = rows, PATIENT
 
 
-def _index(items: Iterable[tuple[str, int]]) -> Mapping[str, list[int]]:
-    index = defaultdict(list)
+def _require_unambiguous(match: _Match, cells: Sequence[str], column: str, path: Path) -> None:
+    """Stop where names that a file tells apart are one name in the spelling that joins them."""
+    samples_of = defaultdict[tuple[int, ...], list[str]](list)
+    for sample, rows in match.rows.items():
+        if match.rules[sample] in (EXACT, SPELLING):
+            samples_of[tuple(rows)].append(sample)
+    for positions, samples in samples_of.items():
+        ids = list(dict.fromkeys(cells[row] for row in positions))
+        if len(ids) > 1 or len({sample.strip() for sample in samples}) > 1:
+            several = f"samples {listed(samples, 4)} and IDs {listed(ids, 4)}"
+            msg = (
+                f"{plain(str(path))}: the matrix's {several} of column {quoted(column)} are the "
+                "same but for their spelling (dots and dashes, case, leading zeros, R's X), so it "
+                "cannot be known which is which: spell the IDs of the table as the matrix does"
+            )
+            raise InputError(msg)
+
+
+def _counts(match: _Match, cells: Sequence[str]) -> str:
+    """How many samples were joined by each rule, with an example where the names differ."""
+    texts = []
+    for rule, words in RULES.items():
+        samples = [sample for sample in match.rows if match.rules[sample] == rule]
+        if samples:
+            other = plain(cells[match.rows[samples[0]][0]])
+            example = "" if rule == EXACT else f" (such as {plain(samples[0])} and {other})"
+            texts.append(f"{len(samples)} {words}{example}")
+    return ", ".join(texts)
+
+
+def _index(items: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    index: dict[str, list[int]] = {}
     for key, row in items:
         if key:
-            index[key].append(row)
+            index.setdefault(key, []).append(row)
     return index
-
-
-def _cells(table: pd.DataFrame, name: str) -> list[str]:
-    cells = table.loc[:, table.columns == name].iloc[:, 0]
-    return list(blank_missing(cells))
 
 
 def _id_columns(table: pd.DataFrame) -> list[set[str]]:
@@ -192,23 +222,5 @@ def _id_columns(table: pd.DataFrame) -> list[set[str]]:
     for position, name in enumerate(table.columns):
         cells = set(blank_missing(table.iloc[:, position])) - {""}
         if name in usual or 2 * len(cells) > len(table):
-            columns.append({cell for cell in cells if not _is_measurement(cell)})
+            columns.append({cell for cell in cells if MEASUREMENT.fullmatch(cell) is None})
     return columns
-
-
-def _is_measurement(cell: str) -> bool:
-    """Whether a text is a number with decimals, which no ID is."""
-    whole, point, rest = cell.partition(".")
-    return bool(point) and rest.strip("0") != "" and (whole.lstrip("-") + rest).isdigit()
-
-
-def _no_common_sample(
-    samples: Sequence[str], table: pd.DataFrame, columns: Sequence[str], path: Path
-) -> str:
-    texts = [f"{quoted(name)}: {listed(_cells(table, name), 2)}" for name in columns[:8]]
-    return (
-        f"{plain(str(path))}: none of its columns has a sample of the expression matrix "
-        f"({listed(samples)}), also not in another spelling (dots or dashes, upper or lower case, "
-        f"leading zeros, R's X) or as a part of a barcode; its columns are {'; '.join(texts)}; "
-        "give the table a column with the IDs of the matrix, and set input.sample_column to it"
-    )

@@ -9,13 +9,20 @@ import pandas as pd
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, require_column
 from tumorcam.readers.matrix import Drop, Fact
-from tumorcam.readers.samples_table import columns
-from tumorcam.readers.samples_table.columns import named_column
+from tumorcam.readers.samples_table.barcodes import Barcodes, read_barcodes
+from tumorcam.readers.samples_table.columns import (
+    Column,
+    named_column,
+    patient_column,
+    source_column,
+    type_column,
+)
 from tumorcam.readers.samples_table.joining import join_samples
 from tumorcam.readers.samples_table.labels import read_labels
-from tumorcam.readers.samples_table.sample_types import is_normal, type_code
+from tumorcam.readers.samples_table.repeated_rows import merge_rows
+from tumorcam.readers.samples_table.sample_types import is_normal, is_tumor, type_code
 from tumorcam.readers.tables.names import require_names
-from tumorcam.readers.wording import listed
+from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
 
 
@@ -29,6 +36,13 @@ class Tidy(NamedTuple):
 
     table: pd.DataFrame
     dropped: list[Drop]
+    facts: list[Fact]
+
+
+class _Cells(NamedTuple):
+    """A column of the tidy table, and how it was read."""
+
+    cells: pd.Series
     facts: list[Fact]
 
 
@@ -53,87 +67,123 @@ def tidy(
     Raises
     ------
     InputError
-        If a column that the settings name is missing, no sample of the matrix has a row, or the
-        tumor type cannot be told.
+        If a column that the settings name is missing, no sample of the matrix has a row, a sample
+        has rows that contradict each other, or the tumor type cannot be told.
     """
-    join = join_samples(matrix_samples, table, settings.sample_column, path)
-    rows = table.iloc[join.pairs["row"].to_numpy()].reset_index(drop=True)
-    sample = join.pairs["sample"].reset_index(drop=True)
-    barcode = columns.barcodes(rows, sample)
-    patient = named_column(rows, "patient_column", settings.patient_column, path)
-    kind = named_column(rows, "sample_type_column", settings.sample_type_column, path)
-    auto_patient = columns.patient_column(rows, matrix_samples)
-    auto_kind = columns.type_column(rows)
     if settings.tumor_column != AUTO:
-        require_column(rows, settings.tumor_column, "input.tumor_column", path)
-    taken = {c.name for c in (patient, kind, auto_patient, auto_kind) if c} | {join.column}
-    label_column = None if settings.tumor_column == AUTO else settings.tumor_column
-    labels = read_labels(rows, label_column, taken, path)
+        require_column(table, settings.tumor_column, "input.tumor_column", path)
+    join = join_samples(matrix_samples, table, settings.sample_column, path)
+    position = join.pairs["row"].to_numpy()
+    rows = table.iloc[position].reset_index(drop=True)
+    barcodes = read_barcodes(rows, join.pairs["sample"])
+    named = named_column(rows, "patient_column", settings.patient_column, path)
+    auto = patient_column(table)
+    auto = auto and auto._replace(cells=auto.cells.iloc[position].reset_index(drop=True))
+    patients = _patients(named, auto, barcodes)
+    kind = named_column(rows, "sample_type_column", settings.sample_type_column, path)
+    types = _types(kind, type_column(rows), barcodes, path)
+    columns = (named, auto, kind, type_column(rows))
+    taken = {column.name for column in columns if column} | {join.column}
+    labels = read_labels(rows, settings.tumor_column, taken, types.cells.map(is_normal), path)
     source = named_column(rows, "source_column", settings.source_column, path)
-    source = source or columns.source_column(rows, [*taken, labels.facts[0].value])
-    patients, patient_facts = _chosen(patient, auto_patient, barcode["patient"], "patients")
-    types, type_facts = _chosen(kind, auto_kind, barcode["sample_type"], "sample types")
-    tidied = pd.DataFrame(
-        {
-            "sample": sample,
-            "patient": patients,
-            "tumor": labels.cells,
-            "sample_type": types.map(type_code),
-            "source": source.cells if source else "",
-        },
-        dtype=str,
-    ).drop_duplicates()
+    source = source or source_column(rows, [*taken, labels.facts[0].value])
+    parts = {
+        "sample": join.pairs["sample"],
+        "patient": patients.cells,
+        "tumor": labels.cells,
+        "sample_type": types.cells,
+        "source": source.cells if source else "",
+    }
+    tidied = pd.DataFrame(parts, dtype=str)
     for name, cells in tidied.items():
         require_names(cells.unique(), str(name).replace("_", " "), path)
+    merged = merge_rows(tidied, join.pairs["rule"], path)
+    facts = [*join.facts, *labels.facts, *patients.facts, *types.facts]
+    facts += [source.fact] if source else []
+    facts += merged.facts
     n_without = len(table) - join.pairs["row"].nunique()
-    facts = [*join.facts, *labels.facts, *patient_facts, *type_facts]
-    facts += source.facts if source else []
     if n_without:
         reason = f"{len(table)} rows, {n_without} of which belong to no sample of the matrix"
-        facts.append(Fact("samples table", f"{len(tidied)} samples of the matrix", reason))
-    return Tidy(tidied.reset_index(drop=True), [], facts)
+        n = merged.table["sample"].nunique()
+        facts.append(Fact("samples table", f"{n} samples of the matrix", reason))
+    return Tidy(merged.table, [], facts)
 
 
-def _chosen(
-    named: "columns.Column | None",
-    auto: "columns.Column | None",
-    barcode: pd.Series,
-    topic: str,
-) -> tuple[pd.Series, list[Fact]]:
-    """Cells of the column that the user names, else of the barcodes, else of the usual column."""
+def _patients(named: Column | None, auto: Column | None, barcodes: Barcodes) -> _Cells:
+    """Patients by the column that the user names, else by barcodes, else by the usual column."""
+    barcode = barcodes.patient
+    has_barcode = barcode != ""
+    n = int(has_barcode.sum())
+    column = named or auto
+    if column is None and not n:
+        reason = "no barcodes, and no column that names them"
+        return _Cells(barcode, [Fact("patients", "not known", reason)])
+    facts = [Fact("patients", "from barcodes", f"{n} of {len(barcode)} samples have them")]
+    if column is None:
+        return _Cells(barcode, facts)
+    first, then = (column.cells, barcode) if named else (barcode, column.cells)
+    uses_column = named is not None or not has_barcode.all()
+    facts = [
+        fact for fact, holds in ((facts[0], n and not named), (column.fact, uses_column)) if holds
+    ]
+    both = has_barcode & (column.cells != "")
+    pairs = pd.DataFrame({"column": column.cells[both], "barcode": barcode[both]})
+    n_columns = pairs.groupby("barcode")["column"].nunique()
+    n_barcodes = pairs.groupby("column")["barcode"].nunique()
+    n_conflicts = int((n_columns > 1).sum() + (n_barcodes > 1).sum())
+    if n_conflicts:
+        text = f"{'column ' + quoted(column.name) if named else 'the barcode'} counts"
+        reason = f"{n_conflicts} patients of barcodes and column {quoted(column.name)} differ"
+        facts.append(Fact("patients", text, reason))
+    return _Cells(first.where(first != "", then), facts)
+
+
+def _types(named: Column | None, auto: Column | None, barcodes: Barcodes, path: Path) -> _Cells:
+    """Codes by the column that the user names, else by barcodes, else by a column of types.
+
+    Raises
+    ------
+    InputError
+        If a barcode says tumor and the column normal, or the other way round, and the user names
+        neither.
+    """
+    barcode, implied = barcodes.sample_type, barcodes.implied_type
     if named is not None:
-        return named.cells.where(named.cells != "", barcode), named.facts
-    n = int((barcode != "").sum())
-    if not n:
-        if auto is None:
-            return barcode, [Fact(topic, "not known", "no barcodes, and no column that names them")]
-        return auto.cells, auto.facts
-    facts = [Fact(topic, "from barcodes", f"{n} of {len(barcode)} samples have them")]
-    if auto is None:
-        return barcode, facts
-    missing = barcode == ""
-    if missing.any():
-        facts += auto.facts
-    other = auto.cells.map(type_code) if topic == "sample types" else auto.cells
-    differ = (other != barcode) & (other != "") & ~missing
-    if topic == "sample types" and differ.any():
-        pairs = sorted(
-            {f"{a} in the table, {b}" for a, b in zip(other[differ], barcode[differ], strict=True)}
-        )
-        _refuse_other_normals(auto, other[differ], barcode[differ])
-        reason = f"{int(differ.sum())} barcodes say another type than column {auto.name!r}"
-        facts.append(Fact(topic, "the barcode counts", reason, listed(pairs)))
-    return barcode.where(~missing, auto.cells), facts
+        codes = named.cells.map(type_code)
+        rest = barcode.where(barcode != "", implied)
+        return _Cells(codes.where(codes != "", rest), [named.fact])
+    n = int(((barcode != "") | (implied != "")).sum())
+    facts = [Fact("sample types", "from barcodes", f"{n} of {len(barcode)} samples have them")]
+    facts = (facts if n else []) + barcodes.facts
+    codes = auto.cells.map(type_code) if auto else pd.Series("", barcode.index, dtype=str)
+    if auto is None and not n:
+        reason = "no barcodes, and no column that names them"
+        facts.append(Fact("sample types", "not known", reason))
+    if auto is not None:
+        _require_agreement(barcode, codes, auto.name, path)
+        if (barcode == "").any():
+            facts.append(auto.fact)
+        differ = (codes != barcode) & (codes != "") & (barcode != "")
+        if differ.any():
+            reason = (
+                f"{int(differ.sum())} barcodes say another type than column {quoted(auto.name)}"
+            )
+            pairs = sorted(set(codes[differ] + " in the table, " + barcode[differ]))
+            facts.append(Fact("sample types", "the barcode counts", reason, listed(pairs)))
+    types = barcode.where(barcode != "", codes)
+    return _Cells(types.where(types != "", implied), facts)
 
 
-def _refuse_other_normals(column: "columns.Column", other: pd.Series, barcode: pd.Series) -> None:
-    """Stop where a column and barcodes contradict each other on which samples are normal."""
-    differ = other.map(is_normal) != barcode.map(is_normal)
+def _require_agreement(barcode: pd.Series, codes: pd.Series, column: str, path: Path) -> None:
+    """Stop where barcodes and a column contradict each other in what is a tumor."""
+    differ = barcode.map(is_normal) & codes.map(is_tumor)
+    differ |= barcode.map(is_tumor) & codes.map(is_normal)
     if differ.any():
-        first = f"{other[differ].iloc[0]} in the table, {barcode[differ].iloc[0]} in the barcode"
+        pairs = sorted(set("barcode " + barcode[differ] + ", column " + codes[differ]))
         msg = (
-            f"column {quoted(column.name)} and the barcodes contradict each other on which samples "
-            f"are normal, for {int(differ.sum())} samples ({first}); set input.sample_type_column "
-            f"to {quoted(column.name)} if the column is right, else correct it"
+            f"{plain(str(path))}: column {quoted(column)} and the barcodes do not agree in which "
+            f"samples are normal: {int(differ.sum())} of {len(codes)} differ ({listed(pairs)}); "
+            f'set input.sample_type_column = "{plain(column)}" if the column is right, else '
+            "correct it"
         )
         raise InputError(msg)

@@ -1,5 +1,6 @@
 """Names of the 33 tumor types of TCGA, by their study codes."""
 
+import functools
 import re
 
 # gdc.cancer.gov/resources-tcga-users/tcga-code-tables/tcga-study-abbreviations; after the first
@@ -41,14 +42,21 @@ NAMES = {
     "UVM": "uveal melanoma",
 }
 CODE_OF_NAME = {name: code for code, names in NAMES.items() for name in names.split(";")}
-PROJECT = re.compile(r"TCGA[-_ ]([A-Z]{2,4})", re.IGNORECASE)
+PROJECT = re.compile(r"TCGA[-_ ]([A-Z]{2,4})|.*\(([A-Z]{2,4})\)", re.IGNORECASE)  # ID; name (CODE)
 
 
+@functools.lru_cache(2**14)
 def tumor_code(text: str) -> str:
-    """The code of a study of TCGA, from code, project ID or full name; empty for other texts."""
+    """The code of a study of TCGA, from code, project ID or full name; empty for other texts.
+
+    Parameters
+    ----------
+    text : str
+        Such as "BRCA", "TCGA-BRCA", "Breast invasive carcinoma" or "TCGA Breast Cancer (BRCA)".
+    """
     stripped = text.strip()
     project = PROJECT.fullmatch(stripped)
-    code = (project[1] if project else stripped).upper()
+    code = (project[1] or project[2] if project else stripped).upper()
     if code in NAMES:
         return code
     words = re.sub(r"[^a-z]+", " ", stripped.lower().replace("&", " and ")).split()

@@ -12,12 +12,14 @@ from tumorcam.readers.samples_table.sample_types import (
     is_normal,
     is_type_word,
     type_code,
+    type_name,
 )
 from tumorcam.readers.wording import N_COLUMNS, listed
 from tumorcam.settings import CohortSettings
 
 TUMOR = "tumor"  # in cohort.sample_types: for each tumor the type that makes it one
-NORMAL = "Normal"  # the class of normal samples
+NORMAL = "Normal"  # the class of normal samples, unless the labels have a word for it
+SAMPLE_TYPES = "sample types"  # topic of facts
 
 
 class TypeChoice(NamedTuple):
@@ -28,12 +30,33 @@ class TypeChoice(NamedTuple):
     facts: list[Fact]
 
 
+class _Items(NamedTuple):
+    """The items of `cohort.sample_types`: codes for all tumors, and codes for single ones."""
+
+    codes: frozenset[str]
+    of_tumors: frozenset[tuple[str, str]]
+    has_main: bool
+
+    def name(self, samples: pd.DataFrame) -> pd.Series:
+        """(samples,) bool: the samples whose type an item names."""
+        pairs = pd.Series(zip(samples["tumor"], samples["sample_type"], strict=True), samples.index)
+        return samples["sample_type"].isin(self.codes) | pairs.isin(self.of_tumors)
+
+
 def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     """The samples of the types that the config asks for.
 
-    Samples of a type that was not asked for are counted, not listed. A normal sample is never kept
-    under its tumor's name: it is left out or becomes "Normal", unless its label says that it is
-    normal, or no sample of the cohort is a tumor.
+    * "tumor" in `cohort.sample_types` keeps of each tumor the first type that it has of a fixed
+      order: primary tumors (01), else blood (03) or bone marrow (09), else metastases (06), ...
+    * A normal sample is never kept under its tumor's name. It becomes "Normal" where
+      `cohort.normals` is "class" or an item of `cohort.sample_types` names its type; it keeps its
+      label where that is a word for normal samples; else it is left out.
+    * An empty `cohort.sample_types` keeps all samples that are not known to be normal. If all
+      samples are normal, as those of GTEx, it keeps them under their labels, which are tissues.
+    * Samples whose type is not known stop the job, or are left out and listed where
+      `cohort.unlabelled` is "drop".
+
+    Samples of a type that was not asked for are counted for each tumor, not listed.
 
     Parameters
     ----------
@@ -43,83 +66,105 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     Raises
     ------
     InputError
-        If types are asked for but unknown for all samples, or for some samples of a tumor.
+        If types are asked for but unknown for all samples, or for some samples and
+        `cohort.unlabelled` is "error".
     CohortError
         If no sample is of the types that are asked for.
     """
-    normal = samples["sample_type"].map(is_normal)
     says_normal = samples["tumor"].map(_is_normal_label)
-    items = [item for item in cohort.sample_types if ":" not in item]
-    codes = {type_code(item) for item in items if item != TUMOR}
-    keeps_normals = cohort.normals == "class" or any(map(is_normal, codes))
-    keeps_label = says_normal | bool(normal.all())
-    samples = samples.assign(
-        tumor=samples["tumor"].where(~(normal & keeps_normals & ~keeps_label), NORMAL)
-    )
-    is_kept_normal = normal & (says_normal | keeps_normals)
-    facts = _normal_facts(normal, is_kept_normal, cohort)
+    kinds = samples["sample_type"].where(~(says_normal & (samples["sample_type"] == "")), "11")
+    samples = samples.assign(sample_type=kinds)
+    normal = kinds.map(is_normal)
+    items = _items(cohort)
+    if not cohort.sample_types and normal.all() and cohort.normals == "drop":
+        reason = "cohort.sample_types = [], and no sample is of a tumor"
+        return TypeChoice(samples, [], [Fact("normals", "kept under their labels", reason)])
+    as_class = normal & ((cohort.normals == "class") | items.name(samples))
+    is_kept_normal = as_class | (normal & says_normal)
+    words = samples.loc[says_normal, "tumor"].value_counts()
+    name = str(words.index[0]) if len(words) else NORMAL
+    facts = _normal_facts(samples, normal, is_kept_normal, cohort)
+    labelled = samples.assign(tumor=samples["tumor"].where(~as_class | says_normal, name))
     if not cohort.sample_types:
-        kept = _require_any(samples[~normal | is_kept_normal], samples, cohort)
-        dropped = [
-            Drop("sample", name, 'a normal sample; cohort.normals = "class" keeps it')
-            for name in samples.loc[normal & ~is_kept_normal, "sample"]
-        ]
-        return TypeChoice(kept, dropped, facts)
-    _require_types(samples, cohort)
-    is_kept, tumor_facts = _of_types(samples[~normal], cohort, codes)
-    kept = samples[is_kept_normal | is_kept.reindex(samples.index, fill_value=False)]
-    return TypeChoice(_require_any(kept, samples, cohort), [], [*tumor_facts, *facts])
+        reason = 'a normal sample; cohort.normals = "class" keeps it as one'
+        drops = [Drop("sample", s, reason) for s in samples.loc[normal & ~is_kept_normal, "sample"]]
+        return TypeChoice(labelled[~normal | is_kept_normal], drops, facts)
+    drops = _of_unknown_type(samples, cohort)
+    is_kept, tumor_facts = _of_types(samples[~normal], cohort, items)
+    kept = labelled[is_kept_normal | is_kept.reindex(samples.index, fill_value=False)]
+    if kept.empty:
+        raise CohortError(_no_sample(samples, cohort))
+    return TypeChoice(kept, drops, [*tumor_facts, *facts])
+
+
+def _items(cohort: CohortSettings) -> _Items:
+    pairs = [item.rpartition(":") for item in cohort.sample_types if item != TUMOR]
+    return _Items(
+        codes=frozenset(type_code(kind) for tumor, _, kind in pairs if not tumor),
+        of_tumors=frozenset((tumor, type_code(kind)) for tumor, _, kind in pairs if tumor),
+        has_main=TUMOR in cohort.sample_types,
+    )
 
 
 def _of_types(
-    samples: pd.DataFrame, cohort: CohortSettings, codes: set[str]
+    samples: pd.DataFrame, cohort: CohortSettings, items: _Items
 ) -> tuple[pd.Series, list[Fact]]:
-    """Which samples are kept, and a fact for each way in which tumors differ from the first."""
-    is_kept = samples["sample_type"].isin(codes)
+    """Which samples are kept (bool), and what was kept and left out of each tumor."""
+    is_kept = items.name(samples)
     main: dict[str, str] = {}
-    if TUMOR in cohort.sample_types:
-        for tumor, types in samples.groupby("tumor")["sample_type"]:
-            present = set(types)
+    if items.has_main:
+        for tumor, kinds in samples.groupby("tumor")["sample_type"]:
+            present = set(kinds)
             main[str(tumor)] = next((code for code in TUMOR_ORDER if code in present), "")
-        is_kept |= samples["sample_type"] == samples["tumor"].map(main)
-    for item in cohort.sample_types:
-        tumor, colon, kind = item.rpartition(":")
-        if colon:
-            is_kept |= (samples["tumor"] == tumor) & (samples["sample_type"] == type_code(kind))
-    reason = f"cohort.sample_types = {quoted(list(cohort.sample_types))}"
+        is_main = samples["sample_type"] == samples["tumor"].map(main)
+        is_kept |= is_main & (samples["sample_type"] != "")
     texts = []
     for code in TUMOR_ORDER:
         tumors = [tumor for tumor, kind in main.items() if kind == code and tumor]
         if tumors:
-            texts.append(f"{code} ({_words(code)}) of {listed(tumors, N_COLUMNS)}")
+            texts.append(f"{code} ({type_name(code)}) of {listed(tumors, N_COLUMNS)}")
+    texts += [f"{code} ({type_name(code)}) of all tumors" for code in sorted(items.codes)]
+    texts += [f"{code} ({type_name(code)}) of {tumor}" for tumor, code in sorted(items.of_tumors)]
     left_out = samples[~is_kept & (samples["tumor"] != "")]
-    counts = left_out[["tumor", "sample_type"]].value_counts().reset_index()
-    others = [
-        f"{tumor} {kind or 'unknown'} ({n})"
-        + (f', kept by "{tumor}:{kind}" in the list' if main.get(tumor, kind) != kind else "")
-        for tumor, kind, n in counts.to_numpy().tolist()
-    ]
-    text = f"keeps {'; '.join(texts) if texts else listed(sorted(codes), N_COLUMNS)}"
-    more = f"left out: {listed(others, 6, spell=str)}" if others else ""
-    return is_kept, [Fact("sample types", text, reason, more)]
+    reason = f"cohort.sample_types = {quoted(list(cohort.sample_types))}"
+    others = _left_out(left_out, cohort)
+    return is_kept, [Fact(SAMPLE_TYPES, f"keeps {'; '.join(texts)}", reason, others)]
 
 
-def _normal_facts(normal: pd.Series, is_kept: pd.Series, cohort: CohortSettings) -> list[Fact]:
+def _left_out(samples: pd.DataFrame, cohort: CohortSettings) -> str:
+    """How many samples of each tumor and type are left out, and how the first of them is kept."""
+    counts = samples[["tumor", "sample_type"]].value_counts().reset_index().to_numpy().tolist()
+    if not counts:
+        return ""
+    texts = [f"{tumor} {kind or 'unknown'} ({n})" for tumor, kind, n in counts]
+    coded = [f"{tumor}:{kind}" for tumor, kind, _ in counts if kind in CODES]
+    advice = quoted([*cohort.sample_types, coded[0]]) if coded else ""
+    remedy = f"; cohort.sample_types = {advice} keeps the first" if coded else ""
+    return f"left out: {listed(texts, N_COLUMNS)}{remedy}"
+
+
+def _normal_facts(
+    samples: pd.DataFrame, normal: pd.Series, is_kept: pd.Series, cohort: CohortSettings
+) -> list[Fact]:
     if not normal.any():
         return []
     n_kept, n = int(is_kept.sum()), int(normal.sum())
-    text = f"{n_kept} of {n} normal samples are kept"
-    text += f', as "{NORMAL}"' if n_kept else ""
-    return [Fact("normals", text, f'cohort.normals = "{cohort.normals}"')]
+    text = f"{n_kept} of {n} normal samples are kept, as a class of their own"
+    if not n_kept:
+        text = f"{n} normal samples are left out"
+    counts = samples.loc[normal & ~is_kept, "tumor"].value_counts().sort_index()
+    others = listed([f"{tumor or 'no tumor'} ({n})" for tumor, n in counts.items()], N_COLUMNS)
+    reason = f'cohort.normals = "{cohort.normals}"'
+    return [Fact("normals", text, reason, f"left out: {others}" if others else "")]
 
 
-def _require_types(samples: pd.DataFrame, cohort: CohortSettings) -> None:
-    """Stop where a filter by type would take out samples whose type nobody knows."""
-    unknown = samples["sample_type"] == ""
-    if not unknown.any():
-        return
+def _of_unknown_type(samples: pd.DataFrame, cohort: CohortSettings) -> list[Drop]:
+    """The samples that are left out since nobody knows their type; InputError where that stops."""
+    unknown = samples[samples["sample_type"] == ""]
+    if unknown.empty:
+        return []
     types = quoted(list(cohort.sample_types))
-    if unknown.all():
+    if len(unknown) == len(samples):
         msg = (
             f"cohort.sample_types = {types}, but no sample type is known: no ID is a barcode that "
             "tells it, and no column names types such as Primary Tumor or 01; set "
@@ -127,42 +172,31 @@ def _require_types(samples: pd.DataFrame, cohort: CohortSettings) -> None:
             "samples are tumors"
         )
         raise InputError(msg)
-    names = samples.loc[unknown, "sample"].tolist()
-    tumors = samples.loc[unknown, "tumor"].value_counts()
+    names = unknown["sample"].tolist()
+    if cohort.unlabelled == "drop":
+        return [Drop("sample", name, "its sample type is not known") for name in names]
+    tumors = unknown["tumor"].value_counts()
     counts = listed([f"{tumor or 'no tumor'} ({n})" for tumor, n in tumors.items()], N_COLUMNS)
     msg = (
-        f"cohort.sample_types = {types}, but the type of {len(names)} of {len(samples)} samples is "
-        f"not known ({listed(names)}; by tumor: {counts}): complete the column of sample types, or "
-        "set cohort.sample_types = [], which keeps all samples that are not known to be normal"
+        f"cohort.sample_types = {types}, but the sample type of {len(names)} of {len(samples)} "
+        f"samples is not known ({listed(names)}; by tumor: {counts}): complete the column of "
+        'sample types, or set cohort.unlabelled = "drop", which leaves these samples out and lists '
+        "them"
     )
     raise InputError(msg)
 
 
-def _require_any(kept: pd.DataFrame, samples: pd.DataFrame, cohort: CohortSettings) -> pd.DataFrame:
-    if kept.empty:
-        raise CohortError(_no_sample(samples, cohort))
-    return kept
-
-
 def _no_sample(samples: pd.DataFrame, cohort: CohortSettings) -> str:
-    if samples["sample_type"].map(is_normal).all():
-        codes = sorted(set(samples["sample_type"]))
-        return (
-            f"all {len(samples)} samples are normal tissue or blood (sample type {listed(codes)}), "
-            "none is a tumor; to classify them by their labels, set cohort.sample_types = "
-            f"{quoted(codes)}"
-        )
     counts = samples["sample_type"].value_counts().sort_index()
     types = listed([f"{name or 'unknown'} ({n})" for name, n in counts.items()], N_COLUMNS)
+    remedy = "set cohort.sample_types to some of these"
+    if samples["sample_type"].map(is_normal).all():
+        remedy = "all are normal: set cohort.sample_types = [], which classifies them by tissue"
     return (
         f"no sample is of cohort.sample_types = {quoted(list(cohort.sample_types))}; there are: "
-        f"{types}; set cohort.sample_types to some of these, or to [] for all tumors"
+        f"{types}; {remedy}"
     )
 
 
 def _is_normal_label(label: str) -> bool:
     return is_type_word(label) and is_normal(type_code(label))
-
-
-def _words(code: str) -> str:
-    return CODES[code].split(";")[-1 if code == "06" else 1]

@@ -1,0 +1,78 @@
+"""What sets the IDs of a matrix and of a samples table apart, where none of them agree."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from tumorcam.errors import quoted
+from tumorcam.readers.column_names import AUTO
+from tumorcam.readers.samples_table.identifiers import canonical, identify
+from tumorcam.readers.wording import listed, plain
+
+N_COMPARED = 50  # samples and cells of a column that are compared
+N_COLUMNS = 6  # columns whose first cells a message shows
+MIN_LENGTH = 3  # characters of an ID that may be a part of another by more than chance
+
+
+def no_common_sample(
+    samples: Sequence[str],
+    cells: Mapping[str, Sequence[str]],
+    counts: Mapping[str, int],
+    column: str,
+    path: Path,
+) -> str:
+    """The message that no sample of the matrix has a row, with both spellings and their difference.
+
+    Parameters
+    ----------
+    samples : sequence of str
+        Names in the matrix.
+    cells : mapping of str to sequence of str
+        The columns of the table.
+    counts : mapping of str to int
+        The columns that do have samples of the matrix, and how many.
+    column : str
+        As `input.sample_column`.
+    path : Path
+        File of the table.
+    """
+    where = plain(str(path))
+    if column != AUTO and counts:
+        best = max(counts, key=counts.__getitem__)
+        return (
+            f"{where}: column {quoted(column)} ({listed(_filled(cells[column]), 2)}), which "
+            f"input.sample_column names, has no sample of the expression matrix "
+            f"({listed(samples)}); column {quoted(best)} ({listed(_filled(cells[best]), 2)}) has "
+            f'{counts[best]} of {len(samples)}: set input.sample_column = "{plain(best)}"'
+        )
+    texts = [
+        f"{quoted(name)} has {listed(_filled(c), 2) or 'nothing'}" for name, c in cells.items()
+    ]
+    return (
+        f"{where}: no column has a sample of the expression matrix ({listed(samples)}), also not "
+        f"in other spelling; {'; '.join(texts[:N_COLUMNS])}{_difference(samples, cells)}; add a "
+        "column with the IDs as the matrix has them, or check that both files are of one study"
+    )
+
+
+def _difference(samples: Sequence[str], cells: Mapping[str, Sequence[str]]) -> str:
+    """How the IDs of the matrix differ from those of the table, as far as it can be told."""
+    first = [canonical(sample) for sample in samples[:N_COMPARED]]
+    for name, column in cells.items():
+        ids = {canonical(cell): cell for cell in islice(filter(None, column), N_COMPARED)}
+        for key, sample in zip(first, samples, strict=False):
+            for part, cell in ids.items():
+                if len(part) >= MIN_LENGTH and part in key:
+                    return f"; {plain(sample)} has {plain(cell)} of column {quoted(name)} inside"
+                if len(key) >= MIN_LENGTH and key in part:
+                    return f"; {plain(cell)} of column {quoted(name)} has {plain(sample)} inside"
+    if any(map(identify, samples)):
+        barcodes = [name for name, column in cells.items() if any(map(identify, column))]
+        if barcodes:
+            return f"; both have barcodes ({listed(barcodes, 3, quoted)}), but of other patients"
+        return "; those of the matrix are barcodes, those of the table are not"
+    return ""
+
+
+def _filled(cells: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, cells)))
