@@ -185,8 +185,8 @@ def patients() -> Iterator[Kind]:
         ";"
     ):
         text = table({**full, name: PATIENT})
-        known = write(renamed(ids), text)
-        yield Kind(f"patients in {name!r}", known, log2=log2, patient_of=DONORS.__getitem__)
+        given = write(renamed(ids), text)
+        yield Kind(f"patients in {name!r}", given, log2=log2, patient_of=DONORS.__getitem__)
     digits = [f"{i}_t" for i in range(len(ids))]
     x_prefix = write(
         renamed([f"X{name}" for name in digits]),
@@ -198,8 +198,8 @@ def patients() -> Iterator[Kind]:
     unknown = write(renamed(ids), table(full))
     must = ("patient", r"cohort\.patients = .samples|input\.patient_column")
     yield Kind("no patients", unknown, must=must)
-    each = ("cohort.patients=samples",)
-    yield Kind("each sample a patient", unknown, each, log2=log2, patient_of=str)
+    apart = ("cohort.patients=samples",)
+    yield Kind("each sample a patient", unknown, apart, log2=log2, patient_of=str)
     named = write(renamed(ids), table({**full, "who": PATIENT}))
     column = ("input.patient_column=who",)
     yield Kind(

@@ -71,8 +71,8 @@ def test_advice_helps_with_a_shared_case(case, tmp_path, monkeypatch, capsys):
     def judge_reading(outcome):
         if not row["samples"]:
             return []
-        right = [one._replace(may_drop=True) for one in expectations(case, row)]
-        return min((faults_of_reading(outcome, one) for one in right), key=len)
+        right = [expected._replace(may_drop=True) for expected in expectations(case, row)]
+        return min((faults_of_reading(outcome, expected) for expected in right), key=len)
 
     faults = follow(run, judge_reading)
     assert not faults, "\n".join([case, *faults])

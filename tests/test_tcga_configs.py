@@ -22,7 +22,7 @@ def faults(outcome, files: tcga_files.TcgaFiles) -> list[str]:
     named = files.log2[is_named], (*files.lost, *files.nameless)
     right = [named, (files.log2, files.lost)]
     options = [Expected(log2, files.tumors, lost, patient_of_barcode) for log2, lost in right]
-    faults = [faults_of_reading(outcome, one) for one in options]
+    faults = [faults_of_reading(outcome, expected) for expected in options]
     return min(faults, key=len)
 
 
