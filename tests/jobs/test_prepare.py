@@ -162,15 +162,15 @@ BAD_FILES = {
     "rare tumor": (lambda e, s: edit(s, "\tCOAD\t", "\tRARE\t"), "tumor RARE has 1 patients"),
     "other samples": (
         lambda e, s: s.write_text(s.read_text().replace("TCGA", "GTEX")),
-        "none of its columns has a sample of the expression matrix (TCGA-AA-0004-01A",
+        "add a column with the IDs as the matrix has them",
     ),
     "no tumor column": (
         lambda e, s: s.write_text(re.sub(r"\t(tumor|ACC|BRCA|COAD|READ)\t", "\t", s.read_text())),
-        "no column that can be the tumor type",
+        "set input.tumor_column to the one to classify by",
     ),
     "contradicting types": (
         lambda e, s: s.write_text(s.read_text().replace("\t01\t", "\t11\t")),
-        "contradict each other on which samples are normal, for 48 samples",
+        "differ (barcode 01, column 11); set input.sample_type_column = ",
     ),
     "normals": (
         lambda e, s: [
@@ -179,7 +179,7 @@ BAD_FILES = {
             )
             for path in (e, s)
         ],
-        "none is a tumor; to classify them by their labels, set cohort.sample_types",
+        "all are normal: set cohort.sample_types = []",
     ),
 }
 

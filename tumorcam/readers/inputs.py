@@ -17,6 +17,7 @@ from tumorcam.readers.quantifications.file_list import resolve
 from tumorcam.readers.quantifications.gdc import is_sample_sheet
 from tumorcam.readers.quantifications.reading import read_files
 from tumorcam.readers.samples_table.joining import SampleNames
+from tumorcam.readers.samples_table.several import join_tables
 from tumorcam.readers.samples_table.tidy import tidy
 from tumorcam.readers.tables.expression import read_text_matrix
 from tumorcam.readers.tables.frames import read_frame
@@ -124,25 +125,34 @@ def open_inputs(
         return read_text_matrix(path, settings, names.is_sample, folder)
 
     matrix = read_files(paths, tables, settings, names.is_sample, folder, read_one, progress)
-    table, source = _samples_of(matrix, tables, settings)
+    facts = [fact for frame in frames for fact in frame.facts]
+    table, source = _samples_of(matrix, tables, settings, facts)
     tidied = tidy(table, matrix.samples, settings, source)
     return Inputs(
         matrix,
         tidied.table,
         [drop for frame in frames for drop in frame.dropped] + list(tidied.dropped),
-        [fact for frame in frames for fact in frame.facts] + list(tidied.facts),
+        facts + list(tidied.facts),
     )
 
 
 def _samples_of(
-    matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings
+    matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings, facts: list[Fact]
 ) -> tuple[pd.DataFrame, Path]:
-    """The table that says what the samples are, and its file.
+    """The table that says what the samples are, and its file; it adds how it came about.
 
     Of a sample sheet the matrix holds the rows, under the names that its samples have there.
     """
-    if tables and not (matrix.labels is not None and is_sample_sheet(tables[0])):
-        return tables[0], Path(settings.samples[0])
+    paths = [Path(name) for name in settings.samples]
+    if matrix.labels is not None and any(map(is_sample_sheet, tables)):
+        tables = [table for table in tables if not is_sample_sheet(table)]
+        tables, paths = [matrix.labels, *tables], [matrix.path, *paths[: len(tables)]]
+    if len(tables) > 1:
+        table, fact = join_tables(tables, paths)
+        facts.append(fact)
+        return table, paths[0]
+    if tables:
+        return tables[0], paths[0]
     if matrix.labels is not None:
         return matrix.labels, matrix.path
     msg = (

@@ -3,6 +3,7 @@
 A file is read once, in its own orientation; everything after that reads bands of genes from here.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,11 +39,12 @@ class StoredValues:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._tiles: list[Tile] = []
         self._n_bytes = 0
         self.folder = folder
         self.shape = (0, 0)
+        with self._naming_a_full_disk():
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
 
     @classmethod
     def of(cls, values: np.ndarray) -> "StoredValues":
@@ -143,19 +145,22 @@ class StoredValues:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
             tile = np.ascontiguousarray(values, dtype=np.float32)
         self._tiles.append(Tile(self._n_bytes, genes, samples))
+        view, n_written = memoryview(tile.tobytes()), 0
+        with self._naming_a_full_disk():
+            while n_written < len(view):
+                n_written += os.write(self._file.fileno(), view[n_written:])
+        self._n_bytes += len(view)
+
+    @contextlib.contextmanager
+    def _naming_a_full_disk(self) -> Iterator[None]:
+        """Turn the error of a full disk or quota in the block into a FileError."""
         try:
-            self._write(tile)
+            yield
         except OSError as error:
             if not disk.is_full(error):
                 raise
             folder = Path(self.folder or tempfile.gettempdir())
             raise disk.no_space(folder / "raw values", written=self._n_bytes) from error
-        self._n_bytes += tile.nbytes
-
-    def _write(self, tile: np.ndarray) -> None:
-        view, n_written = memoryview(tile.tobytes()), 0
-        while n_written < len(view):
-            n_written += os.write(self._file.fileno(), view[n_written:])
 
     def _read_tile(self, tile: Tile, genes: slice, samples: slice, target: np.ndarray) -> None:
         """Read a part of a tile into (genes, samples) `target`."""

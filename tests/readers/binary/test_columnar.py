@@ -132,7 +132,7 @@ def test_the_settings_decide(tmp_path):
     with pytest.raises(InputError, match=r'set input.orientation = "genes_in_rows" or'):
         in_this_process(path, nobody)
     turned = in_this_process(path, nobody, orientation="genes_in_rows", gene_column="symbol")
-    assert turned.samples == ["entrez", *SAMPLES]
+    assert turned.samples == SAMPLES
     with pytest.raises(
         InputError, match=r"no column of gene IDs 'id' .* 'entrez', 'band', 'symbol'"
     ):
