@@ -17,7 +17,7 @@ from tumorcam.readers.quantifications.file_list import resolve
 from tumorcam.readers.quantifications.gdc import is_sample_sheet
 from tumorcam.readers.quantifications.reading import read_files
 from tumorcam.readers.samples_table.joining import SampleNames
-from tumorcam.readers.samples_table.several import join_tables
+from tumorcam.readers.samples_table.several_tables import combine_tables
 from tumorcam.readers.samples_table.tidy import tidy
 from tumorcam.readers.tables.expression import read_text_matrix
 from tumorcam.readers.tables.frames import read_frame
@@ -147,12 +147,10 @@ def _samples_of(
     if matrix.labels is not None and any(map(is_sample_sheet, tables)):
         tables = [table for table in tables if not is_sample_sheet(table)]
         tables, paths = [matrix.labels, *tables], [matrix.path, *paths[: len(tables)]]
-    if len(tables) > 1:
-        table, fact = join_tables(tables, paths)
-        facts.append(fact)
-        return table, paths[0]
     if tables:
-        return tables[0], paths[0]
+        combined = combine_tables(tables, matrix.samples, settings.sample_column, paths)
+        facts += combined.facts
+        return combined.table, paths[0]
     if matrix.labels is not None:
         return matrix.labels, matrix.path
     msg = (

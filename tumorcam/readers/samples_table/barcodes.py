@@ -49,6 +49,8 @@ def read_barcodes(table: pd.DataFrame, names: pd.Series) -> Barcodes:
     patient, kind, implied = (identities[name].copy() for name in identities)
     is_open, contradictory = kind == "", list[str]()
     for position, name in enumerate(table.columns):
+        if not is_open.any() and (patient != "").all():
+            break
         cells = table.iloc[:, position].reset_index(drop=True)
         distinct = cells.drop_duplicates()
         if not distinct.str.upper().str.contains(PROGRAMS).any():

@@ -20,6 +20,7 @@ from tumorcam.readers.matrix import Fact
 from tumorcam.readers.samples_table.sample_types import CODES, type_code
 from tumorcam.readers.wording import listed
 
+MAX_TYPES = 100  # different values of a column of sample types
 MIN_TYPED = 0.8  # share of cells that must name a type in a column without a usual name
 N_CODES = 8  # counts of sample types in a fact
 NUMBER = re.compile(r"\d+(?:\.0+)?")
@@ -99,6 +100,8 @@ def type_column(table: pd.DataFrame) -> Column | None:
     for name in dict.fromkeys([*usual, *table.columns]):
         cells = cells_of(table, name)
         filled = cells[cells != ""]
+        if filled.nunique() > MAX_TYPES:
+            continue
         codes = filled.map(type_code)
         is_typed = codes.isin(list(CODES))
         if name not in usual:

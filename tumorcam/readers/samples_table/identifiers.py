@@ -66,9 +66,9 @@ def identify(name: str) -> Identity | None:
     The suffix of a repeated name, as in TCGA-02-0001-01.1, is no part of a barcode of TCGA: such a
     name says nothing, for it may be another sample.
     """
-    key = _spelled(name)
-    if PROGRAMS.search(key) is None:
+    if PROGRAMS.search(name.upper()) is None:
         return None
+    key = _spelled(name)
     return _of_key(key) or _inside(key)
 
 
@@ -78,9 +78,10 @@ def canonical(name: str) -> str:
 
     Numbers lose their leading zeros and an empty fraction, so that 0001, 1 and 1.0 are equal.
     """
-    key = _spelled(name)
-    if PROGRAMS.search(key) and _of_key(key):
-        return key
+    if name.isdigit():
+        return name.lstrip("0") or "0"
+    if PROGRAMS.search(name.upper()) and _of_key(_spelled(name)):
+        return _spelled(name)
     text = R_PREFIX.sub("", INVISIBLE.sub("", name).strip(QUOTES).upper())
     number = NUMBER.fullmatch(text)
     return number[1] if number else SEPARATORS.sub("-", R_DOTS.sub("-", text))

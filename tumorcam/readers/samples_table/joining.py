@@ -97,12 +97,12 @@ def join_samples(
         are one in the spelling that joins them.
     """
     distinct = list(dict.fromkeys(samples))
+    if column != AUTO:
+        require_column(table, column, "input.sample_column", path)
     usual = usual_columns(table, SAMPLE)
     names = [*usual, *(name for name in table.columns if name not in {*usual, *others})]
     cells = {name: cells_of(table, name).tolist() for name in dict.fromkeys(names)}
-    matches = {name: _match(distinct, cells[name]) for name in cells}
-    if column != AUTO:
-        require_column(table, column, "input.sample_column", path)
+    matches = _matches(distinct, cells, usual if column == AUTO else [column])
     best = max(matches, key=lambda name: matches[name].score) if column == AUTO else column
     match = matches[best]
     if not match.rows:
@@ -132,6 +132,20 @@ class _Match(NamedTuple):
         """How many samples have a row, and how many of them are spelled alike."""
         rules = list(self.rules.values())
         return len(rules) - rules.count(PATIENT) / 2, rules.count(EXACT)
+
+
+def _matches(
+    samples: Sequence[str], columns: Mapping[str, Sequence[str]], first: Sequence[str]
+) -> dict[str, _Match]:
+    """The rows by each column; those after the first ones only while samples are without rows."""
+    names = set(samples)
+    n_exact = {name: len(names.intersection(cells)) for name, cells in columns.items()}
+    best = max(columns, key=n_exact.__getitem__)
+    order = [name for name in columns if name in first or (name == best and n_exact[name])]
+    matches = {name: _match(samples, columns[name]) for name in order}
+    if max((match.score[0] for match in matches.values()), default=0) < len(samples):
+        matches |= {n: _match(samples, columns[n]) for n in columns if n not in matches}
+    return {name: matches[name] for name in columns if name in matches}
 
 
 def _match(samples: Sequence[str], cells: Sequence[str]) -> _Match:

@@ -10,11 +10,12 @@ from tumorcam.readers.samples_table.sample_types import is_type_word
 from tumorcam.readers.samples_table.tumor_names import tumor_code
 
 MAX_CLASSES = 200  # different values of a column of tumor types
+MAX_SPELLINGS = 3 * MAX_CLASSES  # different texts of a column of tumor types
 CODES, DISEASES, WORDS = 10.0, 6.0, 1.0  # points for cells that are codes, diseases, other words
 NUMBERS = 0.5  # points for whole numbers, under a usual name only
 NAME_POINTS = 4.0  # for the best usual name; less for the later ones
 HINT_POINTS = 1.5  # for a name that speaks of tumors
-MIN_DISEASES = (WORDS + DISEASES) / 2  # content that makes any column a candidate
+MIN_DISEASES = 4.5  # content that makes any column a candidate: 7 of 10 values are diseases
 USUAL = (  # in plain spelling, the best one first
     *TUMOR,
     *"cancertypeacronym studyabbreviation primarydiseaseortissue oncotreeprimarydisease "
@@ -71,7 +72,7 @@ def score(name: str, cells: pd.Series) -> float:
     counts = cells[cells != ""].value_counts()
     n = int(counts.sum())
     labels = [str(label) for label in counts.index]
-    if not 2 <= len(labels) <= max(3 * MAX_CLASSES, n):
+    if not 2 <= len(labels) <= MAX_SPELLINGS:
         return 0
     keys = pd.Series([label_key(label) for label in labels])
     sizes = counts.groupby(keys.to_numpy()).sum()
@@ -108,7 +109,8 @@ def _content_points(labels: list[str], is_usual: bool) -> float:
     lowered = {label.lower() for label in labels}
     if lowered <= FLAGS:
         return NUMBERS if is_usual and lowered <= {"0", "1"} else 0
-    if all(map(is_type_word, labels)) or any(map(identify, labels)):
+    words = {word for label in labels for word in label.split(", ")}
+    if all(map(is_type_word, words)) or any(map(identify, labels)):
         return 0
     if all(NUMBER.fullmatch(label) for label in labels):
         return NUMBERS if is_usual and all(float(x).is_integer() for x in labels) else 0

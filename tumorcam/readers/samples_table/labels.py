@@ -101,7 +101,7 @@ def candidates(
             cells = cells_of(table, name)[is_judged]
             scored.append(Candidate(name, cells, score(name, cells)))
     fitting = sorted((c for c in scored if c.score > 0), key=lambda c: -c.score)
-    if not fitting:
+    if not fitting or (_constant(scored) and not any(map(tumor_code, fitting[0].cells))):
         raise InputError(_no_candidate(scored, table.columns, path))
     best = fitting[0]
     rivals = [other for other in fitting[1:] if not _agree(best.cells, other.cells)]
@@ -160,16 +160,20 @@ def _texts(rivals: list[Candidate]) -> str:
     return "; ".join(rival.text for rival in rivals[:N_RIVALS])
 
 
-def _no_candidate(scored: list[Candidate], columns: Iterable[str], path: Path) -> str:
-    constant = [
-        f"{quoted(c.name)} is {plain(values[0])} in all rows"
+def _constant(scored: list[Candidate]) -> list[str]:
+    """The columns that name one study of TCGA in all rows: then no other column is the tumor."""
+    return [
+        f"{quoted(c.name)} is {plain(str(values[0]))} in all rows"
         for c in scored
         if len(values := c.cells[c.cells != ""].unique()) == 1 and tumor_code(str(values[0]))
     ]
+
+
+def _no_candidate(scored: list[Candidate], columns: Iterable[str], path: Path) -> str:
+    constant = _constant(scored)
     return (
         f"{plain(str(path))} has no column that is surely the tumor type: wanted one with 2 to "
         f"{MAX_CLASSES} different values that are codes of TCGA, names of diseases, or words under "
-        f"a usual name such as tumor_type; {listed(constant, 1, str) + '; ' if constant else ''}"
-        f"its columns are {listed_columns(map(str, columns))}; set input.tumor_column to the one "
-        "to classify by"
+        f"a usual name such as tumor_type; {constant[0] + '; ' if constant else ''}its columns are "
+        f"{listed_columns(map(str, columns))}; set input.tumor_column to the one to classify by"
     )

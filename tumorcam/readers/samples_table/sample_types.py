@@ -11,7 +11,7 @@ CODES = {
     "02": "TR;recurrent solid tumor;recurrent tumor;recurrent;recurrence;local recurrence;relapse",
     "03": "TB;primary blood derived cancer - peripheral blood;primary blood derived cancer",
     "04": "TRBM;recurrent blood derived cancer - bone marrow",
-    "05": "TAP;additional - new primary;additional new primary;new primary",
+    "05": "TAP;additional - new primary;new primary",
     "06": "TM;metastatic;metastasis;metastatic tumor;metastatic tumour;met;mets;distant metastasis",
     "07": "TAM;additional metastatic",
     "08": "THOC;human tumor original cells",

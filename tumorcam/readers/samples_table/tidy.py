@@ -81,9 +81,9 @@ def tidy(
     auto = auto and auto._replace(cells=auto.cells.iloc[position].reset_index(drop=True))
     patients = _patients(named, auto, barcodes)
     kind = named_column(rows, "sample_type_column", settings.sample_type_column, path)
-    types = _types(kind, type_column(rows), barcodes, path)
-    columns = (named, auto, kind, type_column(rows))
-    taken = {column.name for column in columns if column} | {join.column}
+    auto_kind = type_column(rows)
+    types = _types(kind, auto_kind, barcodes, path)
+    taken = {c.name for c in (named, auto, kind, auto_kind) if c} | {join.column}
     labels = read_labels(rows, settings.tumor_column, taken, types.cells.map(is_normal), path)
     source = named_column(rows, "source_column", settings.source_column, path)
     source = source or source_column(rows, [*taken, labels.facts[0].value])
