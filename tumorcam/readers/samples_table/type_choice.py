@@ -14,6 +14,7 @@ from tumorcam.readers.samples_table.sample_types import (
     type_code,
     type_name,
 )
+from tumorcam.readers.samples_table.tumor_names import tumor_code
 from tumorcam.readers.wording import N_COLUMNS, listed
 from tumorcam.settings import CohortSettings
 
@@ -76,6 +77,7 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     samples = samples.assign(sample_type=kinds)
     normal = kinds.map(is_normal)
     items = _items(cohort)
+    _require_tumors(samples, items)
     if not cohort.sample_types and normal.all() and cohort.normals == "drop":
         reason = "cohort.sample_types = [], and no sample is of a tumor"
         return TypeChoice(samples, [], [Fact("normals", "kept under their labels", reason)])
@@ -101,9 +103,23 @@ def _items(cohort: CohortSettings) -> _Items:
     pairs = [item.rpartition(":") for item in cohort.sample_types if item != TUMOR]
     return _Items(
         codes=frozenset(type_code(kind) for tumor, _, kind in pairs if not tumor),
-        of_tumors=frozenset((tumor, type_code(kind)) for tumor, _, kind in pairs if tumor),
+        of_tumors=frozenset(
+            (tumor_code(tumor) or tumor, type_code(kind)) for tumor, _, kind in pairs if tumor
+        ),
         has_main=TUMOR in cohort.sample_types,
     )
+
+
+def _require_tumors(samples: pd.DataFrame, items: _Items) -> None:
+    """Check that each tumor for which a type is named exists, as a label or by its full name."""
+    tumors = sorted(set(samples["tumor"]) - {""})
+    absent = sorted({tumor for tumor, _ in items.of_tumors} - set(tumors))
+    if absent:
+        msg = (
+            f"cohort.sample_types names the tumor {quoted(absent[0])}, which no sample has; there "
+            f"are: {listed(tumors, N_COLUMNS)}; correct cohort.sample_types"
+        )
+        raise CohortError(msg)
 
 
 def _of_types(
