@@ -135,7 +135,7 @@ def test_filters_by_type_source_and_tumor_are_counted_not_listed():
     kept = select(filters, expression, table)
     assert kept.samples["sample"].tolist() == ["s1", "s2", "s3", "s4", "s5"]
     assert len(kept.dropped) == 0
-    assert "0 of 1 normal samples are kept" in facts(kept, "normals")
+    assert facts(kept, "normals").startswith("1 normal samples are left out")
     assert facts(kept, "sources") == "keeps 9 of 11 samples left out: east (2)"
     assert facts(kept, "tumors") == "keeps 5 of 9 samples left out: UVM (3), UCS (1)"
     counts = {(r.tumor, r.sample_type): (r.n_samples, r.n_kept) for r in kept.counts.itertuples()}
@@ -148,7 +148,9 @@ def test_each_tumor_keeps_the_type_that_makes_it_one():
     table.loc[0, "sample_type"] = "06"
     kept = select(config(), expression, table)
     assert len(kept.samples) == 8 and "03 (" in facts(kept, "sample types")
-    assert 'ACC 06 (1), kept by "ACC:06"' in facts(kept, "sample types")
+    assert "left out: ACC 06 (1); cohort.sample_types = ['tumor', 'ACC:06']" in facts(
+        kept, "sample types"
+    )
     more = select(config(sample_types=["tumor", "ACC:06"]), expression, table)
     assert len(more.samples) == 9
 
