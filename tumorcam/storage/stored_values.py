@@ -3,6 +3,7 @@
 A file is read once, in its own orientation; everything after that reads bands of genes from here.
 """
 
+import bisect
 import contextlib
 import os
 import tempfile
@@ -108,7 +109,7 @@ class StoredValues:
         """(genes, samples) float32: neighbouring genes of neighbouring samples."""
         first, last, _ = samples.indices(self.shape[1])
         values = np.empty((genes.stop - genes.start, last - first), np.float32)
-        for tile in self._tiles:
+        for tile in self._tiles_of(genes):
             rows = slice(max(genes.start, tile.genes.start), min(genes.stop, tile.genes.stop))
             columns = slice(max(first, tile.samples.start), min(last, tile.samples.stop))
             if rows.start < rows.stop and columns.start < columns.stop:
@@ -140,6 +141,14 @@ class StoredValues:
         for start in range(0, self.shape[0], step):
             genes = slice(start, min(start + step, self.shape[0]))
             yield genes, self.block(genes)
+
+    def _tiles_of(self, genes: slice) -> Sequence[Tile]:
+        """The tiles that may have some of these genes: all of them, or neighbours among bands."""
+        if not self._tiles or self._tiles[0].genes.stop == self.shape[0]:
+            return self._tiles
+        first = bisect.bisect_right(self._tiles, genes.start, key=lambda tile: tile.genes.stop)
+        last = bisect.bisect_left(self._tiles, genes.stop, key=lambda tile: tile.genes.start)
+        return self._tiles[first:last]
 
     def _add(self, values: np.ndarray, genes: slice, samples: slice) -> None:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
