@@ -73,7 +73,7 @@ def read_barcodes(table: pd.DataFrame, names: pd.Series) -> Barcodes:
 
 
 def _identities(cells: pd.Series) -> pd.DataFrame:
-    identities: dict[str, Identity | None] = {cell: identify(cell) for cell in cells.unique()}
+    identities: dict[str, Identity | None] = {cell: identify(cell) for cell in set(cells)}
     rows = []
     for cell in cells:
         identity = identities[cell]

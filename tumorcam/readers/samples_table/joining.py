@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +12,18 @@ from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, SAMPLE, cells_of, require_column, usual_columns
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.missing import blank_missing
-from tumorcam.readers.samples_table.identifiers import canonical, identify, levels
+from tumorcam.readers.samples_table.identifiers import canonical, identify
+from tumorcam.readers.samples_table.matching import (
+    EXACT,
+    PATIENT,
+    SPECIMEN,
+    SPELLING,
+    Match,
+    match_columns,
+)
 from tumorcam.readers.samples_table.mismatch import no_common_sample
 from tumorcam.readers.wording import listed, plain
 
-EXACT, SPELLING, SPECIMEN, PATIENT = "exact", "spelling", "specimen", "patient"
 RULES = {
     EXACT: "spelled alike",
     SPELLING: "but for dots and dashes, case, quotes, leading zeros, or R's X",
@@ -105,7 +112,9 @@ def join_samples(
     usual = usual_columns(table, SAMPLE)
     names = [*usual, *(name for name in table.columns if name not in {*usual, *others})]
     cells = {name: cells_of(table, name).tolist() for name in dict.fromkeys(names)}
-    matches = _matches(distinct, cells, usual if column == AUTO else [column])
+    if not cells:
+        raise InputError(no_common_sample(distinct, cells, {}, column, path))
+    matches = match_columns(distinct, cells, usual if column == AUTO else [column])
     best = max(matches, key=lambda name: matches[name].score) if column == AUTO else column
     match = matches[best]
     if not match.rows:
@@ -126,75 +135,7 @@ def join_samples(
     return Join(best, pd.DataFrame(pairs, columns=["sample", "row", "rule"]), [fact])
 
 
-class _Match(NamedTuple):
-    rows: dict[str, list[int]]
-    rules: dict[str, str]
-
-    @property
-    def score(self) -> tuple[float, int]:
-        """How many samples have a row, and how many of them are spelled alike."""
-        rules = list(self.rules.values())
-        return len(rules) - rules.count(PATIENT) / 2, rules.count(EXACT)
-
-
-def _matches(
-    samples: Sequence[str], columns: Mapping[str, Sequence[str]], first: Sequence[str]
-) -> dict[str, _Match]:
-    """The rows by each column; those after the first ones only while samples are without rows."""
-    names = set(samples)
-    n_exact = {name: len(names.intersection(cells)) for name, cells in columns.items()}
-    best = max(columns, key=n_exact.__getitem__)
-    order = [name for name in columns if name in first or (name == best and n_exact[name])]
-    matches = {name: _match(samples, columns[name]) for name in order}
-    if max((match.score[0] for match in matches.values()), default=0) < len(samples):
-        matches |= {n: _match(samples, columns[n]) for n in columns if n not in matches}
-    return {name: matches[name] for name in columns if name in matches}
-
-
-def _match(samples: Sequence[str], cells: Sequence[str]) -> _Match:
-    """The rows of each sample by the first rule that gives any."""
-    by_cell = _index((cell, i) for i, cell in enumerate(cells))
-    by_spelling = _index((canonical(cell), i) for cell, rows in by_cell.items() for i in rows)
-    whole, by_level = dict[str, list[int]](), defaultdict[str, list[int]](list)
-    for cell, rows in by_cell.items():
-        if identity := identify(cell):
-            whole.setdefault(identity.key, []).extend(rows)
-            for level in levels(identity):
-                by_level[level].extend(rows)
-    match = _Match({}, {})
-    for sample in samples:
-        name = sample.strip()
-        if name in by_cell:
-            match.rows[sample], match.rules[sample] = by_cell[name], EXACT
-        elif canonical(name) in by_spelling:
-            match.rows[sample], match.rules[sample] = by_spelling[canonical(name)], SPELLING
-        elif by_level:
-            _match_barcode(match, sample, whole, by_level)
-    return match
-
-
-def _match_barcode(
-    match: _Match, sample: str, whole: Mapping[str, list[int]], by_level: Mapping[str, list[int]]
-) -> None:
-    """Add the rows whose barcode has most in common with the sample's, the type at least.
-
-    A patient's row counts for all samples of the patient, and a sample that is a whole patient
-    takes all rows of the patient.
-    """
-    identity = identify(sample)
-    if identity is None:
-        return
-    patient, *specimens = levels(identity)
-    for level in reversed(specimens):
-        if level in by_level:
-            match.rows[sample], match.rules[sample] = by_level[level], SPECIMEN
-            return
-    rows = whole.get(patient) or (by_level.get(patient) if not specimens else None)
-    if rows:
-        match.rows[sample], match.rules[sample] = rows, PATIENT
-
-
-def _require_unambiguous(match: _Match, cells: Sequence[str], column: str, path: Path) -> None:
+def _require_unambiguous(match: Match, cells: Sequence[str], column: str, path: Path) -> None:
     """Stop where names that a file tells apart are one name in the spelling that joins them."""
     samples_of = defaultdict[tuple[int, ...], list[str]](list)
     for sample, rows in match.rows.items():
@@ -212,7 +153,7 @@ def _require_unambiguous(match: _Match, cells: Sequence[str], column: str, path:
             raise InputError(msg)
 
 
-def _counts(match: _Match, cells: Sequence[str]) -> str:
+def _counts(match: Match, cells: Sequence[str]) -> str:
     """How many samples were joined by each rule, with an example where the names differ."""
     texts = []
     for rule, words in RULES.items():
@@ -222,14 +163,6 @@ def _counts(match: _Match, cells: Sequence[str]) -> str:
             example = "" if rule == EXACT else f" (such as {plain(samples[0])} and {other})"
             texts.append(f"{len(samples)} {words}{example}")
     return ", ".join(texts)
-
-
-def _index(items: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    index: dict[str, list[int]] = {}
-    for key, row in items:
-        if key:
-            index.setdefault(key, []).append(row)
-    return index
 
 
 def _id_columns(table: pd.DataFrame) -> list[set[str]]:

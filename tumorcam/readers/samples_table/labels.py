@@ -10,12 +10,12 @@ from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, cells_of
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.samples_table.label_scores import MAX_CLASSES, label_key, score
-from tumorcam.readers.samples_table.tumor_names import tumor_code
+from tumorcam.readers.samples_table.tumor_names import NAMES, tumor_code
 from tumorcam.readers.wording import N_COLUMNS, listed, listed_columns, plain
 
 CLOSE = 0.9  # a second column with as much of the best score is a second reading
 N_RIVALS = 3  # other candidates that a fact or message shows
-MAX_CODE = len("TCGA-LAML")
+PROJECT = "TCGA-"  # before the code of a study in its project ID
 
 
 class Labels(NamedTuple):
@@ -134,7 +134,7 @@ def one_spelling(cells: pd.Series, is_judged: pd.Series) -> Labels:
         group = groups.setdefault(label_key(label), [])
         group.append(label)
         spelled[label] = spelled[group[0]] if len(group) > 1 else label
-        if code and (all_tcga or len(label) <= MAX_CODE):
+        if code and (all_tcga or label.upper().removeprefix(PROJECT) in NAMES):
             spelled.update(dict.fromkeys(group, code))
     several = [" = ".join(group) for group in groups.values() if len(group) > 1]
     alone = [group[0] for group in groups.values() if len(group) == 1]
@@ -149,10 +149,12 @@ def one_spelling(cells: pd.Series, is_judged: pd.Series) -> Labels:
 
 
 def _agree(first: pd.Series, second: pd.Series) -> bool:
-    """Whether two columns divide the rows alike, where both have a value."""
+    """Whether two columns divide the rows alike where both have a value, in any words."""
     both = (first != "") & (second != "")
     pairs = pd.DataFrame({"a": first[both].map(label_key), "b": second[both].map(label_key)})
     distinct = pairs.drop_duplicates()
+    if set(distinct["a"]) == set(distinct["b"]) and (distinct["a"] != distinct["b"]).any():
+        return False
     return bool(distinct["a"].is_unique and distinct["b"].is_unique and both.any())
 
 

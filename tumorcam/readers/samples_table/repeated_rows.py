@@ -7,7 +7,7 @@ import pandas as pd
 
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.matrix import Fact
-from tumorcam.readers.samples_table.joining import PATIENT, SPECIMEN
+from tumorcam.readers.samples_table.matching import PATIENT, SPECIMEN
 from tumorcam.readers.samples_table.sample_types import is_normal
 from tumorcam.readers.wording import listed, plain
 

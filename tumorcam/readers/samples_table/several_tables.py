@@ -117,7 +117,7 @@ def _by_column(table: pd.DataFrame, before: pd.DataFrame, path: Path) -> _Part |
         samples = pd.DataFrame({MATRIX: before[MATRIX], "sample": cells})
         pairs = join.pairs.merge(samples.drop_duplicates(), on="sample")
         is_better = best is None or pairs[MATRIX].nunique() > best.rows[MATRIX].nunique()
-        if is_better and table.iloc[join.pairs["row"]][join.column].nunique() >= MIN_IDS:
+        if is_better and join.pairs["sample"].nunique() >= MIN_IDS:
             rows = _rows(table, join._replace(pairs=pairs), pairs[MATRIX])
             best = _Part(path, rows, join.column)
     return best

@@ -6,21 +6,20 @@ import pandas as pd
 
 from tumorcam.errors import CohortError, InputError, quoted
 from tumorcam.readers.matrix import Drop, Fact
+from tumorcam.readers.samples_table import type_facts
 from tumorcam.readers.samples_table.sample_types import (
-    CODES,
     TUMOR_ORDER,
     is_normal,
     is_type_word,
     type_code,
-    type_name,
 )
-from tumorcam.readers.samples_table.tumor_names import tumor_code
+from tumorcam.readers.samples_table.type_facts import NamedTypes
 from tumorcam.readers.wording import N_COLUMNS, listed
 from tumorcam.settings import CohortSettings
 
 TUMOR = "tumor"  # in cohort.sample_types: for each tumor the type that makes it one
 NORMAL = "Normal"  # the class of normal samples, unless the labels have a word for it
-SAMPLE_TYPES = "sample types"  # topic of facts
+NORMAL_TISSUE = "11"  # the type of a sample of unknown type whose label says that it is normal
 
 
 class TypeChoice(NamedTuple):
@@ -29,19 +28,6 @@ class TypeChoice(NamedTuple):
     samples: pd.DataFrame
     dropped: list[Drop]
     facts: list[Fact]
-
-
-class _Items(NamedTuple):
-    """The items of `cohort.sample_types`: codes for all tumors, and codes for single ones."""
-
-    codes: frozenset[str]
-    of_tumors: frozenset[tuple[str, str]]
-    has_main: bool
-
-    def name(self, samples: pd.DataFrame) -> pd.Series:
-        """(samples,) bool: the samples whose type an item names."""
-        pairs = pd.Series(zip(samples["tumor"], samples["sample_type"], strict=True), samples.index)
-        return samples["sample_type"].isin(self.codes) | pairs.isin(self.of_tumors)
 
 
 def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
@@ -73,105 +59,57 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
         If no sample is of the types that are asked for.
     """
     says_normal = samples["tumor"].map(_is_normal_label)
-    kinds = samples["sample_type"].where(~(says_normal & (samples["sample_type"] == "")), "11")
+    is_implied = says_normal & (samples["sample_type"] == "")
+    kinds = samples["sample_type"].where(~is_implied, NORMAL_TISSUE)
     samples = samples.assign(sample_type=kinds)
     normal = kinds.map(is_normal)
-    items = _items(cohort)
-    _require_tumors(samples, items)
     if not cohort.sample_types and normal.all() and cohort.normals == "drop":
         reason = "cohort.sample_types = [], and no sample is of a tumor"
         return TypeChoice(samples, [], [Fact("normals", "kept under their labels", reason)])
-    as_class = normal & ((cohort.normals == "class") | items.name(samples))
+    named = _named_types(cohort)
+    as_class = normal & ((cohort.normals == "class") | _is_named(samples, named))
     is_kept_normal = as_class | (normal & says_normal)
     words = samples.loc[says_normal, "tumor"].value_counts()
     name = str(words.index[0]) if len(words) else NORMAL
-    facts = _normal_facts(samples, normal, is_kept_normal, cohort)
     labelled = samples.assign(tumor=samples["tumor"].where(~as_class | says_normal, name))
+    facts = type_facts.normal_facts(samples, normal, is_kept_normal, says_normal, cohort)
     if not cohort.sample_types:
         reason = 'a normal sample; cohort.normals = "class" keeps it as one'
         drops = [Drop("sample", s, reason) for s in samples.loc[normal & ~is_kept_normal, "sample"]]
         return TypeChoice(labelled[~normal | is_kept_normal], drops, facts)
     drops = _of_unknown_type(samples, cohort)
-    is_kept, tumor_facts = _of_types(samples[~normal], cohort, items)
+    tumors = samples[~normal]
+    main = _main_types(tumors) if TUMOR in cohort.sample_types else {}
+    is_main = (tumors["sample_type"] != "") & (tumors["sample_type"] == tumors["tumor"].map(main))
+    is_kept = _is_named(tumors, named) | is_main
     kept = labelled[is_kept_normal | is_kept.reindex(samples.index, fill_value=False)]
     if kept.empty:
-        raise CohortError(_no_sample(samples, cohort))
-    return TypeChoice(kept, drops, [*tumor_facts, *facts])
+        raise CohortError(type_facts.no_sample(samples, cohort))
+    fact = type_facts.kept_fact(main, named, samples, tumors[~is_kept], cohort)
+    return TypeChoice(kept, drops, [fact, *facts])
 
 
-def _items(cohort: CohortSettings) -> _Items:
+def _named_types(cohort: CohortSettings) -> NamedTypes:
     pairs = [item.rpartition(":") for item in cohort.sample_types if item != TUMOR]
-    return _Items(
+    return NamedTypes(
         codes=frozenset(type_code(kind) for tumor, _, kind in pairs if not tumor),
-        of_tumors=frozenset(
-            (tumor_code(tumor) or tumor, type_code(kind)) for tumor, _, kind in pairs if tumor
-        ),
-        has_main=TUMOR in cohort.sample_types,
+        of_tumors=frozenset((tumor, type_code(kind)) for tumor, _, kind in pairs if tumor),
     )
 
 
-def _require_tumors(samples: pd.DataFrame, items: _Items) -> None:
-    """Check that each tumor for which a type is named exists, as a label or by its full name."""
-    tumors = sorted(set(samples["tumor"]) - {""})
-    absent = sorted({tumor for tumor, _ in items.of_tumors} - set(tumors))
-    if absent:
-        msg = (
-            f"cohort.sample_types names the tumor {quoted(absent[0])}, which no sample has; there "
-            f"are: {listed(tumors, N_COLUMNS)}; correct cohort.sample_types"
-        )
-        raise CohortError(msg)
+def _is_named(samples: pd.DataFrame, named: NamedTypes) -> pd.Series:
+    """(samples,) bool: the samples whose type an item of the config names."""
+    pairs = pd.Series(zip(samples["tumor"], samples["sample_type"], strict=True), samples.index)
+    return samples["sample_type"].isin(named.codes) | pairs.isin(named.of_tumors)
 
 
-def _of_types(
-    samples: pd.DataFrame, cohort: CohortSettings, items: _Items
-) -> tuple[pd.Series, list[Fact]]:
-    """Which samples are kept (bool), and what was kept and left out of each tumor."""
-    is_kept = items.name(samples)
-    main: dict[str, str] = {}
-    if items.has_main:
-        for tumor, kinds in samples.groupby("tumor")["sample_type"]:
-            present = set(kinds)
-            main[str(tumor)] = next((code for code in TUMOR_ORDER if code in present), "")
-        is_main = samples["sample_type"] == samples["tumor"].map(main)
-        is_kept |= is_main & (samples["sample_type"] != "")
-    texts = []
-    for code in TUMOR_ORDER:
-        tumors = [tumor for tumor, kind in main.items() if kind == code and tumor]
-        if tumors:
-            texts.append(f"{code} ({type_name(code)}) of {listed(tumors, N_COLUMNS)}")
-    texts += [f"{code} ({type_name(code)}) of all tumors" for code in sorted(items.codes)]
-    texts += [f"{code} ({type_name(code)}) of {tumor}" for tumor, code in sorted(items.of_tumors)]
-    left_out = samples[~is_kept & (samples["tumor"] != "")]
-    reason = f"cohort.sample_types = {quoted(list(cohort.sample_types))}"
-    others = _left_out(left_out, cohort)
-    return is_kept, [Fact(SAMPLE_TYPES, f"keeps {'; '.join(texts)}", reason, others)]
-
-
-def _left_out(samples: pd.DataFrame, cohort: CohortSettings) -> str:
-    """How many samples of each tumor and type are left out, and how the first of them is kept."""
-    counts = samples[["tumor", "sample_type"]].value_counts().reset_index().to_numpy().tolist()
-    if not counts:
-        return ""
-    texts = [f"{tumor} {kind or 'unknown'} ({n})" for tumor, kind, n in counts]
-    coded = [f"{tumor}:{kind}" for tumor, kind, _ in counts if kind in CODES]
-    advice = quoted([*cohort.sample_types, coded[0]]) if coded else ""
-    remedy = f"; cohort.sample_types = {advice} keeps the first" if coded else ""
-    return f"left out: {listed(texts, N_COLUMNS)}{remedy}"
-
-
-def _normal_facts(
-    samples: pd.DataFrame, normal: pd.Series, is_kept: pd.Series, cohort: CohortSettings
-) -> list[Fact]:
-    if not normal.any():
-        return []
-    n_kept, n = int(is_kept.sum()), int(normal.sum())
-    text = f"{n_kept} of {n} normal samples are kept, as a class of their own"
-    if not n_kept:
-        text = f"{n} normal samples are left out"
-    counts = samples.loc[normal & ~is_kept, "tumor"].value_counts().sort_index()
-    others = listed([f"{tumor or 'no tumor'} ({n})" for tumor, n in counts.items()], N_COLUMNS)
-    reason = f'cohort.normals = "{cohort.normals}"'
-    return [Fact("normals", text, reason, f"left out: {others}" if others else "")]
+def _main_types(samples: pd.DataFrame) -> dict[str, str]:
+    """The type that makes each tumor one; the empty text for a tumor that has none."""
+    present = samples.groupby("tumor")["sample_type"].agg(set)
+    return {
+        str(tumor): next((code for code in TUMOR_ORDER if code in kinds), "")
+        for tumor, kinds in present.items()
+    }
 
 
 def _of_unknown_type(samples: pd.DataFrame, cohort: CohortSettings) -> list[Drop]:
@@ -200,18 +138,6 @@ def _of_unknown_type(samples: pd.DataFrame, cohort: CohortSettings) -> list[Drop
         "them"
     )
     raise InputError(msg)
-
-
-def _no_sample(samples: pd.DataFrame, cohort: CohortSettings) -> str:
-    counts = samples["sample_type"].value_counts().sort_index()
-    types = listed([f"{name or 'unknown'} ({n})" for name, n in counts.items()], N_COLUMNS)
-    remedy = "set cohort.sample_types to some of these"
-    if samples["sample_type"].map(is_normal).all():
-        remedy = "all are normal: set cohort.sample_types = [], which classifies them by tissue"
-    return (
-        f"no sample is of cohort.sample_types = {quoted(list(cohort.sample_types))}; there are: "
-        f"{types}; {remedy}"
-    )
 
 
 def _is_normal_label(label: str) -> bool:
