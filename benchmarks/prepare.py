@@ -73,7 +73,7 @@ def write_input(folder: Path, n_samples: int, n_genes: int) -> None:
     folder.mkdir(exist_ok=True)
     names = [f"TCGA-{i // 10_000:02d}-{i % 10_000:04d}-01" for i in range(n_samples)]
     rng = np.random.default_rng(0)
-    drawn = np.log2(rng.negative_binomial(2, 0.002, DRAWN) + 1)
+    drawn = np.log2(rng.gamma(2, 500, DRAWN) + 1)
     texts = np.array([f"{value:.4f}" for value in drawn], dtype=object)
     with gzip.open(folder / "matrix.tsv.gz", "wt", compresslevel=1) as file:
         file.write("\t".join(["sample", *names]) + "\n")

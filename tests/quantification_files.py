@@ -73,5 +73,5 @@ def sheet(samples, layout="old", kind=STAR):
 
 def whole(matrix):
     """(genes, samples) values as a table."""
-    values = matrix.values.genes(0, len(matrix.genes))
+    values = matrix.values.block(slice(0, len(matrix.genes)))
     return pd.DataFrame(values, index=matrix.genes, columns=matrix.samples)

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "tumorcam").rglob("*.py"))
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
-STAGES = [path for path in JOBS if path.stem not in ("__init__", "__main__", "command", "init")]
+STAGES = [
+    path for path in JOBS if path.stem not in ("__init__", "__main__", "command", "init", "inspect")
+]
 SOURCES = [*CORE, *JOBS]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
@@ -45,6 +47,10 @@ HOMES = {  # of files in HDF5: each has the record, its writer and its reader
 }
 OTHER_HDF5 = {  # other people's files, and a site's file system
     "tumorcam.readers.h5ad",
+    *(
+        f"tumorcam.readers.binary.{name}"
+        for name in ("anndata_file", "frames", "hdf5_checks", "matrices")
+    ),
     "tumorcam.report.tables",
     "tumorcam.operations.preflight",
 }

@@ -99,7 +99,7 @@ def test_text_is_taken_as_it_stands_without_its_quotes(tmp_path, text, value):
 @given(st.text(PLAIN))
 def test_any_text_can_be_given_in_quotes(text):
     config = config_from_tables({"input": {"gene_column": text}}, source="")
-    value = config_toml(config).partition("gene_column = ")[2].partition("\nsample_column = ")[0]
+    value = config_toml(config).partition("gene_column = ")[2].partition("\ngene_table = ")[0]
     with tempfile.TemporaryDirectory() as folder:
         again = load_config(write(Path(folder) / "c.toml", ""), [f"input.gene_column={value}"])
     assert again == config

@@ -1,17 +1,24 @@
 """Real TCGA files as their portals ship them, where they lie beside the project."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tumorcam.cohort import selection
 from tumorcam.cohort.summary import confounded_tumors
 from tumorcam.config import config_from_tables
-from tumorcam.readers import markers, samples
-from tumorcam.readers.h5ad import H5adExpression
+from tumorcam.readers import markers
+from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.inputs import open_inputs
-from tumorcam.readers.table import TableExpression
+from tumorcam.readers.matrix import Matrix
+from tumorcam.readers.quantifications.reading import read_files
+from tumorcam.readers.samples_table.joining import SampleNames
+from tumorcam.readers.samples_table.tidy import tidy
+from tumorcam.readers.tables.expression import read_text_matrix
+from tumorcam.readers.tables.frames import read_frame
 from tumorcam.settings import FaithfulnessSettings, InputSettings
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -23,14 +30,39 @@ pytestmark = [
 ]
 
 
+IS_BARCODE = SampleNames([]).is_sample
+N_CELLS = 1000  # at random, of each format
+
+
 def select(n_genes, cohort=(), **inputs):
     tables = {"input": inputs, "cohort": {"genes": n_genes} | dict(cohort)}
     config = config_from_tables(tables, source="test")
-    return selection.select(config, *open_inputs(config.input))
+    return selection.select(config, open_inputs(config.input))
 
 
-def first_values(expression) -> np.ndarray:
-    return next(iter(expression.blocks())).values
+def values_of(matrix: Matrix) -> np.ndarray:
+    """(genes, samples)."""
+    return matrix.values.block(slice(0, len(matrix.genes)))
+
+
+def read(name: str, is_sample=IS_BARCODE, **settings) -> Matrix:
+    """The matrix of a file of FORMATS, whose samples have barcodes."""
+    chosen = InputSettings(**settings)
+
+    def read_one(path):
+        return read_text_matrix(path, chosen, is_sample, None)
+
+    return read_files([FORMATS / name], [], chosen, is_sample, None, read_one)
+
+
+def check_cells(matrix: Matrix, expected: pd.DataFrame) -> None:
+    """The names, and N_CELLS random values, are those of pandas' (genes, samples) table."""
+    assert matrix.genes == expected.index.tolist()
+    assert matrix.samples == expected.columns.tolist()
+    rng = np.random.default_rng(5)
+    rows, columns = (rng.integers(0, n, N_CELLS) for n in expected.shape)
+    values = expected.to_numpy()[rows, columns].astype(np.float32)
+    np.testing.assert_array_equal(values_of(matrix)[rows, columns], values)
 
 
 def test_19_types_as_xena_ships_them():
@@ -39,14 +71,14 @@ def test_19_types_as_xena_ships_them():
         expression=str(DATA / "tcga_19types_log2rsem.tsv.gz"),
         samples=str(DATA / "tcga_19types_samples.tsv"),
     )
-    assert kept.expression.shape == (1059, 100)
+    assert kept.expression.shape == (100, 1059)
     assert kept.samples["tumor"].value_counts()["BRCA"] == 133
     assert kept.samples["tumor"].nunique() == 19
     assert set(kept.samples["sample_type"]) == {"01"}
     assert len(kept.dropped) == 0
     tumors, sources = (kept.samples[name].to_numpy(str) for name in ("tumor", "source"))
     assert len(confounded_tumors(tumors, sources)) == 12
-    albumin = kept.expression[:, kept.genes == "ALB"]
+    albumin = kept.expression.rows(np.flatnonzero(kept.genes == "ALB"))[0]
     assert albumin[tumors == "LIHC"].mean() > albumin[tumors != "LIHC"].mean() + 5
 
 
@@ -55,65 +87,123 @@ def test_15_types_by_symbol_with_repeats():
     kept = select(
         64, {"duplicates": "drop", "sample_types": []}, expression=path, gene_column="symbol"
     )
-    assert kept.expression.shape == (497, 64)
+    assert kept.expression.shape == (64, 484)
     assert kept.samples["tumor"].nunique() == 15
-    assert kept.dropped["kind"].tolist() == ["gene"] * 16
-    names = H5adExpression(Path(path)).genes
+    assert kept.dropped["kind"].value_counts().to_dict() == {"gene": 16, "sample": 13}
+    assert kept.counts.set_index(["tumor", "sample_type"])["n_kept"]["CHOL"].tolist() == [36, 0]
+    names = read_h5ad(Path(path), InputSettings(), None).genes
     assert len(set(names)) == 20531
     assert names[:3] == ["1", "2", "9"]
 
 
 def test_6_types_of_raw_counts():
     kept = select(64, expression=str(DATA / "tcga_6types_raw_counts.h5ad"), scale="counts")
-    assert kept.expression.shape == (364, 64)
+    assert kept.expression.shape == (64, 364)
     assert kept.samples["tumor"].nunique() == 6
     assert all(gene.startswith("ENSG") for gene in kept.genes)
-    assert 0 <= kept.expression.min() < kept.expression.max() < np.log2(1e6 + 1)
+    values = kept.expression.block(slice(0, 64))
+    assert 0 <= values.min() < values.max() < np.log2(1e6 + 1)
 
 
 def test_labels_of_the_pan_cancer_atlas():
     path = DATA / "tcga_pancanatlas_sample_labels.tsv.gz"
-    table = samples.read_table(path)
-    tidy = samples.tidy(table, table["sample_id"].tolist(), InputSettings(), path)
-    assert len(tidy) == 11060
-    assert tidy["tumor"].nunique() == 33
-    assert tidy["patient"][0] == "TCGA-02-0047"
-    assert (tidy["sample_type"] == tidy["sample"].str[13:15]).all()
+    table = read_frame(path).table
+    labels = tidy(table, table["sample_id"].tolist(), InputSettings(), path).table
+    assert len(labels) == 11060
+    assert labels["tumor"].nunique() == 33
+    assert labels["patient"][0] == "TCGA-02-0047"
+    assert (labels["sample_type"] == labels["sample"].str[13:15]).all()
 
 
 def test_cbioportal_table_with_a_label_row():
-    path = FORMATS / "cbioportal_rsem_genes_by_samples_LUAD.head.csv"
-    expression = TableExpression(path, {"TCGA-49-6742-01", "TCGA-49-6743-01"})
-    assert expression.genes[:2] == ["100130426", "100133144"]
-    assert len(expression.samples) == 20
-    assert [drop.name for drop in expression.dropped] == ["line 2"]
-    np.testing.assert_array_equal(first_values(expression)[:3, 1], [4.4444, 2.7021, 13.1059])
+    name = "cbioportal_rsem_genes_by_samples_LUAD.head.csv"
+    matrix = read(name)
+    assert [drop.name for drop in matrix.dropped] == ["line 2"]
+    table = pd.read_csv(FORMATS / name, skiprows=[1], dtype={"Entrez_Gene_Id": str})
+    ids = table["Entrez_Gene_Id"].str.removesuffix(".0")  # pandas wrote them
+    check_cells(matrix, table.set_index(ids).iloc[:, 1:])
 
 
-def test_two_gene_columns_and_crlf():
-    path = FORMATS / "tulip_fpkm_uq_genes_by_samples.csv.gz"
-    expression = TableExpression(path, {"CPT0019990006"}, "gene_name")
-    assert expression.genes[:2] == ["TSPAN6", "TNMD"]
-    assert expression.samples[-1] == "CPT0077290006"
-    assert len(TableExpression(path, {"CPT0019990006"}).genes) == 60483
-    np.testing.assert_array_equal(
-        first_values(expression)[:, 0], [157778.5731, 76515.8557, 205326.5947]
-    )
+@pytest.mark.parametrize("column", [0, 1])
+def test_two_gene_columns_and_crlf(column):
+    """IDs of CPTAC are no barcodes: a samples table names them."""
+    name = "tulip_fpkm_uq_genes_by_samples.csv.gz"
+    table = pd.read_csv(FORMATS / name)
+    is_sample = set(table.columns[2:]).__contains__
+    matrix = read(name, is_sample, gene_column=table.columns[column])
+    assert len(matrix.samples) == 3
+    check_cells(matrix, table.iloc[:, 2:].set_axis(table.iloc[:, column]))
 
 
 def test_samples_in_rows_with_an_empty_corner():
-    expression = TableExpression(FORMATS / "seed_tumor_data_zscore.csv.gz", {"TCGA-NC-A5HM-01"})
-    assert (len(expression.samples), len(expression.genes)) == (9, 11647)
-    assert first_values(expression)[0, 0] == -0.6635524279629992
+    name = "seed_tumor_data_zscore.csv.gz"
+    check_cells(read(name), pd.read_csv(FORMATS / name, index_col=0).T)
+
+
+@pytest.mark.parametrize("measure", ["read_count", "reads_per_million_miRNA_mapped"])
+def test_firehose_with_several_measures_of_each_sample(measure):
+    name = "firehose_KIRC-FFPE_two_header_rows_miRNA.expr.txt"
+    matrix = read(name, measure=measure, scale="counts" if measure == "read_count" else "tpm")
+    table = pd.read_csv(FORMATS / name, sep="\t", header=[0, 1], index_col=0)
+    check_cells(matrix, table.xs(measure, axis=1, level=1))
+
+
+STAR = "gdc_augmented_star_gene_counts.head.tsv"
+HTSEQ = "dfe06359-c16a-4959-bb04-298f18474a17.htseq.counts.gz"
+RSEM = "unc.edu.0b0bbc77-a9f3-4298-ba21-587d10209b0b.1864969.rsem.genes.results.gz"
+NORMALIZED = "unc.edu.0b0bbc77-a9f3-4298-ba21-587d10209b0b.1864987.rsem.genes.normalized_results.gz"
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "column"),
+    [
+        (STAR, "counts", "unstranded"),
+        (STAR, "tpm", "tpm_unstranded"),
+        (HTSEQ, "counts", 1),
+        (RSEM, "counts", "raw_count"),
+        (RSEM, "scaled_estimate", "scaled_estimate"),
+        (NORMALIZED, "rsem", "normalized_count"),
+    ],
+)
+def test_files_of_one_sample(name, scale, column):
+    """What counts reads of no gene may stay, under its own name, for the cohort to drop."""
+    table = pd.read_csv(
+        FORMATS / name, sep="\t", comment="#", index_col=0, header=None if column == 1 else "infer"
+    )[column]
+    matrix = read(name, scale=scale)
+    [sample] = matrix.samples
+    if len(matrix.genes) < len(table):
+        table = table[~table.index.str.match("N_|__")]
+    check_cells(matrix, table.to_frame(sample).fillna(np.nan))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path.name for path in FORMATS.iterdir()) if FORMATS.exists() else []
+)
+def test_each_table_cell_by_cell(path):
+    """As the csv module splits it, where each row has a cell for each column."""
+    if path == HTSEQ:
+        pytest.skip("it has no header")
+    delimiter = "," if ".csv" in path else "\t"
+    opened = gzip.open if path.endswith(".gz") else open
+    with opened(FORMATS / path, "rt", encoding="utf-8", newline=None) as stream:
+        texts = pd.read_csv(
+            stream, sep=delimiter, dtype=str, keep_default_na=False,
+            comment="#" if path == STAR else None,
+        )  # fmt: skip
+    table = read_frame(FORMATS / path).table
+    n = len(texts) - len(table)  # rows of labels below the header
+    assert 0 <= n <= 1 and table.shape[1] == texts.shape[1]
+    stripped = texts.iloc[n:].map(str.strip).to_numpy()
+    np.testing.assert_array_equal(table.to_numpy(str), stripped.astype(str))
 
 
 def test_xena_phenotypes():
     path = FORMATS / "xena_KIRC_clinicalMatrix.gz"
-    table = samples.read_table(path)
     named = InputSettings(tumor_column="_primary_disease")
-    tidy = samples.tidy(table, ["TCGA-3Z-A93Z-01"], named, path)
-    assert tidy.iloc[0].tolist() == [
-        "TCGA-3Z-A93Z-01", "TCGA-3Z-A93Z", "kidney clear cell carcinoma", "01", "",
+    rows = tidy(read_frame(path).table, ["TCGA-3Z-A93Z-01"], named, path).table
+    assert rows.iloc[0].tolist() == [
+        "TCGA-3Z-A93Z-01", "TCGA-3Z-A93Z", "KIRC", "01", "",
     ]  # fmt: skip
 
 

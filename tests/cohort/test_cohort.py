@@ -73,10 +73,12 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
         assert file["layouts"].attrs["side"] == 8
         assert file["layouts/pixel"].shape == (2, 2, 36 + 18)
     assert sorted(names) == sorted(
+        "counts/n_kept counts/n_samples counts/sample_type counts/tumor "
         "expression decoy_expression tumors samples/sample samples/patient samples/tumor "
         "samples/sample_type samples/source samples/tumor_index samples/fold genes/name "
         "genes/variance genes/is_entrapped layouts/pixel layouts/decoy_gene dropped/kind "
-        "dropped/name dropped/reason".split()
+        "dropped/name dropped/reason facts/topic facts/text facts/reason facts/others "
+        "facts/setting facts/value".split()
     )
 
 

@@ -161,7 +161,7 @@ def test_an_unknown_decoy_gene_is_refused(selection, tiny_config):
 
 
 def test_too_many_folds_are_refused(selection, tiny_config):
-    with pytest.raises(CohortError, match="fewer than the 13 folds"):
+    with pytest.raises(CohortError, match="too few patients for the 13 folds"):
         prepare_cohort(selection, with_folds(tiny_config, 13))
 
 

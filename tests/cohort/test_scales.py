@@ -13,9 +13,11 @@ from test_evidence import evidence
 
 from tumorcam.cohort.scales import check_scale, likely_scales, to_log2
 from tumorcam.errors import InputError
+from tumorcam.readers.matrix import Matrix
 from tumorcam.settings.inputs import SCALES
+from tumorcam.storage.stored_values import StoredValues
 
-PATH = Path("m.tsv")
+MATRIX = Matrix(path=Path("m.tsv"), samples=[], genes=[], values=StoredValues())
 REAL = Path(__file__).parents[3] / "shared" / "data" / "tcga_19types_log2rsem.tsv.gz"
 LINEAR = ("tpm", "fpkm", "rsem")
 ACCEPTED = {  # scales that a matrix of this scale may be taken for, besides as_is
@@ -68,10 +70,10 @@ def test_the_right_scale_passes_and_the_others_are_refused(scale, seed, n_genes,
     figures = evidence(matrix(scale, seed, n_genes, n_samples), 200)
     assert figures.total_gene == -1
     for name in (*ACCEPTED[scale], "as_is"):
-        assert check_scale(figures, name, PATH)[0].text == name
+        assert check_scale(figures, name, MATRIX)[0].text == name
     for name in set(SCALES) - {*ACCEPTED[scale], "as_is"} - UNDECIDED.get(scale, set()):
         with pytest.raises(InputError, match=f'input.scale = "{name}"') as caught:
-            check_scale(figures, name, PATH)
+            check_scale(figures, name, MATRIX)
         advice = re.search(r'set input.scale = "(\w+)"', str(caught.value))
         assert advice is not None and advice[1] in (*ACCEPTED[scale], "as_is")[:3]
         assert len(str(caught.value)) < 1000
@@ -83,7 +85,7 @@ def test_few_genes_are_never_refused_on_their_scale(scale, seed, n_genes):
     figures = evidence(matrix(scale, seed, 300, 16)[:n_genes])
     for name in ACCEPTED[scale]:
         if name not in LINEAR or scale == "tpm":
-            check_scale(figures, name, PATH)
+            check_scale(figures, name, MATRIX)
 
 
 @pytest.mark.parametrize(
@@ -98,31 +100,31 @@ def test_few_genes_are_never_refused_on_their_scale(scale, seed, n_genes):
 )
 def test_figures_stand_in_the_message(values, scale, message):
     with pytest.raises(InputError, match=message):
-        check_scale(evidence(values.reshape(40, 10)), scale, PATH)
+        check_scale(evidence(values.reshape(40, 10)), scale, MATRIX)
 
 
 def test_values_between_0_and_1_may_stay():
     figures = evidence(np.random.default_rng(0).random((40, 16)))
-    assert check_scale(figures, "log2", PATH)
+    assert check_scale(figures, "log2", MATRIX)
     for scale in ("counts", "tpm", "scaled_estimate"):
         with pytest.raises(InputError):
-            check_scale(figures, scale, PATH)
+            check_scale(figures, scale, MATRIX)
 
 
 def test_overflown_counts_and_log2_of_0_are_told():
     counts = matrix("counts", 1, 40, 16)
     counts[3, 2] = -(2**31)
-    facts = check_scale(evidence(counts), "counts", PATH)
+    facts = check_scale(evidence(counts), "counts", MATRIX)
     assert facts[1].text == "1 are negative" and "32 bits" in facts[1].reason
     log2 = matrix("log2", 1, 40, 16)
     log2[0, 0] = -np.inf
-    assert "log2(0)" in check_scale(evidence(log2), "log2", PATH)[1].reason
+    assert "log2(0)" in check_scale(evidence(log2), "log2", MATRIX)[1].reason
 
 
 def test_a_few_negative_values_are_no_contradiction():
     rsem = matrix("rsem", 2, 300, 16)
     rsem[:10, :3] = -12.5
-    assert check_scale(evidence(rsem), "rsem", PATH)[1].text == "30 are negative"
+    assert check_scale(evidence(rsem), "rsem", MATRIX)[1].text == "30 are negative"
 
 
 @pytest.mark.real_data

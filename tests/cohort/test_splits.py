@@ -80,7 +80,7 @@ def test_folds_are_at_least_as_even_as_scikit_learns():
 
 def test_a_tumor_with_too_few_patients_is_refused():
     patients, tumors = np.array(list("aaab")), np.array([0, 0, 0, 0])
-    with pytest.raises(CohortError, match=r"2 patients of its own, fewer than the 3 folds; lower"):
+    with pytest.raises(CohortError, match=r"too few patients for the 3 folds; lower"):
         patient_folds(patients, tumors, n_folds=3, rng=rng())
 
 

@@ -73,7 +73,7 @@ def test_init_writes_a_config_that_names_the_files(tmp_path, monkeypatch, capsys
     assert init.main([*words, "--scale", "counts"]) == 0
     config = load_config(tmp_path / "my.toml")
     assert (config.run.name, config.input.scale) == ("my", "counts")
-    assert (config.input.expression, config.input.samples) == ('a "b".tsv', "samples.tsv")
+    assert (config.input.expression, config.input.samples) == (('a "b".tsv',), ("samples.tsv",))
     assert init.main(words) == 1, "an earlier config is never overwritten"
     assert "is there already" in capsys.readouterr().err
 
@@ -81,7 +81,9 @@ def test_init_writes_a_config_that_names_the_files(tmp_path, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--expression", "absent.tsv"], "absent.tsv is no file"),
+        (["--expression", "absent.tsv"], "'absent.tsv': no file or folder has this path"),
+        (["--samples", "absent.tsv"], "absent.tsv is no file"),
+        (["absent.tsv", "samples.tsv"], "'absent.tsv': no file or folder has this path"),
         (["--scale", "x"], "wanted one of"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -104,12 +105,14 @@ def test_what_is_dropped_is_in_the_file_and_in_the_log(tiny_config, tiny_toml, t
     header, first, *rest = expression.read_text().splitlines()
     spoilt = first.rpartition("\t")[0] + "\tNA"
     expression.write_text("\n".join([header, spoilt, *rest, rest[-1]]) + "\n")
-    arguments = ["--set", "cohort.bad_values=drop", "--set", "cohort.duplicates=drop"]
+    arguments = ["--set", "cohort.bad_values=drop_genes", "--set", "cohort.duplicates=drop"]
     assert prepare.main([tiny_toml, *arguments]) == 0
     config = load_config(Path(tiny_toml), arguments[1::2])
     dropped = read_cohort(tiny_config.folder / "cohort.h5", config).dropped
-    assert dropped["name"].tolist() == ["GENE35", "GENE00"]
-    assert dropped["reason"][1].startswith("is nan in sample TCGA-AA-")
+    reasons = dropped.set_index("name")["reason"]
+    assert sorted(reasons.index) == ["GENE00", "GENE35"]
+    assert reasons["GENE00"].startswith("1 of 48 values are bad: is nan in sample TCGA-AA-")
+    assert "repeated" in reasons["GENE35"]
     text = (tiny_config.folder / "logs" / "prepare-0.log").read_text()
     assert "dropped 2 genes, listed in cohort.h5" in text
 
@@ -129,19 +132,22 @@ def truncated_gzip(path: Path) -> None:
 
 
 BAD_FILES = {
-    "no expression": (lambda e, s: e.unlink(), "expression.tsv is no file (No such file"),
+    "no expression": (
+        lambda e, s: e.unlink(),
+        "expression.tsv': no file or folder has this path; set input.expression to",
+    ),
     "no samples": (lambda e, s: s.unlink(), "samples.tsv is no file"),
     "empty expression": (lambda e, s: e.write_text(""), "expression.tsv is empty"),
     "empty samples": (lambda e, s: s.write_text(""), "samples.tsv is empty"),
-    "truncated": (lambda e, s: truncated_gzip(e), "gzip stream is cut off"),
-    "short row": (lambda e, s: cut_line(e, 7, 40), "line 8 has 39 values; wanted 48"),
+    "truncated": (lambda e, s: truncated_gzip(e), "is damaged: its packed stream is cut off"),
+    "short row": (lambda e, s: cut_line(e, 7, 40), "line 8 has 40 cells; wanted 49"),
     "word": (
         lambda e, s: edit(e, "GENE07\t", "GENE07\tx"),
-        "line 9, column 'TCGA-AA-0004-01A': 'x",
+        "line 9, column 2 ('TCGA-AA-0004-01A'): 'x",
     ),
     "missing value": (
         lambda e, s: edit(e, "GENE00\t", "GENE00\t-"),
-        "genes with missing, infinite or negative values: 1, GENE00 (is -",
+        "bad values: 1 negative values in 1 genes and 1 samples; gene GENE00 has 2% of its",
     ),
     "repeated gene": (lambda e, s: edit(e, "GENE01", "GENE00"), "repeated genes: 1, GENE00"),
     "repeated sample": (
@@ -150,18 +156,30 @@ BAD_FILES = {
     ),
     "stranger": (
         lambda e, s: edit(e, "TCGA-AA-0004-01B", "TCGA-ZZ-0004-01A"),
-        "TCGA-ZZ-0004-01A (not in the samples table); add them, leave them out, or set",
+        "TCGA-ZZ-0004-01A (not in the samples table); add them to the table, or set",
     ),
     "no tumor": (lambda e, s: edit(s, "\tCOAD\t", "\t\t"), "samples without tumor type: 1, TCGA"),
     "rare tumor": (lambda e, s: edit(s, "\tCOAD\t", "\tRARE\t"), "tumor RARE has 1 patients"),
     "other samples": (
         lambda e, s: s.write_text(s.read_text().replace("TCGA", "GTEX")),
-        "has a sample of the samples table (GTEX-AA-0004-01A",
+        "add a column with the IDs as the matrix has them",
     ),
-    "no tumor column": (lambda e, s: edit(s, "tumor", "x"), "set input.tumor_column to one of"),
-    "normals": (
+    "no tumor column": (
+        lambda e, s: s.write_text(re.sub(r"\t(tumor|ACC|BRCA|COAD|READ)\t", "\t", s.read_text())),
+        "set input.tumor_column to the one to classify by",
+    ),
+    "contradicting types": (
         lambda e, s: s.write_text(s.read_text().replace("\t01\t", "\t11\t")),
-        "no sample is of cohort.sample_types = ['01']; there are: 11 (48)",
+        "differ (barcode 01, column 11); set input.sample_type_column = ",
+    ),
+    "normals": (
+        lambda e, s: [
+            path.write_text(
+                re.sub("-01(?=[AB])", "-11", path.read_text()).replace("\t01\t", "\t11\t")
+            )
+            for path in (e, s)
+        ],
+        "all are normal: set cohort.sample_types = []",
     ),
 }
 
@@ -181,15 +199,18 @@ def test_bad_files_are_one_clear_message(tiny_config, tiny_files, tiny_toml, cap
     ("override", "message"),
     [
         ("input.expression=", "no synthesized cohort; set input.expression and input.samples"),
-        ("input.samples=", "expression.tsv needs a samples table"),
-        ("input.gene_column=symbol", "no gene column 'symbol'; before the first sample"),
+        ("input.samples=", "expression.tsv does not say which tumor type its samples have; set"),
+        (
+            "input.gene_column=symbol",
+            "no gene column 'symbol'; its columns beside the samples are 'gene'",
+        ),
         ("input.tumor_column=grade", "no column 'grade' as input.tumor_column says"),
         ("input.format=h5ad", "expression.tsv cannot be read as .h5ad"),
         ("cohort.genes=37", "36 usable genes, 36 of which vary; wanted 37"),
         ('cohort.tumors=["LAML"]', "names LAML, which no sample has"),
         ('cohort.tumors=["ACC"]', "wanted at least 2 tumors"),
         ('cohort.sources=["north"]', "there are: east, west"),
-        ("splits.folds=13", "fewer patients than splits.folds = 13: 48"),
+        ("splits.folds=13", "patients do not fill splits.folds = 13: 48, TCGA"),
         ('layout.decoy_genes=["TP53"]', "(first: TP53)"),
         ("layout.decoys=most", "wanted all, none or a share"),
     ],

@@ -49,7 +49,7 @@ def test_what_cannot_fit_the_memory_is_refused_before_work(
     for path in (run / "cohort.h5", run / "models" / "r00-f00" / "model.h5"):
         if (job, path.name) in ((prepare, "cohort.h5"), (train, "model.h5")):
             path.unlink()
-    monkeypatch.setattr(cost, "memory_limits", lambda slurm_bytes: {"Slurm": 1000})
+    monkeypatch.setattr(cost, "memory_limits", lambda slurm_bytes: {"Slurm": 500})
     words = ["--model", "r00-f00"] if job is train else []
     assert job.main([str(run / "config.toml"), *words]) == 1
     said = capsys.readouterr().err

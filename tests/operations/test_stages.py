@@ -43,7 +43,7 @@ def test_other_blocks_of_samples_make_a_new_plan(finished):
 
 
 def test_a_changed_input_file_is_prepared_anew(finished):
-    samples, digest = Path(finished.input.samples), input_digest(finished)
+    samples, digest = Path(finished.input.samples[0]), input_digest(finished)
     assert has_current_cohort(finished)
     samples.write_text(samples.read_text().replace("east", "west"))
     assert input_digest(finished) != digest
@@ -52,7 +52,7 @@ def test_a_changed_input_file_is_prepared_anew(finished):
 
 
 def test_prepare_tells_what_is_wrong_with_a_missing_file(finished):
-    Path(finished.input.samples).unlink()
+    Path(finished.input.samples[0]).unlink()
     assert not has_current_cohort(finished)
     assert unfinished_stages(finished, STAGES)[0] == "prepare"
 

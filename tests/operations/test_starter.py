@@ -1,8 +1,14 @@
+"""The config that a new user starts from, and the copies of batch scripts."""
+
+from pathlib import Path
+
 import pytest
 
 from tumorcam.config import load_config
 from tumorcam.errors import ConfigError, InputError
-from tumorcam.operations.starter import copy_folders, write_config
+from tumorcam.operations.starter import Choices, choices_of, copy_folders, write_config
+from tumorcam.readers.matrix import Fact
+from tumorcam.settings import CohortSettings
 
 
 @pytest.mark.parametrize("name", ["my run.toml", "it's.toml", 'a"b.toml'])
@@ -11,30 +17,59 @@ def test_a_new_config_names_the_users_files(tmp_path, name):
     expression.touch()
     samples.touch()
     path = tmp_path / name
-    write_config(path, str(expression), str(samples), "counts")
+    write_config(path, Choices([str(expression)], [str(samples)], "counts"))
     config = load_config(path)
-    assert (config.input.expression, config.input.samples) == (str(expression), str(samples))
+    assert (config.input.expression, config.input.samples) == ((str(expression),), (str(samples),))
     assert config.run.name == path.stem and config.input.scale == "counts"
-    assert config.cohort.sample_types == (), "also samples without a TCGA code"
+    assert config.cohort == CohortSettings(), "its comments show other settings, it has none"
+
+
+def test_several_files_are_a_list(tmp_path):
+    names = [str(tmp_path / name) for name in ("a 'b\".tsv", "c.tsv")]
+    for name in names:
+        Path(name).touch()
+    write_config(tmp_path / "a.toml", Choices(names, names[:0], "log2"))
+    config = load_config(tmp_path / "a.toml")
+    assert (config.input.expression, config.input.samples) == (tuple(names), ())
 
 
 def test_files_may_be_named_later(tmp_path):
-    write_config(tmp_path / "a.toml", "", "", "log2")
-    assert load_config(tmp_path / "a.toml").input.expression == ""
+    write_config(tmp_path / "a.toml", Choices([], [], "log2"))
+    assert load_config(tmp_path / "a.toml").input.expression == ()
+
+
+def test_what_was_understood_becomes_settings_with_their_reasons(tmp_path):
+    """The last fact of a setting counts; a reason cannot end its comment."""
+    facts = [
+        Fact("tumor column", "b", "wrong", setting="input.tumor_column", value="b"),
+        Fact("tumor column", "x", '9 types\nof ] "9"', "b, c", "input.tumor_column", 'x "y" \\'),
+        Fact("normals", "kept", "they are many", "", "cohort.normals", "class"),
+        Fact("scale", "tpm", "sums of a million", "", "input.scale", "tpm"),
+        Fact("orientation", "genes in rows", "no setting"),
+    ]
+    path = tmp_path / "a.toml"
+    write_config(path, choices_of([], [], "tpm", facts))
+    config = load_config(path)
+    assert (config.input.tumor_column, config.cohort.normals) == ('x "y" \\', "class")
+    assert config.input.scale == "tpm"
+    lines = path.read_text().splitlines()
+    assert any('9 types of ] "9"; b, c' in line for line in lines)
+    assert any("tpm" in line and "sums of a million" in line for line in lines)
 
 
 def test_nothing_is_overwritten_or_written_wrongly(tmp_path):
     path = tmp_path / "a.toml"
-    with pytest.raises(
-        InputError, match=r"matrix\.tsv is no file .* check --expression and --samples"
-    ):
-        write_config(path, str(tmp_path / "matrix.tsv"), "", "log2")
+    absent = str(tmp_path / "matrix.tsv")
+    with pytest.raises(InputError, match=r"matrix\.tsv': no file or folder has this path"):
+        write_config(path, Choices([absent], [], "log2"))
+    with pytest.raises(InputError, match=r"matrix\.tsv is no file .* check the files"):
+        write_config(path, Choices([], [absent], "log2"))
     with pytest.raises(ConfigError, match=r"a\.toml: input\.scale = 'squared'"):
-        write_config(path, "", "", "squared")
+        write_config(path, Choices([], [], "squared"))
     assert list(tmp_path.iterdir()) == []
     path.write_text("mine")
     with pytest.raises(ConfigError, match="is there already"):
-        write_config(path, "", "", "log2")
+        write_config(path, Choices([], [], "log2"))
     assert path.read_text() == "mine"
 
 

@@ -188,15 +188,16 @@ UNREADABLE = {
     "no text": (b"symbol\tchr\tstart\nTP53\t17\t\xff\xfe\n", r"table\.tsv is no UTF-8 text"),
     "cut off": (
         gzip.compress(f"{HEADER}\n{ROWS}\n".encode())[:-9],
-        r"table\.gz is damaged: its gzip stream is cut off",
+        r"table\.gz is damaged: its packed stream is cut off .*see layout\.annotation",
     ),
     "ragged": (
         b"symbol\tchr\tstart\nTP53\t17\t1\nA\t1\t2\t3\t4\t5\n",
-        r"table\.tsv cannot be read as a gene annotation table .* wanted TSV or CSV",
+        r"table\.tsv line 3 has 6 cells; wanted 3 as in the header; .* write the file again$",
     ),
+    "no rows": (b"symbol\tchr\tstart\n", r"table\.tsv has a header but no rows"),
     "two cells too many": (
         b"symbol\tchr\tstart\nTP53\t17\t1\t2\t3\n",
-        r"cannot be read as .* \(its rows have more cells than line 1\)",
+        r"the header .* has 3 cells, but most rows .* have 5; .*: correct the header$",
     ),
 }
 
@@ -221,11 +222,12 @@ def test_an_unreadable_table_is_one_clear_message(tmp_path, name):
             "the start; its columns are .*'end'; rename one to 'start', or set",
         ),
         ("probe\tchr\tstart", "the gene ID; .* set layout.annotation to another table"),
-        ("symbol chr start", "has no column .* its columns are 'symbol chr start'"),
+        ("symbol|chr|start", r"lines into no two or more cells .*'symbol\|chr\|start'.*TSV or CSV"),
     ],
 )
 def test_a_missing_column_is_named(tmp_path, header, message):
-    path = write(tmp_path / "t.tsv", header=header)
+    row = "TP53|17|1" if "|" in header else "TP53\t17\t1"
+    path = write(tmp_path / "t.tsv", row, header=header)
     with pytest.raises(InputError, match=message):
         annotation.chromosome_order(path, np.array(["TP53"]))
 
@@ -237,7 +239,7 @@ def test_fewer_than_half_of_the_genes_are_refused(table, tmp_path):
     with pytest.raises(InputError, match=message):
         annotation.gene_places(table, half[:3])
     with pytest.raises(InputError, match="for 0 of the cohort's 4 genes"):
-        annotation.gene_places(write(tmp_path / "bare.tsv"), half)
+        annotation.gene_places(write(tmp_path / "other.tsv", "A" + "\t1" * 5), half)
 
 
 def test_which_file_a_layout_needs(table):

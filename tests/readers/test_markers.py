@@ -66,7 +66,7 @@ def test_no_list_is_no_markers():
     ("name", "text", "settings", "words"),
     [
         ("absent.gmt", None, {}, r"absent.gmt is no file .*: check faithfulness.markers"),
-        ("broken.tsv.gz", None, {}, r"the column 'no gzip' alone"),
+        ("broken.tsv.gz", None, {}, r"broken.tsv.gz has a header but no rows"),
         ("list.gmt", "OV\t\tKRT5\n", {}, r"names no tumor of this run: it has OV; .*such as BRCA"),
         ("list.gmt", "BRCA\t\tX\n", {}, r"names no gene of this run: it has X; .*such as A1BG\|1"),
         ("list.gmt", "BRCA\t\tX\nOV\t\tKRT5\n", {}, r"no gene of this run for a tumor of this run"),
@@ -74,7 +74,7 @@ def test_no_list_is_no_markers():
         ("list.gmt", "", {}, r"list.gmt is empty; check faithfulness.markers"),
         ("t.csv", "", {}, r"t.csv is empty; check faithfulness.markers"),
         ("t.csv", "gene,tumor\nKRT5,OV\n", {}, r"names no tumor .*marker_tumor_column"),
-        ("t.csv", "gene\nKRT5\n", {}, r"the column 'gene' alone; wanted a column of genes and"),
+        ("t.csv", "gene\nKRT5\n", {}, r"no two or more cells alike .*: 'gene'\); save it as TSV"),
         ("t.csv", "gene,tumor\nKRT5,BRCA\n", {"marker_gene_column": "symbol"},
          r"no column 'symbol' as faithfulness.marker_gene_column says; its columns are 'gene'"),
         ("t.csv", "gene,tumor\nKRT5,BRCA\n", {"marker_tumor_column": "type"}, r"no column 'type'"),

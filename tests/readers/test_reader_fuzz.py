@@ -1,11 +1,12 @@
 """Damaged and strange input files: each is read rightly or refused by one short message.
 
-Fifty files of each kind are tried, always the same ones. By hand, this tries new ones
+Some files of each kind are tried, always the same ones. By hand, this tries new ones
 for ten minutes:
 
     READER_FUZZ_SECONDS=600 python -m pytest tests/readers/test_reader_fuzz.py
 """
 
+import contextlib
 import csv
 import functools
 import gzip
@@ -15,6 +16,7 @@ import os
 import re
 import time
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,7 @@ import pytest
 import scipy.sparse
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from quantification_files import sheet, uuid, write_gdc_folder
 
 from tumorcam.cohort.selection import select
 from tumorcam.config import config_from_tables
@@ -35,6 +38,7 @@ from tumorcam.settings import FaithfulnessSettings
 
 SECONDS = float(os.environ.get("READER_FUZZ_SECONDS", "0"))  # of all kinds together
 N_EXAMPLES = 50  # of each kind without READER_FUZZ_SECONDS
+N_BINARY = 8  # of those that are read in a process of their own
 MAX_MESSAGE = 4000  # characters
 
 SAMPLES = [f"S{i}" for i in range(8)]
@@ -64,6 +68,11 @@ def genes_in_rows() -> pd.DataFrame:
 SEEDS = {
     "genes x samples": [as_text(genes_in_rows()), as_text(genes_in_rows(), ",")],
     "samples x genes": [as_text(genes_in_rows().T, index_label="sample")],
+    "decimal commas": [
+        as_text(genes_in_rows(), ";", decimal=","),
+        as_text(genes_in_rows().T, ";", decimal=","),
+    ],
+    "STAR file": [],
     "quoted matrix": [
         as_text(genes_in_rows(), ",", quoting=1),
         as_text(genes_in_rows().T, quoting=2),
@@ -125,43 +134,53 @@ def files(draw: st.DrawFn, kind: str) -> bytes:
 
 def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
     """The cells of a text matrix by the name of their row and column, in both orders."""
-    if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
+    if content.startswith(b"\x1f\x8b"):  # bytes after the end of the stream are left out
+        content = zlib.decompressobj(31).decompress(content)
     lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
-    lines = [line for line in lines if line]
-    separator = "\t" if "\t" in lines[0] else ","
-    header, *rows = (
-        next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
-        for line in lines
-    )
     cells: dict[tuple[str, str], set[str]] = {}
+    for separator, signs in itertools.product("\t,; ", [("#", "!"), ()]):
+        header, *rows = (
+            next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
+            for line in lines
+            if line.strip() and not line.startswith(signs)
+        )
+        add_cells(cells, header, rows)
+        with contextlib.suppress(csv.Error):  # line breaks in quotes
+            header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
+            add_cells(cells, header, rows)
+    return cells
+
+
+def add_cells(cells: dict[tuple[str, str], set[str]], header: list[str], rows: list) -> None:
     for row in rows:
         names = ["", *header] if len(row) == len(header) + 1 else header
         for (name, cell), label in itertools.product(zip(names, row, strict=False), row):
             for key in ((name.strip(), label.strip()), (label.strip(), name.strip())):
                 cells.setdefault(key, set()).add(cell)
-    return cells
 
 
-def selected(expression: Path, samples: Path | None = None, scale: str = "as_is") -> None:
+def selected(
+    expression: Path, samples: Path | None = None, scale: str = "as_is", *, has_cells: bool = True
+) -> None:
     """Read and select an input; the values that come out are those that stand in the matrix."""
     tables = CONFIG | {"input": {"expression": str(expression), "scale": scale}}
     tables["input"] |= {"samples": str(samples)} if samples else {}
     config = config_from_tables(tables, source="fuzz")
-    matrix, table = inputs.open_inputs(config.input)
-    selection = select(config, matrix, table)
-    assert np.isfinite(selection.expression).all()
-    assert set(selection.samples["tumor"]) <= set(table["tumor"]) - {""}
+    given = inputs.open_inputs(config.input)
+    matrix, selection = given.matrix, select(config, given)
+    values = selection.expression.block(slice(0, len(selection.genes)))
+    assert np.isfinite(values).all()
+    assert set(selection.samples["tumor"]) <= set(given.samples["tumor"]) - {""}
     rows, columns = selection.samples["sample"].tolist(), selection.genes.tolist()
-    assert set(rows) <= set(matrix.samples) and set(columns) <= set(matrix.genes)
-    if samples is None:
+    if samples is None or not has_cells:
         return
+    assert set(rows) <= set(matrix.samples) and set(columns) <= set(matrix.genes)
     cells = cells_at(expression.read_bytes())
     for (i, sample), (j, gene) in itertools.product(enumerate(rows), enumerate(columns)):
         if sample in SAMPLES and gene in GENES:
-            texts = [cell.strip() for cell in cells[sample, gene]]
+            texts = [cell.strip().replace(",", ".") for cell in cells[sample, gene]]
             numbers = {np.float32(text) for text in texts if is_number(text)}
-            assert selection.expression[i, j] in numbers, (sample, gene)
+            assert values[j, i] in numbers, (sample, gene)
 
 
 def is_number(cell: str) -> bool:
@@ -180,6 +199,8 @@ def read(kind: str, path: Path, beside: Path) -> None:
             settings = FaithfulnessSettings(markers=str(path))
             is_marker = markers.read_markers(settings, np.array(["ACC", "BRCA"]), np.array(GENES))
             assert is_marker.shape == (2, 9) and is_marker.any()
+        case "STAR file":
+            selected(path.parent.parent, beside / "sheet.tsv", "counts", has_cells=False)
         case _:
             selected(path, beside / "samples.tsv")
 
@@ -197,7 +218,9 @@ def require_value_or_message(attempt: Callable[[], None]) -> None:
         assert message.encode() and not set(message) & set("\0\x1b\n\r")
 
 
-def fuzz(test: Callable[..., None], strategy: st.SearchStrategy) -> None:
+def fuzz(
+    test: Callable[..., None], strategy: st.SearchStrategy, n_examples: int = N_EXAMPLES
+) -> None:
     """Run a test on the examples of a strategy: the same ones, or new ones until time is up."""
     common = {
         "database": None,
@@ -205,14 +228,14 @@ def fuzz(test: Callable[..., None], strategy: st.SearchStrategy) -> None:
         "phases": [Phase.generate, Phase.shrink] if SECONDS else [Phase.generate],
     }
     if not SECONDS:
-        settings(max_examples=N_EXAMPLES, derandomize=True, **common)(given(strategy)(test))()
+        settings(max_examples=n_examples, derandomize=True, **common)(given(strategy)(test))()
         return
-    end = time.monotonic() + SECONDS / (len(SEEDS) + 1)
+    end = time.monotonic() + SECONDS / (len(SEEDS) + 2)
     start = time.time_ns() % 2**32
     for i in itertools.count():
         if time.monotonic() > end:
             return
-        seed(start + i)(settings(max_examples=N_EXAMPLES, **common)(given(strategy)(test)))()
+        seed(start + i)(settings(max_examples=n_examples, **common)(given(strategy)(test)))()
 
 
 @pytest.mark.parametrize("kind", SEEDS)
@@ -220,12 +243,40 @@ def test_damaged_text_is_read_or_refused(tmp_path, kind):
     (tmp_path / "matrix.tsv").write_bytes(SEEDS["genes x samples"][0])
     (tmp_path / "samples.tsv").write_bytes(SEEDS["samples table"][0])
     path = tmp_path / ("file.gmt" if kind == "gmt" else "file.tsv")
+    if kind == "STAR file":
+        path = write_star_folder(tmp_path)
 
     def attempt(content: bytes) -> None:
         path.write_bytes(content)
         require_value_or_message(lambda: read(kind, path, tmp_path))
 
     fuzz(attempt, files(kind))
+
+
+def write_star_folder(folder: Path) -> Path:
+    """A folder of the GDC with a sheet; one of its files, which may be damaged."""
+    write_gdc_folder(folder / "gdc", 8)
+    table = sheet([f"TCGA-AA-{i:04d}-01A" for i in range(8)])
+    table["Project ID"] = [f"TCGA-{tumor}" for tumor in TUMORS]
+    table.to_csv(folder / "sheet.tsv", sep="\t", index=False)
+    path = next((folder / "gdc" / uuid(3)).glob("*.tsv"))
+    SEEDS["STAR file"][:] = [path.read_bytes()]
+    selected(folder / "gdc", folder / "sheet.tsv", "counts", has_cells=False)
+    return path
+
+
+def test_damaged_parquet_is_read_or_refused(tmp_path):
+    (tmp_path / "samples.tsv").write_bytes(SEEDS["samples table"][0])
+    path = tmp_path / "matrix.parquet"
+    genes_in_rows().reset_index().to_parquet(path)
+    whole = path.read_bytes()
+    selected(path, tmp_path / "samples.tsv", has_cells=False)
+
+    def attempt(content: bytes) -> None:
+        path.write_bytes(content)
+        require_value_or_message(lambda: selected(path, tmp_path / "samples.tsv", has_cells=False))
+
+    fuzz(attempt, mutations(whole), N_BINARY)
 
 
 STORED = {"dense": np.array, "csr": scipy.sparse.csr_matrix, "csc": scipy.sparse.csc_matrix}
@@ -308,4 +359,4 @@ def test_damaged_h5ad_is_read_or_refused(tmp_path):
                 change(file)
         require_value_or_message(lambda: selected(path))
 
-    fuzz(attempt, st.tuples(st.sampled_from([*STORED]), edits()))
+    fuzz(attempt, st.tuples(st.sampled_from([*STORED]), edits()), N_BINARY)

@@ -59,8 +59,8 @@ def distinct_genes(names: np.ndarray, is_usable: np.ndarray, rule: str) -> Disti
         rule,
         [Drop("gene", name, REASONS.get(rule, "repeated")) for name in names[rows][is_repeated]],
         "repeated genes",
-        'make their IDs unique, set input.gene_column, or set cohort.duplicates = "max_variance" '
-        '(or "sum", "mean", "first")',
+        'make their IDs unique, set input.gene_column, or set cohort.duplicates = "drop", which '
+        "keeps the most variable of each name",
     )
     if rule in ("mean", "sum") and is_repeated.any():
         first = pd.Index(names[rows]).factorize()[0]

@@ -91,10 +91,14 @@ def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
         dropped += stop_or_drop(
             config.cohort.rare_tumors,
             [
-                Drop("sample", sample, f"tumor {tumor} has {n_patients[tumor]} patients")
+                Drop(
+                    "sample",
+                    sample,
+                    f"tumor {tumor} has {n_patients[tumor]} patients for the folds",
+                )
                 for sample, tumor in kept.loc[is_rare, ["sample", "tumor"]].to_numpy().tolist()
             ],
-            f"samples of tumors with too few patients for splits.folds = {config.splits.folds}",
+            f"samples of tumors whose patients do not fill splits.folds = {config.splits.folds}",
             'lower splits.folds, choose cohort.tumors, or set cohort.rare_tumors = "drop"',
             error=CohortError,
         )
@@ -217,7 +221,7 @@ def _refuse_conflicts(samples: pd.DataFrame) -> None:
         first = conflicts[0]
         tumors = sorted(set(samples.loc[samples["sample"] == first, "tumor"]))
         msg = (
-            f"the samples table gives {len(conflicts)} samples more than one tumor type "
-            f"({quoted(first)}: {listed(tumors)}); correct the table"
+            f"{len(conflicts)} samples are repeated in the samples table with more than one tumor "
+            f"type ({quoted(first)}: {listed(tumors)}); correct the table"
         )
         raise InputError(msg)

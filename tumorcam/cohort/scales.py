@@ -1,14 +1,13 @@
 """Scales of expression values: what contradicts them, and the way to log2(x + 1)."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from tumorcam.cohort.evidence import Evidence
 from tumorcam.cohort.scale_reading import LINEAR, read_scale
 from tumorcam.errors import InputError
-from tumorcam.readers.matrix import Fact
+from tumorcam.readers.matrix import Fact, Matrix
 
 COUNT_SCALES = ("counts", "log2_counts")  # of values that are normalised by library sizes
 PER_MILLION = 1e6
@@ -16,7 +15,7 @@ PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
 
 
-def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
+def check_scale(evidence: Evidence, scale: str, matrix: Matrix) -> list[Fact]:
     """What the values say of their scale, if they do not contradict it.
 
     Parameters
@@ -25,8 +24,9 @@ def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
         Of the samples and genes that are kept.
     scale : str
         As in `input.scale`.
-    path : Path
-        The matrix, for messages.
+    matrix : Matrix
+        Its facts say what the file calls its values, and what other values it has. Values that it
+        calls counts need not be whole numbers.
 
     Returns
     -------
@@ -40,10 +40,14 @@ def check_scale(evidence: Evidence, scale: str, path: Path) -> list[Fact]:
     """
     reading = read_scale(evidence)
     others = [name for name in reading.scales if name != scale]
-    if scale != "as_is" and scale not in reading.scales:
+    facts = {fact.topic: fact for fact in matrix.facts}
+    measure = facts["measure"].text if "measure" in facts else ""
+    is_named = scale == "counts" and "count" in measure and "rsem" in reading.scales
+    if scale != "as_is" and scale not in reading.scales and not is_named:
         msg = (
-            f'{path}: the values are not on the scale input.scale = "{scale}": {reading.reason}; '
-            f"{_range(evidence)}; {_advice(reading.scales)}"
+            f'{matrix.path}: the values are not on the scale input.scale = "{scale}": '
+            f"{reading.reason}; {_range(evidence)}; {_advice(reading.scales)}"
+            f"{_other_layers(facts.get('layer'))}"
         )
         raise InputError(msg)
     reason = f"{reading.reason}; {_range(evidence)}"
@@ -96,6 +100,14 @@ def _to_linear(values: np.ndarray, scale: str) -> np.ndarray:
 
 def _range(evidence: Evidence) -> str:
     return f"the values range from {evidence.smallest:g} to {evidence.largest:g}"
+
+
+def _other_layers(layer: Fact | None) -> str:
+    """The other matrices of an .h5ad file, one of which may be what is meant."""
+    if layer is None or not layer.others:
+        return ""
+    first = layer.others.split(",")[0].strip()
+    return f'; or read another matrix of the file ({layer.others}), as input.layer = "{first}"'
 
 
 def _advice(scales: tuple[str, ...]) -> str:

@@ -144,7 +144,7 @@ def _check_values(
     )
     names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path), evidence)
     result = evidence.result()
-    facts = check_scale(result, config.input.scale, matrix.path)
+    facts = check_scale(result, config.input.scale, matrix)
     totals = np.flatnonzero(named.is_gene)[result.total_gene :][: int(result.total_gene >= 0)]
     bad_values.require_good(counts, names, cohort.bad_values)
     left_out = bad_values.bad_samples(counts, names, cohort)

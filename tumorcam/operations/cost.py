@@ -61,7 +61,7 @@ def cost_of(config: Config, *, n_samples: int, n_genes: int, n_decoys: int, n_tu
         cohort=values + layouts,
         models=weights * n_models * n_runs,
         shards=n_samples * maps * config.layout.replicates * n_runs,
-        prepare=values + layouts,
+        prepare=layouts,  # values pass through in bands
         train=values + COPIES_OF_WEIGHTS * weights + config.training.micro_batch * map_bytes,
         explain=weights + n_at_once * map_bytes,
     )

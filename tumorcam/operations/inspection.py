@@ -1,6 +1,7 @@
 """Someone's files before there is a run: what is understood of them, and what a run would keep."""
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -176,7 +177,8 @@ def config_of_files(
 
 def _values_folder(config: Config, launch: Launch) -> Path | None:
     """Where the raw values lie while they are needed: on a fast disk, else beside the run."""
-    return launch.scratch_folder or existing(RunFolder.of(config).root)
+    folders = (launch.scratch_folder, existing(RunFolder.of(config).root))
+    return next((f for f in folders if f is not None and os.access(f, os.W_OK)), None)
 
 
 def _is_samples_table(path: Path) -> bool:

@@ -81,7 +81,7 @@ def choices_of(
         section, _, key = fact.setting.partition(".")
         if fact.setting == "input.scale":
             reason = fact.reason
-        elif key and section in lines:
+        elif fact.value and section in lines:
             comment = " ".join(f"{fact.reason}; {fact.others}".strip("; ").split())[:MAX_COMMENT]
             lines[section][key] = f"{key} = {_toml(fact.value)}  # {comment}\n"
     return Choices(

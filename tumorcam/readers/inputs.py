@@ -14,8 +14,10 @@ from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.files import is_file, open_input, require_file
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.quantifications.file_list import resolve
+from tumorcam.readers.quantifications.gdc import is_sample_sheet
 from tumorcam.readers.quantifications.reading import read_files
 from tumorcam.readers.samples_table.joining import SampleNames
+from tumorcam.readers.samples_table.several_tables import combine_tables
 from tumorcam.readers.samples_table.tidy import tidy
 from tumorcam.readers.tables.expression import read_text_matrix
 from tumorcam.readers.tables.frames import read_frame
@@ -76,19 +78,20 @@ def input_settings(config: Config) -> InputSettings:
 
 
 def input_files(settings: InputSettings) -> list[Path]:
-    """The files of the input, in order: those of the expression matrix, then the samples tables.
+    """The files of the input, in order: expression matrix, samples tables, gene table.
 
     Raises
     ------
     InputError
         If one of them is no file, or cannot be read.
     """
-    paths = [*resolve(settings.expression, EXPRESSION), *map(Path, settings.samples)]
+    named = [(path, EXPRESSION) for path in resolve(settings.expression, EXPRESSION)]
+    named += [(Path(name), SAMPLES) for name in settings.samples]
     if settings.gene_table:
-        paths.append(Path(settings.gene_table))
-    for path in paths:
-        require_file(path)
-    return paths
+        named.append((Path(settings.gene_table), "input.gene_table"))
+    for path, setting in named:
+        require_file(path, setting)
+    return [path for path, _ in named]
 
 
 def open_inputs(
@@ -122,22 +125,32 @@ def open_inputs(
         return read_text_matrix(path, settings, names.is_sample, folder)
 
     matrix = read_files(paths, tables, settings, names.is_sample, folder, read_one, progress)
-    table, source = _samples_of(matrix, tables, settings)
+    facts = [fact for frame in frames for fact in frame.facts]
+    table, source = _samples_of(matrix, tables, settings, facts)
     tidied = tidy(table, matrix.samples, settings, source)
     return Inputs(
         matrix,
         tidied.table,
         [drop for frame in frames for drop in frame.dropped] + list(tidied.dropped),
-        [fact for frame in frames for fact in frame.facts] + list(tidied.facts),
+        facts + list(tidied.facts),
     )
 
 
 def _samples_of(
-    matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings
+    matrix: Matrix, tables: list[pd.DataFrame], settings: InputSettings, facts: list[Fact]
 ) -> tuple[pd.DataFrame, Path]:
-    """The table that says what the samples are, and its file."""
+    """The table that says what the samples are, and its file; it adds how it came about.
+
+    Of a sample sheet the matrix holds the rows, under the names that its samples have there.
+    """
+    paths = [Path(name) for name in settings.samples]
+    if matrix.labels is not None and any(map(is_sample_sheet, tables)):
+        tables = [table for table in tables if not is_sample_sheet(table)]
+        tables, paths = [matrix.labels, *tables], [matrix.path, *paths[: len(tables)]]
     if tables:
-        return tables[0], Path(settings.samples[0])
+        combined = combine_tables(tables, matrix.samples, settings.sample_column, paths)
+        facts += combined.facts
+        return combined.table, paths[0]
     if matrix.labels is not None:
         return matrix.labels, matrix.path
     msg = (

@@ -84,9 +84,9 @@ class CohortSettings:
     duplicates: Annotated[
         str,
         Doc(
-            "What happens when a gene or sample occurs twice: error stops the job; first, mean, "
-            "sum and max_variance make one of them, and samples keep the first but for mean and "
-            "sum; drop is max_variance for genes and first for samples."
+            "What happens when a gene or sample occurs twice: error stops the job; drop keeps the "
+            "most variable gene and the first sample, as max_variance does; first keeps the first; "
+            "mean and sum merge them, genes on the linear scale, samples as the file has them."
         ),
         Choices(("error", "drop", "first", "mean", "sum", "max_variance")),
     ] = "error"
@@ -97,7 +97,7 @@ class CohortSettings:
             "negative: error stops the job; drop_genes and drop_samples leave out every gene or "
             "sample with such a value; drop leaves out those with more than cohort.bad_share of "
             "them and repairs the rest, as repair does: negative values become 0, missing ones the "
-            "gene's mean over the other samples."
+            "gene's mean over the other samples, and a gene that a whole tumor lacks is left out."
         ),
         Choices(("error", "drop", "drop_genes", "drop_samples", "repair")),
     ] = "error"

@@ -95,7 +95,7 @@ class InputSettings:
             "What the values are: log2 for log2(x + 1), which stays; counts; log2_counts for "
             "log2(count + 1); tpm, fpkm, rsem; scaled_estimate, which is TPM divided by a million; "
             "log_e for the natural log(x + 1) of scanpy; log2_tpm_001 for log2(TPM + 0.001) of "
-            "UCSC's Toil; as_is for any real numbers, such as z-scores, which stay. All but as_is "
+            "UCSC's Toil; as_is for any real numbers, such as z-scores, which stay; all but as_is "
             "become log2(x + 1), counts after normalisation; a scale that the values contradict is "
             "an error."
         ),

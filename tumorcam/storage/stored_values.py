@@ -3,6 +3,8 @@
 A file is read once, in its own orientation; everything after that reads bands of genes from here.
 """
 
+import bisect
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,11 +40,12 @@ class StoredValues:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._tiles: list[Tile] = []
         self._n_bytes = 0
         self.folder = folder
         self.shape = (0, 0)
+        with self._naming_a_full_disk():
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
 
     @classmethod
     def of(cls, values: np.ndarray) -> "StoredValues":
@@ -106,7 +109,7 @@ class StoredValues:
         """(genes, samples) float32: neighbouring genes of neighbouring samples."""
         first, last, _ = samples.indices(self.shape[1])
         values = np.empty((genes.stop - genes.start, last - first), np.float32)
-        for tile in self._tiles:
+        for tile in self._tiles_of(genes):
             rows = slice(max(genes.start, tile.genes.start), min(genes.stop, tile.genes.stop))
             columns = slice(max(first, tile.samples.start), min(last, tile.samples.stop))
             if rows.start < rows.stop and columns.start < columns.stop:
@@ -139,23 +142,34 @@ class StoredValues:
             genes = slice(start, min(start + step, self.shape[0]))
             yield genes, self.block(genes)
 
+    def _tiles_of(self, genes: slice) -> Sequence[Tile]:
+        """The tiles that may have some of these genes: all of them, or neighbours among bands."""
+        if not self._tiles or self._tiles[0].genes.stop == self.shape[0]:
+            return self._tiles
+        first = bisect.bisect_right(self._tiles, genes.start, key=lambda tile: tile.genes.stop)
+        last = bisect.bisect_left(self._tiles, genes.stop, key=lambda tile: tile.genes.start)
+        return self._tiles[first:last]
+
     def _add(self, values: np.ndarray, genes: slice, samples: slice) -> None:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
             tile = np.ascontiguousarray(values, dtype=np.float32)
         self._tiles.append(Tile(self._n_bytes, genes, samples))
+        view, n_written = memoryview(tile.tobytes()), 0
+        with self._naming_a_full_disk():
+            while n_written < len(view):
+                n_written += os.write(self._file.fileno(), view[n_written:])
+        self._n_bytes += len(view)
+
+    @contextlib.contextmanager
+    def _naming_a_full_disk(self) -> Iterator[None]:
+        """Turn the error of a full disk or quota in the block into a FileError."""
         try:
-            self._write(tile)
+            yield
         except OSError as error:
             if not disk.is_full(error):
                 raise
             folder = Path(self.folder or tempfile.gettempdir())
             raise disk.no_space(folder / "raw values", written=self._n_bytes) from error
-        self._n_bytes += tile.nbytes
-
-    def _write(self, tile: np.ndarray) -> None:
-        view, n_written = memoryview(tile.tobytes()), 0
-        while n_written < len(view):
-            n_written += os.write(self._file.fileno(), view[n_written:])
 
     def _read_tile(self, tile: Tile, genes: slice, samples: slice, target: np.ndarray) -> None:
         """Read a part of a tile into (genes, samples) `target`."""

@@ -127,6 +127,23 @@ def test_files_that_do_not_belong_together_are_refused(
     assert "input.expression" in str(caught.value) and len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n" + b"\0" * 99, b"PAR1" + b"\0" * 99])
+def test_binary_files_go_to_their_own_readers(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    paths = []
+    with pytest.raises(StopIteration):
+        read_files([tmp_path / "a"], [], InputSettings(), str.isalpha, None, stop_after(paths))
+    assert paths == [tmp_path / "a"]
+
+
+def stop_after(paths):
+    def read_one(path):
+        paths.append(path)
+        raise StopIteration
+
+    return read_one
+
+
 def test_one_matrix_is_read_as_it_is(tmp_path):
     tables = {"a.tsv": table_of(genes(0, 1, 2), samples(1, 2))}
     matrix = join_tables(tmp_path, tables)

@@ -323,7 +323,8 @@ def write_star_with(path, cell):
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"), [(b"\xff\xfe", "is no table"), (b"a\tb\tc\t4\t", "line 21 has 13 cells")]
+    ("content", "fault"),
+    [(b"\xff\xfe", "is no UTF-8 text"), (b"a\tb\tc\t4\t", "line 21 has 13 cells")],
 )
 def test_rows_that_are_no_table_are_refused(tmp_path, content, fault):
     path = tmp_path / "a.tsv"

@@ -128,6 +128,17 @@ def test_lines_that_are_no_rows(chunk_bytes, tmp_path):
     assert [drop.name for drop in matrix.dropped] == ["line 45"]
 
 
+def test_long_geo_series_matrix(chunk_bytes, tmp_path):
+    above = "".join(f'!Sample_title\t"{i}"\n' for i in range(999))
+    check(read(above + "!series_matrix_table_begin\n" + text_of(table_of()), tmp_path))
+
+
+@pytest.mark.parametrize("text", ["a", "\n", "\t", '"', '"\t"\n"', "#\n!", "a\tb", "a b\n1 2\n"])
+def test_texts_that_are_no_matrix(text, tmp_path):
+    with pytest.raises(InputError):
+        read(text, tmp_path)
+
+
 @pytest.mark.parametrize("n_header", [0, 1, 3])
 @pytest.mark.parametrize("n_rows", [0, 1, 2])
 def test_delimiters_at_the_end(n_header, n_rows, chunk_bytes, tmp_path):

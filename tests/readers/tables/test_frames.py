@@ -115,11 +115,13 @@ def test_words_for_missing_values_stay(tmp_path):
         (written([HEADER, *ROWS[:3], ["x", "y", "z", "w"], *ROWS]), "line 5 has 4 cells"),
         (written([HEADER, *ROWS]).encode() + b"x\ty\t\xe9\n", "line 14 .*WINDOWS-1252|byte 0xe9"),
         ("sample\n" + "a\nb\n", "TSV or CSV"),
+        ("a,b;c,d\n1,2;3,4\n5,6;7,8\n", "can be read with .* between its cells; save it as TSV"),
     ],
 )
 def test_damaged_tables_are_refused(text, words, tmp_path):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as error:
         frame_of(text, tmp_path)
+    assert "input.delimiter" not in str(error.value), "it tells the delimiter of matrices alone"
 
 
 def test_table_that_is_too_long(tmp_path, monkeypatch):

@@ -285,6 +285,18 @@ def test_measures_of_firehose(tmp_path):
         read(firehose(), tmp_path, measure="tpm")
 
 
+def test_measures_before_the_samples(tmp_path):
+    measures = ["unstranded", "stranded_first", "tpm_unstranded"]
+    header = ["", "gene_name", *(f"{m}_{name}" for m in measures for name in SAMPLES)]
+    rows = [
+        [f"ENSG{i:011}", gene, *map(repr, [*row, *row, *(value / 4 for value in row)])]
+        for i, (gene, row) in enumerate(zip(GENES, VALUES.tolist(), strict=True))
+    ]
+    matrix = read([header, *rows], tmp_path, scale="tpm", gene_column="gene_name")
+    check(matrix, values=VALUES / 4)
+    check(read([header, *rows], tmp_path, scale="counts", gene_column="gene_name"))
+
+
 def test_one_measure_of_firehose(tmp_path):
     header, rows = gene_rows()
     matrix = read([header, ["gene_id", *["normalized_count"] * len(SAMPLES)], *rows], tmp_path)
@@ -321,6 +333,25 @@ def test_numeric_samples(tmp_path):
     path.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
     matrix = read_text_matrix(path, InputSettings(), lambda name: name in names, None)
     check(matrix, samples=names, values=np.round(VALUES % 9))
+
+
+@pytest.mark.parametrize("make", [gene_rows, sample_rows])
+def test_row_numbers_that_a_samples_table_has_as_ages(make, tmp_path):
+    header, rows = make()
+    table = [["", *header], *([str(i), *row] for i, row in enumerate(rows))]
+    path = tmp_path / "m.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in table))
+    names = {*SAMPLES[2:], *map(str, range(99))}
+    check(read_text_matrix(path, InputSettings(), names.__contains__, None))
+
+
+def test_row_numbers_as_samples(tmp_path):
+    header, rows = sample_rows()
+    rows = [[str(i), *row[1:]] for i, row in enumerate(rows)]
+    path = tmp_path / "m.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in [["", *header[1:]], *rows]))
+    matrix = read_text_matrix(path, InputSettings(), str.isdigit, None)
+    check(matrix, samples=[str(i) for i in range(len(rows))])
 
 
 def test_gene_column_with_samples_in_rows(tmp_path):

@@ -23,6 +23,7 @@ from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.tables.names import require_names
+from tumorcam.readers.tables.words import is_annotation, is_clinical
 from tumorcam.readers.wording import listed, listed_columns, plain
 from tumorcam.settings import InputSettings
 from tumorcam.storage.stored_values import StoredValues
@@ -157,7 +158,7 @@ def _orientation(columns: Columns, samples: _Samples, settings: InputSettings) -
 
 
 def _sample_rows(columns: Columns, samples: _Samples, orientation: Fact) -> _Roles:
-    """The column with most samples has their names, the other ones of texts are labels."""
+    """The column with most samples has their names; texts and clinical numbers are labels."""
     if not samples.share:
         msg = (
             f"no column holds the samples' names; its columns are {listed_columns(columns.names)}; "
@@ -165,22 +166,26 @@ def _sample_rows(columns: Columns, samples: _Samples, orientation: Fact) -> _Rol
         )
         raise ColumnFault(msg)
     best = max(samples.share, key=lambda i: samples.share[i])
-    texts = [i for i in sorted([*columns.index, *columns.text]) if i != best]
+    clinical = [i for i in columns.number if is_clinical(columns.names[i])]
+    texts = [i for i in sorted([*columns.index, *columns.text, *clinical]) if i != best]
     texts = [i for i in texts if columns.names[i]]
     others = listed([columns.names[i] for i in texts]) if texts else ""
     reason = "it has most IDs of samples"
     fact = Fact("sample column", columns.names[best] or "the index", reason, others)
-    return _Roles(False, best, texts, columns.number, [orientation, fact])
+    genes = [i for i in columns.number if i not in clinical]
+    return _Roles(False, best, texts, genes, [orientation, fact])
 
 
 def _gene_rows(
     columns: Columns, samples: _Samples, settings: InputSettings, orientation: Fact
 ) -> _Roles:
-    """Values are the columns from the first sample to the last; the others describe the genes."""
-    hits = [i for i, hit in zip(columns.number, samples.in_header, strict=True) if hit]
-    low, high = (hits[0], hits[-1]) if hits else (columns.number[0], columns.number[-1])
+    """Numbers are samples, known or not, unless their column is named as annotation is."""
     name = settings.gene_column
-    values = [i for i in columns.number if low <= i <= high and columns.names[i] != name]
+    values = [
+        i
+        for i in columns.number
+        if columns.names[i] != name and not is_annotation(columns.names[i])
+    ]
     beside = [i for i in range(len(columns.names)) if i not in set(values)]
     gene = _gene_column(columns, samples, beside, name)
     texts = [i for i in beside if i != gene and columns.names[i]]

@@ -79,7 +79,7 @@ def open_source(path: Path) -> Iterator[Source]:
         table = pa.feather.read_table(path, memory_map=False)
         yield Source(table, "Feather 1", table.schema)
     else:
-        with pa.OSFile(str(path), "rb") as raw, pa.ipc.open_file(raw) as file:
+        with pa.OSFile(str(path), "rb") as raw, pa.ipc.RecordBatchFileReader(raw) as file:
             yield Source(file, "Feather or Arrow", file.schema)
 
 

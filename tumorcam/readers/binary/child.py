@@ -29,6 +29,7 @@ from tumorcam.storage.stored_values import StoredValues
 
 COMMAND = "from tumorcam.readers.binary.worker import main; main()"
 LAUNCHERS = ("PMI", "OMPI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_", "SLURM_")  # an MPI has no part
+START_SECONDS = 120.0  # until Python and its libraries are loaded, from a slow disk
 SECONDS = 25.0  # without progress, and what reading the whole file may take
 BYTES_PER_SECOND = 20e6
 POLL_SECONDS = 0.2
@@ -114,8 +115,11 @@ def _converse(
 ) -> dict[str, Any]:
     """Hand over the task, answer what the process asks about names, and return its reply."""
     _send(process, task)
+    _receive(process, values, path, START_SECONDS)  # it has loaded its libraries
+    _send(process, "go on")  # whoever has spoken waits: a reply is a whole line
+    limit = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     while True:
-        reply: dict[str, Any] = json.loads(_receive(process, values, path))
+        reply: dict[str, Any] = json.loads(_receive(process, values, path, limit))
         if "names" not in reply:
             return reply
         _send(process, json.dumps([int(is_sample(name)) for name in reply["names"]]))
@@ -129,10 +133,11 @@ def _send(process: subprocess.Popen[bytes], line: str) -> None:
         raise _DeadError from error
 
 
-def _receive(process: subprocess.Popen[bytes], values: StoredValues, path: Path) -> bytearray:
-    """A line of the process, as long as it makes progress."""
+def _receive(
+    process: subprocess.Popen[bytes], values: StoredValues, path: Path, limit: float
+) -> bytearray:
+    """A line of the process, as long as it makes progress within so many seconds."""
     assert process.stdout is not None
-    limit = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     line, size, start = bytearray(), -1, time.monotonic()
     while not line.endswith(b"\n"):
         if select.select([process.stdout], [], [], POLL_SECONDS)[0]:

@@ -34,7 +34,8 @@ def read_frame(file: h5py.File, place: str) -> Frame:
         raise Fault(msg)
     check_table(file[place])
     is_old = isinstance(file[place], h5py.Dataset)
-    table = _read_compound(file, place) if is_old else read_elem(file[place])
+    is_table = is_old or file[place].attrs.get("encoding-type") == "dataframe"
+    table = _read_compound(file, place) if is_old else is_table and read_elem(file[place])
     if not isinstance(table, pd.DataFrame):
         msg = f"{place} is no table of AnnData; {AGAIN} with anndata"
         raise Fault(msg)

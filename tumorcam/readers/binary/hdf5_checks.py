@@ -1,5 +1,6 @@
 """Checks of an HDF5 file of other people before its data are used."""
 
+import importlib
 import math
 from typing import Any
 
@@ -139,5 +140,5 @@ def _leads_outside(dataset: h5py.h5d.DatasetID) -> bool:
 
 def _is_available(code: int) -> bool:
     if not h5py.h5z.filter_avail(code):
-        import hdf5plugin  # noqa: F401  it registers its filters; few files need them
+        importlib.import_module("hdf5plugin")  # it registers its filters; few files need them
     return bool(h5py.h5z.filter_avail(code))

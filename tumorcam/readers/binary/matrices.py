@@ -1,6 +1,7 @@
 """The matrices of an .h5ad file, dense or sparse, checked and read in blocks."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ def _starts(name: str, parts: dict[str, h5py.Dataset], n_major: int) -> np.ndarr
 
 def _require_room(matrix: StoredMatrix, values: StoredValues) -> None:
     needed = matrix.shape[0] * matrix.shape[1] * FLOAT32
-    free = shutil.disk_usage(values.folder or "/tmp").free
+    free = shutil.disk_usage(values.folder or tempfile.gettempdir()).free
     if needed > free:
         msg = (
             f"{matrix.name} has {matrix.shape[0]:,} x {matrix.shape[1]:,} values, which take "
@@ -156,7 +157,7 @@ def _sparse_blocks(matrix: StoredMatrix) -> Iterator[np.ndarray]:
             raise Fault(_repeated(matrix.name))
         indices = matrix.parts["indices"][part]
         if (indices < 0).any() or (indices >= n_minor).any():
-            msg = f"an index of {matrix.name} is not from 0 to {n_minor - 1}; {AGAIN}"
+            msg = f"{matrix.name} is damaged: an index is outside 0 to {n_minor - 1}; {AGAIN}"
             raise Fault(msg)
         rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         places = rows * n_minor + indices.astype(np.int64)

@@ -15,9 +15,11 @@ from tumorcam.errors import InputError, TumorcamError
 from tumorcam.readers.binary import messages
 from tumorcam.readers.matrix import Matrix
 from tumorcam.readers.wording import plain
+from tumorcam.settings import InputSettings
 from tumorcam.storage.stored_values import StoredValues
 
 AreSamples = Callable[[Sequence[str]], list[bool]]
+Read = Callable[[Path, InputSettings, StoredValues, AreSamples], Matrix]
 READERS = {  # name of a reader: its module, and what its files are
     "h5ad": ("tumorcam.readers.binary.anndata_file", ".h5ad"),
     "columnar": ("tumorcam.readers.binary.arrow_file", "Parquet, Feather or Arrow"),
@@ -33,7 +35,11 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no reply
     task = json.loads(sys.stdin.readline())
-    replies.write(_reply(task, replies) + "\n")
+    module, kind = READERS[task["reader"]]
+    read = importlib.import_module(module).read
+    print("{}", file=replies, flush=True)  # the libraries are loaded; from now on time counts
+    sys.stdin.readline()
+    replies.write(_reply(read, kind, task, replies) + "\n")
     replies.close()
     os._exit(0)  # a library may crash while it cleans up after a damaged file
 
@@ -49,8 +55,8 @@ def _depend_on_parent() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
-def _reply(task: dict[str, Any], replies: IO[str]) -> str:
-    path, (module, kind) = Path(task["path"]), READERS[task["reader"]]
+def _reply(read: Read, kind: str, task: dict[str, Any], replies: IO[str]) -> str:
+    path = Path(task["path"])
 
     def are_samples(names: Sequence[str]) -> list[bool]:
         """Ask the parent about some of the names, evenly spread."""
@@ -59,11 +65,9 @@ def _reply(task: dict[str, Any], replies: IO[str]) -> str:
         return [bool(answer) for answer in json.loads(sys.stdin.readline())]
 
     try:
-        read = importlib.import_module(module).read
         values = StoredValues.on(task["descriptor"], Path(task["folder"]))
         settings = messages.decode_settings(task["settings"])
-        matrix: Matrix = read(path, settings, values, are_samples)
-        return messages.encode_matrix(matrix)
+        return messages.encode_matrix(read(path, settings, values, are_samples))
     except TumorcamError as error:
         return json.dumps({"error": type(error).__name__, "text": str(error)})
     except Exception as error:  # of any kind: a damaged file reaches all corners of a library

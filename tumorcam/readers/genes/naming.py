@@ -1,5 +1,6 @@
 """The genes of a matrix: their names, and the rows that are none."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.wording import listed
 from tumorcam.settings import InputSettings
+
+NAMELESS = re.compile(r"(?:line|column|gene) \d+")  # what readers call a gene without an ID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,8 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
 
     Names are the IDs of the matrix or of the column `input.gene_column` of its annotation. They
     lose blanks, the ".0" of an Entrez ID, the "?|" of TCGA's RSEM files and, if they stay distinct,
-    the versions of Ensembl IDs. A missing ID gets the matrix's own ID or "gene N".
+    the versions of Ensembl IDs. A missing ID gets the matrix's own ID; a gene without any is
+    dropped, as no ranking could name it.
 
     Raises
     ------
@@ -69,13 +73,16 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
         clean, facts = mapped.names, [*facts, *mapped.facts]
     stripped = without_versions(clean)
     restored = restore_dates(stripped.names, settings.excel_dates, matrix.path)
-    names = list(ids)
+    names, is_gene, dropped = list(ids), ~counters.mask, list(counters.dropped)
     for i, name in zip(positions, restored.names, strict=True):
         names[i] = name
+        if NAMELESS.fullmatch(name):
+            is_gene[i] = False
+            dropped.append(Drop("gene", name, "has no ID"))
     return NamedGenes(
         names=names,
-        is_gene=~counters.mask,
-        dropped=counters.dropped,
+        is_gene=is_gene,
+        dropped=dropped,
         facts=[*facts, *_version_facts(stripped.n_stripped, stripped.clash), *restored.facts],
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tumorcam.errors import InputError, quoted
-from tumorcam.readers.files import require_file
+from tumorcam.readers.files import NO_FILE, require_file
 from tumorcam.readers.wording import listed, plain
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -64,6 +64,8 @@ def _resolve_text(text: str, setting: str) -> list[Path]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if len(parts) > 1 and any(_existing(part, setting) for part in parts):
         return [path for part in parts for path in _resolve_text(part, setting)]
+    if _is_unreadable(text):
+        require_file(Path(text), setting)
     raise InputError(f"{setting} = {quoted(text)}: {_why_nothing(text, setting)}")
 
 
@@ -131,6 +133,17 @@ def _mode(path: str | Path) -> int:
         return Path(path).stat().st_mode
     except (OSError, ValueError):
         return 0
+
+
+def _is_unreadable(text: str) -> bool:
+    """Whether a path is refused for another reason than that nothing has this name."""
+    try:
+        os.lstat(text)
+        return True  # a link that leads nowhere
+    except OSError as error:
+        return error.errno not in NO_FILE
+    except ValueError:
+        return True
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

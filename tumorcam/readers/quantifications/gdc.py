@@ -53,15 +53,13 @@ def read_listing(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> Listi
     InputError
         If there is a manifest but no sample sheet, or a sheet contradicts itself.
     """
-    sheets = [_with_plain_cells(table) for table in tables if _has(table, SHEET_COLUMNS)]
+    sheets = [_with_plain_cells(table) for table in tables if is_sample_sheet(table)]
     manifests = [
-        table
-        for table in tables
-        if _has(table, MANIFEST_COLUMNS) and not _has(table, SHEET_COLUMNS)
+        table for table in tables if _has(table, MANIFEST_COLUMNS) and not is_sample_sheet(table)
     ]
     beside = [] if sheets else _sheets_beside(paths)
     sheets += [_with_plain_cells(read_frame(path).table) for path in beside]
-    sheets = [sheet for sheet in sheets if _has(sheet, SHEET_COLUMNS)]
+    sheets = [sheet for sheet in sheets if is_sample_sheet(sheet)]
     if not sheets:
         if manifests:
             msg = (
@@ -73,6 +71,11 @@ def read_listing(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> Listi
         return None
     rows = pd.concat(sheets, ignore_index=True).fillna("").drop_duplicates(ignore_index=True)
     return _listing(paths, rows, manifests, beside)
+
+
+def is_sample_sheet(table: pd.DataFrame) -> bool:
+    """Whether a table is a sample sheet of the GDC, of either layout."""
+    return _has(table, SHEET_COLUMNS)
 
 
 def _has(table: pd.DataFrame, columns: set[str]) -> bool:

@@ -81,6 +81,9 @@ def read_parallel(
     """
     reference = read_columns(files[0], []).ids
     genes = reference.to_list()
+    if not genes:
+        msg = f"{plain(str(files[0].path))} has no rows of values; download or write it again"
+        raise InputError(msg)
     values, is_in_all = StoredValues(folder), np.ones(len(genes), bool)
     others: dict[str, Path] = {}
     n_reordered, n_read = 0, 0
@@ -164,12 +167,19 @@ def _common_genes(stored: StoredFiles, others: dict[str, Path], folder: Path | N
     """The genes that all files have, with a Drop for every other."""
     if stored.is_kept.all() and not others:
         return stored
+    if not stored.is_kept.any():
+        msg = (
+            "no gene is in all files of input.expression; leave in it the files of one gene "
+            "annotation"
+        )
+        raise InputError(msg)
     lacking = [gene for gene, kept in zip(stored.genes, stored.is_kept, strict=True) if not kept]
     drops = [Drop("gene", gene, "some of the files lack it") for gene in lacking]
     drops += [Drop("gene", gene, f"{path} has it, others do not") for gene, path in others.items()]
     values = StoredValues(folder)
     for band, block in stored.values.bands():
-        values.add_genes(block[stored.is_kept[band]])
+        if stored.is_kept[band].any():
+            values.add_genes(block[stored.is_kept[band]])
     genes = [gene for gene, kept in zip(stored.genes, stored.is_kept, strict=True) if kept]
     text = f"{len(genes):,} genes that all files have; {len(drops):,} others are left out"
     fact = Fact("genes of the files", text, "the files do not have the same genes")

@@ -12,13 +12,15 @@ from tumorcam.cluster.launcher import n_cpus
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Matrix
 from tumorcam.readers.quantifications.assembly import read_samples
-from tumorcam.readers.quantifications.formats import Quantification, recognise
+from tumorcam.readers.quantifications.formats import Quantification
 from tumorcam.readers.quantifications.joins import join
 from tumorcam.readers.quantifications.parallel import MAX_THREADS, Progress
+from tumorcam.readers.quantifications.recognition import recognise
 from tumorcam.readers.wording import plain
 from tumorcam.settings import InputSettings
 
 N_FORMATS = 3  # in a message
+H5AD = "h5ad"  # value of input.format
 
 
 def read_files(
@@ -57,7 +59,7 @@ def read_files(
     """
     tables = {os.path.realpath(path) for path in settings.samples}
     paths = [path for path in paths if os.path.realpath(path) not in tables] or list(paths)
-    files = _recognise(paths, is_sample)
+    files = [] if settings.format == H5AD else _recognise(paths, is_sample)
     if not any(files):
         return _read_matrices(paths, folder, read_one, progress)
     return read_samples(_one_format(paths, files), sheets, settings, is_sample, folder, progress)

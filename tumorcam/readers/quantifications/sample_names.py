@@ -67,9 +67,9 @@ def _first_sample(path: Path, is_sample: Callable[[str], bool]) -> SampleOfFile 
 
 
 def _parts(name: str) -> Iterator[str]:
-    """A name, then without suffixes, then what dots, and last underscores, separate in it."""
-    yield name
+    """A name without suffixes, with them, then what dots, and last underscores, separate in it."""
     yield stem(name)
+    yield name
     cut = name
     while "." in cut:
         cut = cut.rpartition(".")[0]

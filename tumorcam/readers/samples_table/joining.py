@@ -104,6 +104,9 @@ def join_samples(
         are one in the spelling that joins them.
     """
     distinct = list(dict.fromkeys(samples))
+    if table.empty:
+        msg = f"{plain(str(path))} has no rows or no columns; check input.samples"
+        raise InputError(msg)
     if column != AUTO:
         require_column(table, column, "input.sample_column", path)
     usual = usual_columns(table, SAMPLE)

@@ -31,13 +31,19 @@ CODES = {
     "60": "XP;primary xenograft tissue;xenograft;pdx;patient derived xenograft",
     "61": "XCL;cell line derived xenograft tissue",
 }
+SOLID_NORMAL = "11"
+NORMAL_WORDS = re.compile(  # in texts that are no word of the code tables
+    r"\b(?:normals?|healthy|nat|non ?(?:tumou?r|cancer|malign|neoplas)\w*|paracancer\w*|"
+    r"peritumou?r\w*)\b"
+)
+SEVERAL = re.compile("[,;|/]")  # a sheet's "Primary Tumor, Blood Derived Normal"
 NORMALS = frozenset(("10", "11", "12", "13", "14"))
 # The type by which a tumor is one: the first of these that it has.
 TUMOR_ORDER = ("01", "03", "09", "06", "02", "05", "07", "04", "40", "41", "42", "08")
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[\s_\-\u2010-\u2015]+", " ", text.lower()).split())
+    return " ".join(re.sub(r"[\s._\-\u2010-\u2015]+", " ", text.lower()).split())
 
 
 CODE_OF_WORD = {_plain(word): code for code, words in CODES.items() for word in words.split(";")}
@@ -52,7 +58,10 @@ def type_code(text: str) -> str:
     digits = NUMERIC_CODE.fullmatch(stripped)
     if digits:
         return digits[1].zfill(2)
-    return CODE_OF_WORD.get(_plain(stripped), stripped)
+    words = _plain(stripped)
+    if words in CODE_OF_WORD or SEVERAL.search(stripped):
+        return CODE_OF_WORD.get(words, stripped)
+    return SOLID_NORMAL if NORMAL_WORDS.search(words) else stripped
 
 
 def is_type_word(text: str) -> bool:

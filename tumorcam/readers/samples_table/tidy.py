@@ -135,7 +135,12 @@ def _patients(named: Column | None, auto: Column | None, barcodes: Barcodes) -> 
         text = f"{'column ' + quoted(column.name) if named else 'the barcode'} counts"
         reason = f"{n_conflicts} patients of barcodes and column {quoted(column.name)} differ"
         facts.append(Fact("patients", text, reason))
-    return _Cells(first.where(first != "", then), facts)
+    return _Cells(_one_case(first.where(first != "", then)), facts)
+
+
+def _one_case(names: pd.Series) -> pd.Series:
+    """The names, one spelling for those that differ in upper and lower case alone."""
+    return names.groupby(names.str.casefold()).transform("first")
 
 
 def _types(named: Column | None, auto: Column | None, barcodes: Barcodes, path: Path) -> _Cells:

@@ -18,6 +18,7 @@ from tumorcam.readers.matrix import Fact
 from tumorcam.readers.missing import is_missing
 from tumorcam.readers.wording import plain
 
+NO_SETTING = ""  # "auto" for tables whose delimiter no setting tells
 DELIMITERS = {"tab": "\t", "semicolon": ";", "comma": ",", "blanks": " "}
 N_LINES = 200  # by which the dialect is decided
 N_CHARACTERS = 2**18  # at least so many, and three lines
@@ -63,14 +64,14 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
     text : str
         The first lines of the file, without comments.
     setting : str
-        `input.delimiter`: a name of DELIMITERS, or "auto".
+        `input.delimiter`: a name of DELIMITERS, or "auto"; or NO_SETTING.
 
     Raises
     ------
     InputError
         If no delimiter fits, or two fit equally well.
     """
-    if setting != AUTO:
+    if setting not in (AUTO, NO_SETTING):
         return setting
     text = first_lines(text)
     scores = {name: _share_of_whole_cells(text, DELIMITERS[name]) for name in DELIMITERS}
@@ -83,11 +84,11 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
         )
         raise InputError(msg)
     if scores[best] - scores[second] < MIN_LEAD:
-        msg = (
-            f"{plain(str(path))} can be read with {best} or with {second} between its cells; set "
-            f'input.delimiter = "{best}" or input.delimiter = "{second}"'
-        )
-        raise InputError(msg)
+        advice = f'set input.delimiter = "{best}" or input.delimiter = "{second}"'
+        if setting == NO_SETTING:
+            advice = "save it as TSV, with quotes around the texts"
+        msg = f"{plain(str(path))} can be read with {best} or with {second} between its cells; "
+        raise InputError(msg + advice)
     return best
 
 

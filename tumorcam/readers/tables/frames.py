@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from tumorcam.errors import InputError
-from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import INPUT
 from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.tables import kinds
 from tumorcam.readers.tables.cells import cut_rows
+from tumorcam.readers.tables.dialect import NO_SETTING
 from tumorcam.readers.tables.heading import read_heading
 from tumorcam.readers.tables.lines import Chunk, read_chunks
 from tumorcam.readers.tables.packing import open_unpacked
@@ -63,7 +63,7 @@ def read_frame(path: Path, setting: str = INPUT) -> Frame:
         If the file cannot be read as such a table.
     """
     text = _whole_text(path, setting)
-    heading = read_heading(iter([Chunk(text, 1, True)]), path, AUTO, "point")
+    heading = read_heading(iter([Chunk(text, 1, True)]), path, NO_SETTING, "point")
     [chunk] = heading.chunks
     body = chunk.text.split(b"\n", heading.line)[-1]
     rows, dropped = cut_rows(Chunk(body, heading.line + 1, True), heading, path)

@@ -120,7 +120,7 @@ def look_at_columns(heading: Heading) -> Columns:
         n_headers += 1
     reason = "a header row without numbers"
     return Columns(
-        headers=[heading.header[:width], *rows[:n_headers]],
+        headers=[*_without_measures(heading.header[:width]), *rows[:n_headers]],
         cells=[list(column) for column in zip(*rows[n_headers:], strict=True)],
         is_number=is_number,
         is_text=[0 <= share < MIN_NUMBERS for share in shares],
@@ -128,6 +128,18 @@ def look_at_columns(heading: Heading) -> Columns:
         is_padded=heading.is_padded,
         dropped=[Drop("row", f"line {row.end}", reason) for row in heading.rows[:n_headers]],
     )
+
+
+def _without_measures(header: list[str]) -> list[list[str]]:
+    """A header such as unstranded_TCGA-…, tpm_unstranded_TCGA-… as one of samples and of measures.
+
+    A header of any other kind stays alone.
+    """
+    matches = [words.MEASURE_AND_SAMPLE.fullmatch(name) for name in header]
+    if sum(match is not None for match in matches) < len(header) / 2:
+        return [header]
+    samples = [match[2] if match else name for name, match in zip(header, matches, strict=True)]
+    return [samples, [match[1] if match else "" for match in matches]]
 
 
 def _share_of_numbers(cells: Sequence[str], decimal: str) -> float:

@@ -13,6 +13,7 @@ from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.tables import kinds
 from tumorcam.readers.tables.dialect import (
+    NO_SETTING,
     Dialect,
     Row,
     choose_decimal,
@@ -21,7 +22,7 @@ from tumorcam.readers.tables.dialect import (
     dialect_of,
     split_rows,
 )
-from tumorcam.readers.tables.lines import Chunk, blanks_to_tabs
+from tumorcam.readers.tables.lines import FIRST_LINES, Chunk, blanks_to_tabs
 from tumorcam.readers.wording import listed, plain
 
 ROW_NAMES = "row names"  # the first column where R's write.table names only the others
@@ -58,6 +59,8 @@ class Heading:
         Number of lines above the first row, the header among them.
     chunks : iterator of Chunk
         The whole text, lines above the first row among it.
+    or_set : str
+        The end of advice where a setting tells the delimiter.
     facts, dropped : list
         What was understood, and the lines that were left out.
     """
@@ -70,6 +73,7 @@ class Heading:
     n_describing: int
     line: int
     chunks: Iterator[Chunk]
+    or_set: str
     facts: list[Fact] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
 
@@ -111,7 +115,7 @@ def read_heading(
     chunks : iterator of Chunk
         From `read_chunks`; go on with those of the result.
     delimiter, decimal : str
-        Settings of `input`.
+        Settings of `input`; the delimiter may be NO_SETTING.
 
     Raises
     ------
@@ -119,6 +123,9 @@ def read_heading(
         If it is no table of two or more columns, has no rows, or can be read in two ways.
     """
     first = next(chunks)
+    while first.text.startswith((b"!", b'"!')) and not (first.is_last or _has_table(first.text)):
+        more = next(chunks)
+        first = Chunk(first.text + more.text, first.line, more.is_last)
     top = _top(first.text)
     body = _head(first, top.n_lines, path)
     name = choose_delimiter(body, delimiter, path)
@@ -130,8 +137,12 @@ def read_heading(
     n_cells = body.split("\n", 1)[0].count(dialect.delimiter) + 1
     rows = split_rows(body, dialect, min(N_ROWS, max(MIN_ROWS, MAX_CELLS // n_cells)))
     rows = [Row(row.cells, row.end + top.n_lines) for row in rows if any(row.cells)]
+    if not rows:
+        msg = f"{plain(str(path))} has delimiters but no cells; download or write it again"
+        raise InputError(msg)
     names = _names(top, rows, dialect)
-    shape = _shape(names.header.cells, [row.cells for row in names.rows], path)
+    or_set = "" if delimiter == NO_SETTING else ", or set input.delimiter"
+    shape = _shape(names.header.cells, [row.cells for row in names.rows], path, or_set)
     rows = [row for row in names.rows if len(row.cells) == len(shape.header)]
     dialect = dialect._replace(decimal=choose_decimal([row.cells for row in rows], decimal, path))
     return Heading(
@@ -143,6 +154,7 @@ def read_heading(
         n_describing=top.n_describing,
         line=names.header.end,
         chunks=chunks,
+        or_set=or_set,
         facts=[
             *top.facts,
             dialect_fact(dialect, name, len(shape.header), len(rows)),
@@ -180,11 +192,15 @@ def wrong_width(line: int, cells: Sequence[str], heading: Heading, is_end: bool)
     if is_end and len(cells) < width:
         remedy = "the file is cut off there: download or write it again"
     elif len(cells) > width:
-        remedy = (
-            "a cell may hold the delimiter without quotes around it: " + remedy + ", or set "
-            "input.delimiter"
-        )
+        reason = "a cell may hold the delimiter without quotes around it: "
+        remedy = reason + remedy + heading.or_set
     return f"line {line} has {len(cells)} cells; wanted {width} as in the header; {remedy}"
+
+
+def _has_table(text: bytes) -> bool:
+    """Whether the table of a GEO series matrix begins in a text."""
+    begin = GEO_BEGIN.search(text)
+    return begin is not None and text.count(b"\n", begin.end()) > MIN_ROWS
 
 
 def _top(text: bytes) -> _Top:
@@ -210,7 +226,9 @@ def _head(first: Chunk, n_lines: int, path: Path) -> str:
     """The text of the first rows, without the lines above them."""
     body = first.text.split(b"\n", n_lines)[-1] if n_lines else first.text
     if len(body) > HEAD_BYTES:
-        body = body[: max(body.rfind(b"\n", 0, HEAD_BYTES), body.find(b"\n")) + 1]
+        ends = (match.end() for match in re.finditer(b"\n", body))
+        first_ends = itertools.islice(ends, FIRST_LINES)
+        body = body[: max(body.rfind(b"\n", 0, HEAD_BYTES) + 1, *first_ends)]
     if not body.strip():
         msg = f"{plain(str(path))} has no table below its first {n_lines} lines; check the file"
         raise InputError(msg)
@@ -244,7 +262,7 @@ def _usual_width(rows: Sequence[Row]) -> int:
     return Counter(len(row.cells) for row in rows).most_common(1)[0][0]
 
 
-def _shape(header: list[str], rows: list[list[str]], path: Path) -> _Shape:
+def _shape(header: list[str], rows: list[list[str]], path: Path, or_set: str) -> _Shape:
     """The names of all columns, after delimiters at the end of rows and R's missing corner."""
     if not rows:
         msg = f"{plain(str(path))} has a header but no rows; download or write it again"
@@ -262,7 +280,7 @@ def _shape(header: list[str], rows: list[list[str]], path: Path) -> _Shape:
         msg = (
             f"{plain(str(path))}: the header ({listed(header)}) has {len(header)} cells, but most "
             f"rows ({listed(whole[0])}) have {width}; wanted a name for each column: correct the "
-            "header, or set input.delimiter"
+            f"header{or_set}"
         )
         raise InputError(msg)
     else:

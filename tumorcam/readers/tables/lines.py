@@ -10,6 +10,7 @@ from tumorcam.errors import InputError
 from tumorcam.readers.wording import plain
 
 FIRST_BYTES = 2**22  # of the first chunk, by which the shape of the table is decided
+FIRST_LINES = 8  # that the first chunk has at least, where a header alone is as long
 CHUNK_BYTES = (
     2**22
 )  # of every other chunk: larger ones are slower, since their memory is new each time
@@ -72,10 +73,13 @@ def read_chunks(
         cut = len(text) if is_last else _end_of_rows(text)
         if cut == 0 and len(text) > MAX_QUOTED + size:
             cut = text.rfind(b"\n") + 1
-        if cut == 0 and len(text) > MAX_LINE:
+        if is_first and not is_last and text.count(b"\n", 0, cut) < FIRST_LINES:
+            cut = 0
+        if not is_last and len(text) - text.rfind(b"\n") - 1 > MAX_LINE:
+            number = line + text.count(b"\n")
             msg = (
-                f"{plain(str(path))} line {line} has more than {MAX_LINE:,} bytes; wanted a table "
-                "with a row for each gene or each sample"
+                f"{plain(str(path))} line {number} has more than {MAX_LINE:,} bytes; wanted a "
+                "table with a row for each gene or each sample"
             )
             raise InputError(msg)
         if cut or is_last:

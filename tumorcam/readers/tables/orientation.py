@@ -47,8 +47,10 @@ def decide_geometry(
     InputError
         If it cannot be decided, with the setting that decides it.
     """
-    _check_corner(columns, path)
+    _check_header(columns, path)
     header, column = _header_hits(columns, is_sample), _column_hits(columns, is_sample)
+    if header.n_samples == column.n_samples == 0:
+        column = _column_hits(columns, is_sample, with_row_numbers=True)
     genes_in_rows = _genes_in_rows(header, column, columns, settings, path)
     if genes_in_rows:
         geometry = gene_rows.find_columns(columns, header.place, settings, is_sample, path)
@@ -67,9 +69,15 @@ def decide_geometry(
     return geometry
 
 
-def _check_corner(columns: Columns, path: Path) -> None:
-    """Check that a header without its first name lacks no other name instead."""
+def _check_header(columns: Columns, path: Path) -> None:
+    """Check that there are several columns, and that a header lacks no name but the first."""
     header = columns.headers[0]
+    if len(header) < 2:
+        msg = (
+            f"{plain(str(path))} has only one column, {quoted(header[0])}; wanted names and "
+            "values: check input.delimiter"
+        )
+        raise InputError(msg)
     is_id = plain_spelling(header[1]) in (*GENE_ID, *SAMPLE)
     if header[0] != ROW_NAMES or not is_id or columns.is_text[1] or columns.are_whole(1):
         return
@@ -117,13 +125,18 @@ def _header_hits(columns: Columns, is_sample: IsSample) -> _Hits:
     return max(hits, key=lambda hit: hit.n_samples)
 
 
-def _column_hits(columns: Columns, is_sample: IsSample) -> _Hits:
-    """The column with most different samples; one of numbers must hold whole, different ones."""
+def _column_hits(columns: Columns, is_sample: IsSample, with_row_numbers: bool = False) -> _Hits:
+    """The column with most different samples; one of numbers must hold whole, different ones.
+
+    Numbers of rows are such numbers, too, and a samples table may have them as ages or labels.
+    """
     width = len(columns.cells)
     hits = [_Hits(0, 0, len(columns.cells[0][:N_ROWS]))]
     for index, cells in enumerate(columns.cells):
         is_inside = N_SIDE <= index < width - N_SIDE
         if columns.is_number[index] and (is_inside or not columns.are_whole(index)):
+            continue
+        if columns.counts_rows(index) and not with_row_numbers:
             continue
         names = cells[:N_ROWS]
         hits.append(_Hits(index, sum(map(is_sample, set(names))), len(names)))

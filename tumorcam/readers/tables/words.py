@@ -55,6 +55,13 @@ MEASURES = {  # by input.scale: the names of measures that have it, in plain spe
     "scaled_estimate": ["scaledestimate"],
 }
 
+# A measure before the name of a sample, as TCGAbiolinks writes it.
+MEASURE_AND_SAMPLE = re.compile(
+    r"(unstranded|stranded_first|stranded_second|tpm_unstranded|fpkm_unstranded"
+    r"|fpkm_uq_unstranded|raw_count|scaled_estimate|transcript_id|normalized_count|read_count"
+    r"|reads_per_million_miRNA_mapped|cross-mapped)_(.+)"
+)
+
 
 def is_unnamed(name: str) -> bool:
     """Whether a column has no name, or one that a program gave it for lack of one."""

@@ -1,0 +1,270 @@
+"""Kinds of files: lists, folders, a file a sample, joins, AnnData, Parquet and Feather."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import scipy.sparse
+from input_kinds import COUNTS, IDS, LOG2, SAMPLES, SYMBOLS, TUMOR, Kind, cpm, table, text_of, write
+
+LENGTH = np.arange(1000, 1000 + 50 * len(SYMBOLS), 50)
+COUNTERS = ("__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned")
+CPM, COUNTED = cpm(COUNTS), ("input.scale=counts",)
+
+
+def _several(**texts: str) -> Callable[[Path], Any]:
+    return write(None, None, "unused.tsv", **{f"{name}.tsv": t for name, t in texts.items()})
+
+
+def joins() -> Iterator[Kind]:
+    a, b = text_of(LOG2.iloc[:, :10]), text_of(LOG2.iloc[:, 10:])
+    by_sample = _several(a=a, b=b)
+    both = ('input.expression=["a.tsv", "b.tsv"]',)
+    yield Kind("two files, by sample", by_sample, both)
+    yield Kind("two files, a pattern", by_sample, ("input.expression=[ab].tsv",))
+    other = _several(a=a, b=text_of(LOG2.iloc[::-1, 10:]))
+    yield Kind("two files, other order of genes", other, both)
+    turned = _several(a=a, b=text_of(LOG2.iloc[:, 10:].T, corner="sample"))
+    yield Kind("two files, one transposed", turned, both)
+    by_gene = _several(a=text_of(LOG2.iloc[:17]), b=text_of(LOG2.iloc[17:]))
+    yield Kind("two files, by gene", by_gene, both)
+    neither = _several(a=text_of(LOG2.iloc[:20, :12]), b=text_of(LOG2.iloc[20:, 12:]))
+    yield Kind(
+        "two files without a common name", neither, both, must=(r"a\.tsv|b\.tsv", "gene|sample")
+    )
+    twice = _several(a=a, b=text_of(LOG2.iloc[:, 9:]))
+    yield Kind("two files with a common sample", twice, both, must=(IDS[9],))
+    less = _several(a=a, b=text_of(LOG2.iloc[3:, 10:]))
+    missing = Kind(
+        "two files, genes missing in one", less, both, log2=LOG2.iloc[3:], drops=("TP53",)
+    )
+    yield missing
+    missing_file = ('input.expression=["a.tsv", "c.tsv"]',)
+    yield Kind(
+        "a file that is not there", by_sample, missing_file, must=(r"c\.tsv", "no file|not exist")
+    )
+    nothing = ("input.expression=none*.tsv",)
+    yield Kind("a pattern without files", by_sample, nothing, must=(r"none\*\.tsv", "no file"))
+    commas = ("input.expression=a.tsv,b.tsv",)
+    yield Kind("commas between files", by_sample, commas)
+    tables = (
+        table({"sample": IDS[:9], "tumor_type": TUMOR[:9]}),
+        table({"sample": IDS[9:], "tumor_type": TUMOR[9:]}),
+    )
+    parts = write(None, tables[0], **{"t.tsv": tables[1]})
+    yield Kind("two tables, by row", parts, ('input.samples=["s.tsv", "t.tsv"]',))
+
+
+def _per_sample(
+    name_of: Callable[[str], str], text_of_sample: Callable[[str], str], packed: bool = False
+) -> Callable[[Path], None]:
+    """A folder `d` with a file a sample."""
+
+    def fill(folder: Path) -> list[str]:
+        for sample in IDS:
+            path = folder / "d" / name_of(sample)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data = text_of_sample(sample).encode()
+            path.write_bytes(gzip.compress(data) if packed else data)
+        SAMPLES.to_csv(folder / "s.tsv", sep="\t", index=False)
+        return ["input.expression=d", "input.samples=s.tsv"]
+
+    return fill  # type: ignore[return-value]
+
+
+def per_sample() -> Iterator[Kind]:
+    def htseq(sample: str) -> str:
+        rows = [f"{gene}\t{count}\n" for gene, count in COUNTS[sample].items()]
+        return "".join(rows + [f"{name}\t7000\n" for name in COUNTERS])
+
+    def counted(sample: str) -> pd.Series:
+        return COUNTS[sample]
+
+    def rsem(sample: str) -> str:
+        rate = counted(sample) / LENGTH
+        columns = {
+            "gene_id": SYMBOLS,
+            "transcript_id(s)": SYMBOLS,
+            "length": LENGTH * 1.0,
+            "effective_length": LENGTH - 99.5,
+            "expected_count": counted(sample).to_numpy() * 1.0,
+            "TPM": (rate / rate.sum() * 1e6).round(2).to_numpy(),
+            "FPKM": rate.round(2).to_numpy(),
+        }
+        return table(columns)
+
+    def feature_counts(sample: str) -> str:
+        columns = {
+            "Geneid": SYMBOLS,
+            "Chr": ["chr1;chr1"] * 40,
+            "Start": ["1;5"] * 40,
+            "End": ["3;9"] * 40,
+            "Strand": ["+;+"] * 40,
+            "Length": LENGTH,
+            f"{sample}.bam": counted(sample).to_numpy(),
+        }
+        return '# Program:featureCounts v2.0.1; Command:"featureCounts"\n' + table(columns)
+
+    def salmon(sample: str) -> str:
+        rate = counted(sample) / LENGTH
+        columns = {
+            "Name": SYMBOLS,
+            "Length": LENGTH,
+            "EffectiveLength": LENGTH - 99.5,
+            "TPM": (rate / rate.sum() * 1e6).round(6).to_numpy(),
+            "NumReads": counted(sample).to_numpy(),
+        }
+        return table(columns)
+
+    def kallisto(sample: str) -> str:
+        rate = counted(sample) / LENGTH
+        columns = {
+            "target_id": SYMBOLS,
+            "length": LENGTH,
+            "eff_length": LENGTH - 99.5,
+            "est_counts": counted(sample).to_numpy(),
+            "tpm": (rate / rate.sum() * 1e6).round(6).to_numpy(),
+        }
+        return table(columns)
+
+    drops = COUNTERS
+    name_of = "{}.htseq.counts".format
+    yield Kind("HTSeq", _per_sample(name_of, htseq), COUNTED, log2=CPM, drops=drops)
+    packed = _per_sample("{}.htseq.counts.gz".format, htseq, packed=True)
+    yield Kind("HTSeq, packed", packed, COUNTED, log2=CPM, drops=drops)
+    yield Kind("RSEM", _per_sample("{}.genes.results".format, rsem), COUNTED, log2=CPM)
+    rate = COUNTS.div(LENGTH, axis=0)
+    tpm = rate / rate.sum() * 1e6
+    as_tpm, log2_tpm = ("input.scale=tpm",), np.log2(tpm + 1)
+    rounded = np.log2(tpm.round(2) + 1)
+    yield Kind("RSEM's TPM", _per_sample("{}.genes.results".format, rsem), as_tpm, log2=rounded)
+    yield Kind("featureCounts", _per_sample("{}.txt".format, feature_counts), COUNTED, log2=CPM)
+    yield Kind("salmon", _per_sample("{}/quant.sf".format, salmon), COUNTED, log2=CPM)
+    yield Kind("salmon's TPM", _per_sample("{}/quant.sf".format, salmon), as_tpm, log2=log2_tpm)
+    yield Kind("kallisto", _per_sample("{}/abundance.tsv".format, kallisto), COUNTED, log2=CPM)
+    yield Kind(
+        "kallisto's TPM", _per_sample("{}/abundance.tsv".format, kallisto), as_tpm, log2=log2_tpm
+    )
+    named = (*COUNTED, "input.measure=est_counts")
+    yield Kind(
+        "kallisto, a measure", _per_sample("{}/abundance.tsv".format, kallisto), named, log2=CPM
+    )
+    wrong = (*COUNTED, "input.measure=reads")
+    absent = _per_sample("{}/abundance.tsv".format, kallisto)
+    yield Kind(
+        "kallisto, no such measure", absent, wrong, must=("reads", "est_counts", r"input\.measure")
+    )
+    pattern = ("input.expression=d/*.htseq.counts", *COUNTED)
+    yield Kind("HTSeq, a pattern", _per_sample(name_of, htseq), pattern, log2=CPM, drops=drops)
+
+
+def _h5ad(
+    change: Callable[[anndata.AnnData], Any] = lambda data: None, name: str = "a.h5ad"
+) -> Callable[[Path], list[str]]:
+    """An AnnData file of the log2 values; `change` edits it, or returns another."""
+
+    def fill(folder: Path) -> list[str]:
+        obs = pd.DataFrame({"tumor_type": TUMOR}, index=IDS)
+        data = anndata.AnnData(LOG2.T.to_numpy(), obs, pd.DataFrame(index=SYMBOLS))
+        data.layers["counts"] = COUNTS.T.to_numpy()
+        other = change(data)
+        (data if other is None else other).write_h5ad(folder / name)
+        return [f"input.expression={name}", "input.samples="]
+
+    return fill
+
+
+def annotated() -> Iterator[Kind]:
+    def set_x(
+        make: Callable[[np.ndarray], Any], values: pd.DataFrame = LOG2
+    ) -> Callable[[Path], list[str]]:
+        return _h5ad(lambda data: setattr(data, "X", make(values.T.to_numpy())))
+
+    def raw(data: anndata.AnnData) -> None:
+        data.raw = data.copy()
+        data.X = (data.X - data.X.mean(axis=0)) / data.X.std(axis=0)
+
+    def columns(data: anndata.AnnData) -> None:
+        data.obs["tumor_type"] = data.obs["tumor_type"].astype("category")
+        data.obs["flag"] = pd.array([True, None] * 12, dtype="boolean")
+        data.obs["age"] = pd.array([50, None] * 12, dtype="Int64")
+
+    def rows(data: anndata.AnnData) -> None:
+        data.obs = data.obs.assign(barcode=IDS).set_axis([str(i) for i in range(len(IDS))])
+
+    def symbols(data: anndata.AnnData) -> None:
+        data.var = pd.DataFrame({"symbol": SYMBOLS}, index=[f"ENSG{i:011d}.2" for i in range(40)])
+
+    def no_x(data: anndata.AnnData) -> anndata.AnnData:
+        return anndata.AnnData(None, data.obs, data.var, layers={"counts": COUNTS.T.to_numpy()})
+
+    def absent(data: anndata.AnnData) -> None:
+        data.obs = data.obs.drop(columns="tumor_type")
+
+    yield Kind("h5ad, dense", _h5ad())
+    yield Kind("h5ad, float32", set_x(np.float32))
+    yield Kind("h5ad, csr", set_x(scipy.sparse.csr_matrix))
+    yield Kind("h5ad, csc", set_x(scipy.sparse.csc_matrix))
+    yield Kind("h5ad, counts csc", set_x(scipy.sparse.csc_matrix, COUNTS), COUNTED, log2=CPM)
+    layer = ("input.layer=counts", *COUNTED)
+    yield Kind("h5ad, a layer", _h5ad(), layer, log2=CPM)
+    yield Kind(
+        "h5ad, no such layer", _h5ad(), ("input.layer=tpm",), must=("tpm", "counts", "layer")
+    )
+    yield Kind("h5ad, raw", _h5ad(raw), ("input.layer=raw",))
+    yield Kind(
+        "h5ad, z-scores",
+        _h5ad(raw),
+        must=("negative|below 0|z-score", r"input\.layer = .raw|as_is"),
+    )
+    yield Kind("h5ad, no X", _h5ad(no_x), COUNTED, must=(r"input\.layer = .counts",))
+    yield Kind("h5ad, columns of all kinds", _h5ad(columns))
+    index = LOG2.set_axis(IDS, axis=1)
+    yield Kind("h5ad, barcodes in a column", _h5ad(rows), log2=index)
+    yield Kind("h5ad, symbols in a column", _h5ad(symbols), ("input.gene_column=symbol",))
+    yield Kind("h5ad, transposed", _h5ad(lambda data: data.T.copy()))
+    yield Kind("h5ad, no tumors", _h5ad(absent), must=("tumor", "column"))
+    yield Kind("h5ad named h5", _h5ad(name="a.h5"))
+
+    def with_table(folder: Path) -> list[str]:
+        SAMPLES.to_csv(folder / "s.tsv", sep="\t", index=False)
+        return [*_h5ad(absent)(folder), "input.samples=s.tsv"]
+
+    yield Kind("h5ad and a table", with_table)
+
+
+def columnar() -> Iterator[Kind]:
+    genes, samples = LOG2.reset_index(names="gene"), LOG2.T.reset_index(names="sample")
+
+    def fill(save: Callable[[Path], None]) -> Callable[[Path], list[str]]:
+        def files(folder: Path) -> list[str]:
+            save(folder / "m.bin")
+            SAMPLES.to_csv(folder / "s.tsv", sep="\t", index=False)
+            return ["input.expression=m.bin", "input.samples=s.tsv"]
+
+        return files
+
+    for name, of in {"genes": genes, "samples": samples}.items():
+        yield Kind(f"Parquet, {name} in rows", fill(of.to_parquet))
+        yield Kind(f"Feather, {name} in rows", fill(of.to_feather))
+    yield Kind("Parquet with pandas' index", fill(LOG2.to_parquet))
+    yield Kind(
+        "Parquet, float32",
+        fill(lambda path: samples.astype(dict.fromkeys(SYMBOLS, "float32")).to_parquet(path)),
+    )
+    labelled = samples.assign(tumor_type=TUMOR)
+    yield Kind("Parquet with tumors", fill(labelled.to_parquet), ("input.samples=",))
+    numbers = genes.assign(length=LENGTH)
+    yield Kind("Parquet with a further column", fill(numbers.to_parquet))
+    counted = COUNTS.reset_index(names="gene")
+    yield Kind("Parquet of counts", fill(counted.to_parquet), COUNTED, log2=CPM)
+
+
+def kinds() -> Iterator[Kind]:
+    """All kinds of files."""
+    for group in (joins, per_sample, annotated, columnar):
+        yield from group()

@@ -1,0 +1,59 @@
+"""Which of someone's files is what, and which settings a config for them has."""
+
+import gzip
+
+import pytest
+
+from tumorcam.cluster.launcher import current_launch
+from tumorcam.config import load_config
+from tumorcam.operations.inspection import choices_for, config_of_files, file_roles
+from tumorcam.operations.starter import write_config
+
+MATRIX = "gene,TCGA-AA-0001-01,TCGA-AA-0002-01\n" + "TP53,1.5,2.5\n" * 5
+LABELS = "sample\ttumor\tage\nTCGA-AA-0001-01\tBRCA\tx\nTCGA-AA-0002-01\tCOAD\t61\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    texts = {"matrix.csv": MATRIX, "labels.tsv": LABELS, "comma.csv": MATRIX.replace(",", ";")}
+    texts["comma.csv"] = texts["comma.csv"].replace(".", ",")
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "labels.tsv.gz").write_bytes(gzip.compress(LABELS.encode()))
+    (tmp_path / "atlas.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "counts").mkdir()
+    return {path.name: str(path) for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("labels", ["labels.tsv", "labels.tsv.gz"])
+@pytest.mark.parametrize("matrix", ["matrix.csv", "comma.csv", "counts", "atlas.h5ad"])
+def test_a_table_of_texts_is_one_of_samples(files, matrix, labels):
+    paths = [files[labels], files[matrix]]
+    for order in (paths, paths[::-1]):
+        assert file_roles(order) == ([files[matrix]], [files[labels]])
+
+
+def test_the_only_file_is_the_matrix_and_others_keep_their_order(files):
+    assert file_roles([files["labels.tsv"]]) == ([files["labels.tsv"]], [])
+    paths = [files["comma.csv"], files["labels.tsv"], files["matrix.csv"], "absent.tsv"]
+    assert file_roles(paths) == ([paths[0], *paths[2:]], [paths[1]])
+
+
+def test_a_config_of_files_has_the_settings_on_top():
+    overrides = {"input": {"scale": "counts"}, "splits": {"folds": 3}}
+    config = config_of_files(["a", "b"], [], overrides)
+    assert config.input.expression == ("a", "b") and config.input.samples == ()
+    assert (config.input.scale, config.splits.folds) == ("counts", 3)
+    assert overrides == {"input": {"scale": "counts"}, "splits": {"folds": 3}}, "not changed"
+
+
+@pytest.mark.parametrize("scale", ["", "as_is"])
+def test_a_new_config_says_what_was_read(tiny_files, tmp_path, scale):
+    said = []
+    choices = choices_for([*map(str, tiny_files)], scale, current_launch(), said.append)
+    assert (choices.expression, choices.samples) == ([str(tiny_files[0])], [str(tiny_files[1])])
+    write_config(tmp_path / "new.toml", choices)
+    config = load_config(tmp_path / "new.toml")
+    assert config.input.scale == (scale or "log2")
+    assert config.input.tumor_column == "tumor"
+    assert any(line.startswith("orientation: ") for line in said)
