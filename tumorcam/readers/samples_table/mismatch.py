@@ -10,7 +10,7 @@ from tumorcam.readers.samples_table.identifiers import canonical, identify
 from tumorcam.readers.wording import listed, plain
 
 N_COMPARED = 50  # samples and cells of a column that are compared
-N_COLUMNS = 6  # columns whose first cells a message shows
+MAX_SHOWN = 400  # characters of the columns' first cells in a message
 MIN_LENGTH = 3  # characters of an ID that may be a part of another by more than chance
 
 
@@ -45,12 +45,14 @@ def no_common_sample(
             f"({listed(samples)}); column {quoted(best)} ({listed(_filled(cells[best]), 2)}) has "
             f'{counts[best]} of {len(samples)}: set input.sample_column = "{plain(best)}"'
         )
-    texts = [
-        f"{quoted(name)} has {listed(_filled(c), 2) or 'nothing'}" for name, c in cells.items()
-    ]
+    texts = list[str]()
+    for name, column_cells in cells.items():
+        text = f"{quoted(name)} has {listed(_filled(column_cells), 2) or 'nothing'}"
+        if sum(map(len, texts)) + len(text) <= MAX_SHOWN:
+            texts.append(text)
     return (
         f"{where}: no column has a sample of the expression matrix ({listed(samples)}), also not "
-        f"in other spelling; {'; '.join(texts[:N_COLUMNS])}{_difference(samples, cells)}; add a "
+        f"in other spelling; {'; '.join(texts)}{_difference(samples, cells)}; add a "
         "column with the IDs as the matrix has them, or check that both files are of one study"
     )
 
