@@ -43,7 +43,7 @@ def prepare_wide_run(folder: Path, *, decoys: str = "all") -> Config:
             "sample_type": "01",
         }
     ).replace({"patient": {"COAD-0": f"BRCA-{N_PATIENTS - 1}"}})
-    log2 = rng.integers(0, 12, (len(rows), N_GENES))
+    log2 = rng.integers(0, 12, (len(rows), N_GENES)) * 1.25
     folder.mkdir(parents=True, exist_ok=True)
     samples.to_csv(folder / "samples.tsv", sep="\t", index=False)
     genes = [f"G{i:03d}" for i in range(N_GENES)]

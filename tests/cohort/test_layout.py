@@ -247,11 +247,11 @@ def test_constant_genes_are_uncorrelated_with_all():
     assert np.isfinite(tree).all() and tree[:, 2].max() < 2
     layout = coexpression_layout(tree, np.empty(0, np.int32), rng())
     assert len(set(layout.pixel.tolist())) == 30
-    assert np.allclose(coexpression_tree(np.ones((5, 4), np.float32))[:, 2], 1)
+    assert np.allclose(tree_of(np.ones((5, 4), np.float32))[:, 2], 1)
 
 
 def test_one_gene_is_a_tree_without_forks():
-    tree = coexpression_tree(np.ones((5, 1), np.float32))
+    tree = tree_of(np.ones((5, 1), np.float32))
     layout = coexpression_layout(tree, np.empty(0, np.int32), rng())
     assert layout.pixel.tolist() == [0]
 

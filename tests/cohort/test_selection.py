@@ -148,9 +148,7 @@ def test_each_tumor_keeps_the_type_that_makes_it_one():
     table.loc[0, "sample_type"] = "06"
     kept = select(config(), expression, table)
     assert len(kept.samples) == 8 and "03 (" in facts(kept, "sample types")
-    assert "left out: ACC 06 (1); cohort.sample_types = ['tumor', 'ACC:06']" in facts(
-        kept, "sample types"
-    )
+    assert "left out: ACC 06 (1); cohort.sample_types = " in facts(kept, "sample types")
     more = select(config(sample_types=["tumor", "ACC:06"]), expression, table)
     assert len(more.samples) == 9
 

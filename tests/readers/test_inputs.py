@@ -69,7 +69,7 @@ def test_a_samples_table_replaces_obs(tiny_h5ad, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("sample,tumor\nTCGA-AA-0004-01A,XYZ\nTCGA-AA-0005-01A,UVW\n")
     settings = InputSettings(expression=(tiny_h5ad,), samples=(str(table),))
-    assert inputs.open_inputs(settings).samples["tumor"].tolist() == ["XYZ", "UVW"]
+    assert inputs.open_inputs(settings).samples["tumor"].tolist() == ["XYZ", "XYZ", "UVW", "UVW"]
 
 
 def test_the_content_gives_the_format_unless_it_is_set(tiny_h5ad, tiny_cohort, tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
-from tumorcam.errors import InputError
+from tumorcam.errors import InputError, TumorcamError
 from tumorcam.readers.wording import plain
 
 INPUT = "input.expression and input.samples"  # the settings that most files are named by
@@ -40,6 +40,8 @@ def open_input(path: Path, settings: str = INPUT) -> Iterator[BufferedReader]:
     with _open(path, settings) as stream:
         try:
             yield stream
+        except TumorcamError:  # some are errors of the system, too
+            raise
         except OSError as error:  # of the disk or network
             raise InputError(_message(path, "cannot be read", _reason(error), settings)) from error
 
