@@ -34,7 +34,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
     *(f"tumorcam.operations.{name}" for name in ("selftest", "preflight")),
 }
 WITHOUT_TENSORFLOW = {
-    f"jobs.{name}" for name in "prepare report reduce status verify pipeline init".split()
+    f"jobs.{name}" for name in "prepare report reduce status verify pipeline init inspect".split()
 }
 HOMES = {  # of files in HDF5: each has the record, its writer and its reader
     "tumorcam.cohort.cohort",

@@ -29,7 +29,7 @@ class CohortSettings:
             "The sample types to keep: tumor for the type that makes each tumor one (primary "
             "tumors; blood for leukemias; metastases where a tumor has nothing else); codes or "
             "words, such as 01 or Primary Tumor; SKCM:06 adds a type for one tumor; an empty list "
-            "keeps all samples."
+            "keeps all samples that are not known to be normal."
         ),
         Items(1000),
     ] = ("tumor",)
