@@ -145,6 +145,8 @@ def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
             if line.strip() and not line.startswith(signs)
         )
         add_cells(cells, header, rows)
+        if rows:  # a line break in the header leaves a title above it
+            add_cells(cells, rows[0], rows[1:])
         with contextlib.suppress(csv.Error):  # line breaks in quotes
             header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
             add_cells(cells, header, rows)

@@ -157,8 +157,8 @@ def without_indices(file):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (put("indices", 0, -1), "an index of X is not from 0 to"),
-        (put("indices", 0, 9), "an index of X is not from 0 to"),
+        (put("indices", 0, -1), "an index is outside 0 to"),
+        (put("indices", 0, 9), "an index is outside 0 to"),
         (put("indptr", 0, 1), "do not ascend from 0"),
         (put("indptr", 1, -5), "do not ascend from 0"),
         (put("indptr", -1, 10**6), "do not ascend from 0"),

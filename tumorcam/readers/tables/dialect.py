@@ -24,6 +24,7 @@ N_LINES = 200  # by which the dialect is decided
 N_CHARACTERS = 2**18  # at least so many, and three lines
 N_ODD, MAX_ODD = 2, 0.2  # rows, or share of them, that may have another number of cells
 MIN_LEAD = 0.02  # of the best delimiter over the next one, in shares of cells that look whole
+MIN_EVEN = 0.5  # score of a delimiter that is preferred since its header lacks no cell
 MIN_COMMAS = 0.05  # share of the numbers that have a comma where it is the decimal sign
 POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
@@ -75,7 +76,9 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
         return setting
     text = first_lines(text)
     scores = {name: _share_of_whole_cells(text, DELIMITERS[name]) for name in DELIMITERS}
-    best, second = sorted(scores, key=lambda name: -scores[name])[:2]
+    even = [name for name in scores if scores[name] >= MIN_EVEN and _is_even(text, name)]
+    order = sorted(scores, key=lambda name: (name not in even, -scores[name]))
+    best, second = order[:2]
     if scores[best] == 0:
         first = text.split("\n", 1)[0][:60]
         msg = (
@@ -83,7 +86,7 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
             f"two or more cells alike (first line: {quoted(first)}); save it as TSV or CSV"
         )
         raise InputError(msg)
-    if scores[best] - scores[second] < MIN_LEAD:
+    if scores[best] - scores[second] < MIN_LEAD and (best in even) == (second in even):
         advice = f'set input.delimiter = "{best}" or input.delimiter = "{second}"'
         if setting == NO_SETTING:
             advice = "save it as TSV, with quotes around the texts"
@@ -175,6 +178,13 @@ def dialect_fact(dialect: Dialect, name: str, n_columns: int, n_rows: int) -> Fa
         f"text with {name} between the cells{decimal}",
         f"{n_columns} cells in each of the first {n_rows} rows",
     )
+
+
+def _is_even(text: str, name: str) -> bool:
+    """Whether all rows have as many cells as the header, which then lacks no corner."""
+    delimiter = DELIMITERS[name]
+    dialect = Dialect(delimiter, has_quotes=keeps_quotes(text, delimiter))
+    return len(set(_widths(text, dialect))) == 1
 
 
 class _Width(NamedTuple):
