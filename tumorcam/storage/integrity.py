@@ -35,7 +35,7 @@ FIRST_LINE = re.compile(
     rb"tumorcam; SHA-256 of the (\d{1,18}) bytes behind the first (\d{3,10}): ([0-9a-f]{64})\n"
 )
 OLD_FIRST_LINE = b"tumorcam; SHA-256 of all after the first 512 bytes: "  # of version 0.1
-BLOCK_BYTES = 64 * 2**20  # of a dataset, read at once while digesting
+BLOCK_BYTES = 16 * 2**20  # of a dataset, read at once while digesting
 READ_BYTES = 4 * 2**20  # of a file
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
 KINDS = {  # of what a path may be instead of a regular file

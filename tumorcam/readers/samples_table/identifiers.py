@@ -59,7 +59,7 @@ class Identity(NamedTuple):
     sample_type: str
 
 
-@functools.lru_cache(2**18)
+@functools.lru_cache(2**12)
 def identify(name: str) -> Identity | None:
     """What a name says if it is a barcode or has just one inside, as file names do; else None.
 
@@ -72,7 +72,7 @@ def identify(name: str) -> Identity | None:
     return _of_key(key) or _inside(key)
 
 
-@functools.lru_cache(2**18)
+@functools.lru_cache(2**12)
 def canonical(name: str) -> str:
     """A name in the spelling in which equal IDs are equal: capitals, dashes, no X before digits.
 

@@ -30,7 +30,7 @@ GCT_VERSION = re.compile(r"#1\.[23]\s*")
 SEPARATOR = re.compile(r"\"?sep=(.|\\t)\"?", re.I)  # tells Excel the delimiter
 GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
-MIN_ROWS = 12  # also where rows are long
+MIN_ROWS = 6  # also where rows are long
 MAX_CELLS = 2**18  # of these rows, roughly
 MAX_DESCRIBING = 100  # rows below the header that describe the samples
 HEAD_BYTES = 2**22  # in which these rows stand
