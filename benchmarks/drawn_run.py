@@ -10,10 +10,13 @@ from tumorcam.cluster.processes import Cost, find_mpiexec, run_together
 from tumorcam.cohort.cohort import Cohort, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
+from tumorcam.cohort.summary import count_by_type
 from tumorcam.config import Config, config_toml
+from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import Plan, write_plan
 from tumorcam.storage.run_folder import RunFolder
+from tumorcam.storage.stored_values import StoredValues
 
 
 def prepare_drawn(
@@ -27,9 +30,15 @@ def prepare_drawn(
     samples["sample_type"], samples["source"] = "01", "drawn"
     expression = 5 + 2 * rng.standard_normal((n_samples, n_genes), dtype=np.float32)
     genes = np.array([f"G{i:05d}" for i in range(n_genes)])
-    dropped = pd.DataFrame({"kind": [], "name": [], "reason": []}, dtype=str)
-    variance = expression[:200].var(axis=0).astype(np.float64)
-    selection = Selection(expression, samples, genes, variance, dropped)
+    selection = Selection(
+        expression=StoredValues.of(expression.T),
+        samples=samples,
+        genes=genes,
+        variance=expression[:200].var(axis=0).astype(np.float64),
+        dropped=pd.DataFrame(columns=list(Drop._fields), dtype=str),
+        facts=pd.DataFrame(columns=list(Fact._fields), dtype=str),
+        counts=count_by_type(samples, samples),
+    )
     write_cohort(run.cohort, prepare_cohort(selection, config), config, "drawn")
     cohort = read_cohort(run.cohort, config)
     plan = plan_of(cohort, config)

@@ -77,14 +77,7 @@ class Command:
             metavar="CONFIG",
             help="TOML file with the settings, or the folder of a run",
         )
-        parser.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="SECTION.KEY=VALUE",
-            dest="overrides",
-            help="override a setting; may be given several times",
-        )
+        add_overrides(parser)
         parser.add_argument(
             "--null",
             type=int,
@@ -95,6 +88,18 @@ class Command:
             "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
         )
         self.add_options(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the option --set, which overrides settings."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help="override a setting; may be given several times",
+    )
 
 
 def describe(

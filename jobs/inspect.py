@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .command import describe, message_of, with_streams
+from .command import add_overrides, describe, message_of, with_streams
 
 EXAMPLES = (
     "matrix.tsv.gz samples.tsv",
@@ -28,14 +28,7 @@ class Inspect:
             metavar="TABLE",
             help="a samples table (without this option, tables of texts are taken for such)",
         )
-        parser.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="SECTION.KEY=VALUE",
-            dest="overrides",
-            help="a setting; may be given several times",
-        )
+        add_overrides(parser)
 
 
 COMMAND = Inspect()

@@ -31,10 +31,10 @@ def check(given, tiny_cohort):
 
 
 def test_a_table_with_its_samples(tiny_config, tiny_cohort, tmp_path):
-    seen = []
-    given = inputs.open_inputs(tiny_config.input, tmp_path, lambda *counts: seen.append(counts))
+    calls = []
+    given = inputs.open_inputs(tiny_config.input, tmp_path, lambda *counts: calls.append(counts))
     check(given, tiny_cohort)
-    assert all(n_read <= n_all for n_read, n_all in seen)
+    assert all(n_read <= n_all for n_read, n_all in calls)
     topics = {fact.topic for fact in [*given.matrix.facts, *given.facts]}
     assert {"orientation", "tumor column"} <= topics
 

@@ -103,8 +103,8 @@ def test_columns_of_any_numbers_and_texts(tmp_path):
     matrix = in_this_process(tmp_path / "a.parquet")
     assert matrix.genes == list(columns)[2:]
     nan = np.nan
-    wanted = [[1, nan], [2**40, 2], [0.5, 2], [1, 0], [1.25, nan], [3.5, 4], [nan, nan]]
-    np.testing.assert_array_equal(whole(matrix), np.array(wanted, np.float32))
+    expected = [[1, nan], [2**40, 2], [0.5, 2], [1, 0], [1.25, nan], [3.5, 4], [nan, nan]]
+    np.testing.assert_array_equal(whole(matrix), np.array(expected, np.float32))
     assert matrix.labels["grade"].tolist() == ["a", "b"]
 
 
