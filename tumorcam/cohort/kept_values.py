@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.cohort.scales import to_log2
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
@@ -120,13 +121,17 @@ class LogValues:
 
     def bands(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All genes, band by band: their indices, and (band, samples) float32."""
+        return ahead(lambda genes: (genes, self._band(genes)), self._slices())
+
+    def _slices(self) -> Iterator[slice]:
+        """The genes of each band: as many as have `BAND_VALUES` raw values, or one."""
         step = max(1, BAND_VALUES // self.kept.n_samples)
-        stops = np.append(self.starts[1:], len(self.rows))
+        stops = self._stops
         start = 0
         while start < len(self.starts):
             stop = int(np.searchsorted(stops, self.starts[start] + step, "right"))
             genes = slice(start, max(stop, start + 1))
-            yield genes, self._band(genes, stops)
+            yield genes
             start = genes.stop
 
     def only(self, genes: np.ndarray) -> "LogValues":
@@ -136,8 +141,12 @@ class LogValues:
         starts = np.cumsum([0, *map(len, chosen[:-1])])
         return dataclasses.replace(self, rows=np.concatenate(chosen), starts=starts)
 
-    def _band(self, genes: slice, stops: np.ndarray) -> np.ndarray:
-        rows = self.rows[self.starts[genes.start] : stops[genes.stop - 1]]
+    @property
+    def _stops(self) -> np.ndarray:
+        return np.append(self.starts[1:], len(self.rows))
+
+    def _band(self, genes: slice) -> np.ndarray:
+        rows = self.rows[self.starts[genes.start] : self._stops[genes.stop - 1]]
         raw = self.kept.rows(rows)
         is_missing = ~np.isfinite(raw) & (raw != -np.inf) if self.repairs else None
         if is_missing is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from tumorcam.errors import InputError
 from tumorcam.readers.wording import plain
@@ -166,7 +166,7 @@ def _tmm_factor(
 
 def _is_middle(values: np.ndarray, trim: float) -> np.ndarray:
     """True for values whose rank is not among the lowest or highest share."""
-    ranks, low = rankdata(values), int(len(values) * trim) + 1
+    ranks, low = pd.Series(values).rank().to_numpy(), int(len(values) * trim) + 1
     return (ranks >= low) & (ranks <= len(values) + 1 - low)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.cohort import layout, splits
 from tumorcam.cohort.cohort import CohortFile, CohortGenes, CohortLayouts, CohortSamples
 from tumorcam.cohort.layout import GeneLayout
@@ -114,12 +115,14 @@ def permuted_genes(
     """
     permuted = StoredValues(expression.folder)
     step = max(1, BAND_VALUES // max(1, expression.shape[1]))
-    for start in range(0, max(1, len(genes)), step):
-        band = expression.rows(genes[start : start + step])
-        for row in range(len(band)):
-            band[row] = rng.permutation(band[row])
+    bands = (genes[start : start + step] for start in range(0, max(1, len(genes)), step))
+    for band in ahead(lambda genes: _permuted(expression.rows(genes), rng), bands):
         permuted.add_genes(band)
     return permuted
+
+
+def _permuted(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.stack([rng.permutation(row) for row in rows]) if len(rows) else rows
 
 
 def make_layouts(selection: Selection, decoy_gene: np.ndarray, config: Config) -> list[GeneLayout]:

@@ -43,8 +43,10 @@ def gene_statistics(
     has_several = np.bincount(code).min() >= MIN_OF_TUMOR
     for genes, band in bands:
         variance[genes] = row_variance(band)
-        if has_several:
-            is_label[genes] = _is_constant(band[:, order], starts) & (variance[genes] > 0)
+        if has_several:  # two samples of each tumor tell most genes apart from labels
+            may_be = (band[:, order[starts]] == band[:, order[starts + 1]]).all(axis=1)
+            rows = np.flatnonzero(may_be & (variance[genes] > 0))
+            is_label[genes.start + rows] = _is_constant(band[rows][:, order], starts)
     return GeneStatistics(variance, is_label)
 
 

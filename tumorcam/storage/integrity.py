@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.errors import DamageError, FileError, MissingError, UnreadableError
 
 MIN_HEADER = 512  # bytes: HDF5's smallest user block; the others are its doubles
@@ -391,8 +392,8 @@ def _parts(dataset: h5py.Dataset) -> Iterator[bytes]:
     row_bytes = max(1, dataset.nbytes // dataset.shape[0])
     chunk_rows = dataset.chunks[0] if dataset.chunks else 1
     step = max(chunk_rows, BLOCK_BYTES // row_bytes // chunk_rows * chunk_rows)
-    for start in range(0, dataset.shape[0], step):
-        yield np.ascontiguousarray(dataset[start : start + step]).tobytes()
+    starts = range(0, dataset.shape[0], step)
+    yield from ahead(lambda row: np.ascontiguousarray(dataset[row : row + step]).tobytes(), starts)
 
 
 def _plain(value: Any) -> Any:

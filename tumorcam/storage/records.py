@@ -14,6 +14,7 @@ import hdf5plugin
 import numpy as np
 import pandas as pd
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.errors import DamageError, FileError
 from tumorcam.storage.integrity import unreadable
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
@@ -172,11 +173,14 @@ def _write_stored(
         name, (n_samples, n_genes), np.float32, chunks=(step, width), fletcher32=True
     )
     n_rows = step * max(1, BAND_VALUES // (step * width))
-    for start in range(0, n_genes, width):
-        genes = slice(start, min(start + width, n_genes))
-        for first in range(0, n_samples, n_rows):
-            samples = slice(first, min(first + n_rows, n_samples))
-            dataset[samples, genes] = values.block(genes, samples).T
+    blocks = [
+        (slice(first, min(first + n_rows, n_samples)), slice(start, min(start + width, n_genes)))
+        for start in range(0, n_genes, width)
+        for first in range(0, n_samples, n_rows)
+    ]
+    arrays = ahead(lambda block: np.ascontiguousarray(values.block(*block[::-1]).T), blocks)
+    for block, array in zip(blocks, arrays, strict=True):
+        dataset[block] = array
 
 
 def _write_value(

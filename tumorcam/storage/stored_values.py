@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.storage import disk
 
 FLOAT32 = 4  # bytes
@@ -138,9 +139,9 @@ class StoredValues:
     def bands(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All genes, one band after the other: their indices, and (band, samples) float32."""
         step = max(1, BAND_VALUES // max(1, self.shape[1]))
-        for start in range(0, self.shape[0], step):
-            genes = slice(start, min(start + step, self.shape[0]))
-            yield genes, self.block(genes)
+        starts = range(0, self.shape[0], step)
+        bands = (slice(start, min(start + step, self.shape[0])) for start in starts)
+        return ahead(lambda genes: (genes, self.block(genes)), bands)
 
     def _tiles_of(self, genes: slice) -> Sequence[Tile]:
         """The tiles that may have some of these genes: all of them, or neighbours among bands."""
@@ -154,7 +155,7 @@ class StoredValues:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: a bad value
             tile = np.ascontiguousarray(values, dtype=np.float32)
         self._tiles.append(Tile(self._n_bytes, genes, samples))
-        view, n_written = memoryview(tile.tobytes()), 0
+        view, n_written = tile.reshape(-1).view(np.uint8).data, 0
         with self._naming_a_full_disk():
             while n_written < len(view):
                 n_written += os.write(self._file.fileno(), view[n_written:])

@@ -8,6 +8,8 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Drop
 from tumorcam.readers.tables import kinds
@@ -18,7 +20,7 @@ from tumorcam.readers.tables.heading import (
     reason_to_drop,
     wrong_width,
 )
-from tumorcam.readers.tables.lines import Chunk
+from tumorcam.readers.tables.lines import Chunk, count_byte
 from tumorcam.readers.wording import plain
 
 # What stands for a delimiter or a line feed within a cell; no text has these bytes.
@@ -95,7 +97,9 @@ class Rows:
         if last < self.width - 1:
             n_after = self.width - 1 - last
             lines = [line.rsplit(self.delimiter, n_after)[0] for line in lines]
-        return b"\n".join(lines).translate(bytes.maketrans(self.delimiter, b"\n")) + b"\n"
+        text = np.frombuffer(b"\n".join(lines) + b"\n", np.uint8)
+        is_delimiter, change = text == self.delimiter[0], self.delimiter[0] ^ ord("\n")
+        return (text ^ (is_delimiter * np.uint8(change))).tobytes()  # faster than bytes.translate
 
     def _restored(self, cell: str) -> str:
         if INNER_DELIMITER in cell or INNER_LINE_FEED in cell:
@@ -138,7 +142,7 @@ def cut_rows(chunk: Chunk, heading: Heading, path: Path) -> CutRows:
         line, number = lines[i], chunk.line + i
         if has_quotes and b'"' in line:
             line = _without_quotes(line, delimiter, width)
-        has_width = line.count(delimiter) == width - 1
+        has_width = count_byte(line, delimiter) == width - 1
         i += 1
         if not (has_width and line.strip(b" \t,;")) or (has_quotes and b'"' in line):
             cells, n_lines = _cells(lines, i - 1, heading) if line else _Cells([], 1)

@@ -1,13 +1,18 @@
 """Expression matrices as text, genes x samples or samples x genes, read once in whole rows."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from tumorcam.cluster.ahead import ahead
+from tumorcam.cluster.launcher import n_cpus
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
@@ -33,18 +38,40 @@ from tumorcam.storage.stored_values import StoredValues
 
 WHOLE_FLOAT = re.compile(r"(\d+)\.0")  # an Entrez ID that pandas took for a float
 LABELS_REASON = "labels of the samples, not a gene"
+MAX_THREADS = 4  # that read chunks side by side; unpacking is not faster than that
 TOTALS_REASON = "sums of the other rows"
+
+
+class _Part(NamedTuple):
+    """What a chunk of the file gives; the `values` are (rows, columns of values) float64."""
+
+    values: np.ndarray
+    names: list[str]
+    numbers: list[int]
+    texts: list[list[str]]
+    describing: list[DescribingRow]
+    dropped: list[Drop]
+    n_bytes: int
 
 
 @dataclass
 class _Kept:
     """What is kept of the rows that were read so far, besides their values."""
 
+    texts: list[list[str]]
     names: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    texts: list[list[str]] = field(default_factory=list)
     describing: list[DescribingRow] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
+
+    def add(self, part: _Part) -> None:
+        """Add what the next chunk gives."""
+        self.names += part.names
+        self.numbers += part.numbers
+        self.describing += part.describing
+        self.dropped += part.dropped
+        for column, texts in zip(self.texts, part.texts, strict=True):
+            column += texts
 
 
 def read_text_matrix(
@@ -86,10 +113,20 @@ def read_text_matrix(
         columns = look_at_columns(heading)
         geometry = decide_geometry(columns, settings, is_sample, path)
         kept = _Kept(texts=[[] for _ in geometry.texts])
-        for chunk in _below(heading.chunks, columns.line):
-            _read_chunk(chunk, heading, geometry, kept, values, path)
-            if progress:
-                progress(len(chunk.text))
+        chunks = _below(heading.chunks, columns.line)
+        n_threads = min(n_cpus(), MAX_THREADS)
+        parts = ahead(
+            lambda chunk: _read_part(chunk, heading, geometry, path),
+            chunks,
+            n_ahead=n_threads + 1,
+            n_threads=n_threads,
+        )
+        with contextlib.closing(parts):
+            for part in parts:
+                kept.add(part)
+                (values.add_genes if geometry.genes_in_rows else values.add_samples)(part.values)
+                if progress:
+                    progress(part.n_bytes)
     if not kept.names:
         msg = f"{plain(str(path))} has no rows of values; download or write it again"
         raise InputError(msg)
@@ -108,45 +145,34 @@ def _below(chunks: Iterator[Chunk], line: int) -> Iterator[Chunk]:
             yield Chunk(lines[-1], line + 1, chunk.is_last)
 
 
-def _read_chunk(
-    chunk: Chunk,
-    heading: Heading,
-    geometry: Geometry,
-    kept: _Kept,
-    values: StoredValues,
-    path: Path,
-) -> None:
+def _read_part(chunk: Chunk, heading: Heading, geometry: Geometry, path: Path) -> _Part:
     rows, dropped = cut_rows(chunk, heading, path)
-    kept.dropped += dropped
     names = rows.column(geometry.id_column)
     is_kept = [_is_kept(name, geometry) for name in names]
+    describing = list[DescribingRow]()
     for i, name in enumerate(names):
         if not is_kept[i]:
-            _set_aside(rows, i, name, kept)
+            is_total = words.is_total(name)
+            reason = TOTALS_REASON if is_total else LABELS_REASON
+            dropped.append(Drop("row", f"line {rows.numbers[i]} ({plain(name)})", reason))
+            if not is_total:
+                describing.append(DescribingRow(name, rows.row(i)))
     rows = rows.select(is_kept)
-    if not rows.lines:
-        return
     _require_empty(rows, heading)
-    numbers = read_numbers(rows, geometry.values, heading.dialect.decimal, geometry.header)
-    kept.names += compress(names, is_kept)
-    kept.numbers += rows.numbers
-    for column, texts in zip(geometry.texts, kept.texts, strict=True):
-        texts += rows.column(column)
-    (values.add_genes if geometry.genes_in_rows else values.add_samples)(numbers)
+    return _Part(
+        values=read_numbers(rows, geometry.values, heading.dialect.decimal, geometry.header),
+        names=[*compress(names, is_kept)],
+        numbers=rows.numbers,
+        texts=[rows.column(column) for column in geometry.texts],
+        describing=describing,
+        dropped=dropped,
+        n_bytes=len(chunk.text),
+    )
 
 
 def _is_kept(name: str, geometry: Geometry) -> bool:
     """Whether a row is a gene or sample, and not totals or labels."""
     return not (words.is_total(name) or (geometry.genes_in_rows and words.is_clinical(name)))
-
-
-def _set_aside(rows: Rows, index: int, name: str, kept: _Kept) -> None:
-    """List a row that is no gene or sample; one of labels is kept as such."""
-    is_total = words.is_total(name)
-    reason = TOTALS_REASON if is_total else LABELS_REASON
-    kept.dropped.append(Drop("row", f"line {rows.numbers[index]} ({plain(name)})", reason))
-    if not is_total:
-        kept.describing.append(DescribingRow(name, rows.row(index)))
 
 
 def _require_empty(rows: Rows, heading: Heading) -> None:

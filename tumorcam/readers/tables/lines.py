@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from tumorcam.errors import InputError
 from tumorcam.readers.wording import plain
 
@@ -16,6 +18,7 @@ CHUNK_BYTES = (
 )  # of every other chunk: larger ones are slower, since their memory is new each time
 MAX_LINE = 2**28  # bytes; a row of 60,000 genes or 100,000 samples has about 2 million
 MAX_QUOTED = 2**20  # bytes of a cell between quotes; a longer one has a quote that does not end
+MIN_FAST = 2**10  # bytes, from which numpy counts faster
 MAX_STEPS = 1000  # line breaks that are tried as the end of a chunk, from the last one backwards
 
 
@@ -73,7 +76,8 @@ def read_chunks(
         cut = len(text) if is_last else _end_of_rows(text)
         if cut == 0 and len(text) > MAX_QUOTED + size:
             cut = text.rfind(b"\n") + 1
-        if is_first and not is_last and text.count(b"\n", 0, cut) < FIRST_LINES:
+        n_lines = count_byte(text[:cut], b"\n")
+        if is_first and not is_last and n_lines < FIRST_LINES:
             cut = 0
         if not is_last and len(text) - text.rfind(b"\n") - 1 > MAX_LINE:
             number = line + text.count(b"\n")
@@ -84,7 +88,7 @@ def read_chunks(
             raise InputError(msg)
         if cut or is_last:
             yield Chunk(text[:cut], line, is_last)
-            line += text.count(b"\n", 0, cut)
+            line += n_lines
             is_first, size = False, chunk_bytes
         rest = text[cut:]
         if is_last:
@@ -99,6 +103,13 @@ def blanks_to_tabs(chunk: Chunk) -> Chunk:
     else:
         text = re.sub(rb"[ \t]+", b"\t", text)
     return chunk._replace(text=text)
+
+
+def count_byte(text: bytes, byte: bytes) -> int:
+    """How often a byte is in a text; several times as fast as `bytes.count` for long texts."""
+    if len(text) < MIN_FAST:
+        return text.count(byte)
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == byte[0]))
 
 
 def _with_line_feeds(block: bytes) -> bytes:

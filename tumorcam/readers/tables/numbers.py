@@ -42,6 +42,8 @@ def read_numbers(
         If a cell is neither a number nor a word for a missing value.
     """
     shape = (len(rows.lines), len(columns))
+    if not rows.lines:
+        return np.empty(shape)
     flat = _with_decimal_points(rows.flat(columns), decimal)
     for words in (["NA"], spellings_of_missing()):
         values = None if flat is None else _parsed(flat, words)

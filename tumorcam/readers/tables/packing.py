@@ -3,17 +3,17 @@
 import bz2
 import contextlib
 import io
+import itertools
 import lzma
-import queue
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 from isal import igzip_lib
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.cluster.logs import logger
 from tumorcam.errors import InputError
 from tumorcam.readers.files import INPUT, open_input
@@ -80,8 +80,8 @@ def open_unpacked(path: Path, setting: str = INPUT) -> Iterator[BinaryIO]:
             _check_text(raw.peek(HEAD_BYTES), path, setting)
             yield raw
             return
-        ahead = _ReadAhead(blocks)
-        with contextlib.closing(ahead), io.BufferedReader(ahead, HEAD_BYTES) as stream:
+        unpacked = ahead(lambda _: next(blocks, b""), itertools.count(), N_AHEAD)
+        with io.BufferedReader(_Stream(unpacked), HEAD_BYTES) as stream:
             head = stream.peek(HEAD_BYTES)
             if head.startswith(HDF5_MAGIC):
                 msg = f"{plain(str(path))} is a packed HDF5 file; unpack it (gunzip), then name it"
@@ -114,7 +114,7 @@ def _unpacked(raw: io.BufferedReader, path: Path, setting: str) -> Iterator[byte
 def _guarded(blocks: Iterator[bytes], path: Path, setting: str) -> Iterator[bytes]:
     """The blocks; any fault of the packing becomes an InputError."""
     try:
-        yield from blocks
+        yield from filter(None, blocks)
     except FAULTS as error:
         msg = (
             f"{plain(str(path))} is damaged: its packed stream is cut off or broken "
@@ -179,21 +179,17 @@ def _is_of_macos(name: str) -> bool:
     return name.startswith("__MACOSX/") or name.endswith(".DS_Store")
 
 
-class _ReadAhead(io.RawIOBase):
-    """A stream of blocks that a thread fetches ahead of the reader.
+class _Stream(io.RawIOBase):
+    """A stream of the bytes of blocks.
 
     Parameters
     ----------
-    blocks : iterator of bytes
-        An error of it is raised where the reader comes to that place.
+    blocks : generator of bytes
+        Empty ones follow the last. It is closed with the stream.
     """
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(N_AHEAD)
-        self._is_closing = False
-        self._block = memoryview(b"")
-        self._thread = threading.Thread(target=self._fetch, args=(blocks,), daemon=True)
-        self._thread.start()
+    def __init__(self, blocks: Generator[bytes, None, None]) -> None:
+        self._blocks, self._block = blocks, memoryview(b"")
 
     def readable(self) -> bool:
         """True: it is a stream to read."""
@@ -201,35 +197,14 @@ class _ReadAhead(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill a buffer with the next bytes; 0 at the end."""
-        while not self._block:
-            block = self._queue.get()
-            if block is None or isinstance(block, BaseException):
-                self._queue.put(block)  # for the next call
-                if block is None:
-                    return 0
-                raise block
-            self._block = memoryview(block)
+        if not self._block:
+            self._block = memoryview(next(self._blocks))
         n_bytes = min(len(buffer), len(self._block))
         buffer[:n_bytes] = self._block[:n_bytes]
         self._block = self._block[n_bytes:]
         return n_bytes
 
     def close(self) -> None:
-        """Stop the thread."""
-        self._is_closing = True
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._queue.get_nowait()
-            self._thread.join(0.001)
+        """Stop unpacking."""
+        self._blocks.close()
         super().close()
-
-    def _fetch(self, blocks: Iterator[bytes]) -> None:
-        try:
-            for block in blocks:
-                if self._is_closing:
-                    return
-                if block:
-                    self._queue.put(block)
-            self._queue.put(None)
-        except BaseException as error:  # the reader raises it
-            self._queue.put(error)
