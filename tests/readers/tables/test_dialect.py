@@ -47,6 +47,30 @@ def test_commas_that_may_be_thousands(tmp_path):
     assert heading_of(text_of(",", rows), tmp_path, decimal="comma").dialect.decimal == ","
 
 
+@pytest.mark.parametrize("decimal", ["auto", "point", "comma"])
+@pytest.mark.parametrize("sign", [",", "."])
+def test_separators_of_thousands_are_refused(sign, decimal, tmp_path):
+    counts = [["17", f"{i + 1}{sign}250", f"{i + 11}{sign}007", "12"] for i in range(30)]
+    rows = [[f"G{i}", *row] for i, row in enumerate(counts)]
+    header = ["gene", "S1", "S2", "S3", "S4"]
+    with pytest.raises(InputError, match="separators of thousands; write"):
+        heading_of(text_of("\t", rows, header=header), tmp_path, decimal=decimal)
+
+
+@pytest.mark.parametrize(("number", "decimal"), [("1.757,45", "comma"), ("1,757.45", "point")])
+def test_two_signs_are_separators_of_thousands(number, decimal, tmp_path):
+    rows = [[f"G{i}", number, "3", "12"] for i in range(30)]
+    with pytest.raises(InputError, match="separators of thousands; write"):
+        heading_of(text_of("\t", rows), tmp_path, decimal=decimal)
+
+
+@pytest.mark.parametrize("odd", ["0.250", "3.25", "1234.250"])
+def test_three_decimals_are_no_thousands(odd, tmp_path):
+    rows = [[f"G{i}", f"{i + 1}.250", f"{i + 11}.007", "12"] for i in range(30)]
+    rows[7][1] = odd
+    assert heading_of(text_of("\t", rows), tmp_path).dialect.decimal == "."
+
+
 def test_commas_of_an_annotation_column_are_no_decimal_signs(tmp_path):
     header = ["gene", "exons", *(f"S{i}" for i in range(30))]
     rows = [[f"G{i}", "100,200", *(["7"] * 30)] for i in range(30)]

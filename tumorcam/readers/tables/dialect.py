@@ -28,7 +28,8 @@ MIN_EVEN = 0.5  # score of a delimiter that is preferred since its header lacks 
 MIN_COMMAS = 0.05  # share of the numbers that have a comma where it is the decimal sign
 POINT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+THOUSANDS = r"[-+]?[1-9]\d{0,2}(,\d{3})+"
+MIN_GROUPED = 50  # numbers by which separators of thousands are told from decimal signs
 ANY_NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?")
 
 
@@ -160,7 +161,7 @@ def choose_decimal(rows: Sequence[Sequence[str]], setting: str, path: Path) -> s
         or any("." in cell for cell in numbers)
     ):
         return "."
-    if all(THOUSANDS.fullmatch(cell) for cell in with_comma):
+    if all(re.fullmatch(THOUSANDS, cell) for cell in with_comma):
         msg = (
             f"{plain(str(path))} has numbers such as {quoted(with_comma[0])}, in which the comma "
             "may be the decimal sign or separate thousands; write the numbers without separators "
@@ -168,6 +169,34 @@ def choose_decimal(rows: Sequence[Sequence[str]], setting: str, path: Path) -> s
         )
         raise InputError(msg)
     return ","
+
+
+def refuse_thousands(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Refuse rows of numbers with separators of thousands, which no setting reads.
+
+    They are told by a second sign, as in 1.234,5, or by this: all of many numbers with the sign
+    have three digits after it, none of them is below 1, and other numbers are whole. Of decimal
+    numbers that were rounded to three digits every tenth would have fewer.
+
+    Raises
+    ------
+    InputError
+        If at least a twentieth of the numbers are so written.
+    """
+    numbers = [cell for row in rows for cell in row if ANY_NUMBER.fullmatch(cell)]
+    for sign, other in ((",", "."), (".", ",")):
+        grouped = re.compile(rf"[-+]?[1-9]\d{{0,2}}({re.escape(sign)}\d{{3}})+")
+        signed = [number for number in numbers if sign in number]
+        both = [n for n in signed if other in n and grouped.fullmatch(n.partition(other)[0])]
+        is_certain = len(signed) >= MIN_GROUPED and all(map(grouped.fullmatch, signed))
+        is_certain &= any(number.isdigit() for number in numbers)
+        examples = both or (signed if is_certain else [])
+        if len(examples) >= max(1, MIN_COMMAS * len(numbers)):
+            msg = (
+                f"{plain(str(path))} has numbers such as {quoted(examples[0])}, with separators of "
+                "thousands; write the numbers without them"
+            )
+            raise InputError(msg)
 
 
 def dialect_fact(dialect: Dialect, name: str, n_columns: int, n_rows: int) -> Fact:

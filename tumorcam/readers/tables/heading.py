@@ -20,6 +20,7 @@ from tumorcam.readers.tables.dialect import (
     choose_delimiter,
     dialect_fact,
     dialect_of,
+    refuse_thousands,
     split_rows,
 )
 from tumorcam.readers.tables.lines import FIRST_LINES, Chunk, blanks_to_tabs
@@ -144,6 +145,8 @@ def read_heading(
     or_set = "" if delimiter == NO_SETTING else ", or set input.delimiter"
     shape = _shape(names.header.cells, [row.cells for row in names.rows], path, or_set)
     rows = [row for row in names.rows if len(row.cells) == len(shape.header)]
+    if delimiter != NO_SETTING:
+        refuse_thousands([row.cells for row in rows], path)
     dialect = dialect._replace(decimal=choose_decimal([row.cells for row in rows], decimal, path))
     return Heading(
         dialect=dialect,

@@ -114,7 +114,7 @@ def _row(
 def _fault(cell: str, decimal: str) -> str:
     """What is wrong with a cell that is no number, and what to do."""
     cell_text = quoted(cell)
-    if THOUSANDS.fullmatch(cell):
+    if re.fullmatch(THOUSANDS + r"(\.\d*)?", cell):
         return f"{cell_text} has separators of thousands; write the numbers without them"
     if decimal == "." and COMMA.fullmatch(cell):
         return f'{cell_text} has a decimal comma; if all numbers have, set input.decimal = "comma"'
