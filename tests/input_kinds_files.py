@@ -49,6 +49,23 @@ def joins() -> Iterator[Kind]:
     )
     nothing = ("input.expression=none*.tsv",)
     yield Kind("a pattern without files", by_sample, nothing, must=(r"none\*\.tsv", "no file"))
+    dots = LOG2.iloc[17:].rename(columns=lambda name: name.replace("-", "."))
+    spelled = _several(a=text_of(LOG2.iloc[:17]), b=text_of(dots))
+    yield Kind("two files, by gene, dots in one", spelled, both)
+    ids = [f"ENSG{i:011d}" for i in range(len(SYMBOLS))]
+    old, new = (LOG2.set_axis([f"{name}.{version}" for name in ids]) for version in ("5", "12"))
+    versions = _several(a=text_of(old.iloc[:, :10]), b=text_of(new.iloc[:, 10:]))
+    yield Kind("two files, other versions of genes", versions, both, log2=LOG2.set_axis(ids))
+    linear = (2**LOG2 * 40).round(2)
+    scales = _several(a=text_of(linear.iloc[:, :10]), b=text_of(np.log2(linear.iloc[:, 10:] + 1)))
+    must = ("different scales", IDS[12], "logarithms")
+    yield Kind("two files, two scales", scales, (*both, "input.scale=rsem"), must=must)
+    centred = LOG2.sub(LOG2.mean(axis=1), axis=0)
+    scores = _several(a=text_of(LOG2.iloc[:, :10]), b=text_of(centred.iloc[:, 10:]))
+    for scale in ("log2", "as_is"):
+        setting = (*both, f"input.scale={scale}")
+        must = ("different scales", "negative")
+        yield Kind(f"two files, one of z-scores, {scale}", scores, setting, must=must)
     commas = ("input.expression=a.tsv,b.tsv",)
     yield Kind("commas between files", by_sample, commas)
     tables = (
@@ -158,8 +175,81 @@ def per_sample() -> Iterator[Kind]:
     yield Kind(
         "kallisto, no such measure", absent, wrong, must=("reads", "est_counts", r"input\.measure")
     )
+    yield from further_formats(tpm)
     pattern = ("input.expression=d/*.htseq.counts", *COUNTED)
     yield Kind("HTSeq, a pattern", _per_sample(name_of, htseq), pattern, log2=CPM, drops=drops)
+
+
+def further_formats(tpm: pd.DataFrame) -> Iterator[Kind]:
+    def stringtie(sample: str) -> str:
+        columns = {
+            "Gene ID": SYMBOLS,
+            "Gene Name": SYMBOLS,
+            **dict.fromkeys(("Reference", "Strand", "Start", "End"), [1] * 40),
+            "Coverage": LENGTH / 7,
+            "FPKM": tpm[sample].to_numpy() * 0.7,
+            "TPM": tpm[sample].to_numpy(),
+        }
+        return table(columns)
+
+    def cufflinks(sample: str) -> str:
+        names = "class_code nearest_ref_id gene_id gene_short_name tss_id locus length coverage"
+        fpkm = (tpm[sample] * 0.7).to_numpy()
+        columns = {
+            "tracking_id": SYMBOLS,
+            **dict.fromkeys(names.split(), ["-"] * 40),
+            **{"FPKM": fpkm, "FPKM_conf_lo": fpkm * 0.9, "FPKM_conf_hi": fpkm * 1.1},
+            "FPKM_status": ["OK"] * 40,
+        }
+        return table(columns)
+
+    def named_htseq(sample: str) -> str:
+        rows = [f"E{i}\t{gene}\t{n}\n" for i, (gene, n) in enumerate(COUNTS[sample].items())]
+        return "".join([*rows, "__no_feature\t\t7000\n"])
+
+    as_tpm, as_fpkm = ("input.scale=tpm",), ("input.scale=fpkm",)
+    log2 = np.log2(tpm + 1)
+    yield Kind("StringTie", _per_sample("{}_gene_abund.tab".format, stringtie), as_tpm, log2=log2)
+    files = _per_sample("{}/genes.fpkm_tracking".format, cufflinks)
+    yield Kind("Cufflinks", files, as_fpkm, log2=np.log2(tpm * 0.7 + 1))
+    files = _per_sample("{}.txt".format, named_htseq)
+    numbered = CPM.set_axis([f"E{i}" for i in range(40)])
+    drops = ("__no_feature",)
+    yield Kind("HTSeq with names", files, COUNTED, log2=numbered, drops=drops)
+    frame = pd.DataFrame({"Geneid": SYMBOLS, "Length": LENGTH})
+    for i, name in enumerate("Chr Start End Strand".split(), start=1):
+        frame.insert(i, name, "1")
+    for form in (
+        "/d/{}.sorted.bam",
+        "/d/{}_Aligned.sortedByCoord.out.bam",
+        "/d/{}/Aligned.out.bam",
+    ):
+        columns = {form.format(name): COUNTS[name].to_numpy() for name in IDS}
+        text = table({**frame, **columns})
+        yield Kind(f"featureCounts of {form}", write(text), COUNTED, log2=CPM)
+        plain_ids = {f"S{i}": name for i, name in enumerate(IDS)}
+        columns = {form.format(i): COUNTS[name].to_numpy() for i, name in plain_ids.items()}
+        samples = table({"id": list(plain_ids), "tumor_type": TUMOR})
+        text = write(table({**frame, **columns}), samples)
+        setting = (*COUNTED, "cohort.patients=samples", "cohort.sample_types=[]")
+        renamed = CPM.set_axis(list(plain_ids), axis=1)
+        yield Kind(
+            f"featureCounts of {form}, other IDs",
+            text,
+            setting,
+            log2=renamed,
+            labels=TUMOR,
+            patient_of=str,
+        )
+    isoforms = pd.DataFrame({"t": [f"ENST{i:011d}" for i in range(80)], "g": SYMBOLS * 2})
+    halves = pd.concat([COUNTS // 3, COUNTS - COUNTS // 3]).set_axis(isoforms["t"])
+    tables = {"genes.tsv": table({"transcript_id": isoforms["t"], "gene_name": isoforms["g"]})}
+    mapped = (*COUNTED, "input.gene_table=genes.tsv")
+    both = write(text_of(halves), **tables)
+    must = (r"set cohort\.duplicates = .sum", "transcripts")
+    yield Kind("transcripts of a gene", both, mapped, must=must, must_not=("= .drop",))
+    added = (*mapped, "cohort.duplicates=sum")
+    yield Kind("transcripts of a gene, added", both, added, log2=CPM, drops=tuple(SYMBOLS))
 
 
 def _h5ad(

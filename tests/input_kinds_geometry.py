@@ -195,6 +195,17 @@ def further_rows() -> Iterator[Kind]:
         write(text),
         must=(r"input\.measure", "raw_count", "scaled_estimate"),
     )
+    tpm = doubled.set_axis(
+        [f"{name}{end}" for name in IDS for end in ("_count", ".TPM")], axis=1
+    ) * np.tile([40, 1], len(IDS))
+    measured = write(text_of((tpm * np.tile([1, 1e6], len(IDS))).round(3)))
+    must = (r"input\.measure", "count", "TPM")
+    as_is = "input.scale=as_is"
+    yield Kind("two measures in one header", measured, (as_is,), must=must)
+    log2 = (LOG2 * 40).round(3)
+    yield Kind(
+        "two measures in one header, one named", measured, (as_is, "input.measure=count"), log2=log2
+    )
     nobody = write(_with_row(1, measure, PLAIN).replace("TCGA-", "P"))
     yield Kind("no sample of the table", nobody, must=("sample", "PBR-A000-01"))
     yield Kind("a short line", write(_cut(PLAIN, 9, 12)), must=(r"line 9",))
@@ -203,6 +214,8 @@ def further_rows() -> Iterator[Kind]:
     yield Kind("a long line", write(longer), must=(r"line 7|column 26|without a name|unnamed",))
     total = [str(x) for x in LOG2.sum().round(3)]
     yield Kind("total below", write(_with_row(41, ["Total", *total])), drops=("Total",))
+    bare = text_of(LOG2).split("\n", 1)[1]
+    yield Kind("no header", write(bare), must=("no header", r"m\.tsv"))
     alone = pd.DataFrame(LOG2.to_numpy())
     text = text_of(alone, corner="")
     yield Kind("no names at all", write(text), must=("sample",))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import pandas as pd
 from input_kinds import (
     IDS,
     IS_NORMAL,
@@ -152,6 +153,9 @@ def types() -> Iterator[Kind]:
         yield Kind(setting, write(), (setting,))
     yield Kind("all types", write(), ("cohort.sample_types=[]",))
     yield Kind("normals a class", write(), ("cohort.normals=class",), labels=WITH_CLASS)
+    labelled = write(None, table({"sample": IDS, "tumor_type": WITH_CLASS}))
+    yield Kind("normals labelled as such", labelled, labels=WITH_CLASS)
+    yield Kind("normals labelled as such, dropped", labelled, ("cohort.normals=drop",))
     ids = [
         n[:-2] + "03" if t == "LUAD" and not i else n
         for n, t, i in zip(IDS, TUMOR, IS_NORMAL, strict=True)
@@ -195,6 +199,28 @@ def patients() -> Iterator[Kind]:
     of_digits = dict(zip(map(sample_key, digits), PATIENT, strict=True)).__getitem__
     log2_of_digits = LOG2.set_axis(digits, axis=1)
     yield Kind("R's X before digits", x_prefix, log2=log2_of_digits, patient_of=of_digits)
+    order = list(dict.fromkeys(PATIENT))
+    numbers = [
+        str(order.index(name) + 7) + ".0" * n for name, n in zip(PATIENT, IS_NORMAL, strict=True)
+    ]
+    by_number = dict(zip(map(sample_key, ids), PATIENT, strict=True)).__getitem__
+    text = table({**full, "patient": numbers})
+    yield Kind(
+        "patients 1 and 1.0",
+        write(renamed(ids), text),
+        ("cohort.normals=class",),
+        log2=log2,
+        labels=WITH_CLASS,
+        patient_of=by_number,
+    )
+    finer = table(
+        {**full, "case": [f"C{i + i % 2}" for i in range(len(ids))], "participant": PATIENT}
+    )
+    nested = write(renamed(ids), finer)
+    yield Kind("the coarser of two columns", nested, log2=log2, patient_of=DONORS.__getitem__)
+    words = ["case" if i % 2 else "control" for i in range(len(ids))]
+    two = write(renamed(ids), table({**full, "case": words}))
+    yield Kind("cases and controls", two, must=("patient", r"input\.patient_column"))
     unknown = write(renamed(ids), table(full))
     must = ("patient", r"cohort\.patients = .samples|input\.patient_column")
     yield Kind("no patients", unknown, must=must)
@@ -258,6 +284,13 @@ def labels() -> Iterator[Kind]:
         if len(word) > 6:
             must = (IDS[0], r"\b2\b", r"cohort\.unlabelled")
             yield Kind(f"{word!r} is no label, error", write(None, text), must=must)
+    bare = table({"sample": IDS, "tumor_type": TUMOR}).split("\n", 1)[1]
+    yield Kind("a table without header", write(None, bare), must=("no header", IDS[0], r"s\.tsv"))
+    turned = pd.DataFrame({"sample": IDS, "tumor_type": TUMOR}).set_index("sample").T
+    must = ("samples in columns", "transpose")
+    yield Kind(
+        "a table with samples in columns", write(None, text_of(turned, corner="id")), must=must
+    )
     short = table({"sample": IDS[2:], "tumor_type": TUMOR[2:]})
     for name, of in {"genes": text_of(LOG2), "samples": text_of(LOG2.T, corner="sample")}.items():
         must = (IDS[0], r"\b2\b", r"cohort\.unlabelled")

@@ -32,6 +32,30 @@ def scales() -> Iterator[Kind]:
     for scale, (raw, log2) in right.items():
         setting = (f"input.scale={scale}",)
         yield Kind(f"scale {scale}", write(text_of(raw)), setting, log2=log2)
+    salmon = COUNTS + np.linspace(0.11, 0.87, len(IDS)).round(3)
+    must = (r"input\.scale = .expected_counts",)
+    counted = ("input.scale=counts",)
+    yield Kind("salmon's counts declared counts", write(text_of(salmon)), counted, must=must)
+    expected = ("input.scale=expected_counts",)
+    yield Kind("salmon's counts", write(text_of(salmon)), expected, log2=cpm(salmon))
+    large = np.log2(COUNTS * 100 + 1)
+    must = (r"set input\.scale = .log2_counts",)
+    yield Kind("large log2 counts declared counts", write(text_of(large)), counted, must=must)
+    mixed = RSEM.round(2)
+    mixed.iloc[:, ::3] = np.log2(mixed.iloc[:, ::3] + 1).round(4)
+    must = ("different scales", IDS[0], "logarithms")
+    yield Kind("two scales in one file", write(text_of(mixed)), ("input.scale=rsem",), must=must)
+    for sign in ",.":
+        grouped = COUNTS.map(lambda count, sign=sign: f"{count:,}".replace(",", sign))
+        for decimal in ("auto", "comma", "point"):
+            setting = (*counted, f"input.decimal={decimal}")
+            name = f"thousands with {sign}, decimal {decimal}"
+            must = ("separators of thousands",)
+            yield Kind(name, write(text_of(grouped * 1)), setting, must=must)
+    german = (2**LOG2 * 40).map("{:,.2f}".format)
+    german = german.map(lambda cell: cell.translate(str.maketrans(",.", ".,")))
+    must = ("separators of thousands",)
+    yield Kind("1.234,56", write(text_of(german)), ("input.scale=rsem",), must=must)
     wrong = [
         ("counts", "log2"),
         ("counts", "tpm"),

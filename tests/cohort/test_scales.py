@@ -21,10 +21,10 @@ MATRIX = Matrix(path=Path("m.tsv"), samples=[], genes=[], values=StoredValues())
 REAL = Path(__file__).parents[3] / "shared" / "data" / "tcga_19types_log2rsem.tsv.gz"
 LINEAR = ("tpm", "fpkm", "rsem")
 ACCEPTED = {  # scales that a matrix of this scale may be taken for, besides as_is
-    "counts": ("counts",),
-    "expected": ("counts",),
+    "counts": ("counts", "expected_counts"),
+    "expected": ("counts", "expected_counts"),
     "tpm": LINEAR,
-    "rsem": LINEAR,
+    "rsem": (*LINEAR, "expected_counts"),
     "scaled_estimate": ("scaled_estimate",),
     "log2": ("log2",),
     "log2_counts": ("log2_counts",),

@@ -1,5 +1,7 @@
 """Shapes by arithmetic are those of the layers that Keras builds, and so are reachable pixels."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tumorcam.training.shapes import (
     convolution_names,
     image_shape,
     layer_windows,
+    n_operations,
     n_weights,
     reachable_pixels,
 )
@@ -84,8 +87,21 @@ def test_arithmetic_agrees_with_keras(model, side):
     assert counts == [layer.output.shape[1] for layer in layers]
     assert [layer.name for layer in layers if "conv" in layer.name] == convolution_names(model)
     assert n_weights(model, side, 2) == network.count_params()
+    assert n_operations(model, side, 2) == operations_of(network)
     assert network.input_shape == (None, *image_shape(model, side), 1)
     np.testing.assert_array_equal(reachable_pixels(model, side), pixels_with_a_path(network))
+
+
+def operations_of(network) -> tuple[int, int]:
+    """Two for each weight of a kernel and each cell of its output; of all layers, and of dense."""
+    total = dense = 0
+    for layer in network.layers:
+        if hasattr(layer, "kernel") and layer.name != "skip":
+            cells = math.prod(layer.output.shape[1:-1])
+            work = 2 * cells * math.prod(layer.kernel.shape)
+            total += work
+            dense += work if len(layer.output.shape) == 2 else 0
+    return total, dense
 
 
 def test_the_published_network_misses_five_rows_and_columns():

@@ -221,4 +221,15 @@ def _advice(counts: BadValueCounts, n_full: int) -> str:
     return (
         'set cohort.bad_values = "drop", which leaves out samples and genes with more than '
         "cohort.bad_share of them and repairs the rest (negative: 0; missing: the gene's mean)"
+        f"{_keeping(counts)}"
+    )
+
+
+def _keeping(counts: BadValueCounts) -> str:
+    """How negative logarithms are kept, which stand for values of x below 1."""
+    if counts.scale != "log2" or not counts.n_kinds["negative"]:
+        return ""
+    return (
+        "; or, if the values are log2 of x itself, such as edgeR's log2 CPM, set input.scale = "
+        '"as_is", which keeps them'
     )

@@ -36,7 +36,9 @@ class DistinctGenes(NamedTuple):
     dropped: list[Drop]
 
 
-def distinct_genes(names: np.ndarray, is_usable: np.ndarray, rule: str) -> DistinctGenes:
+def distinct_genes(
+    names: np.ndarray, is_usable: np.ndarray, rule: str, *, are_transcripts: bool = False
+) -> DistinctGenes:
     """The rows of each gene.
 
     Parameters
@@ -47,6 +49,8 @@ def distinct_genes(names: np.ndarray, is_usable: np.ndarray, rule: str) -> Disti
         Rows that are genes and have no bad values.
     rule : str
         As `cohort.duplicates`.
+    are_transcripts : bool
+        Whether the rows are transcripts, each with the name of its gene.
 
     Raises
     ------
@@ -55,12 +59,17 @@ def distinct_genes(names: np.ndarray, is_usable: np.ndarray, rule: str) -> Disti
     """
     rows = np.flatnonzero(is_usable)
     is_repeated = pd.Index(names[rows]).duplicated()
+    advice = (
+        'make their IDs unique, set input.gene_column, or set cohort.duplicates = "drop", which '
+        "keeps the most variable of each name"
+    )
+    if are_transcripts:
+        advice = 'set cohort.duplicates = "sum", which adds the transcripts of each gene'
     dropped = stop_or_drop(
         rule,
         [Drop("gene", name, REASONS.get(rule, "repeated")) for name in names[rows][is_repeated]],
-        "repeated genes",
-        'make their IDs unique, set input.gene_column, or set cohort.duplicates = "drop", which '
-        "keeps the most variable of each name",
+        "transcripts of one gene" if are_transcripts else "repeated genes",
+        advice,
     )
     if rule in ("mean", "sum") and is_repeated.any():
         first = pd.Index(names[rows]).factorize()[0]

@@ -185,7 +185,7 @@ def _only(
         msg = (
             f"cohort.{column}s names {listed(absent)}, which no sample has (of those that other "
             f"filters keep); there are: {listed(sorted(existing), N_COLUMNS) or 'none'}; correct "
-            f"cohort.{column}s"
+            f"cohort.{column}s, or set input.{column}_column to the column that has them"
         )
         raise CohortError(msg)
     kept = samples[samples[column].isin(names)]

@@ -24,6 +24,7 @@ MAX_LOG_SKEWNESS = 2.0  # of log2(x + 1); whole transcriptomes have 1 or less
 MIN_LINEAR_SKEWNESS = 4.0  # of linear values
 MIN_LINEAR_SPREAD = 50.0  # of sums of 2^x - 1, if x is linear
 MANY_GENES = 1000  # among as many some have far more than 35 TPM
+COUNTS = ("counts", "expected_counts")
 LINEAR = ("rsem", "fpkm", "tpm")  # read in one way
 
 
@@ -45,7 +46,7 @@ def read_scale(evidence: Evidence) -> Reading:
     if evidence.n_positive < MIN_VALUES:
         return _few(evidence)
     if evidence.whole_share >= WHOLE:
-        scales = ("counts", *LINEAR) if _sum_to_million(evidence) else ("counts",)
+        scales = (*COUNTS, *LINEAR) if _sum_to_million(evidence) else COUNTS
         return Reading((*scales, "as_is"), f"{_whole(evidence)} are whole numbers, as counts are")
     if evidence.largest > MAX_LOG2:
         return _linear(evidence)
@@ -64,8 +65,8 @@ def _centred(evidence: Evidence, negatives: float) -> Reading:
 def _few(evidence: Evidence) -> Reading:
     reason = f"there are only {evidence.n_positive} positive values to judge by"
     if evidence.largest > MAX_LOG2:
-        return Reading(("counts", *LINEAR, "as_is"), reason)
-    scales = ("log2", "counts", *LINEAR, "scaled_estimate", "log_e", "log2_counts", "log2_tpm_001")
+        return Reading((*COUNTS, *LINEAR, "as_is"), reason)
+    scales = ("log2", *COUNTS, *LINEAR, "scaled_estimate", "log_e", "log2_counts", "log2_tpm_001")
     return Reading((*scales, "as_is"), reason)
 
 
@@ -76,10 +77,10 @@ def _linear(evidence: Evidence) -> Reading:
         reason = f"the values of each sample sum to a million, and {_whole(evidence)}"
         return Reading(("tpm", "fpkm", "rsem", "as_is"), f"{reason} are whole numbers")
     if evidence.whole_share > MOSTLY_WHOLE:
-        return Reading(("counts", "as_is"), f"{reason} are whole numbers, as of expected counts")
+        return Reading((*COUNTS, "as_is"), f"{reason} are whole numbers, as of expected counts")
     if evidence.whole_share > FRACTIONAL:
-        return Reading((*LINEAR, "counts", "as_is"), f"{reason} are whole numbers")
-    return Reading((*LINEAR, "as_is"), f"{reason} are whole numbers")
+        return Reading((*LINEAR, *COUNTS, "as_is"), f"{reason} are whole numbers")
+    return Reading((*LINEAR, "expected_counts", "as_is"), f"{reason} are whole numbers")
 
 
 def _small_values(evidence: Evidence) -> Reading:

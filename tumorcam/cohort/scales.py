@@ -1,6 +1,7 @@
 """Scales of expression values: what contradicts them, and the way to log2(x + 1)."""
 
 import math
+import re
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from tumorcam.cohort.scale_reading import LINEAR, read_scale
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Fact, Matrix
 
-COUNT_SCALES = ("counts", "log2_counts")  # of values that are normalised by library sizes
+COUNT_SCALES = ("counts", "expected_counts", "log2_counts")  # normalised by library sizes
+NAMES_COUNTS = re.compile(r"count|numreads", re.I)  # a measure's name, of RSEM or salmon
 PER_MILLION = 1e6
 PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3772; UCSC Xena's hub
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
@@ -42,11 +44,11 @@ def check_scale(evidence: Evidence, scale: str, matrix: Matrix) -> list[Fact]:
     others = [name for name in reading.scales if name != scale]
     facts = {fact.topic: fact for fact in matrix.facts}
     measure = facts["measure"].text if "measure" in facts else ""
-    is_named = scale == "counts" and "count" in measure and "rsem" in reading.scales
+    is_named = scale == "counts" and NAMES_COUNTS.search(measure) and "rsem" in reading.scales
     if scale != "as_is" and scale not in reading.scales and not is_named:
         msg = (
             f'{matrix.path}: the values are not on the scale input.scale = "{scale}": '
-            f"{reading.reason}; {_range(evidence)}; {_advice(reading.scales)}"
+            f"{reading.reason}; {_range(evidence)}; {_advice(scale, reading.scales)}"
             f"{_other_layers(facts.get('layer'))}"
         )
         raise InputError(msg)
@@ -61,7 +63,7 @@ def likely_scales(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def to_counts(values: np.ndarray, scale: str) -> np.ndarray:
-    """(genes, samples) float64: counts from counts or log2_counts."""
+    """(genes, samples) float64: counts from values on one of `COUNT_SCALES`."""
     values = values.astype(np.float64)
     return np.rint(np.exp2(values) - 1) if scale == "log2_counts" else values
 
@@ -76,7 +78,7 @@ def to_log2(values: np.ndarray, scale: str, library: np.ndarray | None = None) -
     scale : str
         As in `input.scale`.
     library : (samples,) float64 or None
-        Effective library sizes from `normalisation.library_sizes`, for counts and log2_counts.
+        Effective library sizes from `normalisation.library_sizes`, for `COUNT_SCALES`.
     """
     if scale in ("log2", "as_is"):
         return values.astype(np.float32, copy=False)
@@ -110,11 +112,20 @@ def _other_layers(layer: Fact | None) -> str:
     return f'; or read another matrix of the file ({layer.others}), as input.layer = "{first}"'
 
 
-def _advice(scales: tuple[str, ...]) -> str:
-    """What to set, and which other scales read the values in the same way."""
-    advice = f'set input.scale = "{scales[0]}"'
-    same = [name for name in scales[1:] if scales[0] in LINEAR and name in LINEAR]
-    return advice + (f" ({' and '.join(same)} are read in the same way)" if same else "")
+def _advice(scale: str, scales: tuple[str, ...]) -> str:
+    """What to set in place of a scale, and which other scales read the values in the same way."""
+    is_log = scale in COUNT_SCALES and "log2_counts" in scales
+    best = "log2_counts" if is_log else scales[0]
+    advice = f'set input.scale = "{best}"'
+    same = [name for name in scales if name != best and best in LINEAR and name in LINEAR]
+    if same:
+        advice += f" ({' and '.join(same)} are read in the same way)"
+    if best in LINEAR and scale == "counts" and "expected_counts" in scales:
+        advice += (
+            ' if they are normalised for sequencing depth, or input.scale = "expected_counts" if '
+            "they are not, as those of RSEM, salmon and kallisto"
+        )
+    return advice
 
 
 def _strange_values(evidence: Evidence) -> list[Fact]:

@@ -14,6 +14,7 @@ from tumorcam.cohort.drops import log_drops
 from tumorcam.cohort.evidence import EvidenceSum
 from tumorcam.cohort.genes import distinct_genes
 from tumorcam.cohort.kept_values import KeptValues, LogValues, kept_values
+from tumorcam.cohort.mixed_scales import SampleFigures, require_one_scale
 from tumorcam.cohort.normalisation import library_sizes
 from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
 from tumorcam.cohort.summary import count_by_type
@@ -138,12 +139,15 @@ def _check_values(
 ) -> CheckedValues:
     """The values of the kept samples, held against the scale, without bad samples and genes."""
     matrix, cohort = given.matrix, config.cohort
-    evidence = EvidenceSum(len(samples))
+    evidence, figures = EvidenceSum(len(samples)), SampleFigures(len(samples))
     kept = kept_values(
         matrix.values, matrix.samples, samples["sample"].to_numpy(str), cohort.duplicates
     )
-    names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path), evidence)
+    names, counts = _count_bad_values(
+        config, kept, samples, named, str(matrix.path), evidence, figures
+    )
     result = evidence.result()
+    require_one_scale(figures, result, kept, named.is_gene, samples["sample"].tolist())
     facts = check_scale(result, config.input.scale, matrix)
     totals = np.flatnonzero(named.is_gene)[result.total_gene :][: int(result.total_gene >= 0)]
     bad_values.require_good(counts, names, cohort.bad_values)
@@ -177,9 +181,9 @@ def _count_bad_values(
     samples: pd.DataFrame,
     named: NamedGenes,
     where: str,
-    evidence: EvidenceSum | None = None,
+    *sums: EvidenceSum | SampleFigures,
 ) -> tuple[Names, BadValueCounts]:
-    """One pass over the values of the genes; it also feeds the evidence for the scale."""
+    """One pass over the values of the genes; it also feeds what tells the scale."""
     tumors, tumor = np.unique(samples["tumor"].to_numpy(str), return_inverse=True)
     names = Names(
         genes=named.names,
@@ -192,8 +196,8 @@ def _count_bad_values(
     for genes, band in kept.bands():
         is_gene = named.is_gene[genes]
         counts.add(genes, band, is_gene)
-        if evidence is not None:
-            evidence.add(band[is_gene])
+        for figures in sums:
+            figures.add(band[is_gene])
     return names, counts
 
 
@@ -218,7 +222,12 @@ def _log_values(
         names, method = checked.samples["sample"].tolist(), config.input.normalisation
         folder = checked.kept.values.folder
         sizes = library_sizes(counts, method, names, path, folder=folder)
-    distinct = distinct_genes(np.array(named.names), checked.is_usable, config.cohort.duplicates)
+    distinct = distinct_genes(
+        np.array(named.names),
+        checked.is_usable,
+        config.cohort.duplicates,
+        are_transcripts=named.are_transcripts,
+    )
     values = LogValues(
         kept=checked.kept,
         scale=scale,

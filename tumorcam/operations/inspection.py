@@ -22,6 +22,7 @@ from tumorcam.errors import InputError, TumorcamError
 from tumorcam.operations.cost import cost_of_cohort, require_room
 from tumorcam.operations.later_checks import check_later_stages
 from tumorcam.operations.starter import Choices, choices_of
+from tumorcam.operations.time_ahead import hours_text, matrix_rate, time_ahead
 from tumorcam.readers.genes.naming import name_genes
 from tumorcam.readers.inputs import Inputs, input_settings, open_inputs
 from tumorcam.readers.matrix import Fact
@@ -102,11 +103,16 @@ def describe_plan(config: Config, content: CohortFile) -> list[str]:
     cohort = cohort_of(run.cohort, "", content)
     warnings = check_later_stages(config, cohort)
     plan, cost = plan_of(cohort, config), cost_of_cohort(config, cohort)
+    rate = matrix_rate()
+    ahead = time_ahead(config, cohort, rate)
     return [
         f"would write {run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
         f"{len(plan.explain_tasks)} shards; disk: {size_text(cost.disk)} at most; memory of one "
         f"process at least: {size_text(cost.train)} in train, {size_text(cost.explain)} in explain",
+        f"time on all processors of this machine, roughly: train at most {hours_text(ahead.train)} "
+        f"({config.training.epochs} epochs), explain {hours_text(ahead.explain)}; by arithmetic at "
+        f"{rate / 1e9:.0f} GFLOP/s, so divide it by the number of such machines",
         *warnings,
     ]
 

@@ -36,11 +36,12 @@ class CohortSettings:
     normals: Annotated[
         str,
         Doc(
-            "What happens to normal samples that cohort.sample_types does not name: drop leaves "
-            "them out, class makes them one more class, Normal, in the folds of their patients."
+            "What happens to normal samples that cohort.sample_types does not name: labelled keeps "
+            "those whose label says normal as a class and leaves out the others; class makes all "
+            "of them one more class, Normal, in the folds of their patients; drop leaves all out."
         ),
-        Choices(("drop", "class")),
-    ] = "drop"
+        Choices(("labelled", "class", "drop")),
+    ] = "labelled"
     patients: Annotated[
         str,
         Doc(

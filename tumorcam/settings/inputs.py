@@ -16,7 +16,8 @@ from tumorcam.settings.schema import (
 )
 
 SCALES = tuple(
-    "log2 counts tpm fpkm rsem scaled_estimate log2_counts log_e log2_tpm_001 as_is".split()
+    "log2 counts expected_counts tpm fpkm rsem scaled_estimate log2_counts log_e log2_tpm_001 "
+    "as_is".split()
 )
 
 
@@ -92,7 +93,8 @@ class InputSettings:
     scale: Annotated[
         str,
         Doc(
-            "What the values are: log2 for log2(x + 1), which stays; counts; log2_counts for "
+            "What the values are: log2 for log2(x + 1), which stays; counts; expected_counts "
+            "for those of RSEM, salmon or kallisto, which need not be whole; log2_counts for "
             "log2(count + 1); tpm, fpkm, rsem; scaled_estimate, which is TPM divided by a million; "
             "log_e for the natural log(x + 1) of scanpy; log2_tpm_001 for log2(TPM + 0.001) of "
             "UCSC's Toil; as_is for any real numbers, such as z-scores, which stay; all but as_is "

@@ -3,6 +3,7 @@
 Nothing here needs TensorFlow, so that `prepare` can say what `train` would refuse.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,26 @@ def n_weights(settings: ModelSettings, side: int, n_tumors: int) -> int:
         total += (n_units + 1) * n_next
         n_units = n_next
     return total + (0 if settings.skip == "none" else side * side * n_tumors)
+
+
+def n_operations(settings: ModelSettings, side: int, n_tumors: int) -> tuple[int, int]:
+    """Floating-point operations of one sample's forward pass, and of its dense layers alone.
+
+    Two for each weight and each cell that it is used in.
+    """
+    shape = image_shape(settings, side)
+    n_cells, channels, convolutions = shape[0], 1, 0
+    windows = iter(layer_windows(settings, side))
+    for convolution in settings.convolutions:
+        n_cells = next(windows).n_cells
+        weights = convolution.kernel ** len(shape) * channels * convolution.filters
+        convolutions += 2 * weights * n_cells ** len(shape)
+        channels = convolution.filters
+        if convolution.pool > 1:
+            n_cells = next(windows).n_cells
+    sizes = [n_cells ** len(shape) * channels, *settings.dense, n_tumors]
+    dense = sum(2 * a * b for a, b in itertools.pairwise(sizes))
+    return convolutions + dense, dense
 
 
 def require_buildable(settings: ModelSettings, side: int, n_tumors: int) -> None:

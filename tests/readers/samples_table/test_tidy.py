@@ -237,7 +237,11 @@ BASE = {"sample": NAMES, "tumor_type": ["A", "B"] * 6}
         ("case", [str(i + 1) for i in range(12)][::-1], [""] * 12),
         ("patient", ["P"] * 12, [""] * 12),
         ("patient_age", [str(50 + i // 2) for i in range(12)], [""] * 12),
-        ("individual", ["P1", "P2", "NA"] * 4, ["P1", "P2", ""] * 4),
+        (
+            "individual",
+            ["P1", "P2", "P3", "P4", "NA", "P5"] * 2,
+            [*"P1 P2 P3 P4".split(), "", "P5"] * 2,
+        ),
     ],
 )
 def test_patients_of_other_ids_come_from_a_usual_column(name, cells, patients):
@@ -258,7 +262,7 @@ def test_a_named_patient_column_counts_and_a_conflict_is_said():
 
 
 def test_barcodes_count_before_a_column_of_patients():
-    columns = {"sample": SAMPLE, "tumor_type": TUMOR, "patient": [f"P{i % 2}" for i in range(18)]}
+    columns = {"sample": SAMPLE, "tumor_type": TUMOR, "patient": [f"P{i % 4}" for i in range(18)]}
     tidied = read(SAMPLE, columns)
     assert tidied.table["patient"].tolist() == PATIENT
     assert any("the barcode counts" in fact.text for fact in tidied.facts)

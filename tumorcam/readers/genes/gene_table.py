@@ -25,10 +25,14 @@ N_LOOKED_AT = 1000  # IDs by which the content of a column is recognised
 
 
 class Mapped(NamedTuple):
-    """Names of genes: those of the table, or the IDs that it does not have."""
+    """Names of genes: those of the table, or the IDs that it does not have.
+
+    `are_transcripts` says whether most IDs are those of transcripts.
+    """
 
     names: list[str]
     facts: list[Fact]
+    are_transcripts: bool
 
 
 def map_names(ids: Sequence[str], path: Path) -> Mapped:
@@ -70,7 +74,11 @@ def map_names(ids: Sequence[str], path: Path) -> Mapped:
     by_id = names[names != ""].set_axis(keys[id_column][names != ""])
     mapped = spelled.map(by_id[~by_id.index.duplicated()]).fillna("")
     result = mapped.where(mapped != "", pd.Series(list(ids), dtype=str))
-    return Mapped(result.tolist(), _facts(path, id_column, name_column, mapped, ids))
+    are_transcripts = count_kinds(ids).get(TRANSCRIPT, 0) > 0.5 * len(ids)
+    facts = _facts(
+        f"{path.name}: IDs in {quoted(id_column)}, names in {quoted(name_column)}", mapped
+    )
+    return Mapped(result.tolist(), facts, are_transcripts)
 
 
 def _with_header(table: pd.DataFrame) -> pd.DataFrame:
@@ -109,18 +117,10 @@ def _holds_names(cells: pd.Series) -> bool:
     return is_mostly and len(set(texts)) > 0.1 * len(texts)  # a type of gene is not
 
 
-def _facts(
-    path: Path, id_column: str, name_column: str, mapped: pd.Series, ids: Sequence[str]
-) -> list[Fact]:
+def _facts(columns: str, mapped: pd.Series) -> list[Fact]:
     named = mapped[mapped != ""]
-    columns = f"{path.name}: IDs in {quoted(id_column)}, names in {quoted(name_column)}"
-    facts = [Fact("gene table", f"{len(named)} of {len(ids)} IDs have a name", columns)]
-    n_shared = int(named.duplicated().sum())
-    if n_shared and count_kinds(ids).get(TRANSCRIPT, 0) > 0.5 * len(ids):
-        text = f"{n_shared} transcripts share a gene with another one"
-        advice = 'a gene is the sum of its transcripts: cohort.duplicates = "sum" on a linear scale'
-        facts.append(Fact("duplicate genes", text, advice))
-    elif n_shared:
+    facts = [Fact("gene table", f"{len(named)} of {len(mapped)} IDs have a name", columns)]
+    if n_shared := int(named.duplicated().sum()):
         text = f"{n_shared} IDs share a name with another one"
         facts.append(Fact("duplicate genes", text, "cohort.duplicates says what becomes of them"))
     return facts

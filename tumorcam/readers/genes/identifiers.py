@@ -61,7 +61,7 @@ def without_versions(names: Sequence[str]) -> Unversioned:
 
     A copy on the Y chromosome keeps its mark, as in ENSG00000002586_PAR_Y.
     """
-    stripped = [_without_version(name) for name in names]
+    stripped = [without_version(name) for name in names]
     n_stripped = sum(new != old for new, old in zip(stripped, names, strict=True))
     full_ids: dict[str, str] = {}
     for new, old in zip(stripped, names, strict=True):
@@ -80,6 +80,7 @@ def _kind(gene_id: str) -> str:
     return next(matches, OTHER)
 
 
-def _without_version(name: str) -> str:
+def without_version(name: str) -> str:
+    """An Ensembl ID without its version, or any other name as it is."""
     match = ENSEMBL.fullmatch(name)
     return match[1] + (match[3] or "") if match else name

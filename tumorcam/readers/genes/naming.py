@@ -39,12 +39,15 @@ class NamedGenes:
         The rows that are no genes, and why.
     facts : list of Fact
         The kind of ID, and what was done to the names.
+    are_transcripts : bool
+        Whether `input.gene_table` named transcripts, which a gene may have several of.
     """
 
     names: list[str]
     is_gene: np.ndarray
     dropped: list[Drop]
     facts: list[Fact]
+    are_transcripts: bool = False
 
 
 def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
@@ -68,9 +71,10 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
     fallbacks = [_fallback(matrix.genes[i], i) for i in positions]
     clean = clean_names([ids[i] for i in positions], fallbacks)
     facts = [*_kind_facts(clean), *_fallback_facts([ids[i] for i in positions])]
+    are_transcripts = False
     if settings.gene_table:
-        mapped = map_names(clean, Path(settings.gene_table))
-        clean, facts = mapped.names, [*facts, *mapped.facts]
+        clean, table_facts, are_transcripts = map_names(clean, Path(settings.gene_table))
+        facts += table_facts
     stripped = without_versions(clean)
     restored = restore_dates(stripped.names, settings.excel_dates, matrix.path)
     names, is_gene, dropped = list(ids), ~counters.mask, list(counters.dropped)
@@ -84,6 +88,7 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
         is_gene=is_gene,
         dropped=dropped,
         facts=[*facts, *_version_facts(stripped.n_stripped, stripped.clash), *restored.facts],
+        are_transcripts=are_transcripts,
     )
 
 

@@ -85,11 +85,7 @@ def _name_samples(
     """A name for each column of values: the sample sheet's, the header's or the file's."""
     headers = [name for chosen in columns for name in chosen]
     if files[0].format.first_sample and (len(headers) == 1 or len(set(headers)) > 1):
-        return [
-            sample
-            for file, chosen in zip(files, columns, strict=True)
-            for sample in name_columns(file, chosen)
-        ]
+        return [sample for chosen in columns for sample in name_columns(chosen, is_sample)]
     return [
         SampleOfFile(name, "the sample sheet") if name else sample
         for name, sample in zip(listed_names, name_files(files, is_sample), strict=True)

@@ -1,4 +1,4 @@
-"""Formats with a file for each sample: GDC STAR counts, RSEM, featureCounts, salmon, kallisto."""
+"""Formats with a file for each sample: GDC STAR counts, RSEM, featureCounts, salmon and others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,6 +108,18 @@ WITH_HEADER = (
         has_transcripts=True,
         is_in_folder=True,
     ),
+    Format(
+        name="StringTie gene abundances",
+        genes="Gene ID",
+        measures={"TPM": TPM, "FPKM": FPKM, "Coverage": ""},
+        annotation=("Gene Name",),
+    ),
+    Format(
+        name="Cufflinks genes",
+        genes="tracking_id",
+        measures={"FPKM": FPKM, "FPKM_conf_lo": "", "FPKM_conf_hi": ""},
+        annotation=("gene_short_name",),
+    ),
 )
 SALMON_GENES = Format(
     name="salmon quant.genes.sf",
@@ -121,6 +133,12 @@ FEATURE_COUNTS = Format(
     genes="Geneid",
     measures={COUNTS: COUNTS},
     first_sample=len(FEATURE_COLUMNS),
+)
+NAMED_COUNTS = Format(
+    name="HTSeq counts with names of genes",
+    genes="gene",
+    measures={COUNTS: COUNTS},
+    annotation=("gene_name",),
 )
 READS_PER_GENE = Format(
     name="STAR ReadsPerGene.out.tab",

@@ -1,7 +1,7 @@
 """Several expression matrices joined to one: by sample, or by gene."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.errors import InputError
+from tumorcam.readers.genes.identifiers import without_version
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.quantifications.alignment import align
 from tumorcam.readers.quantifications.sample_names import stem
+from tumorcam.readers.samples_table.identifiers import canonical
 from tumorcam.readers.wording import listed, plain
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
@@ -32,12 +34,13 @@ def join(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
     """
     if len(matrices) == 1:
         return matrices[0]
-    has_genes = _shared([matrix.genes for matrix in matrices]) >= MIN_SHARED
-    has_samples = _shared([matrix.samples for matrix in matrices]) >= MIN_SHARED
+    genes = _alike([matrix.genes for matrix in matrices], without_version)
+    samples = _alike([matrix.samples for matrix in matrices], canonical)
+    has_genes, has_samples = (_shared(names) >= MIN_SHARED for names in (genes, samples))
     if has_genes and not has_samples:
-        return _join_by_sample(matrices, folder)
+        return _join_by_sample(matrices, genes, folder)
     if has_samples and not has_genes:
-        return _join_by_gene(matrices, folder)
+        return _join_by_gene(matrices, samples, folder)
     first, second = matrices[:2]
     common = "both genes and samples" if has_genes else "neither genes nor samples"
     msg = (
@@ -51,15 +54,28 @@ def join(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
     raise InputError(msg)
 
 
+def _alike(
+    lists: Sequence[Sequence[str]], spelling: Callable[[str], str]
+) -> Sequence[Sequence[str]]:
+    """The names in one spelling, where they differ as they are and it makes no two of them one."""
+    if _shared(lists) >= MIN_SHARED:
+        return lists
+    spelled = [[*map(spelling, names)] for names in lists]
+    is_safe = all(len(set(a)) == len(set(b)) for a, b in zip(spelled, lists, strict=True))
+    return spelled if is_safe else lists
+
+
 def _shared(lists: Sequence[Sequence[str]]) -> float:
     """The share of the shortest list's names that all lists have."""
     n_common = len(reduce(set.intersection, map(set, lists)))
     return n_common / max(1, min(len(set(names)) for names in lists))
 
 
-def _join_by_sample(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
-    """The samples of all matrices, with the genes that all of them have."""
-    positions, dropped = _common([matrix.genes for matrix in matrices], matrices, "gene")
+def _join_by_sample(
+    matrices: Sequence[Matrix], genes_of: Sequence[Sequence[str]], folder: Path | None
+) -> Matrix:
+    """The samples of all matrices, with the genes that all of them have, as `genes_of` says."""
+    positions, dropped = _common(genes_of, matrices, "gene")
     values = StoredValues(folder)
     samples = [sample for matrix in matrices for sample in matrix.samples]
     step = max(1, BAND_VALUES // max(1, len(samples)))
@@ -84,9 +100,11 @@ def _join_by_sample(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
     )
 
 
-def _join_by_gene(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
-    """The genes of all matrices, with the samples that all of them have."""
-    positions, dropped = _common([matrix.samples for matrix in matrices], matrices, "sample")
+def _join_by_gene(
+    matrices: Sequence[Matrix], samples_of: Sequence[Sequence[str]], folder: Path | None
+) -> Matrix:
+    """The genes of all matrices, with the samples that all of them have, as `samples_of` says."""
+    positions, dropped = _common(samples_of, matrices, "sample")
     values = StoredValues(folder)
     for matrix, columns in zip(matrices, positions, strict=True):
         for _, band in matrix.values.bands():

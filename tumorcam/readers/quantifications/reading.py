@@ -19,6 +19,7 @@ from tumorcam.readers.quantifications.recognition import recognise
 from tumorcam.readers.wording import plain
 from tumorcam.settings import InputSettings
 
+UNKNOWN = "another format"
 N_FORMATS = 3  # in a message
 H5AD = "h5ad"  # value of input.format
 
@@ -101,8 +102,8 @@ def _one_format(
     paths: Sequence[Path], files: Sequence[Quantification | None]
 ) -> list[Quantification]:
     """The files, which must have the same format."""
-    formats = [file.format.name if file else "another format" for file in files]
-    counts = Counter(formats).most_common()
+    formats = [file.format.name if file else UNKNOWN for file in files]
+    counts = sorted(Counter(formats).most_common(), key=lambda count: count[0] == UNKNOWN)
     if len(counts) == 1:
         return [file for file in files if file]
     usual = counts[0][0]

@@ -12,6 +12,7 @@ from tumorcam.readers.quantifications.formats import (
     FEATURE_COLUMNS,
     FEATURE_COUNTS,
     FPKM,
+    NAMED_COUNTS,
     READS_PER_GENE,
     SALMON_GENES,
     STAR_MEASURES,
@@ -52,6 +53,9 @@ def recognise(path: Path) -> Quantification | None:
         return None
     if _is_values(rows[0]) and plain_spelling(rows[0][0]) not in ("", *GENE_ID):
         return _without_header(path, rows, n_comments)
+    if all(len(row) == 3 and INTEGER.fullmatch(row[2]) for row in rows):
+        columns = [NAMED_COUNTS.genes, *NAMED_COUNTS.annotation, *NAMED_COUNTS.measures]
+        return Quantification(path, NAMED_COUNTS, columns, n_comments)
     return _with_header(path, rows, n_comments + 1)
 
 

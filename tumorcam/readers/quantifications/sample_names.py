@@ -12,7 +12,8 @@ from tumorcam.readers.quantifications.formats import Quantification
 SUFFIXES = re.compile(
     r"(\.(gz|bz2|xz|zst|zip|tsv|txt|tab|sf|csv|out|bam|sam|results|counts?|htseq|star|quant|genes"
     r"|isoforms|rsem|kallisto|salmon|featurecounts|normalized_results|rna_seq|sortedbycoord"
-    r"|augmented_star_gene_counts|fpkm(-uq)?|aligned)|\.?ReadsPerGene|\.?Aligned)+$",
+    r"|augmented_star_gene_counts|fpkm(-uq)?|aligned|sorted|markdup|dedup)"
+    r"|[._]gene_abund|[._]?ReadsPerGene|[._]?Aligned)+$",
     re.IGNORECASE,
 )
 
@@ -24,9 +25,21 @@ class SampleOfFile(NamedTuple):
     place: str
 
 
-def name_columns(file: Quantification, columns: Sequence[str]) -> list[SampleOfFile]:
-    """The samples of a file that names them in its header, such as featureCounts."""
-    return [SampleOfFile(stem(Path(column).name), "the header") for column in columns]
+def name_columns(columns: Sequence[str], is_sample: Callable[[str], bool]) -> list[SampleOfFile]:
+    """The samples of columns that a file names by samples or by paths, as featureCounts does.
+
+    They are the first parts of the names that `is_sample` knows, else the whole names if it knows
+    them; else the names of the files or of their folders, whichever tell the columns apart.
+    """
+    paths = [Path(column) for column in columns]
+    options = [
+        [_first_part(column, is_sample) for column in columns],
+        [column if is_sample(column) else "" for column in columns],
+        [stem(path.name) for path in paths],
+        [path.parent.name for path in paths],
+    ]
+    distinct = (names for names in options if all(names) and len(set(names)) == len(columns))
+    return [SampleOfFile(name, "the header") for name in next(distinct, columns)]
 
 
 def name_files(
@@ -56,6 +69,11 @@ def names_fact(samples: Sequence[SampleOfFile]) -> Fact:
 def stem(name: str) -> str:
     """The name of a file without the suffixes that formats and packing give it."""
     return SUFFIXES.sub("", name) or name
+
+
+def _first_part(column: str, is_sample: Callable[[str], bool]) -> str:
+    sample = _first_sample(Path(column), is_sample)
+    return sample.name if sample else ""
 
 
 def _first_sample(path: Path, is_sample: Callable[[str], bool]) -> SampleOfFile | None:

@@ -22,6 +22,7 @@ from tumorcam.readers.wording import listed
 
 MAX_TYPES = 100  # different values of a column of sample types
 MIN_TYPED = 0.8  # share of cells that must name a type in a column without a usual name
+MIN_PATIENTS = 4  # two for each of two tumors
 N_CODES = 8  # counts of sample types in a fact
 NUMBER = re.compile(r"\d+(?:\.0+)?")
 CODE = re.compile(r"[\d.]+[A-Z]?|.")  # numbers and single letters are many things
@@ -66,9 +67,11 @@ def named_column(table: pd.DataFrame, setting: str, name: str, path: Path) -> Co
 
 
 def patient_column(table: pd.DataFrame) -> Column | None:
-    """The first column with a usual name for patients whose cells can be patients.
+    """Of the columns with a usual name for patients the one with the fewest of them.
 
-    A column with the same value in all rows, or with numbers that count the rows, has no patients.
+    So two samples that any of these columns gives to one patient are in one fold.
+    A column with fewer values than two folds of two tumors have patients, or with numbers that
+    count the rows, has none.
 
     Parameters
     ----------
@@ -78,10 +81,14 @@ def patient_column(table: pd.DataFrame) -> Column | None:
     usual = usual_columns(table, column_names.PATIENT)
     names = [name for name in table.columns if PATIENT_NAME.fullmatch(plain_spelling(name))]
     columns = {name: cells_of(table, name) for name in dict.fromkeys([*usual, *names])}
-    fitting = [n for n, cells in columns.items() if cells.nunique() > 1 and not _counts_rows(cells)]
+    fitting = [
+        name
+        for name, cells in columns.items()
+        if cells[cells != ""].nunique() >= MIN_PATIENTS and not _counts_rows(cells)
+    ]
     if not fitting:
         return None
-    name, *others = fitting
+    name, *others = sorted(fitting, key=lambda name: columns[name].nunique())
     filled = columns[name][columns[name] != ""]
     reason = f"its name, and {filled.nunique()} different values in {len(filled)} rows"
     also = f"also {listed(others, spell=quoted)}" if others else ""

@@ -12,7 +12,7 @@ from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, SAMPLE, cells_of, require_column, usual_columns
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.missing import blank_missing
-from tumorcam.readers.samples_table.identifiers import canonical, identify
+from tumorcam.readers.samples_table.identifiers import canonical, identify, levels
 from tumorcam.readers.samples_table.matching import (
     EXACT,
     PATIENT,
@@ -120,6 +120,12 @@ def join_samples(
     if not match.rows:
         counts = {name: len(other.rows) for name, other in matches.items() if other.rows}
         raise InputError(no_common_sample(distinct, cells, counts, column, path))
+    if best in distinct:
+        msg = (
+            f"{plain(str(path))} has no header: its first line has the sample {quoted(best)}; "
+            "write a line above it that names the columns, such as sample and tumor_type"
+        )
+        raise InputError(msg)
     _require_unambiguous(match, cells[best], best, path)
     pairs = [(name, row, match.rules[name]) for name, rows in match.rows.items() for row in rows]
     similar = [n for n in matches if n != best and matches[n].rows.keys() >= match.rows.keys()]
@@ -132,7 +138,24 @@ def join_samples(
         setting="input.sample_column",
         value=best,
     )
-    return Join(best, pd.DataFrame(pairs, columns=["sample", "row", "rule"]), [fact])
+    table_rows = pd.DataFrame(pairs, columns=["sample", "row", "rule"])
+    return Join(best, table_rows, [fact, *_overlap_facts(distinct)])
+
+
+def _overlap_facts(samples: Sequence[str]) -> list[Fact]:
+    """Barcodes of the matrix that are parts of others in it: perhaps of the same sample."""
+    identities = {sample: identity for sample in samples if (identity := identify(sample))}
+    whole = {identity.key: sample for sample, identity in identities.items()}
+    pairs = [
+        f"{whole[level]} and {sample}"
+        for sample, identity in identities.items()
+        for level in levels(identity)[1:-1]
+        if level in whole
+    ]
+    if not pairs:
+        return []
+    text = f"{listed(pairs)} are taken for different samples of one patient"
+    return [Fact("samples", text, "the shorter barcode is a part of the longer one")]
 
 
 def _require_unambiguous(match: Match, cells: Sequence[str], column: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What sets the IDs of a matrix and of a samples table apart, where none of them agree."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from tumorcam.readers.wording import listed, plain
 
 N_COMPARED = 50  # samples and cells of a column that are compared
 MAX_SHOWN = 400  # characters of the columns' first cells in a message
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.*", re.I)
 MIN_LENGTH = 3  # characters of an ID that may be a part of another by more than chance
 
 
@@ -59,6 +61,14 @@ def no_common_sample(
 
 def _difference(samples: Sequence[str], cells: Mapping[str, Sequence[str]]) -> str:
     """How the IDs of the matrix differ from those of the table, as far as it can be told."""
+    names = {identity.patient for sample in samples if (identity := identify(sample))}
+    names |= {canonical(sample) for sample in samples}
+    n_in_header = sum(not names.isdisjoint(_spellings(name)) for name in cells)
+    if n_in_header > len(cells) / 2:
+        return (
+            f"; {n_in_header} of its {len(cells)} columns are named after samples: it has the "
+            "samples in columns; transpose it"
+        )
     first = [canonical(sample) for sample in samples[:N_COMPARED]]
     for name, column in cells.items():
         ids = {canonical(cell): cell for cell in islice(filter(None, column), N_COMPARED)}
@@ -68,12 +78,23 @@ def _difference(samples: Sequence[str], cells: Mapping[str, Sequence[str]]) -> s
                     return f"; {plain(sample)} has {plain(cell)} of column {quoted(name)} inside"
                 if len(key) >= MIN_LENGTH and key in part:
                     return f"; {plain(cell)} of column {quoted(name)} has {plain(sample)} inside"
+    if all(map(UUID.fullmatch, samples)):
+        return (
+            "; those of the matrix are UUIDs, as the GDC names its files: name its sample sheet, "
+            "which says whose they are, in input.samples, too"
+        )
     if any(map(identify, samples)):
         barcodes = [name for name, column in cells.items() if any(map(identify, column))]
         if barcodes:
             return f"; both have barcodes ({listed(barcodes, 3, quoted)}), but of other patients"
         return "; those of the matrix are barcodes, those of the table are not"
     return ""
+
+
+def _spellings(name: str) -> set[str]:
+    """A name as `canonical` spells it, and its patient if it is a barcode."""
+    identity = identify(name)
+    return {canonical(name)} | ({identity.patient} if identity else set())
 
 
 def _filled(cells: Sequence[str]) -> list[str]:

@@ -72,19 +72,20 @@ def combine_tables(
     if not parts:
         raise failures[0][2]
     combined, id_column = parts[0].rows, parts[0].column
+    facts = [part.fact for part in parts]
     for part in parts[1:]:
-        combined = _merged(combined, part)
+        combined = _merged(combined, part, facts)
     for table, path, failure in failures:
         further = _by_column(table, combined, path)
         if further is None:
             raise failure
-        combined = _merged(combined, further)
-        parts.append(further)
+        facts.append(further.fact)
+        combined = _merged(combined, further, facts)
     order = {name: i for i, name in enumerate(dict.fromkeys(matrix_samples))}
     combined = combined.sort_values(MATRIX, key=lambda names: names.map(order), kind="stable")
     combined[id_column] = combined[MATRIX]
     combined = combined.drop(columns=MATRIX).reset_index(drop=True)
-    return Combined(combined, [part.fact for part in parts])
+    return Combined(combined, facts)
 
 
 class _Part(NamedTuple):
@@ -131,8 +132,8 @@ def _rows(table: pd.DataFrame, join: Join, samples: pd.Series) -> pd.DataFrame:
     return part
 
 
-def _merged(first: pd.DataFrame, part: _Part) -> pd.DataFrame:
-    """The columns of both for the samples of either."""
+def _merged(first: pd.DataFrame, part: _Part, facts: list[Fact]) -> pd.DataFrame:
+    """The columns of both for the samples of either; columns that differ get a fact."""
     second, mark = part.rows, f" ({part.path.name})"
     merged = first.merge(second, on=MATRIX, how="outer", suffixes=("", mark)).fillna("")
     for name in second.columns.intersection(first.columns).drop(MATRIX):
@@ -140,4 +141,8 @@ def _merged(first: pd.DataFrame, part: _Part) -> pd.DataFrame:
         if ((a == "") | (b == "") | (a == b)).all():
             merged[name] = a.where(a != "", b)
             merged = merged.drop(columns=f"{name}{mark}")
+        else:
+            n = int(((a != b) & (a != "") & (b != "")).sum())
+            text = f"column {quoted(name)} of {plain(part.path.name)} stays beside an earlier one"
+            facts.append(Fact("samples table", text, f"they differ in {n} of {len(a)} rows"))
     return merged

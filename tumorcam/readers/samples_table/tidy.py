@@ -17,6 +17,7 @@ from tumorcam.readers.samples_table.columns import (
     source_column,
     type_column,
 )
+from tumorcam.readers.samples_table.identifiers import canonical
 from tumorcam.readers.samples_table.joining import join_samples
 from tumorcam.readers.samples_table.labels import read_labels
 from tumorcam.readers.samples_table.repeated_rows import merge_rows
@@ -135,12 +136,13 @@ def _patients(named: Column | None, auto: Column | None, barcodes: Barcodes) -> 
         text = f"{'column ' + quoted(column.name) if named else 'the barcode'} counts"
         reason = f"{n_conflicts} patients of barcodes and column {quoted(column.name)} differ"
         facts.append(Fact("patients", text, reason))
-    return _Cells(_one_case(first.where(first != "", then)), facts)
-
-
-def _one_case(names: pd.Series) -> pd.Series:
-    """The names, one spelling for those that differ in upper and lower case alone."""
-    return names.groupby(names.str.casefold()).transform("first")
+    names = first.where(first != "", then)
+    alike = names.groupby(names.map(canonical)).transform("first")
+    if (alike != names).any():
+        spellings = sorted(set(names[alike != names] + " and " + alike[alike != names]))
+        text = f"{listed(spellings)} are one patient"
+        facts.append(Fact("patients", text, "they differ in spelling alone"))
+    return _Cells(alike, facts)
 
 
 def _types(named: Column | None, auto: Column | None, barcodes: Barcodes, path: Path) -> _Cells:

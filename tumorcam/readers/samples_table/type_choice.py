@@ -37,7 +37,8 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
       order: primary tumors (01), else blood (03) or bone marrow (09), else metastases (06), ...
     * A normal sample is never kept under its tumor's name. It becomes "Normal" where
       `cohort.normals` is "class" or an item of `cohort.sample_types` names its type; it keeps its
-      label where that is a word for normal samples; else it is left out.
+      label where that is a word for normal samples and `cohort.normals` is "labelled"; else it is
+      left out.
     * An empty `cohort.sample_types` keeps all samples that are not known to be normal. If all
       samples are normal, as those of GTEx, it keeps them under their labels, which are tissues.
     * Samples whose type is not known stop the job, or are left out and listed where
@@ -63,12 +64,12 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     kinds = samples["sample_type"].where(~is_implied, NORMAL_TISSUE)
     samples = samples.assign(sample_type=kinds)
     normal = kinds.map(is_normal)
-    if not cohort.sample_types and normal.all() and cohort.normals == "drop":
+    if not cohort.sample_types and normal.all() and cohort.normals != "class":
         reason = "cohort.sample_types = [], and no sample is of a tumor"
         return TypeChoice(samples, [], [Fact("normals", "kept under their labels", reason)])
     named = _named_types(cohort)
     as_class = normal & ((cohort.normals == "class") | _is_named(samples, named))
-    is_kept_normal = as_class | (normal & says_normal)
+    is_kept_normal = as_class | (normal & says_normal & (cohort.normals == "labelled"))
     words = samples.loc[says_normal, "tumor"].value_counts()
     name = str(words.index[0]) if len(words) else NORMAL
     labelled = samples.assign(tumor=samples["tumor"].where(~as_class | says_normal, name))

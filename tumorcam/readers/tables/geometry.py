@@ -1,6 +1,7 @@
 """What the rows and columns of an expression matrix are, and the first look at its columns."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -133,13 +134,20 @@ def look_at_columns(heading: Heading) -> Columns:
 def _without_measures(header: list[str]) -> list[list[str]]:
     """A header such as unstranded_TCGA-…, tpm_unstranded_TCGA-… as one of samples and of measures.
 
-    A header of any other kind stays alone.
+    So is S1_count, S1_TPM, S2_count, S2_TPM, if each sample has as many columns. A header of any
+    other kind stays alone.
     """
     matches = [words.MEASURE_AND_SAMPLE.fullmatch(name) for name in header]
-    if sum(match is not None for match in matches) < len(header) / 2:
+    pairs = [(match[2], match[1]) if match else None for match in matches]
+    if sum(pair is not None for pair in pairs) < len(header) / 2:
+        pairs = [words.sample_and_measure(name) for name in header]
+        n_columns = Counter(pair[0] for pair in pairs if pair)
+        if len(set(n_columns.values())) != 1 or len(set(filter(None, pairs))) == len(n_columns):
+            return [header]
+    if sum(pair is not None for pair in pairs) < len(header) / 2:
         return [header]
-    samples = [match[2] if match else name for name, match in zip(header, matches, strict=True)]
-    return [samples, [match[1] if match else "" for match in matches]]
+    samples = [pair[0] if pair else name for name, pair in zip(header, pairs, strict=True)]
+    return [samples, [pair[1] if pair else "" for pair in pairs]]
 
 
 def _share_of_numbers(cells: Sequence[str], decimal: str) -> float:

@@ -1,5 +1,6 @@
 """Whether the genes or the samples of a matrix are in its rows, and where each of them stands."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from tumorcam.readers.tables.heading import ROW_NAMES
 from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
 
+FRACTION = re.compile(r"[-+]?\d*\.\d+")
 CLEAR = 2  # times as large must the better of two shares be
 N_ROWS = 60  # in which the IDs of samples are looked for
 N_SIDE = 20  # columns on either side that may hold numeric IDs of samples
@@ -96,6 +98,12 @@ def _genes_in_rows(
         return settings.orientation == "genes_in_rows"
     if header.n_samples == column.n_samples == 0:
         names = columns.headers[header.place]
+        if sum(FRACTION.fullmatch(name) is not None for name in names) > len(names) / 2:
+            msg = (
+                f"{plain(str(path))} has no header: its first line has numbers "
+                f"({listed(names[1:])}); write a line above it with the IDs of samples or genes"
+            )
+            raise InputError(msg)
         msg = (
             f"{plain(str(path))}: neither the header ({listed(names[1:])}) nor a column (the "
             f"first is {listed(columns.cells[0])}) has a sample of the samples table or a "

@@ -63,6 +63,18 @@ MEASURE_AND_SAMPLE = re.compile(
 )
 
 
+def sample_and_measure(name: str) -> tuple[str, str] | None:
+    """The two parts of a name such as S1_TPM, S1.count or FPKM-S1; None for any other name."""
+    usual = {measure for measures in MEASURES.values() for measure in measures}
+    for separator in re.finditer(r"[\s_.:\-|]+", name):
+        before, after = name[: separator.start()], name[separator.end() :]
+        if plain_spelling(after) in usual and before:
+            return before, after
+        if plain_spelling(before) in usual and after:
+            return after, before
+    return None
+
+
 def is_unnamed(name: str) -> bool:
     """Whether a column has no name, or one that a program gave it for lack of one."""
     return UNNAMED.fullmatch(name) is not None
