@@ -342,6 +342,29 @@ def columnar() -> Iterator[Kind]:
         yield Kind(f"Parquet, {name} in rows", fill(of.to_parquet))
         yield Kind(f"Feather, {name} in rows", fill(of.to_feather))
     yield Kind("Parquet with pandas' index", fill(LOG2.to_parquet))
+    long = LOG2.reset_index(names="gene").melt("gene", var_name="sample", value_name="value")
+    must = ("long form", "pivot")
+    yield Kind("Parquet in long form", fill(long.to_parquet), must=must)
+    yield Kind("text in long form", write(long.to_csv(sep="\t", index=False)), must=must)
+    nameless = LOG2.reset_index(drop=True)
+    yield Kind("Parquet without names of genes", fill(nameless.to_parquet), must=("index",))
+
+    def parts(folder: Path) -> list[str]:
+        (folder / "d").mkdir()
+        (folder / "d" / "_SUCCESS").touch()
+        LOG2.iloc[:, :10].to_parquet(folder / "d" / "part-0.parquet")
+        LOG2.iloc[:, 10:].to_parquet(folder / "d" / "part-1.parquet")
+        SAMPLES.to_csv(folder / "s.tsv", sep="\t", index=False)
+        return ["input.expression=d", "input.samples=s.tsv"]
+
+    yield Kind("a folder of Spark", parts)
+
+    def zarr(folder: Path) -> list[str]:
+        (folder / "a.zarr").mkdir()
+        (folder / "a.zarr" / "zarr.json").write_text("{}")
+        return ["input.expression=a.zarr"]
+
+    yield Kind("a Zarr store", zarr, must=("Zarr", "h5ad"))
     yield Kind(
         "Parquet, float32",
         fill(lambda path: samples.astype(dict.fromkeys(SYMBOLS, "float32")).to_parquet(path)),

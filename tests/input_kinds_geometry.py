@@ -214,6 +214,9 @@ def further_rows() -> Iterator[Kind]:
     yield Kind("a long line", write(longer), must=(r"line 7|column 26|without a name|unnamed",))
     total = [str(x) for x in LOG2.sum().round(3)]
     yield Kind("total below", write(_with_row(41, ["Total", *total])), drops=("Total",))
+    geo = '!Series_title\t"A"\n!series_matrix_table_begin\n"ID_REF"\t' + "\t".join(IDS)
+    text = geo + "\n!series_matrix_table_end\n"
+    yield Kind("a series matrix without values", write(text), must=("GEO", "supplementary"))
     bare = text_of(LOG2).split("\n", 1)[1]
     yield Kind("no header", write(bare), must=("no header", r"m\.tsv"))
     alone = pd.DataFrame(LOG2.to_numpy())

@@ -284,6 +284,11 @@ def labels() -> Iterator[Kind]:
         if len(word) > 6:
             must = (IDS[0], r"\b2\b", r"cohort\.unlabelled")
             yield Kind(f"{word!r} is no label, error", write(None, text), must=must)
+    moved = table({"id_a": IDS, "id_b": [*IDS[1:], IDS[0]], "tumor_type": TUMOR})
+    must = ("id_a", "id_b", r"set input\.sample_column")
+    yield Kind("two columns of IDs in two orders", write(None, moved), must=must)
+    same = table({"id_a": IDS, "id_b": IDS, "tumor_type": TUMOR})
+    yield Kind("two columns of the same IDs", write(None, same))
     bare = table({"sample": IDS, "tumor_type": TUMOR}).split("\n", 1)[1]
     yield Kind("a table without header", write(None, bare), must=("no header", IDS[0], r"s\.tsv"))
     turned = pd.DataFrame({"sample": IDS, "tumor_type": TUMOR}).set_index("sample").T

@@ -33,6 +33,25 @@ def test_a_table_of_texts_is_one_of_samples(files, matrix, labels):
         assert file_roles(order) == ([files[matrix]], [files[labels]])
 
 
+def test_a_table_of_numbers_is_one_of_samples_by_its_names(files, tmp_path):
+    clinical = tmp_path / "clinical.tsv"
+    rows = [f"TCGA-AA-000{i}\t{i + 40}\t{i * 99}\t{i % 2}\t{'AB'[i % 2]}\n" for i in range(9)]
+    clinical.write_text("patient\tage_at_diagnosis\tOS.time\tOS\tdisease\n" + "".join(rows))
+    matrix = [files["matrix.csv"]]
+    assert file_roles([str(clinical), *matrix]) == (matrix, [str(clinical)])
+    codes = tmp_path / "codes.tsv"
+    codes.write_text("sample\ttumor_type\n" + "".join(f"S{i}\t{i % 2}\n" for i in range(9)))
+    assert file_roles([*matrix, str(codes)]) == (matrix, [str(codes)])
+
+
+def test_a_matrix_with_annotation_is_no_table_of_samples(tmp_path):
+    paths = [str(tmp_path / name) for name in ("a.tsv", "b.tsv")]
+    for path, text in zip(paths, ["gene\tDescription\tS1\tS2\n", "gene\tS3\tS4\n"], strict=True):
+        rows = ["TP53\tp53\t1.5\t2\n"] * 9 if "Desc" in text else ["TP53\t1.5\t2\n"] * 9
+        (tmp_path / path).write_text(text + "".join(rows))
+    assert file_roles(paths) == (paths, [])
+
+
 def test_the_only_file_is_the_matrix_and_others_keep_their_order(files):
     assert file_roles([files["labels.tsv"]]) == ([files["labels.tsv"]], [])
     paths = [files["comma.csv"], files["labels.tsv"], files["matrix.csv"], "absent.tsv"]

@@ -120,6 +120,8 @@ def _advice(scale: str, scales: tuple[str, ...]) -> str:
     same = [name for name in scales if name != best and best in LINEAR and name in LINEAR]
     if same:
         advice += f" ({' and '.join(same)} are read in the same way)"
+    if best == "counts" and scale in LINEAR:
+        advice += '; or write rounded values as log2(x + 1) and set input.scale = "log2"'
     if best in LINEAR and scale == "counts" and "expected_counts" in scales:
         advice += (
             ' if they are normalised for sequencing depth, or input.scale = "expected_counts" if '

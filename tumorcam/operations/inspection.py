@@ -1,6 +1,7 @@
 """Someone's files before there is a run: what is understood of them, and what a run would keep."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,12 +27,18 @@ from tumorcam.operations.time_ahead import hours_text, matrix_rate, time_ahead
 from tumorcam.readers.genes.naming import name_genes
 from tumorcam.readers.inputs import Inputs, input_settings, open_inputs
 from tumorcam.readers.matrix import Fact
+from tumorcam.readers.quantifications.recognition import recognise
+from tumorcam.readers.samples_table.identifiers import identify
 from tumorcam.readers.tables.packing import open_unpacked
+from tumorcam.readers.tables.words import is_clinical
 from tumorcam.storage.run_folder import RunFolder
 
 Say = Callable[[str], None]
 PEEK_BYTES, PEEK_LINES = 2**18, 20  # of a file whose role is looked for
-MIN_TEXTS = 0.5  # share of cells that are no numbers, above which a table is one of samples
+MIN_SHARE = 0.05  # of columns that describe samples, in a samples table
+MOSTLY = 0.5
+MIN_LINES = 2  # the header and a row
+LEAD = 3  # times as many as in the matrix
 
 
 class Roles(NamedTuple):
@@ -42,11 +49,15 @@ class Roles(NamedTuple):
 
 
 def file_roles(paths: Sequence[str]) -> Roles:
-    """Which of several paths are samples tables: text tables with more texts than numbers.
+    """Which of several paths are samples tables: text tables whose columns describe samples.
 
-    A folder and a file that is no text belong to the matrix. The only path is the matrix.
+    A table with few such columns is one only beside a matrix that has fewer still. A folder and a
+    file that is no text belong to the matrix, as the only path does.
     """
-    samples = [path for path in paths if len(paths) > 1 and _is_samples_table(Path(path))]
+    shares = {path: _describes_samples(Path(path)) for path in paths}
+    least = min(shares.values(), default=0.0)
+    at_least = max(MIN_SHARE, min(MOSTLY, LEAD * least))
+    samples = [path for path in paths if len(paths) > 1 and shares[path] > at_least]
     return Roles([path for path in paths if path not in samples], samples)
 
 
@@ -187,18 +198,33 @@ def _values_folder(config: Config, launch: Launch) -> Path | None:
     return next((f for f in folders if f is not None and os.access(f, os.W_OK)), None)
 
 
-def _is_samples_table(path: Path) -> bool:
+def _describes_samples(path: Path) -> float:
+    """The share of columns, the first one left out, that hold texts or are named as clinical data.
+
+    0 where the rows have no barcodes, no column has such a name, and less than half hold texts, as
+    beside annotated genes; and for folders, files that are no text, and those of a sample each.
+    """
     if path.is_dir():
-        return False
+        return 0.0
     try:
+        file = recognise(path)
+        if file is not None and not file.format.first_sample:
+            return 0.0
         with open_unpacked(path) as stream:
             lines = stream.read(PEEK_BYTES).decode("utf-8-sig", "replace").splitlines()
     except InputError:
-        return False
+        return 0.0
     rows = [line for line in lines[:PEEK_LINES] if not line.startswith(("#", "!"))]
+    if len(rows) < MIN_LINES:
+        return 0.0
     delimiter = max("\t,; ", key="".join(rows[:1]).count)
-    cells = [cell for row in rows[1:] for cell in row.split(delimiter)[1:]]
-    return bool(cells) and float(np.mean([not _is_number(cell) for cell in cells])) > MIN_TEXTS
+    cells = [row.split(delimiter) for row in rows]
+    ids, *columns = itertools.zip_longest(*cells, fillvalue="")
+    is_named = [is_clinical(column[0].strip('" ')) for column in columns]
+    is_text = [not any(map(_is_number, column[1:])) for column in columns]
+    share = float(np.mean(np.logical_or(is_named, is_text))) if columns else 0.0
+    has_barcodes = float(np.mean([identify(name) is not None for name in ids])) > MOSTLY
+    return share if has_barcodes or any(is_named) or share > MOSTLY else 0.0
 
 
 def _is_number(cell: str) -> bool:

@@ -125,6 +125,7 @@ def open_inputs(
         return read_text_matrix(path, settings, names.is_sample, folder)
 
     matrix = read_files(paths, tables, settings, names.is_sample, folder, read_one, progress)
+    _refuse_long_form(matrix)
     facts = [fact for frame in frames for fact in frame.facts]
     table, source = _samples_of(matrix, tables, settings, facts)
     tidied = tidy(table, matrix.samples, settings, source)
@@ -134,6 +135,16 @@ def open_inputs(
         [drop for frame in frames for drop in frame.dropped] + list(tidied.dropped),
         facts + list(tidied.facts),
     )
+
+
+def _refuse_long_form(matrix: Matrix) -> None:
+    """Stop where a row is a gene of a sample, and not a whole gene or sample."""
+    if len(matrix.genes) == 1 and len(set(matrix.samples)) < len(matrix.samples):
+        msg = (
+            f"{matrix.path} has one column of values, and samples in many rows: a table in long "
+            "form; wanted a column for each sample or each gene, as pandas.DataFrame.pivot gives it"
+        )
+        raise InputError(msg)
 
 
 def _samples_of(

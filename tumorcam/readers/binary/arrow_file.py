@@ -29,6 +29,7 @@ from tumorcam.settings import InputSettings
 from tumorcam.storage.stored_values import StoredValues
 
 CLEAR = 2  # times as large must the better of two shares be
+WRITE_IDS = "write it again with them as a column or as the index of the table"
 NEARLY = 0.9  # of the most distinct IDs: the first column that has so many is taken
 
 
@@ -124,7 +125,7 @@ def _roles(columns: Columns, samples: _Samples, settings: InputSettings) -> _Rol
     if not columns.number:
         msg = (
             f"it has no column of numbers; its columns are {listed_columns(columns.names)}; "
-            "check input.expression"
+            "check input.expression; a table of samples must be text, as CSV or TSV"
         )
         raise ColumnFault(msg)
     orientation = _orientation(columns, samples, settings)
@@ -206,8 +207,8 @@ def _gene_column(columns: Columns, samples: _Samples, beside: list[int], name: s
         asked = f" {quoted(name)} as input.gene_column says" if name != AUTO else ""
         msg = (
             f"it has no column of gene IDs{asked}; its columns beside the samples are "
-            f"{listed_columns([columns.names[i] for i in beside]) or 'none'}; set "
-            "input.gene_column to one of them"
+            f"{listed_columns([columns.names[i] for i in beside]) or 'none'}; "
+            + ("set input.gene_column to one of them" if beside else WRITE_IDS)
         )
         raise ColumnFault(msg)
     most = max(n_distinct.values())

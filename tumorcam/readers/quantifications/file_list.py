@@ -20,8 +20,10 @@ N_SIMILAR = 3  # names that a message proposes
 BESIDE_FILES = tuple(
     "annotations.txt manifest manifest.txt manifest.tsv gdc_manifest* gdc_sample_sheet* readme* "
     "*.parcel *.partial *.md5 *.md5sum md5sum* *.log *.out *.json *.summary *.h5 *.bam *.bai "
-    "*.sam *.pdf *.html *sj.out.tab *.py *.r *.sh *.toml".split()
+    "*.sam *.pdf *.html *sj.out.tab *.py *.r *.sh *.toml _success _metadata "
+    "_common_metadata".split()
 )
+ZARR_FILES = (".zgroup", ".zattrs", "zarr.json")
 BESIDE_FOLDERS = tuple("logs aux_info libparams *.stat *.temp _star*".split())
 
 
@@ -73,6 +75,12 @@ def _existing(text: str, setting: str) -> list[Path]:
     """The files of one path, folder or pattern; empty if nothing has this name."""
     mode = _mode(text)
     if stat.S_ISDIR(mode):
+        if any(_mode(Path(text) / name) for name in ZARR_FILES):
+            msg = (
+                f"{setting} = {quoted(text)} is a Zarr store, which is not read; write it as an "
+                ".h5ad file, in Python: anndata.read_zarr(...).write_h5ad(...)"
+            )
+            raise InputError(msg)
         return _require_any(_files_in(text, setting), text, setting)
     if mode:
         return [Path(text)]

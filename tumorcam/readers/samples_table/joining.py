@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,6 +127,8 @@ def join_samples(
         )
         raise InputError(msg)
     _require_unambiguous(match, cells[best], best, path)
+    if column == AUTO:
+        _require_one_order(match, cells, best, path)
     pairs = [(name, row, match.rules[name]) for name, rows in match.rows.items() for row in rows]
     similar = [n for n in matches if n != best and matches[n].rows.keys() >= match.rows.keys()]
     fact = Fact(
@@ -172,6 +174,24 @@ def _require_unambiguous(match: Match, cells: Sequence[str], column: str, path: 
                 f"{plain(str(path))}: the matrix's {several} of column {quoted(column)} are the "
                 "same but for their spelling (dots and dashes, case, leading zeros, R's X), so it "
                 "cannot be known which is which: spell the IDs of the table as the matrix does"
+            )
+            raise InputError(msg)
+
+
+def _require_one_order(
+    match: Match, cells: Mapping[str, Sequence[str]], column: str, path: Path
+) -> None:
+    """Stop where another column has the same IDs in other rows."""
+    for name, other in cells.items():
+        place = {cell: row for row, cell in enumerate(other) if cell in match.rows}
+        if len(place) < len(match.rows) or name == column:
+            continue
+        moved = [sample for sample, rows in match.rows.items() if place[sample] not in rows]
+        if moved:
+            msg = (
+                f"{plain(str(path))}: columns {quoted(column)} and {quoted(name)} both have all "
+                f"samples of the matrix, but {len(moved)} of them in other rows ({listed(moved)}); "
+                f'set input.sample_column = "{plain(column)}" or "{plain(name)}"'
             )
             raise InputError(msg)
 

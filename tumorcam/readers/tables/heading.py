@@ -29,6 +29,7 @@ from tumorcam.readers.wording import listed, plain
 ROW_NAMES = "row names"  # the first column where R's write.table names only the others
 GCT_VERSION = re.compile(r"#1\.[23]\s*")
 SEPARATOR = re.compile(r"\"?sep=(.|\\t)\"?", re.I)  # tells Excel the delimiter
+GEO_EMPTY = re.compile(rb'"?ID_REF"?[^\n]*\n"?!series_matrix_table_end')
 GEO_BEGIN = re.compile(rb'^"?!series_matrix_table_begin"?[^\n]*\n', re.M)
 N_ROWS = 200  # by which the shape of a table is decided
 MIN_ROWS = 6  # also where rows are long
@@ -232,6 +233,12 @@ def _head(first: Chunk, n_lines: int, path: Path) -> str:
         ends = (match.end() for match in re.finditer(b"\n", body))
         first_ends = itertools.islice(ends, FIRST_LINES)
         body = body[: max(body.rfind(b"\n", 0, HEAD_BYTES) + 1, *first_ends)]
+    if GEO_EMPTY.match(body):
+        msg = (
+            f"{plain(str(path))} is a GEO series matrix without values, as of most RNA-seq "
+            "studies: the authors' supplementary file has them; name that in input.expression"
+        )
+        raise InputError(msg)
     if not body.strip():
         msg = f"{plain(str(path))} has no table below its first {n_lines} lines; check the file"
         raise InputError(msg)
