@@ -64,7 +64,10 @@ def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> K
     kept = kept.assign(patient=kept["patient"].where(kept["patient"] != "", kept["sample"]))
     if cohort.aliquots == "latest":
         is_latest = latest_aliquots(kept)
-        reason = "an aliquot of the same sample with a higher plate or portion is kept"
+        reason = (
+            "another aliquot of the same sample is kept: the one with the highest plate and "
+            "portion, or the first of equal ones"
+        )
         dropped += [Drop("sample", name, reason) for name in kept.loc[~is_latest, "sample"]]
         kept = kept[is_latest]
     return KeptSamples(kept.sort_values("sample").reset_index(drop=True), dropped, facts)

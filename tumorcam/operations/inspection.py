@@ -220,6 +220,8 @@ def _describes_samples(path: Path) -> float:
     delimiter = max("\t,; ", key="".join(rows[:1]).count)
     cells = [row.split(delimiter) for row in rows]
     ids, *columns = itertools.zip_longest(*cells, fillvalue="")
+    if np.mean([is_clinical(name.strip('" ')) for name in ids[1:]]) > MOSTLY:
+        return 1.0  # the samples are its columns
     is_named = [is_clinical(column[0].strip('" ')) for column in columns]
     is_text = [not any(map(_is_number, column[1:])) for column in columns]
     share = float(np.mean(np.logical_or(is_named, is_text))) if columns else 0.0
