@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+LIBRARY_SIZES = "the library sizes of counts are sums over the genes that are left"
+
 
 class Alignment(NamedTuple):
     """Where the names of a reference stand in another list.

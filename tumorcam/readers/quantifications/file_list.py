@@ -21,7 +21,7 @@ BESIDE_FILES = tuple(
     "annotations.txt manifest manifest.txt manifest.tsv gdc_manifest* gdc_sample_sheet* readme* "
     "*.parcel *.partial *.md5 *.md5sum md5sum* *.log *.out *.json *.summary *.h5 *.bam *.bai "
     "*.sam *.pdf *.html *sj.out.tab *.py *.r *.sh *.toml _success _metadata "
-    "_common_metadata".split()
+    "_common_metadata thumbs.db desktop.ini".split()
 )
 ZARR_FILES = (".zgroup", ".zattrs", "zarr.json")
 BESIDE_FOLDERS = tuple("logs aux_info libparams *.stat *.temp _star*".split())

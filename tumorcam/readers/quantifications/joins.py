@@ -11,7 +11,7 @@ import pandas as pd
 from tumorcam.errors import InputError
 from tumorcam.readers.genes.identifiers import without_version
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
-from tumorcam.readers.quantifications.alignment import align
+from tumorcam.readers.quantifications.alignment import LIBRARY_SIZES, align
 from tumorcam.readers.quantifications.sample_names import stem
 from tumorcam.readers.samples_table.identifiers import canonical
 from tumorcam.readers.wording import listed, plain
@@ -83,7 +83,8 @@ def _join_by_sample(
         rows = positions[:, start : start + step]
         bands = [matrix.values.rows(index) for matrix, index in zip(matrices, rows, strict=True)]
         values.add_genes(np.concatenate(bands, axis=1))
-    first = matrices[0]
+    first, reason = matrices[0], f"{positions.shape[1]:,} genes in common"
+    reason += f"; {LIBRARY_SIZES}" if dropped else ""
     genes = [first.genes[row] for row in positions[0]]
     annotation = first.annotation
     if len(annotation) == len(first.genes):
@@ -94,7 +95,7 @@ def _join_by_sample(
         genes=genes,
         values=values,
         dropped=_all_dropped(matrices) + dropped,
-        facts=_joined_facts(matrices, "sample", f"{len(genes):,} genes in common", dropped),
+        facts=_joined_facts(matrices, "sample", reason, dropped),
         labels=pd.concat([_labels(matrix) for matrix in matrices], ignore_index=True).fillna(""),
         annotation=annotation,
     )

@@ -12,7 +12,7 @@ import polars as pl
 from tumorcam.cluster.launcher import n_cpus
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Drop, Fact
-from tumorcam.readers.quantifications.alignment import align
+from tumorcam.readers.quantifications.alignment import LIBRARY_SIZES, align
 from tumorcam.readers.quantifications.columns import read_columns
 from tumorcam.readers.quantifications.formats import Quantification
 from tumorcam.readers.wording import listed, plain
@@ -182,5 +182,6 @@ def _common_genes(stored: StoredFiles, others: dict[str, Path], folder: Path | N
             values.add_genes(block[stored.is_kept[band]])
     genes = [gene for gene, kept in zip(stored.genes, stored.is_kept, strict=True) if kept]
     text = f"{len(genes):,} genes that all files have; {len(drops):,} others are left out"
-    fact = Fact("genes of the files", text, "the files do not have the same genes")
+    reason = f"the files do not have the same genes; {LIBRARY_SIZES}"
+    fact = Fact("genes of the files", text, reason)
     return StoredFiles(genes, values, stored.is_kept, drops, [*stored.facts, fact])

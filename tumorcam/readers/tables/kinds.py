@@ -34,6 +34,12 @@ SIGNATURES = (  # first bytes, what such a file is, and what to do with it
     (b"Rar!", "a RAR archive", UNPACK),
     (b"\x1f\x9d", "a file packed by compress (.Z)", UNPACK + " (uncompress)"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file", GET_AGAIN + " (git lfs pull)"),
+    (
+        b"%%MatrixMarket",
+        "a sparse matrix (.mtx)",
+        "in Python, scanpy.read_10x_mtx reads it with the "
+        "names beside it: write the result with write_h5ad",
+    ),
     (b"{\\rtf", "an RTF document", "save it as plain text, with tabs between the cells"),
 )
 ZIP_KINDS = (  # usual suffix, bytes near the beginning, what such an archive is
