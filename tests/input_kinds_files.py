@@ -60,6 +60,18 @@ def joins() -> Iterator[Kind]:
     scales = _several(a=text_of(linear.iloc[:, :10]), b=text_of(np.log2(linear.iloc[:, 10:] + 1)))
     must = ("different scales", IDS[12], "logarithms")
     yield Kind("two files, two scales", scales, (*both, "input.scale=rsem"), must=must)
+    zeros = linear.where(linear > linear.quantile(0.2).min(), 0)
+    per_million = zeros / zeros.sum() * 1e6
+    ways = {
+        "counts and TPM": (COUNTS, per_million, "counts"),
+        "counts and FPKM": (COUNTS, zeros / 7.3, "counts"),
+        "log2 and Toil's": (np.log2(zeros + 1), np.log2(per_million + 0.001), "log2_tpm_001"),
+        "log2 counts and log2": (np.log2(COUNTS // 99 + 1), LOG2, "log2"),
+    }
+    for name, (first, second, scale) in ways.items():
+        files = _several(a=text_of(first.iloc[:, :10]), b=text_of(second.iloc[:, 10:]))
+        must = (r"[ab]\.tsv is not on the scale of [ab]\.tsv", "one scale")
+        yield Kind(f"two files, {name}", files, (*both, f"input.scale={scale}"), must=must)
     centred = LOG2.sub(LOG2.mean(axis=1), axis=0)
     scores = _several(a=text_of(LOG2.iloc[:, :10]), b=text_of(centred.iloc[:, 10:]))
     for scale in ("log2", "as_is"):

@@ -153,6 +153,25 @@ def types() -> Iterator[Kind]:
         yield Kind(setting, write(), (setting,))
     yield Kind("all types", write(), ("cohort.sample_types=[]",))
     yield Kind("normals a class", write(), ("cohort.normals=class",), labels=WITH_CLASS)
+    full = {"sample": PLAIN_IDS, "tumor_type": WITH_CLASS, "patient": PATIENT}
+    given, log2 = write(renamed(PLAIN_IDS), table(full)), LOG2.set_axis(PLAIN_IDS, axis=1)
+    of_plain = DONORS.__getitem__
+    yield Kind("normals by label alone", given, log2=log2, labels=WITH_CLASS, patient_of=of_plain)
+    sounds = [f"Normal {t}" if n else t for t, n in zip(TUMOR, IS_NORMAL, strict=True)]
+    some = write(renamed(PLAIN_IDS), table({**full, "tumor_type": sounds}))
+    yield Kind("labels that sound normal", some, must=(r"cohort\.sample_types = \[\]",))
+    flags = table(
+        {
+            "sample": PLAIN_IDS,
+            "tumor_type": TUMOR,
+            "patient": PATIENT,
+            "is_normal": [int(n) for n in IS_NORMAL],
+        }
+    )
+    named = ("input.sample_type_column=is_normal",)
+    yield Kind(
+        "flags of normals", write(renamed(PLAIN_IDS), flags), named, must=("0 and 1", "Tumor")
+    )
     labelled = write(None, table({"sample": IDS, "tumor_type": WITH_CLASS}))
     yield Kind("normals labelled as such", labelled, labels=WITH_CLASS)
     yield Kind("normals labelled as such, dropped", labelled, ("cohort.normals=drop",))
@@ -291,6 +310,19 @@ def labels() -> Iterator[Kind]:
     yield Kind("two columns of the same IDs", write(None, same))
     bare = table({"sample": IDS, "tumor_type": TUMOR}).split("\n", 1)[1]
     yield Kind("a table without header", write(None, bare), must=("no header", IDS[0], r"s\.tsv"))
+    centres = table({"sample": IDS, "COHORT": [f"{i % 4 + 1}.0" for i in range(len(IDS))]})
+    must = (r"set input\.tumor_column", "COHORT")
+    yield Kind("numbered cohorts are no tumors", write(None, centres), must=must)
+    marked = "# exported\n# by me,\ttab\n#" + table({"sample": IDS, "tumor_type": TUMOR})
+    yield Kind("a header behind comments", write(None, marked))
+    words = [f"{t}, NOS" if t == "LUAD" else t for t in TUMOR]
+    loose = "sample,tumor_type\n" + "".join(f"{s},{w}\n" for s, w in zip(IDS, words, strict=True))
+    must = ("line 8", "quotes")
+    yield Kind("commas without quotes", write(None, loose), must=must)
+    own = pd.DataFrame({"sample": PLAIN_IDS, "tumor_type": TUMOR, "sex": "F", "patient": PATIENT})
+    rows = text_of(own.set_index("sample").T, corner="sample")
+    must = ("samples in columns", "transpose")
+    yield Kind("own IDs in columns", write(renamed(PLAIN_IDS), rows), must=must)
     turned = pd.DataFrame({"sample": IDS, "tumor_type": TUMOR}).set_index("sample").T
     must = ("samples in columns", "transpose")
     yield Kind(

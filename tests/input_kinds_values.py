@@ -45,6 +45,26 @@ def scales() -> Iterator[Kind]:
     mixed.iloc[:, ::3] = np.log2(mixed.iloc[:, ::3] + 1).round(4)
     must = ("different scales", IDS[0], "logarithms")
     yield Kind("two scales in one file", write(text_of(mixed)), ("input.scale=rsem",), must=must)
+    scored = pd.concat([LOG2, pd.DataFrame([np.linspace(0, 980, len(IDS))], ["Score"], IDS)])
+    must = ("Score", "too large", r"cohort\.bad_values = .drop")
+    yield Kind("a score among logarithms", write(text_of(scored)), must=must)
+    drop = ("cohort.bad_values=drop",)
+    yield Kind("a score among logarithms, dropped", write(text_of(scored)), drop, drops=("Score",))
+    wrong_scale = ("input.scale=rsem",)
+    must = (r"set input\.scale = .log2",)
+    yield Kind("a score, taken for linear", write(text_of(scored)), wrong_scale, must=must)
+    outlier = LOG2.copy()
+    outlier.iloc[4, 5] = 983.75
+    must = (SYMBOLS[4], IDS[5], "too large")
+    yield Kind("an outlier among logarithms", write(text_of(outlier)), must=must)
+    fractional = np.log2(COUNTS + np.linspace(0.11, 0.87, len(IDS)) + 1)
+    setting = ("input.scale=log2_counts",)
+    yield Kind(
+        "log2 of expected counts",
+        write(text_of(fractional)),
+        setting,
+        log2=cpm(COUNTS + np.linspace(0.11, 0.87, len(IDS))),
+    )
     for sign in ",.":
         grouped = COUNTS.map(lambda count, sign=sign: f"{count:,}".replace(",", sign))
         for decimal in ("auto", "comma", "point"):
@@ -98,6 +118,9 @@ def scales() -> Iterator[Kind]:
 
 
 def counters() -> Iterator[Kind]:
+    summed = pd.DataFrame([LOG2.mean(), LOG2.median(), LOG2.std()], ["Mean", "Median", "StdDev"])
+    averages = write(text_of(pd.concat([summed, LOG2])))
+    yield Kind("averages among the genes", averages, drops=("Mean", "Median", "StdDev"))
     names = {
         "STAR": ["N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"],
         "HTSeq": [

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from quantification_files import sheet, uuid, write_gdc_folder
 
@@ -138,6 +138,8 @@ def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
         content = zlib.decompressobj(31).decompress(content)
     lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
     cells: dict[tuple[str, str], set[str]] = {}
+    if max(map(len, lines)) > csv.field_size_limit():
+        reject()  # this reader has a limit that the tested one lacks
     for separator, signs in itertools.product("\t,; ", [("#", "!"), ()]):
         header, *rows = (
             next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)

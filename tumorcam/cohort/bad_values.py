@@ -7,12 +7,12 @@ import numpy as np
 
 from tumorcam.cohort.drops import STOP
 from tumorcam.cohort.kept_values import SIGNED
+from tumorcam.cohort.scales import MAX_VALUE, largest_value
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Drop
 from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import CohortSettings
 
-MAX_VALUE = 1e30  # on any scale; a cohort is stored as float32, whose largest value is 3e38
 SMALL_NEGATIVE = 1e-6  # below it a negative value is a rounding error
 INT32_MIN = -(2**31)
 REPAIRING = ("drop", "repair")  # rules under which what stays is repaired
@@ -73,7 +73,7 @@ class BadValueCounts:
         self.of_gene = np.zeros(self.n_genes, np.int64)
         self.of_sample = np.zeros(n_samples, np.int64)
         self.lacking_tumor = np.full(self.n_genes, -1)  # a tumor all of whose values are missing
-        self.n_kinds = {"missing": 0, "infinite": 0, "negative": 0}
+        self.n_kinds = {"missing": 0, "infinite": 0, "too large": 0, "negative": 0}
         self.smallest = 0.0
         self.first: dict[int, tuple[int, float]] = {}  # its first bad sample and value, by gene
 
@@ -86,7 +86,8 @@ class BadValueCounts:
         is_gene : (band,) bool
             False for rows that are no genes, which do not count.
         """
-        is_bad = ~(np.abs(band) <= MAX_VALUE)
+        largest = largest_value(self.scale)
+        is_bad = ~(np.abs(band) <= largest)
         if self.scale not in SIGNED:
             is_bad |= band < 0
         is_bad[~is_gene] = False
@@ -99,7 +100,8 @@ class BadValueCounts:
         is_negative = values < 0
         self.n_kinds["missing"] += int(np.isnan(values).sum())
         self.n_kinds["negative"] += int(is_negative.sum())
-        self.n_kinds["infinite"] += int((~np.isnan(values) & ~is_negative).sum())
+        self.n_kinds["infinite"] += int((values > MAX_VALUE).sum())
+        self.n_kinds["too large"] += int(((values > largest) & (values <= MAX_VALUE)).sum())
         self.smallest = min(self.smallest, float(values[is_negative].min(initial=0)))
         tumors = np.arange(self.tumor.max() + 1)
         n_of_tumor = np.bincount(self.tumor)
@@ -210,6 +212,12 @@ def _advice(counts: BadValueCounts, n_full: int) -> str:
         return (
             f"{counts.smallest:.0f} is what an overflow of 32-bit integers leaves: write the "
             "matrix again with 64 bits or as floating-point numbers"
+        )
+    if counts.n_kinds["too large"]:
+        return (
+            f"values above {largest_value(counts.scale):g} are no logarithms, and what has them "
+            'is perhaps no gene: set cohort.bad_values = "drop", which leaves out genes with more '
+            "than cohort.bad_share of them, or correct the matrix"
         )
     if n_full:
         return (

@@ -10,6 +10,10 @@ MAX_WHOLE = 2.0**16  # above, float32 leaves too few binary digits to tell a who
 MAX_SMALL_COUNT = 30.5  # up to here, three decimals of log2(count + 1) tell a whole count
 COUNT_TOLERANCE = 0.02  # of a small count that was read from its logarithm
 MAX_EXPONENT = 64.0  # larger values are no logarithms
+MAX_LOG2 = 35.0  # log2(x + 1) of GDC's FPKM-UQ, the largest numbers in use, reaches 31
+MAX_LOG_SKEWNESS = 2.0  # of log2(x + 1); whole transcriptomes have 1 or less
+MAX_LOG_WHOLE = 0.5  # share of whole numbers; small counts are whole, their logarithms are not
+MAX_ODD = 0.02  # share of the genes that may be none
 MIN_SMALL = 100  # values; fewer say nothing of whole counts
 TOTAL_TOLERANCE = 1e-5  # relative, of a row that holds the totals of the samples
 
@@ -46,6 +50,9 @@ class Evidence:
         Sums over the genes of x, of 2^x - 1 and of e^x - 1, without samples that have no values.
     total_gene : int
         Position of the gene whose values are the sums of all others; -1 if there is none.
+    n_odd : int
+        Genes that have values larger than any logarithm where all others look like logarithms, such
+        as scores among the genes. No other figure counts them.
     """
 
     n_genes: int
@@ -69,6 +76,7 @@ class Evidence:
     sums_exp2: np.ndarray
     sums_exp: np.ndarray
     total_gene: int
+    n_odd: int
 
 
 class EvidenceSum:
@@ -79,7 +87,7 @@ class EvidenceSum:
         n_examined = min(n_samples, N_EXAMINED)
         self._examined = np.linspace(0, n_samples - 1, n_examined).round().astype(int)
         self._genes: list[pd.DataFrame] = []  # figures of each gene, by band
-        self._sums = np.zeros((3, n_examined))  # of x, 2^x - 1 and e^x - 1
+        self._sums = np.zeros((2, 3, n_examined))  # of x, 2^x - 1 and e^x - 1, of odd genes last
         self._n_finite = np.zeros(n_examined, dtype=int)
         self._largest_gene = np.zeros(n_examined)  # values of the gene with the largest sum
 
@@ -101,18 +109,23 @@ class EvidenceSum:
             figures[f"n_{name}_small"] = is_small.sum(axis=1)
             figures[f"n_{name}_counts"] = (is_count & (array > 0.5)).sum(axis=1)
         self._genes.append(figures)
-        for total, rows in zip(self._sums, (values, *counts.values()), strict=True):
-            for row in rows:  # one gene after the other
-                total += row
+        is_large = figures["largest"].to_numpy() > MAX_LOG2
+        for i, rows in enumerate((values, *counts.values())):
+            for row, place in zip(rows, is_large.astype(int), strict=True):
+                self._sums[place, i] += row  # one gene after the other
 
     def result(self) -> Evidence:
         """The evidence of all genes that were added."""
         if not self._genes:
             self.add(np.empty((0, self.n_samples), np.float32))
         genes = pd.concat(self._genes, ignore_index=True)
+        is_odd = _odd_genes(genes)
+        all_sums = self._sums[0] if is_odd.any() else self._sums.sum(axis=0)
+        total_gene = self._total_gene(genes, all_sums[0])
+        genes = genes[~is_odd]
         total = genes.sum()
         n_finite = max(1, total["n_examined"])
-        sums, sums_exp2, sums_exp = self._sums[:, self._n_finite > 0]
+        sums, sums_exp2, sums_exp = all_sums[:, self._n_finite > 0]
         smallest = genes["smallest"].min()
         return Evidence(
             n_genes=len(genes),
@@ -135,7 +148,8 @@ class EvidenceSum:
             sums=sums,
             sums_exp2=sums_exp2,
             sums_exp=sums_exp,
-            total_gene=self._total_gene(genes),
+            total_gene=total_gene,
+            n_odd=int(is_odd.sum()),
         )
 
     def _keep_largest(self, values: np.ndarray, totals: np.ndarray) -> None:
@@ -144,13 +158,27 @@ class EvidenceSum:
         if totals[largest] > self._largest_gene.sum():
             self._largest_gene = values[largest].copy()
 
-    def _total_gene(self, genes: pd.DataFrame) -> int:
+    def _total_gene(self, genes: pd.DataFrame, sums: np.ndarray) -> int:
         """Position of the gene whose values are the sums of all others, or -1."""
-        doubled, sums = 2 * self._largest_gene, self._sums[0]
+        doubled = 2 * self._largest_gene
         is_total = np.isclose(doubled, sums, rtol=TOTAL_TOLERANCE, atol=0)
         if len(genes) < 4 or len(sums) < 3 or not (is_total & (doubled > 0)).all():
             return -1
         return int(genes["total"].argmax())
+
+
+def _odd_genes(genes: pd.DataFrame) -> pd.Series:
+    """(genes,) bool: the few that have values too large for logarithms, which the others have."""
+    is_large = genes["largest"] > MAX_LOG2
+    rest = genes[~is_large].sum()
+    n_most = max(1, MAX_ODD * len(genes))
+    looks_like_logarithms = (
+        0 < is_large.sum() <= n_most
+        and rest["n_positive"] >= MIN_SMALL
+        and _skewness(rest) < MAX_LOG_SKEWNESS
+        and _share(rest, "n_whole", "n_judged") < MAX_LOG_WHOLE
+    )
+    return is_large & looks_like_logarithms
 
 
 def relative_spread(sums: np.ndarray) -> float:

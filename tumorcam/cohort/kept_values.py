@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tumorcam.cluster.ahead import ahead
-from tumorcam.cohort.scales import to_log2
+from tumorcam.cohort.scales import largest_value, to_log2
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 
@@ -148,7 +148,7 @@ class LogValues:
     def _band(self, genes: slice) -> np.ndarray:
         rows = self.rows[self.starts[genes.start] : self._stops[genes.stop - 1]]
         raw = self.kept.rows(rows)
-        is_missing = ~np.isfinite(raw) & (raw != -np.inf) if self.repairs else None
+        is_missing = self._is_missing(raw) if self.repairs else None
         if is_missing is not None:
             raw[is_missing | ((raw < 0) & (self.scale not in SIGNED))] = 0
         log2 = to_log2(raw, self.scale, self.sizes)
@@ -160,6 +160,10 @@ class LogValues:
         if is_missing is not None and is_missing.any():
             _impute(log2, is_missing)
         return log2
+
+    def _is_missing(self, raw: np.ndarray) -> np.ndarray:
+        """Missing values, and those that are too large for the scale."""
+        return ~(raw <= largest_value(self.scale))
 
     def _merged(self, log2: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """(genes, samples): one row for the rows of each gene, added or averaged."""

@@ -4,22 +4,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tumorcam.cohort.evidence import Evidence, EvidenceSum
+from tumorcam.cohort.evidence import (
+    MAX_LOG2,
+    MAX_LOG_SKEWNESS,
+    MAX_LOG_WHOLE,
+    Evidence,
+    EvidenceSum,
+)
 from tumorcam.cohort.kept_values import KeptValues
 from tumorcam.cohort.scale_reading import (
     FLOOR_TOLERANCE,
     MANY_NEGATIVES,
-    MAX_LOG2,
-    MAX_LOG_SKEWNESS,
     MIN_VALUES,
     TOIL_FLOOR,
+    read_scale,
 )
+from tumorcam.cohort.scales import MAX_VALUE
 from tumorcam.errors import InputError
-from tumorcam.readers.wording import listed
+from tumorcam.readers.matrix import Matrix
+from tumorcam.readers.wording import listed, plain
 
 MIN_LINEAR = 0.01  # share of the genes whose linear values are larger than any logarithm; and two
-MAX_FINITE = 1e30  # larger values are faults
-MAX_LOG_WHOLE = 0.5  # share of whole numbers; small counts are whole, their logarithms are not
+MIN_OF_FILE, MAX_OF_FILE = 3, 32  # samples of a file by which its scale is told
 MIN_GENES = 20  # of which a centred sample has a negative value, but for one chance in a million
 
 
@@ -42,7 +48,7 @@ class SampleFigures:
         """Add the next genes: (genes, samples) float32."""
         self.n_genes += len(band)
         for total, mask in (
-            (self.n_large, (band > MAX_LOG2) & (band < MAX_FINITE)),
+            (self.n_large, (band > MAX_LOG2) & (band < MAX_VALUE)),
             (self.n_negative, band < 0),
         ):
             if mask.any():
@@ -90,6 +96,55 @@ def require_one_scale(
         fewer = is_positive if n_positive < n_centred else is_centred
         text = "no" if fewer is is_positive else "many"
         _refuse(fewer, f"have {text} negative values", names)
+
+
+def require_scale_of_files(
+    kept: KeptValues, is_gene: np.ndarray, names: Sequence[str], matrix: Matrix, scale: str
+) -> None:
+    """Check that no file of several is on another scale than the others.
+
+    Parameters
+    ----------
+    kept : KeptValues
+        The values of the samples `names`.
+    is_gene : (rows,) bool
+        Which rows of the matrix are genes.
+    matrix : Matrix
+        Its `sources` are the files of its samples.
+    scale : str
+        As `input.scale`; with as_is nothing is checked.
+
+    Raises
+    ------
+    InputError
+        If the values of some files fit the scale and those of others contradict it.
+    """
+    file_of = dict(zip(matrix.samples, matrix.sources, strict=False))
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        columns.setdefault(file_of.get(name, ""), []).append(column)
+    columns = {file: of_file for file, of_file in columns.items() if len(of_file) >= MIN_OF_FILE}
+    if len(columns) < 2 or scale == "as_is":
+        return
+    places = {
+        file: of_file[:: max(1, len(of_file) // MAX_OF_FILE)] for file, of_file in columns.items()
+    }
+    sums = {file: EvidenceSum(len(place)) for file, place in places.items()}
+    for genes, band in kept.bands():
+        values = band[is_gene[genes]]
+        for file, place in places.items():
+            sums[file].add(values[:, place])
+    readings = {file: read_scale(total.result()) for file, total in sums.items()}
+    wrong = [file for file, reading in readings.items() if scale not in reading.scales]
+    right = [file for file in readings if file not in wrong]
+    if wrong and right:
+        msg = (
+            f"{plain(wrong[0])} is not on the scale of {plain(right[0])}: "
+            f"{readings[wrong[0]].reason}, but {readings[right[0]].reason} there "
+            f'({len(wrong)} of {len(readings)} files contradict input.scale = "{scale}"); bring '
+            "all files to one scale, or leave some out"
+        )
+        raise InputError(msg)
 
 
 def _refuse(is_odd: np.ndarray, text: str, names: Sequence[str]) -> None:

@@ -5,12 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorcam.cohort.evidence import Evidence, relative_spread
+from tumorcam.cohort.evidence import (
+    MAX_LOG2,
+    MAX_LOG_SKEWNESS,
+    Evidence,
+    relative_spread,
+)
 
 PER_MILLION = 1e6
 TOIL_FLOOR = math.log2(0.001)  # -9.9658, the value of a gene without reads
 FLOOR_TOLERANCE = 0.01
-MAX_LOG2 = 35.0  # log2(x + 1) of GDC's FPKM-UQ, the largest numbers in use, reaches 31
 MAX_LOG_E = 18.5  # ln(x + 1) of a gene with 10^8 reads
 MIN_VALUES = 100  # positive values; fewer say nothing of the shape
 MIN_GENES = 10  # fewer say nothing by their sums
@@ -20,7 +24,6 @@ FRACTIONAL = 0.02  # RSEM's and salmon's expected counts have far more whole num
 MANY_NEGATIVES = 0.1  # a batch-adjusted linear or log2 matrix has fewer
 EQUAL = 0.005  # relative spread of sums that were made equal, and then rounded
 UNEQUAL = 10.0  # times more spread have sums of the wrong exponential
-MAX_LOG_SKEWNESS = 2.0  # of log2(x + 1); whole transcriptomes have 1 or less
 MIN_LINEAR_SKEWNESS = 4.0  # of linear values
 MIN_LINEAR_SPREAD = 50.0  # of sums of 2^x - 1, if x is linear
 MANY_GENES = 1000  # among as many some have far more than 35 TPM
@@ -120,8 +123,8 @@ def _fractions(evidence: Evidence) -> Reading:
 def _logarithms(evidence: Evidence) -> Reading:
     log_e = ("log_e",) if evidence.largest <= MAX_LOG_E else ()
     scales = ["log2", *log_e]
-    if math.isnan(evidence.log2_counts_share):
-        scales.append("log2_counts")
+    if not evidence.n_negative:
+        scales.append("log2_counts")  # of expected counts, which are not whole
     if evidence.n_negative or (not evidence.zero_share and evidence.n_genes < MANY_GENES):
         scales.append("log2_tpm_001")
     is_clear = evidence.skewness < MAX_LOG_SKEWNESS or evidence.n_genes >= MANY_GENES

@@ -5,15 +5,17 @@ import re
 
 import numpy as np
 
-from tumorcam.cohort.evidence import Evidence
+from tumorcam.cohort.evidence import MAX_LOG2, Evidence
 from tumorcam.cohort.scale_reading import LINEAR, read_scale
 from tumorcam.errors import InputError
 from tumorcam.readers.matrix import Fact, Matrix
 
+LOGARITHMS = ("log2", "log2_counts", "log_e", "log2_tpm_001")
 COUNT_SCALES = ("counts", "expected_counts", "log2_counts")  # normalised by library sizes
 NAMES_COUNTS = re.compile(r"count|numreads", re.I)  # a measure's name, of RSEM or salmon
 PER_MILLION = 1e6
 PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3772; UCSC Xena's hub
+MAX_VALUE = 1e30  # a cohort is stored as float32, whose largest value is 3e38
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
 
 
@@ -62,10 +64,15 @@ def likely_scales(evidence: Evidence) -> list[tuple[str, str]]:
     return [(scale, reading.reason) for scale in reading.scales]
 
 
+def largest_value(scale: str) -> float:
+    """The largest raw value of a scale that is no fault."""
+    return MAX_LOG2 if scale in LOGARITHMS else MAX_VALUE
+
+
 def to_counts(values: np.ndarray, scale: str) -> np.ndarray:
     """(genes, samples) float64: counts from values on one of `COUNT_SCALES`."""
     values = values.astype(np.float64)
-    return np.rint(np.exp2(values) - 1) if scale == "log2_counts" else values
+    return np.exp2(values) - 1 if scale == "log2_counts" else values
 
 
 def to_log2(values: np.ndarray, scale: str, library: np.ndarray | None = None) -> np.ndarray:
@@ -101,7 +108,8 @@ def _to_linear(values: np.ndarray, scale: str) -> np.ndarray:
 
 
 def _range(evidence: Evidence) -> str:
-    return f"the values range from {evidence.smallest:g} to {evidence.largest:g}"
+    odd = f", but for {evidence.n_odd} genes with larger ones" if evidence.n_odd else ""
+    return f"the values range from {evidence.smallest:g} to {evidence.largest:g}{odd}"
 
 
 def _other_layers(layer: Fact | None) -> str:

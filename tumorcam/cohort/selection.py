@@ -14,7 +14,11 @@ from tumorcam.cohort.drops import log_drops
 from tumorcam.cohort.evidence import EvidenceSum
 from tumorcam.cohort.genes import distinct_genes
 from tumorcam.cohort.kept_values import KeptValues, LogValues, kept_values
-from tumorcam.cohort.mixed_scales import SampleFigures, require_one_scale
+from tumorcam.cohort.mixed_scales import (
+    SampleFigures,
+    require_one_scale,
+    require_scale_of_files,
+)
 from tumorcam.cohort.normalisation import library_sizes
 from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
 from tumorcam.cohort.summary import count_by_type
@@ -147,7 +151,9 @@ def _check_values(
         config, kept, samples, named, str(matrix.path), evidence, figures
     )
     result = evidence.result()
-    require_one_scale(figures, result, kept, named.is_gene, samples["sample"].tolist())
+    in_order = samples["sample"].tolist()
+    require_one_scale(figures, result, kept, named.is_gene, in_order)
+    require_scale_of_files(kept, named.is_gene, in_order, matrix, config.input.scale)
     facts = check_scale(result, config.input.scale, matrix)
     totals = np.flatnonzero(named.is_gene)[result.total_gene :][: int(result.total_gene >= 0)]
     bad_values.require_good(counts, names, cohort.bad_values)

@@ -30,7 +30,7 @@ from tumorcam.readers.matrix import Fact
 from tumorcam.readers.quantifications.recognition import recognise
 from tumorcam.readers.samples_table.identifiers import identify
 from tumorcam.readers.tables.packing import open_unpacked
-from tumorcam.readers.tables.words import is_clinical
+from tumorcam.readers.tables.words import are_clinical, is_clinical
 from tumorcam.storage.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -58,6 +58,8 @@ def file_roles(paths: Sequence[str]) -> Roles:
     least = min(shares.values(), default=0.0)
     at_least = max(MIN_SHARE, min(MOSTLY, LEAD * least))
     samples = [path for path in paths if len(paths) > 1 and shares[path] > at_least]
+    if len(samples) == len(paths) > 0:
+        samples.remove(min(samples, key=shares.__getitem__))
     return Roles([path for path in paths if path not in samples], samples)
 
 
@@ -220,7 +222,7 @@ def _describes_samples(path: Path) -> float:
     delimiter = max("\t,; ", key="".join(rows[:1]).count)
     cells = [row.split(delimiter) for row in rows]
     ids, *columns = itertools.zip_longest(*cells, fillvalue="")
-    if np.mean([is_clinical(name.strip('" ')) for name in ids[1:]]) > MOSTLY:
+    if are_clinical([name.strip('" ') for name in ids[1:]]):
         return 1.0  # the samples are its columns
     is_named = [is_clinical(column[0].strip('" ')) for column in columns]
     is_text = [not any(map(_is_number, column[1:])) for column in columns]

@@ -21,6 +21,8 @@ from tumorcam.readers.samples_table.several_tables import combine_tables
 from tumorcam.readers.samples_table.tidy import tidy
 from tumorcam.readers.tables.expression import read_text_matrix
 from tumorcam.readers.tables.frames import read_frame
+from tumorcam.readers.tables.words import are_clinical
+from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
 from tumorcam.storage import manifest
 from tumorcam.storage.integrity import HDF5_SIGNATURE
@@ -28,6 +30,7 @@ from tumorcam.storage.run_folder import RunFolder
 
 REMEDY = "run `tumorcam synthesize`, which writes it anew"
 EXPRESSION, SAMPLES = "input.expression", "input.samples"
+MIN_GENES = 4  # fewer columns, and more rows of each sample, are those of a table in long form
 Progress = Callable[[int, int], None]
 
 
@@ -114,6 +117,8 @@ def open_inputs(
     """
     frames = [read_frame(Path(name), SAMPLES) for name in settings.samples]
     tables = [frame.table for frame in frames]
+    for table, name in zip(tables, settings.samples, strict=True):
+        _refuse_transposed(table, name)
     names = SampleNames(tables)
     paths = resolve(settings.expression, EXPRESSION)
 
@@ -137,12 +142,25 @@ def open_inputs(
     )
 
 
+def _refuse_transposed(table: pd.DataFrame, name: str) -> None:
+    """Stop where the rows of a samples table are named as its columns should be."""
+    first = [str(cell) for cell in table.iloc[:, 0]] if len(table.columns) else []
+    if len(first) > 1 and are_clinical(first):
+        msg = (
+            f"{plain(name)} has its samples in columns (its rows are {listed(first)}); wanted "
+            "a row for each sample: transpose it"
+        )
+        raise InputError(msg)
+
+
 def _refuse_long_form(matrix: Matrix) -> None:
     """Stop where a row is a gene of a sample, and not a whole gene or sample."""
-    if len(matrix.genes) == 1 and len(set(matrix.samples)) < len(matrix.samples):
+    n_rows, n_samples = len(matrix.samples), len(set(matrix.samples))
+    if len(matrix.genes) < MIN_GENES and n_rows >= MIN_GENES * n_samples:
         msg = (
-            f"{matrix.path} has one column of values, and samples in many rows: a table in long "
-            "form; wanted a column for each sample or each gene, as pandas.DataFrame.pivot gives it"
+            f"{matrix.path} has {len(matrix.genes)} columns of values, and each sample in "
+            f"{n_rows / n_samples:.0f} rows: a table in long form; wanted a column for each sample "
+            "or each gene, as pandas.DataFrame.pivot gives it"
         )
         raise InputError(msg)
 
@@ -156,8 +174,9 @@ def _samples_of(
     """
     paths = [Path(name) for name in settings.samples]
     if matrix.labels is not None and any(map(is_sample_sheet, tables)):
-        tables = [table for table in tables if not is_sample_sheet(table)]
-        tables, paths = [matrix.labels, *tables], [matrix.path, *paths[: len(tables)]]
+        others = [pair for pair in zip(tables, paths, strict=True) if not is_sample_sheet(pair[0])]
+        tables = [matrix.labels, *(table for table, _ in others)]
+        paths = [matrix.path, *(path for _, path in others)]
     if tables:
         combined = combine_tables(tables, matrix.samples, settings.sample_column, paths)
         facts += combined.facts

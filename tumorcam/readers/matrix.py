@@ -67,6 +67,8 @@ class Matrix:
     labels : DataFrame or None
         What the files themselves say of the samples, all texts: a row for each sample in the order
         of `samples`; the column "sample" has their names. None if they say nothing.
+    sources : list of str
+        The file of each sample, where several were joined by sample; else empty.
     annotation : DataFrame
         What the files say of the genes besides their IDs, all texts: a row for each gene; it may
         have no columns.
@@ -79,4 +81,5 @@ class Matrix:
     dropped: list[Drop] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     labels: pd.DataFrame | None = None
+    sources: list[str] = field(default_factory=list)
     annotation: pd.DataFrame = field(default_factory=pd.DataFrame)

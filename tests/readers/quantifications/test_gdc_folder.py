@@ -138,3 +138,24 @@ def test_real_sample_sheets(name):
     assert (names == table["Sample ID"][~is_several].str[:16]).all()
     cases = listing.labels["Case ID"].str.split(", ").str[0]
     assert (cases == table["Case ID"].str.split(", ").str[0]).all()
+
+
+def test_types_are_those_of_two_columns_in_new_sheets(tmp_path):
+    samples = [f"HCM-BROD-{i:04d}-C15" for i in range(4)]
+    write_gdc_folder(tmp_path / "gdc", 4)
+    table = sheet(samples, "new")
+    table["Tumor Descriptor"] = ["Primary", "Metastatic", "Not Applicable", "Recurrence"]
+    table["Tissue Type"] = ["Tumor", "Tumor", "Normal", "Tumor"]
+    labels = read(tmp_path / "gdc", table).labels
+    types = dict(zip(labels["sample"], labels["Sample Type"], strict=True))
+    assert types == dict(
+        zip(samples, ["Primary", "Metastatic", "Normal", "Recurrence"], strict=True)
+    )
+
+
+def test_a_sheet_of_other_files_is_refused(tmp_path):
+    write_gdc_folder(tmp_path / "gdc", 2)
+    for number, path in enumerate(sorted((tmp_path / "gdc").rglob("*.tsv"))):
+        path.rename(tmp_path / "gdc" / f"TCGA-AA-{number:04d}-01A.tsv")
+    with pytest.raises(InputError, match="lists none of the 2 files"):
+        read(tmp_path / "gdc", sheet(["A", "B"]))

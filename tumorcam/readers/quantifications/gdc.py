@@ -10,12 +10,14 @@ import pandas as pd
 from tumorcam.errors import InputError
 from tumorcam.readers.column_names import plain_spelling
 from tumorcam.readers.matrix import SAMPLE, Drop, Fact
+from tumorcam.readers.missing import blank_missing
 from tumorcam.readers.tables.frames import read_frame
-from tumorcam.readers.wording import listed
+from tumorcam.readers.wording import listed, plain
 
 SHEET_FILES = "gdc_sample_sheet*"
 SHEET_COLUMNS = {"fileid", "filename", "sampleid"}
 MANIFEST_COLUMNS = {"id", "filename", "md5"}
+TYPE, TISSUE, DESCRIPTOR = "sampletype", "tissuetype", "tumordescriptor"
 NAME_PARTS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 ID_CHARACTERS = 8  # of a file ID that tell the aliquots of a sample apart
 
@@ -110,6 +112,15 @@ def _listing(
     beside: Sequence[Path],
 ) -> Listing:
     row_of_path = _match(paths, rows)
+    if max(row_of_path) < 0:
+        sheet_names = listed(_cells(rows, "filename").tolist())
+        msg = (
+            f"the sample sheet lists none of the {len(paths)} files, such as "
+            f"{plain(str(paths[0]))}; it lists {sheet_names}: give the files the names that "
+            "they had when downloaded, or name the sheet of this download in input.samples"
+        )
+        raise InputError(msg)
+    rows = _with_types(rows)
     labels = rows.reindex(row_of_path).fillna("").reset_index(drop=True)
     labels = labels.drop(columns=SAMPLE, errors="ignore")
     names, file_ids = _cells(labels, "sampleid"), _cells(labels, "fileid")
@@ -130,6 +141,16 @@ def _listing(
         reason = "their names end with the first characters of the file ID"
         facts.append(Fact("aliquots", text, reason))
     return Listing(labels, is_several.to_list(), drops, facts)
+
+
+def _with_types(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column Sample Type, which the sheets of 2024 have as two columns."""
+    names = {plain_spelling(str(name)) for name in rows.columns}
+    if TYPE in names or not {TISSUE, DESCRIPTOR} <= names:
+        return rows
+    tissue, descriptor = _cells(rows, TISSUE), _cells(rows, DESCRIPTOR)
+    is_tumor = (tissue.str.lower() == "tumor") & ~blank_missing(descriptor).eq("")
+    return rows.assign(**{"Sample Type": descriptor.where(is_tumor, tissue)})
 
 
 def _match(paths: Sequence[Path], rows: pd.DataFrame) -> list[int]:

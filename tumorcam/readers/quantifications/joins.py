@@ -97,6 +97,7 @@ def _join_by_sample(
         dropped=_all_dropped(matrices) + dropped,
         facts=_joined_facts(matrices, "sample", reason, dropped),
         labels=pd.concat([_labels(matrix) for matrix in matrices], ignore_index=True).fillna(""),
+        sources=[str(matrix.path) for matrix in matrices for _ in matrix.samples],
         annotation=annotation,
     )
 

@@ -1,5 +1,6 @@
 """What the barcodes of a samples table say: the patient and the sample type of each row."""
 
+import re
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,6 +10,7 @@ from tumorcam.readers.matrix import Fact
 from tumorcam.readers.samples_table.identifiers import PROGRAMS, Identity, identify
 from tumorcam.readers.wording import listed
 
+COPY_SUFFIX = re.compile(r"[-.]\d+$")  # of a name that occurs again: of the same patient
 IMPLIED = ("GTEx",)  # programs whose barcodes name no sample type: all samples are normal tissue
 
 
@@ -73,7 +75,9 @@ def read_barcodes(table: pd.DataFrame, names: pd.Series) -> Barcodes:
 
 
 def _identities(cells: pd.Series) -> pd.DataFrame:
-    identities: dict[str, Identity | None] = {cell: identify(cell) for cell in set(cells)}
+    identities: dict[str, Identity | None] = {
+        cell: identify(cell) or identify(COPY_SUFFIX.sub("", cell)) for cell in set(cells)
+    }
     rows = []
     for cell in cells:
         identity = identities[cell]

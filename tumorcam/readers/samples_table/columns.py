@@ -107,7 +107,7 @@ def type_column(table: pd.DataFrame) -> Column | None:
     for name in dict.fromkeys([*usual, *table.columns]):
         cells = cells_of(table, name)
         filled = cells[cells != ""]
-        if filled.nunique() > MAX_TYPES:
+        if filled.nunique() > MAX_TYPES or are_flags(filled):
             continue
         codes = filled.map(type_code)
         is_typed = codes.isin(list(CODES))
@@ -137,6 +137,12 @@ def source_column(table: pd.DataFrame, taken: Sequence[str]) -> Column | None:
             fact = Fact("source column", quoted(name), "its name", "", "input.source_column", name)
             return Column(name, cells, fact)
     return None
+
+
+def are_flags(cells: pd.Series) -> bool:
+    """Whether the cells are 0 and 1, or 0 alone, which are no codes of sample types."""
+    filled = set(cells) - {""}
+    return filled <= {"0", "0.0", "1", "1.0"} and not filled.isdisjoint({"0", "0.0"})
 
 
 def _counts_rows(cells: pd.Series) -> bool:

@@ -12,10 +12,10 @@ from tumorcam.readers.samples_table.tumor_names import tumor_code
 MAX_CLASSES = 200  # different values of a column of tumor types
 MAX_SPELLINGS = 3 * MAX_CLASSES  # different texts of a column of tumor types
 CODES, DISEASES, WORDS = 10.0, 6.0, 1.0  # points for cells that are codes, diseases, other words
-NUMBERS = 0.5  # points for whole numbers, under a usual name only
+NUMBERS = 0.5  # points for whole numbers, under a usual name that speaks of tumors only
 NAME_POINTS = 4.0  # for the best usual name; less for the later ones
 HINT_POINTS = 1.5  # for a name that speaks of tumors
-MIN_DISEASES = 4.5  # content that makes any column a candidate: 7 of 10 values are diseases
+MIN_DISEASES = 4.0  # content that makes any column a candidate: 6 of 10 values are diseases
 USUAL = (  # in plain spelling, the best one first
     *TUMOR,
     *"cancertypeacronym studyabbreviation primarydiseaseortissue oncotreeprimarydisease "
@@ -78,7 +78,7 @@ def score(name: str, cells: pd.Series) -> float:
     sizes = counts.groupby(keys.to_numpy()).sum()
     spelling = plain_spelling(name)
     is_usual = spelling in USUAL
-    content = _content_points(labels, is_usual)
+    content = _content_points(labels, is_usual, may_be_numbers=bool(HINTS.search(name)))
     is_sparse = len(sizes) > max(2, n / 2) and content < CODES
     if content <= 0 or is_sparse or not 2 <= len(sizes) <= MAX_CLASSES:
         return 0
@@ -101,7 +101,7 @@ def label_key(label: str) -> str:
     return whole[1] if whole else " ".join(re.sub(r"[\s_]+", " ", label).split()).lower()
 
 
-def _content_points(labels: list[str], is_usual: bool) -> float:
+def _content_points(labels: list[str], is_usual: bool, *, may_be_numbers: bool) -> float:
     """Points for what the distinct values of a column are; 0 if they are no tumors."""
     n = len(labels)
     if sum(tumor_code(label) != "" for label in labels) * 2 >= n:
@@ -113,7 +113,8 @@ def _content_points(labels: list[str], is_usual: bool) -> float:
     if all(map(is_type_word, words)) or any(map(identify, labels)):
         return 0
     if all(NUMBER.fullmatch(label) for label in labels):
-        return NUMBERS if is_usual and all(float(x).is_integer() for x in labels) else 0
+        is_coded = is_usual and may_be_numbers and all(float(x).is_integer() for x in labels)
+        return NUMBERS if is_coded else 0
     if not is_usual and all(STAGE.fullmatch(label) for label in labels):
         return 0
     if sum(bool(GENERIC.fullmatch(label)) for label in labels) * 2 >= n:

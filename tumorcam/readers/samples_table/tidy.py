@@ -12,6 +12,7 @@ from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.samples_table.barcodes import Barcodes, read_barcodes
 from tumorcam.readers.samples_table.columns import (
     Column,
+    are_flags,
     named_column,
     patient_column,
     source_column,
@@ -156,6 +157,7 @@ def _types(named: Column | None, auto: Column | None, barcodes: Barcodes, path: 
     """
     barcode, implied = barcodes.sample_type, barcodes.implied_type
     if named is not None:
+        _refuse_flags(named, path)
         codes = named.cells.map(type_code)
         rest = barcode.where(barcode != "", implied)
         return _Cells(codes.where(codes != "", rest), [named.fact])
@@ -179,6 +181,17 @@ def _types(named: Column | None, auto: Column | None, barcodes: Barcodes, path: 
             facts.append(Fact("sample types", "the barcode counts", reason, listed(pairs)))
     types = barcode.where(barcode != "", codes)
     return _Cells(types.where(types != "", implied), facts)
+
+
+def _refuse_flags(column: Column, path: Path) -> None:
+    """Stop where a column of types has nothing but 0 and 1, which may mean either."""
+    if are_flags(column.cells):
+        msg = (
+            f"{plain(str(path))}: column {quoted(column.name)} has 0 and 1, which are no sample "
+            "types (01 is a primary tumor, 11 a normal tissue): write Tumor and Normal in their "
+            "place"
+        )
+        raise InputError(msg)
 
 
 def _require_agreement(barcode: pd.Series, codes: pd.Series, column: str, path: Path) -> None:

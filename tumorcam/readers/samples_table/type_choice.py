@@ -19,6 +19,7 @@ from tumorcam.settings import CohortSettings
 
 TUMOR = "tumor"  # in cohort.sample_types: for each tumor the type that makes it one
 NORMAL = "Normal"  # the class of normal samples, unless the labels have a word for it
+PRIMARY = "01"  # the type of the other samples, if no sample has a known type
 NORMAL_TISSUE = "11"  # the type of a sample of unknown type whose label says that it is normal
 
 
@@ -41,6 +42,8 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
       left out.
     * An empty `cohort.sample_types` keeps all samples that are not known to be normal. If all
       samples are normal, as those of GTEx, it keeps them under their labels, which are tissues.
+    * Where no type is known but some labels are words for normal samples, the others are tumors,
+      unless one sounds as if it were not, such as "Normal breast".
     * Samples whose type is not known stop the job, or are left out and listed where
       `cohort.unlabelled` is "drop".
 
@@ -62,6 +65,12 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     says_normal = samples["tumor"].map(_is_normal_label)
     is_implied = says_normal & (samples["sample_type"] == "")
     kinds = samples["sample_type"].where(~is_implied, NORMAL_TISSUE)
+    facts = list[Fact]()
+    sounds_normal = samples["tumor"].map(lambda label: is_normal(type_code(label)))
+    if is_implied.any() and is_implied.equals(sounds_normal) and not any(samples["sample_type"]):
+        kinds = kinds.where(is_implied | (samples["tumor"] == ""), PRIMARY)
+        words = listed(sorted(set(samples.loc[is_implied, "tumor"])))
+        facts = [Fact("sample types", "from the labels", f"{words} are normal, the others tumors")]
     samples = samples.assign(sample_type=kinds)
     normal = kinds.map(is_normal)
     if not cohort.sample_types and normal.all() and cohort.normals != "class":
@@ -73,7 +82,7 @@ def choose_types(samples: pd.DataFrame, cohort: CohortSettings) -> TypeChoice:
     words = samples.loc[says_normal, "tumor"].value_counts()
     name = str(words.index[0]) if len(words) else NORMAL
     labelled = samples.assign(tumor=samples["tumor"].where(~as_class | says_normal, name))
-    facts = type_facts.normal_facts(samples, normal, is_kept_normal, says_normal, cohort)
+    facts += type_facts.normal_facts(samples, normal, is_kept_normal, says_normal, cohort)
     if not cohort.sample_types:
         reason = 'a normal sample; cohort.normals = "class" keeps it as one'
         drops = [Drop("sample", s, reason) for s in samples.loc[normal & ~is_kept_normal, "sample"]]
@@ -135,7 +144,8 @@ def _of_unknown_type(samples: pd.DataFrame, cohort: CohortSettings) -> list[Drop
     msg = (
         f"cohort.sample_types = {types}, but the sample type of {len(names)} of {len(samples)} "
         f"samples is not known ({listed(names)}; by tumor: {counts}): complete the column of "
-        'sample types, or set cohort.unlabelled = "drop", which leaves these samples out and lists '
+        "sample types, set cohort.sample_types = [] if all samples that are not known to be normal "
+        'are tumors, or set cohort.unlabelled = "drop", which leaves these samples out and lists '
         "them"
     )
     raise InputError(msg)

@@ -84,7 +84,8 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
         first = text.split("\n", 1)[0][:60]
         msg = (
             f"{plain(str(path))}: tabs, commas, semicolons or blanks cut its lines into no "
-            f"two or more cells alike (first line: {quoted(first)}); save it as TSV or CSV"
+            f"two or more cells alike (first line: {quoted(first)}{_odd_line(text)}); save it as "
+            "TSV or CSV"
         )
         raise InputError(msg)
     if scores[best] - scores[second] < MIN_LEAD and (best in even) == (second in even):
@@ -94,6 +95,20 @@ def choose_delimiter(text: str, setting: str, path: Path) -> str:
         msg = f"{plain(str(path))} can be read with {best} or with {second} between its cells; "
         raise InputError(msg + advice)
     return best
+
+
+def _odd_line(text: str) -> str:
+    """A line with another number of cells than most, where most are alike by some delimiter."""
+    for name, delimiter in DELIMITERS.items():
+        widths = [len(row) for row in _split(text, Dialect(delimiter, has_quotes=True))]
+        usual = _most_common(widths)
+        odd = next((i for i, width in enumerate(widths) if width not in (0, usual.n_cells)), None)
+        if usual.n_cells > 1 and usual.share > MIN_EVEN and odd is not None:
+            return (
+                f"; by {name} line {odd + 1} of the table has {widths[odd]} cells, most have "
+                f"{usual.n_cells}: a cell that holds the delimiter needs quotes around it"
+            )
+    return ""
 
 
 def first_lines(text: str) -> str:

@@ -39,7 +39,7 @@ from tumorcam.storage.stored_values import StoredValues
 WHOLE_FLOAT = re.compile(r"(\d+)\.0")  # an Entrez ID that pandas took for a float
 LABELS_REASON = "labels of the samples, not a gene"
 MAX_THREADS = 4  # that read chunks side by side; unpacking is not faster than that
-TOTALS_REASON = "sums of the other rows"
+TOTALS_REASON = "it sums up the other rows"
 
 
 class _Part(NamedTuple):

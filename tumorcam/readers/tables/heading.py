@@ -252,13 +252,16 @@ def _head(first: Chunk, n_lines: int, path: Path) -> str:
 def _names(top: _Top, rows: list[Row], dialect: Dialect) -> _Names:
     """Which of the first rows is the header: the last comment line, or the first whole row.
 
-    A comment line is the header if it alone has as many cells as the rows.
+    A comment line is the header if it alone has as many cells as the rows, or if it alone has no
+    blank after its sign.
     """
     width = _usual_width(rows[1:] or rows)
     cells = [split_rows(line, dialect)[0].cells for line in top.comments]
     fits = [line for line in cells if len(line) > 1 and width - len(line) in (0, 1)]
-    if len(fits) == 1 and fits[0] is cells[-1]:
-        header = Row([fits[0][0].lstrip("# "), *fits[0][1:]], top.n_lines)
+    bare = [line for line in top.comments if re.match(r"#\w", line)]
+    is_bare = len(bare) == 1 and bare[0] is top.comments[-1]
+    if fits and fits[-1] is cells[-1] and (len(fits) == 1 or is_bare):
+        header = Row([fits[-1][0].lstrip("# "), *fits[-1][1:]], top.n_lines)
         top.facts.append(Fact("header", "a line that begins with #", "it has a cell a column"))
         return _Names(header, [], rows)
     n_above = 0

@@ -1,6 +1,7 @@
 """Names by which columns and rows of a matrix are told to be neither genes nor samples."""
 
 import re
+from collections.abc import Sequence
 
 from tumorcam.readers import column_names
 from tumorcam.readers.column_names import plain_spelling
@@ -45,7 +46,10 @@ CLINICAL_PATTERN = re.compile(
     r"|.+[_. ](time|months|days|status|event|stage|grade|labels?|type|diagnosis|code|barcode|id)",
     re.I,
 )
-TOTALS = frozenset("total totals grandtotal sum columntotal columntotals columnsums".split())
+TOTALS = frozenset(
+    "total totals grandtotal sum columntotal columntotals columnsums mean median average stddev "
+    "standarddeviation ncount nfeature ncountrna nfeaturerna".split()
+)
 MEASURES = {  # by input.scale: the names of measures that have it, in plain spelling
     "counts": """rawcount rawcounts counts count readcount readcounts expectedcount
         expectedcounts unstranded estcounts numreads reads""".split(),
@@ -91,6 +95,12 @@ def is_clinical(name: str) -> bool:
     return spelling in CLINICAL or CLINICAL_PATTERN.fullmatch(name) is not None
 
 
+def are_clinical(names: Sequence[str]) -> bool:
+    """Whether most names are those of columns that describe samples, and not Sample_1, Sample_2."""
+    distinct = {re.sub(r"\d", "", name) for name in names if is_clinical(name)}
+    return len(distinct) > len(names) / 2
+
+
 def is_total(name: str) -> bool:
-    """Whether a row of such a name holds the sums of the other rows."""
+    """Whether a row of such a name sums up the other rows, as totals and averages do."""
     return plain_spelling(name) in TOTALS
