@@ -84,6 +84,26 @@ def joins() -> Iterator[Kind]:
         table({"sample": IDS[:9], "tumor_type": TUMOR[:9]}),
         table({"sample": IDS[9:], "tumor_type": TUMOR[9:]}),
     )
+    numbers = [str(i) for i in range(len(IDS))]
+    moved = [numbers[(i // 2 + 7) % 24] for i in range(len(IDS))]  # two samples of each patient
+    tumor_of = dict(zip(moved[::2], TUMOR[::2], strict=True))
+    log2 = LOG2.set_axis(numbers, axis=1)
+    first = table({"sample_id": numbers, "patient_id": moved})
+    second = table({"patient_id": list(tumor_of), "diagnosis": list(tumor_of.values())})
+    settings = ('input.samples=["s.tsv", "t.tsv"]', "cohort.sample_types=[]")
+    for one, other in ((first, second), (second, first)):
+        given = write(text_of(log2), one, **{"t.tsv": other})
+        yield Kind(
+            f"patients whose codes are those of samples, {one[:7]} first",
+            given,
+            settings,
+            log2=log2,
+            labels=[tumor_of[patient] for patient in moved],
+            patient_of=dict(zip(numbers, moved, strict=True)).__getitem__,
+        )
+    upper = tables[1].replace("sample\ttumor_type", "SAMPLE\tTUMOR_TYPE")
+    both_cases = write(None, tables[0], **{"t.tsv": upper})
+    yield Kind("two tables, one in capitals", both_cases, ('input.samples=["s.tsv", "t.tsv"]',))
     parts = write(None, tables[0], **{"t.tsv": tables[1]})
     yield Kind("two tables, by row", parts, ('input.samples=["s.tsv", "t.tsv"]',))
 

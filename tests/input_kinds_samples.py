@@ -32,6 +32,7 @@ DISEASES = {
 }
 MISSING = (
     "'--;not reported;Not Reported;[Not Applicable];[Unknown];-;--;unknown;Unknown;[Discrepancy];"
+    "N.A.;unspecified;TBD;No data;"
     "#N/A;N/A;n/a;NA;na;None;null;<NA>;.;?;[Not Available];not available;"
 ).split(";")
 
@@ -310,6 +311,20 @@ def labels() -> Iterator[Kind]:
     yield Kind("two columns of the same IDs", write(None, same))
     bare = table({"sample": IDS, "tumor_type": TUMOR}).split("\n", 1)[1]
     yield Kind("a table without header", write(None, bare), must=("no header", IDS[0], r"s\.tsv"))
+    for name, weak in {
+        "study": ["GSE1", "GSE2"],
+        "class": [0, 1],
+        "group": ["treated", "control"],
+    }.items():
+        two = table(
+            {
+                "sample": IDS,
+                "entity": [DISEASES[t].split()[0] for t in TUMOR],
+                name: [weak[i % 2] for i in range(len(IDS))],
+            }
+        )
+        must = (name, "entity", r"set input\.tumor_column")
+        yield Kind(f"{name} beside an entity", write(None, two), must=must)
     centres = table({"sample": IDS, "COHORT": [f"{i % 4 + 1}.0" for i in range(len(IDS))]})
     must = (r"set input\.tumor_column", "COHORT")
     yield Kind("numbered cohorts are no tumors", write(None, centres), must=must)

@@ -16,6 +16,7 @@ NAMES_COUNTS = re.compile(r"count|numreads", re.I)  # a measure's name, of RSEM 
 PER_MILLION = 1e6
 PSEUDOCOUNT = 0.001  # TPM that Toil adds. Vivian et al. 2017, doi:10.1038/nbt.3772; UCSC Xena's hub
 MAX_VALUE = 1e30  # a cohort is stored as float32, whose largest value is 3e38
+NEAR, LOG_ERROR = 0.02, 5e-5  # of whole counts whose logarithms have four decimals
 COUNT_OVERFLOW = -(2.0**30)  # smaller values are counts that did not fit 32 bits
 
 
@@ -70,9 +71,16 @@ def largest_value(scale: str) -> float:
 
 
 def to_counts(values: np.ndarray, scale: str) -> np.ndarray:
-    """(genes, samples) float64: counts from values on one of `COUNT_SCALES`."""
+    """(genes, samples) float64: counts from values on one of `COUNT_SCALES`.
+
+    Counts from rounded logarithms become whole again if they are as near to that as they were.
+    """
     values = values.astype(np.float64)
-    return np.exp2(values) - 1 if scale == "log2_counts" else values
+    if scale != "log2_counts":
+        return values
+    counts = np.exp2(values) - 1
+    whole = np.rint(counts)
+    return np.where(np.abs(counts - whole) <= NEAR + LOG_ERROR * counts, whole, counts)
 
 
 def to_log2(values: np.ndarray, scale: str, library: np.ndarray | None = None) -> np.ndarray:

@@ -7,6 +7,7 @@ import pandas as pd
 _WORDS = """
 NA|N/A|#N/A|#NA|NaN|-NaN|null|none|<NA>|nil|missing|-|--|---|'-|'--|.|?|
 unknown|[unknown]|not reported|not available|not applicable|not evaluated|not determined|
+n.a.|n.d.|tbd|not known|no data|unspecified|not specified|undetermined|not stated|unavailable|
 [not available]|[not applicable]|[not evaluated]|[not reported]|[discrepancy]|[completed]|
 #VALUE!|#REF!|#NAME?|#DIV/0!|#NULL!|#NUM!
 """

@@ -50,18 +50,19 @@ def test_two_columns_without_header(tmp_path):
     assert mapped.names == ["GENE1", "GENE2"]
 
 
-def test_transcripts_of_a_gene_are_to_be_summed(tmp_path):
+def test_transcripts_get_the_names_of_their_genes(tmp_path):
     rows = [("ENST00000269305.9", "TP53"), ("ENST00000413465.6", "TP53")]
     path = write(tmp_path / "t.tsv", rows, header=("tx", "gene"))
     mapped = map_names(["ENST00000269305", "ENST00000413465"], path)
     assert mapped.names == ["TP53", "TP53"]
-    assert 'cohort.duplicates = "sum"' in mapped.facts[1].reason
+    assert mapped.are_transcripts
 
 
 def test_ids_that_share_a_name_are_told(tmp_path):
     rows = [("1", "TP53"), ("2", "TP53"), ("3", "MYC")]
     mapped = map_names(["1", "2", "3"], write(tmp_path / "t.tsv", rows, header=("id", "symbol")))
     assert mapped.facts[1].text == "1 IDs share a name with another one"
+    assert not mapped.are_transcripts
 
 
 def test_a_table_of_other_ids_is_refused(tmp_path):

@@ -112,7 +112,7 @@ def _listing(
     beside: Sequence[Path],
 ) -> Listing:
     row_of_path = _match(paths, rows)
-    if max(row_of_path) < 0:
+    if max(row_of_path) < 0 and not beside:
         sheet_names = listed(_cells(rows, "filename").tolist())
         msg = (
             f"the sample sheet lists none of the {len(paths)} files, such as "

@@ -120,6 +120,9 @@ def join_samples(
     if not match.rows:
         counts = {name: len(other.rows) for name, other in matches.items() if other.rows}
         raise InputError(no_common_sample(distinct, cells, counts, column, path))
+    if len(set(distinct).intersection(table.columns)) > 1:
+        msg = f"{plain(str(path))} has its samples in columns; wanted a row for each: transpose it"
+        raise InputError(msg)
     if best in distinct:
         msg = (
             f"{plain(str(path))} has no header: its first line has the sample {quoted(best)}; "

@@ -50,6 +50,11 @@ FLAGS = frozenset(
     "validation val training tumor normal primary metastatic present absent positive negative "
     "with without low high elevated left right bilateral tcga gtex target cptac".split()
 ) | {"tumor free", "with tumor"}
+MIN_OF_CLASS = 3  # samples of a class, on average
+CLEAR = re.compile(
+    r"tumou?r|cancer|disease|diagnos|histolog|oncotree|subtype|lineage|label|smts|acronym",
+    re.IGNORECASE,
+)
 STAGE = re.compile(
     r"(?:stage|grade|t|n|m|g)?\s*[-_]?(?:0|i{1,3}v?|iv|[0-4x])[a-c]?[0-9]?", re.IGNORECASE
 )
@@ -90,6 +95,24 @@ def score(name: str, cells: pd.Series) -> float:
         points += NAME_POINTS * (1 - USUAL.index(spelling) / len(USUAL))
     share_of_several = float(sizes[sizes > 1].sum()) / n
     return points * n / len(cells) * (1 + share_of_several) / 2
+
+
+def is_weak(name: str, cells: pd.Series) -> bool:
+    """Whether a column has neither diseases nor a name that speaks of them, such as study."""
+    labels = [str(label) for label in cells[cells != ""].unique()]
+    content = _content_points(labels, is_usual=True, may_be_numbers=True)
+    is_named = CLEAR.search(name) is not None and content > NUMBERS
+    return content <= WORDS and not is_named
+
+
+def may_be_classes(name: str, cells: pd.Series) -> bool:
+    """Whether a column divides the samples by words, whatever its name, as tumor types do."""
+    counts = cells[cells != ""].value_counts()
+    labels = [str(label) for label in counts.index]
+    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)}
+    if not 2 <= len(labels) <= min(MAX_CLASSES, counts.sum() / MIN_OF_CLASS) or words & OTHER_WORDS:
+        return False
+    return _content_points(labels, is_usual=False, may_be_numbers=False) > 0
 
 
 def label_key(label: str) -> str:

@@ -9,7 +9,13 @@ import pandas as pd
 from tumorcam.errors import InputError, quoted
 from tumorcam.readers.column_names import AUTO, cells_of
 from tumorcam.readers.matrix import Fact
-from tumorcam.readers.samples_table.label_scores import MAX_CLASSES, label_key, score
+from tumorcam.readers.samples_table.label_scores import (
+    MAX_CLASSES,
+    is_weak,
+    label_key,
+    may_be_classes,
+    score,
+)
 from tumorcam.readers.samples_table.tumor_names import NAMES, tumor_code
 from tumorcam.readers.wording import N_COLUMNS, listed, listed_columns, plain
 
@@ -61,7 +67,8 @@ def read_labels(
     Raises
     ------
     InputError
-        If no column can hold tumor types, or two different ones fit equally well.
+        If no column can hold tumor types, or two different ones fit equally well, or one whose name
+        says as little as that of another.
     """
     is_judged = ~is_normal if not is_normal.all() else ~is_normal | True
     rivals = list[Candidate]()
@@ -105,10 +112,17 @@ def candidates(
         raise InputError(_no_candidate(scored, table.columns, path))
     best = fitting[0]
     rivals = [other for other in fitting[1:] if not _agree(best.cells, other.cells)]
-    if rivals and rivals[0].score >= CLOSE * best.score:
+    close = [other for other in rivals if other.score >= CLOSE * best.score]
+    if not close and is_weak(best.name, best.cells):
+        close = [
+            other
+            for other in [*rivals, *(c for c in scored if c.score <= 0)]
+            if may_be_classes(other.name, other.cells) and not _agree(best.cells, other.cells)
+        ]
+    if close:
         msg = (
             f"{plain(str(path))} has several columns that may be the tumor type: {best.text}; "
-            f"{_texts(rivals)}; set input.tumor_column to the one to classify by"
+            f"{_texts(close)}; set input.tumor_column to the one to classify by"
         )
         raise InputError(msg)
     return [best, *rivals]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tumorcam.errors import InputError, quoted
-from tumorcam.readers.column_names import AUTO, cells_of
+from tumorcam.readers.column_names import AUTO, cells_of, plain_spelling
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.samples_table.joining import Join, join_samples
 from tumorcam.readers.wording import plain
@@ -32,9 +32,10 @@ def combine_tables(
     """One table of the samples of the matrix, with the rows and columns of several tables.
 
     Each table is joined by the names of the matrix. One that has none of them, as a table of
-    patients beside one of samples, is joined by a column of the tables before it. Where two tables
-    have a column of the same name, one fills the gaps of the other; if they contradict each other,
-    both columns stay, the second one under its name and its file's.
+    patients beside one of samples, is joined by a column of the tables before it; so is one whose
+    IDs have the name of a further column of another table, whatever they look like. Where two
+    tables have a column of the same name, one fills the gaps of the other; if they contradict each
+    other, both columns stay, the second one under its name and its file's.
 
     Parameters
     ----------
@@ -60,25 +61,24 @@ def combine_tables(
     """
     if len(tables) == 1:
         return Combined(tables[0], [])
-    parts, failures = list[_Part](), list[tuple[pd.DataFrame, Path, InputError]]()
-    for table, path in zip(tables, paths, strict=True):
-        column = sample_column if sample_column in table.columns else AUTO
-        try:
-            join = join_samples(matrix_samples, table, column, path)
-        except InputError as error:
-            failures.append((table, path, error))
-        else:
-            parts.append(_Part(path, _rows(table, join, join.pairs["sample"]), join.column))
+    joined = [
+        _by_sample(table, matrix_samples, sample_column, path)
+        for table, path in zip(tables, paths, strict=True)
+    ]
+    found = [part for part in joined if isinstance(part, _Part)]
+    parts = [part for part in found if not any(_has_as_column(other, part) for other in found)]
     if not parts:
-        raise failures[0][2]
+        raise next(failure for failure in joined if isinstance(failure, InputError))
     combined, id_column = parts[0].rows, parts[0].column
     facts = [part.fact for part in parts]
     for part in parts[1:]:
         combined = _merged(combined, part, facts)
-    for table, path, failure in failures:
-        further = _by_column(table, combined, path)
-        if further is None:
-            raise failure
+    for table, path, other in zip(tables, paths, joined, strict=True):
+        if any(other is part for part in parts):
+            continue
+        further = _by_column(table, combined, path) or other
+        if isinstance(further, InputError):
+            raise further
         facts.append(further.fact)
         combined = _merged(combined, further, facts)
     order = {name: i for i, name in enumerate(dict.fromkeys(matrix_samples))}
@@ -103,10 +103,35 @@ class _Part(NamedTuple):
         return Fact("samples table", text, f"{n} samples of the matrix have rows in it")
 
 
+def _by_sample(
+    table: pd.DataFrame, samples: Sequence[str], column: str, path: Path
+) -> _Part | InputError:
+    """The rows of a table by the names of the matrix, or why there are none."""
+    try:
+        join = join_samples(samples, table, column if column in table.columns else AUTO, path)
+    except InputError as error:
+        return error
+    return _Part(path, _rows(table, join, join.pairs["sample"]), join.column)
+
+
+def _has_as_column(part: _Part, other: _Part) -> bool:
+    """Whether the IDs of another table are a further column of this one, and not the reverse."""
+    spelled, of_other = (set(map(plain_spelling, p.rows.columns)) for p in (part, other))
+    key, other_key = plain_spelling(part.column), plain_spelling(other.column)
+    return key != other_key and other_key in spelled and key not in of_other
+
+
 def _by_column(table: pd.DataFrame, before: pd.DataFrame, path: Path) -> _Part | None:
-    """The rows of a table by the column of earlier tables that has most rows in it, or None."""
+    """The rows of a table by the column of earlier tables that has most rows in it, or None.
+
+    A column whose name the table has, too, comes before all others.
+    """
     best: _Part | None = None
-    for name in before.columns.drop(MATRIX):
+    names = set(map(plain_spelling, table.columns))
+    columns = sorted(before.columns.drop(MATRIX), key=lambda n: plain_spelling(n) not in names)
+    for name in columns:
+        if best is not None and plain_spelling(name) not in names:
+            break
         cells = before[name]
         values = [value for value in cells.unique() if value]
         if len(values) < MIN_IDS:
@@ -134,7 +159,11 @@ def _rows(table: pd.DataFrame, join: Join, samples: pd.Series) -> pd.DataFrame:
 
 def _merged(first: pd.DataFrame, part: _Part, facts: list[Fact]) -> pd.DataFrame:
     """The columns of both for the samples of either; columns that differ get a fact."""
-    second, mark = part.rows, f" ({part.path.name})"
+    earlier = {plain_spelling(name): name for name in reversed(first.columns)}
+    names = {name: earlier.get(plain_spelling(name), name) for name in part.rows.columns}
+    is_one_each = len(set(names.values())) == len(names)
+    second = part.rows.rename(columns=names) if is_one_each else part.rows
+    mark = f" ({part.path.name})"
     merged = first.merge(second, on=MATRIX, how="outer", suffixes=("", mark)).fillna("")
     for name in second.columns.intersection(first.columns).drop(MATRIX):
         a, b = merged[name], merged[f"{name}{mark}"]
