@@ -1,6 +1,7 @@
 """Samples whose values are on another scale than those of the others, which no setting reads."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -148,7 +149,7 @@ def require_scale_of_files(
 
 
 def _refuse(is_odd: np.ndarray, text: str, names: Sequence[str]) -> None:
-    odd = [name for name, is_one in zip(names, is_odd, strict=True) if is_one]
+    odd = [*compress(names, is_odd)]
     msg = (
         f"the samples are on different scales: {len(odd)} of {len(names)} ({listed(odd)}) {text}, "
         "unlike the others; bring all samples to one scale, or leave some out"

@@ -65,8 +65,8 @@ def combine_tables(
         _by_sample(table, matrix_samples, sample_column, path)
         for table, path in zip(tables, paths, strict=True)
     ]
-    found = [part for part in joined if isinstance(part, _Part)]
-    parts = [part for part in found if not any(_has_as_column(other, part) for other in found)]
+    by_sample = [part for part in joined if isinstance(part, _Part)]
+    parts = [p for p in by_sample if not any(_has_as_column(other, p) for other in by_sample)]
     if not parts:
         raise next(failure for failure in joined if isinstance(failure, InputError))
     combined, id_column = parts[0].rows, parts[0].column
