@@ -1,6 +1,7 @@
 """Every kind of input is read right, or refused with a message that says what to do."""
 
 import input_kinds_files
+import input_kinds_formats
 import input_kinds_geometry
 import input_kinds_samples
 import input_kinds_values
@@ -8,11 +9,14 @@ import pytest
 from input_kinds import DEFAULTS, Kind
 from judged_runs import Outcome, faults_of_reading, faults_of_refusal, run_prepare
 
-KINDS = [
-    kind
-    for module in (input_kinds_geometry, input_kinds_samples, input_kinds_values, input_kinds_files)
-    for kind in module.kinds()
-]
+MODULES = (
+    input_kinds_geometry,
+    input_kinds_samples,
+    input_kinds_values,
+    input_kinds_files,
+    input_kinds_formats,
+)
+KINDS = [kind for module in MODULES for kind in module.kinds()]
 
 
 def prepare(kind: Kind, folder, capsys, *further: str) -> Outcome:
