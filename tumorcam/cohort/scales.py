@@ -51,7 +51,7 @@ def check_scale(evidence: Evidence, scale: str, matrix: Matrix) -> list[Fact]:
     if scale != "as_is" and scale not in reading.scales and not is_named:
         msg = (
             f'{matrix.path}: the values are not on the scale input.scale = "{scale}": '
-            f"{reading.reason}; {_range(evidence)}; {_advice(scale, reading.scales)}"
+            f"{reading.reason}; {_range(evidence)}; {_advice(scale, reading.scales, evidence)}"
             f"{_other_layers(facts.get('layer'))}"
         )
         raise InputError(msg)
@@ -128,14 +128,17 @@ def _other_layers(layer: Fact | None) -> str:
     return f'; or read another matrix of the file ({layer.others}), as input.layer = "{first}"'
 
 
-def _advice(scale: str, scales: tuple[str, ...]) -> str:
+def _advice(scale: str, scales: tuple[str, ...], evidence: Evidence) -> str:
     """What to set in place of a scale, and which other scales read the values in the same way."""
-    is_log = scale in COUNT_SCALES and "log2_counts" in scales
-    best = "log2_counts" if is_log else scales[0]
+    may_be_counts = scale in COUNT_SCALES and "log2_counts" in scales
+    is_open = math.isnan(evidence.log2_counts_share)  # no count is small enough to tell
+    best = "log2_counts" if may_be_counts and is_open else scales[0]
     advice = f'set input.scale = "{best}"'
     same = [name for name in scales if name != best and best in LINEAR and name in LINEAR]
     if same:
         advice += f" ({' and '.join(same)} are read in the same way)"
+    if may_be_counts and best == "log2":
+        advice += ' if they are normalised, or to "log2_counts" if they are logarithms of counts'
     if best == "counts" and scale in LINEAR:
         advice += '; or write rounded values as log2(x + 1) and set input.scale = "log2"'
     if best in LINEAR and scale == "counts" and "expected_counts" in scales:
