@@ -118,6 +118,10 @@ def scales() -> Iterator[Kind]:
 
 
 def counters() -> Iterator[Kind]:
+    rows = [f"N_{name}" for name in ("unmapped", "multimapping", "noFeature", "ambiguous")]
+    alone = pd.DataFrame(np.full((4, len(IDS)), 7), rows, IDS)
+    counted = ("input.scale=counts",)
+    yield Kind("counters alone", write(text_of(alone)), counted, must=("no gene", "N_unmapped"))
     summed = pd.DataFrame([LOG2.mean(), LOG2.median(), LOG2.std()], ["Mean", "Median", "StdDev"])
     averages = write(text_of(pd.concat([summed, LOG2])))
     yield Kind("averages among the genes", averages, drops=("Mean", "Median", "StdDev"))

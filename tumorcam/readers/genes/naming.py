@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tumorcam.errors import InputError
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.genes.counters import find_counters, is_spike_in
 from tumorcam.readers.genes.excel_dates import restore_dates
@@ -19,7 +20,7 @@ from tumorcam.readers.genes.identifiers import (
 )
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.missing import is_missing
-from tumorcam.readers.wording import listed
+from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
 
 NAMELESS = re.compile(r"(?:line|column|gene) \d+")  # what readers call a gene without an ID
@@ -83,6 +84,12 @@ def name_genes(matrix: Matrix, settings: InputSettings) -> NamedGenes:
         if NAMELESS.fullmatch(name):
             is_gene[i] = False
             dropped.append(Drop("gene", name, "has no ID"))
+    if not is_gene.any():
+        msg = (
+            f"{plain(str(matrix.path))} has no gene: its {len(names)} rows are counters or have no "
+            f"ID ({listed(names)}); check input.expression, or download it again"
+        )
+        raise InputError(msg)
     return NamedGenes(
         names=names,
         is_gene=is_gene,
