@@ -66,5 +66,6 @@ def test_a_gene_table_and_dates(tmp_path):
 
 
 def test_no_gene_at_all():
-    named = name_genes(matrix(["N_unmapped", "total"]), InputSettings())
-    assert not named.is_gene.any() and len(named.dropped) == 2
+    for genes in ([], ["N_unmapped", "N_noFeature"]):
+        with pytest.raises(InputError, match=r"m\.tsv has no gene: its \d rows"):
+            name_genes(matrix(genes), InputSettings())
