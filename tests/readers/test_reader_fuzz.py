@@ -144,14 +144,13 @@ def cells_at(content: bytes) -> dict[tuple[str, str], set[str]]:
     if max(map(len, lines)) > csv.field_size_limit():
         reject()  # this reader has a limit that the tested one lacks
     for separator, signs in itertools.product("\t,; ", [("#", "!"), ()]):
-        header, *rows = (
+        rows = [
             next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
             for line in lines
             if line.strip() and not line.startswith(signs)
-        )
-        add_cells(cells, header, rows)
-        if rows:  # a line break in the header leaves a title above it
-            add_cells(cells, rows[0], rows[1:])
+        ]
+        for n_above in range(min(3, len(rows))):  # damaged headers, or parts of them, above it
+            add_cells(cells, rows[n_above], rows[n_above + 1 :])
         with contextlib.suppress(csv.Error):  # line breaks in quotes
             header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
             add_cells(cells, header, rows)
