@@ -149,6 +149,9 @@ def types() -> Iterator[Kind]:
         log2 = LOG2.set_axis(PLAIN_IDS, axis=1)
         plain = write(renamed(PLAIN_IDS), table(ids))
         yield Kind(f"types {pair}, other IDs", plain, log2=log2, patient_of=DONORS.__getitem__)
+    suffixed = [f"{name}A-{i % 2}" for i, name in enumerate(IDS)]  # by anndata.concat
+    copies = write(renamed(suffixed), table({"sample": suffixed, "tumor_type": TUMOR}))
+    yield Kind("barcodes with a number behind", copies, log2=LOG2.set_axis(suffixed, axis=1))
     primary = 'cohort.sample_types=["Primary Tumor"]'
     for setting in (primary, 'cohort.sample_types=["1"]', 'cohort.sample_types=["01"]'):
         yield Kind(setting, write(), (setting,))

@@ -1,4 +1,4 @@
-"""Values that are missing, infinite or negative: how many there are, and what happens to them."""
+"""Values that are missing, too large or negative: how many there are, and what happens to them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -154,7 +154,7 @@ def bad_samples(counts: BadValueCounts, names: Names, cohort: CohortSettings) ->
         msg = f"{names.where}: every sample has bad values: {counts.figures(names)}; {remedy}"
         raise InputError(msg)
     dropped = [
-        Drop("sample", name, f"{n} of its values are missing, infinite or negative")
+        Drop("sample", name, f"{n} of its values are missing, too large or negative")
         for name, n in zip(names.samples[mask], counts.of_sample[mask], strict=True)
     ]
     return LeftOut(mask, dropped)

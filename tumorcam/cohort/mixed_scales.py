@@ -140,8 +140,8 @@ def require_scale_of_files(
     right = [file for file in readings if file not in wrong]
     if wrong and right:
         msg = (
-            f"{plain(wrong[0])} is not on the scale of {plain(right[0])}: "
-            f"{readings[wrong[0]].reason}, but {readings[right[0]].reason} there "
+            f"{plain(wrong[0])} is not on the scale of {plain(right[0])}: in the first, "
+            f"{readings[wrong[0]].reason}; in the second, {readings[right[0]].reason} "
             f'({len(wrong)} of {len(readings)} files contradict input.scale = "{scale}"); bring '
             "all files to one scale, or leave some out"
         )

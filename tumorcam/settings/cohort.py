@@ -94,7 +94,8 @@ class CohortSettings:
     bad_values: Annotated[
         str,
         Doc(
-            "What happens when a value is missing, infinite or, unless input.scale allows it, "
+            "What happens when a value is missing, infinite, too large for a logarithm or, unless "
+            "input.scale allows it, "
             "negative: error stops the job; drop_genes and drop_samples leave out every gene or "
             "sample with such a value; drop leaves out those with more than cohort.bad_share of "
             "them and repairs the rest, as repair does: negative values become 0, missing ones the "

@@ -57,7 +57,10 @@ def join(matrices: Sequence[Matrix], folder: Path | None) -> Matrix:
 def _alike(
     lists: Sequence[Sequence[str]], spelling: Callable[[str], str]
 ) -> Sequence[Sequence[str]]:
-    """The names in one spelling, where they differ as they are and it makes no two of them one."""
+    """The names as they are if the files share them, else in one spelling.
+
+    They stay as they are, too, if two names of a file would become the same.
+    """
     if _shared(lists) >= MIN_SHARED:
         return lists
     spelled = [[*map(spelling, names)] for names in lists]

@@ -87,8 +87,7 @@ def score(name: str, cells: pd.Series) -> float:
     is_sparse = len(sizes) > max(2, n / 2) and content < CODES
     if content <= 0 or is_sparse or not 2 <= len(sizes) <= MAX_CLASSES:
         return 0
-    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)}
-    if content < CODES and not is_usual and (content < MIN_DISEASES or words & OTHER_WORDS):
+    if content < CODES and not is_usual and (content < MIN_DISEASES or _speaks_of_others(name)):
         return 0
     points = content + (HINT_POINTS if HINTS.search(name) else 0)
     if is_usual:
@@ -109,10 +108,17 @@ def may_be_classes(name: str, cells: pd.Series) -> bool:
     """Whether a column divides the samples by words, whatever its name, as tumor types do."""
     counts = cells[cells != ""].value_counts()
     labels = [str(label) for label in counts.index]
-    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)}
-    if not 2 <= len(labels) <= min(MAX_CLASSES, counts.sum() / MIN_OF_CLASS) or words & OTHER_WORDS:
+    if not 2 <= len(labels) <= min(MAX_CLASSES, counts.sum() / MIN_OF_CLASS) or _speaks_of_others(
+        name
+    ):
         return False
     return _content_points(labels, is_usual=False, may_be_numbers=False) > 0
+
+
+def _speaks_of_others(name: str) -> bool:
+    """Whether the name of a column has a word for something else than tumors, such as age."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    return not OTHER_WORDS.isdisjoint(word.lower() for word in words)
 
 
 def label_key(label: str) -> str:

@@ -67,8 +67,8 @@ def read_labels(
     Raises
     ------
     InputError
-        If no column can hold tumor types, or two different ones fit equally well, or one whose name
-        says as little as that of another.
+        If no column can hold tumor types, if two different ones fit equally well, or if neither
+        the name nor the values of the best one speak of tumors and another may as well be meant.
     """
     is_judged = ~is_normal if not is_normal.all() else ~is_normal | True
     rivals = list[Candidate]()

@@ -67,6 +67,7 @@ def combine_tables(
     ]
     by_sample = [part for part in joined if isinstance(part, _Part)]
     parts = [p for p in by_sample if not any(_has_as_column(other, p) for other in by_sample)]
+    parts = parts or by_sample  # if each of them is a column of the next one
     if not parts:
         raise next(failure for failure in joined if isinstance(failure, InputError))
     combined, id_column = parts[0].rows, parts[0].column

@@ -189,9 +189,9 @@ def choose_decimal(rows: Sequence[Sequence[str]], setting: str, path: Path) -> s
 def refuse_thousands(rows: Sequence[Sequence[str]], path: Path) -> None:
     """Refuse rows of numbers with separators of thousands, which no setting reads.
 
-    They are told by a second sign, as in 1.234,5, or by this: all of many numbers with the sign
-    have three digits after it, none of them is below 1, and other numbers are whole. Of decimal
-    numbers that were rounded to three digits every tenth would have fewer.
+    1.234,5 has two signs, so that the first separates thousands. A single sign does so if there are
+    many numbers with it, all of them have three digits after it and are 1 or more, and some other
+    numbers are whole. (Rounding to three decimals leaves fewer digits in every tenth number.)
 
     Raises
     ------

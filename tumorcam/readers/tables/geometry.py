@@ -139,13 +139,12 @@ def _without_measures(header: list[str]) -> list[list[str]]:
     """
     matches = [words.MEASURE_AND_SAMPLE.fullmatch(name) for name in header]
     pairs = [(match[2], match[1]) if match else None for match in matches]
-    if sum(pair is not None for pair in pairs) < len(header) / 2:
+    if pairs.count(None) > len(header) / 2:
         pairs = [words.sample_and_measure(name) for name in header]
         n_columns = Counter(pair[0] for pair in pairs if pair)
-        if len(set(n_columns.values())) != 1 or len(set(filter(None, pairs))) == len(n_columns):
+        is_even = len(set(n_columns.values())) == 1 and max(n_columns.values()) > 1
+        if pairs.count(None) > len(header) / 2 or not is_even:
             return [header]
-    if sum(pair is not None for pair in pairs) < len(header) / 2:
-        return [header]
     samples = [pair[0] if pair else name for name, pair in zip(header, pairs, strict=True)]
     return [samples, [pair[1] if pair else "" for pair in pairs]]
 
