@@ -12,7 +12,7 @@ from tumorcam.errors import InputError
 from tumorcam.readers.binary.columnar import is_columnar, read_columnar
 from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.files import is_file, open_input, require_file
-from tumorcam.readers.matrix import Drop, Fact, Matrix
+from tumorcam.readers.matrix import SAMPLE, Drop, Fact, Matrix
 from tumorcam.readers.quantifications.file_list import resolve
 from tumorcam.readers.quantifications.gdc import is_sample_sheet
 from tumorcam.readers.quantifications.reading import read_files
@@ -98,7 +98,11 @@ def input_files(settings: InputSettings) -> list[Path]:
 
 
 def open_inputs(
-    settings: InputSettings, folder: Path | None = None, progress: Progress | None = None
+    settings: InputSettings,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    labelled: bool = True,
 ) -> Inputs:
     """Read the expression matrix and the samples tables.
 
@@ -108,6 +112,9 @@ def open_inputs(
         A folder on a disk with room for the values; None takes that of temporary files.
     progress : callable or None
         Called with what was read and what there is, in files or bytes.
+    labelled : bool
+        Whether the tumor types must be known. If not, each sample of the matrix is a row of
+        `samples`, whether a table has it or not.
 
     Raises
     ------
@@ -132,8 +139,11 @@ def open_inputs(
     matrix = read_files(paths, tables, settings, names.is_sample, folder, read_one, progress)
     _refuse_long_form(matrix)
     facts = [fact for frame in frames for fact in frame.facts]
-    table, source = _samples_of(matrix, tables, settings, facts)
-    tidied = tidy(table, matrix.samples, settings, source)
+    if labelled or tables or matrix.labels is not None:
+        table, source = _samples_of(matrix, tables, settings, facts)
+    else:
+        table, source = pd.DataFrame({SAMPLE: list(dict.fromkeys(matrix.samples))}), matrix.path
+    tidied = tidy(table, matrix.samples, settings, source, labelled=labelled)
     return Inputs(
         matrix,
         tidied.table,

@@ -21,6 +21,7 @@ from tumorcam.readers.wording import N_COLUMNS, listed, listed_columns, plain
 
 CLOSE = 0.9  # a second column with as much of the best score is a second reading
 N_RIVALS = 3  # other candidates that a fact or message shows
+NONE = "none"  # as input.tumor_column: labels are not looked for
 PROJECT = "TCGA-"  # before the code of a study in its project ID
 
 
@@ -89,6 +90,38 @@ def read_labels(
         value=column,
     )
     return Labels(labels, [fact, *facts])
+
+
+def optional_labels(
+    table: pd.DataFrame, column: str, others: Iterable[str], is_normal: pd.Series, path: Path
+) -> Labels:
+    """As `read_labels`, for samples whose tumor type need not be known.
+
+    Without a column that can hold tumor types, and where `input.tumor_column` is "none", all labels
+    are empty. A single type in all rows is a label here, if it is one of TCGA's codes.
+    """
+    cells = {name: cells_of(table, name) for name in dict.fromkeys(map(str, table.columns))}
+    if column not in (AUTO, NONE):
+        return read_labels(table, column, others, is_normal, path)
+    taken = set(others)
+    scored = [
+        Candidate(name, values, score(name, values))
+        for name, values in cells.items()
+        if name not in taken
+    ]
+    same = [name for name in cells if name not in taken and _is_code(cells[name])]
+    if column == AUTO and same:
+        return read_labels(table, same[0], others, is_normal, path)
+    if column == AUTO and any(candidate.score > 0 for candidate in scored):
+        return read_labels(table, column, others, is_normal, path)
+    reason = 'input.tumor_column = "none"' if column == NONE else "no column can hold tumor types"
+    return Labels(pd.Series("", table.index, dtype=str), [Fact("tumor types", "not known", reason)])
+
+
+def _is_code(cells: pd.Series) -> bool:
+    """Whether all rows name one and the same study of TCGA."""
+    values = cells[cells != ""].unique()
+    return len(values) == 1 and bool(tumor_code(str(values[0])))
 
 
 def candidates(

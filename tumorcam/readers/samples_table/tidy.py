@@ -20,7 +20,7 @@ from tumorcam.readers.samples_table.columns import (
 )
 from tumorcam.readers.samples_table.identifiers import canonical
 from tumorcam.readers.samples_table.joining import join_samples
-from tumorcam.readers.samples_table.labels import read_labels
+from tumorcam.readers.samples_table.labels import NONE, optional_labels, read_labels
 from tumorcam.readers.samples_table.repeated_rows import merge_rows
 from tumorcam.readers.samples_table.sample_types import is_normal, is_tumor, type_code
 from tumorcam.readers.tables.names import require_names
@@ -49,7 +49,12 @@ class _Cells(NamedTuple):
 
 
 def tidy(
-    table: pd.DataFrame, matrix_samples: Sequence[str], settings: InputSettings, path: Path
+    table: pd.DataFrame,
+    matrix_samples: Sequence[str],
+    settings: InputSettings,
+    path: Path,
+    *,
+    labelled: bool = True,
 ) -> Tidy:
     """Who the samples of a matrix are.
 
@@ -65,6 +70,9 @@ def tidy(
         Names of the columns, or "auto".
     path : Path
         File of the table, for messages.
+    labelled : bool
+        Whether the tumor types must be known. If not, a sample that the table lacks gets a row in
+        which all is unknown.
 
     Raises
     ------
@@ -72,7 +80,7 @@ def tidy(
         If a column that the settings name is missing, no sample of the matrix has a row, a sample
         has rows that contradict each other, or the tumor type cannot be told.
     """
-    if settings.tumor_column != AUTO:
+    if settings.tumor_column != AUTO and (labelled or settings.tumor_column != NONE):
         require_column(table, settings.tumor_column, "input.tumor_column", path)
     join = join_samples(matrix_samples, table, settings.sample_column, path)
     position = join.pairs["row"].to_numpy()
@@ -86,7 +94,9 @@ def tidy(
     auto_kind = type_column(rows)
     types = _types(kind, auto_kind, barcodes, path)
     taken = {c.name for c in (named, auto, kind, auto_kind) if c} | {join.column}
-    labels = read_labels(rows, settings.tumor_column, taken, types.cells.map(is_normal), path)
+    is_normal_row = types.cells.map(is_normal)
+    read = read_labels if labelled else optional_labels
+    labels = read(rows, settings.tumor_column, taken, is_normal_row, path)
     source = named_column(rows, "source_column", settings.source_column, path)
     source = source or source_column(rows, [*taken, labels.facts[0].value])
     parts = {
@@ -100,6 +110,9 @@ def tidy(
     for name, cells in tidied.items():
         require_names(cells.unique(), str(name).replace("_", " "), path)
     merged = merge_rows(tidied, join.pairs["rule"], path)
+    rest = [name for name in dict.fromkeys(matrix_samples) if name not in set(tidied["sample"])]
+    if rest and not labelled:
+        merged = merged._replace(table=_with_rest(merged.table, rest))
     facts = [*join.facts, *labels.facts, *patients.facts, *types.facts]
     facts += [source.fact] if source else []
     facts += merged.facts
@@ -109,6 +122,14 @@ def tidy(
         n = merged.table["sample"].nunique()
         facts.append(Fact("samples table", f"{n} samples of the matrix", reason))
     return Tidy(merged.table, [], facts)
+
+
+def _with_rest(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The tidy table with a row for each further sample; a barcode says patient and type."""
+    rows = pd.DataFrame({"sample": names}, dtype=str)
+    barcodes = read_barcodes(rows, rows["sample"])
+    rows = rows.assign(patient=barcodes.patient, tumor="", sample_type=barcodes.sample_type)
+    return pd.concat([table, rows.assign(source="")], ignore_index=True)
 
 
 def _patients(named: Column | None, auto: Column | None, barcodes: Barcodes) -> _Cells:
