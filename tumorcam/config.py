@@ -19,6 +19,7 @@ import tomli_w
 
 from tumorcam.errors import ConfigError, quoted
 from tumorcam.settings import (
+    ApplySettings,
     CohortSettings,
     ExplainSettings,
     FaithfulnessSettings,
@@ -56,6 +57,7 @@ class Config:
     significance: SignificanceSettings = field(default_factory=SignificanceSettings)
     faithfulness: FaithfulnessSettings = field(default_factory=FaithfulnessSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    apply: ApplySettings = field(default_factory=ApplySettings)
     synthesize: SynthesizeSettings = field(default_factory=SynthesizeSettings)
 
     @property
@@ -165,7 +167,7 @@ def settings_json(config: Config, stage: str) -> str:
     """All settings that the files of a stage depend on, as canonical JSON, which each file carries.
 
     These are also those that earlier stages depend on. The section `synthesize` does not count
-    where the input is the user's own.
+    where the input is the user's own, nor `apply` where a run has networks of its own.
 
     Parameters
     ----------
@@ -176,6 +178,8 @@ def settings_json(config: Config, stage: str) -> str:
     tables = config_tables(config)
     if config.input.expression:
         del tables["synthesize"]
+    if not config.apply.run:
+        del tables["apply"]
     chosen = {
         section: {key: v for key, v in table.items() if first_stage(section, key) in stages}
         for section, table in tables.items()

@@ -133,20 +133,27 @@ class Cohort:
         SHA-256 of the content of the file.
     tumors : (tumors,) str
         Tumor types, sorted.
-    sample, patient, source : (samples,) str
+    sample, patient, sample_type, source : (samples,) str
         As in `CohortSamples`.
     tumor : (samples,) int64
-        Index of each sample's tumor type in `tumors`.
+        Index in `tumors` of each sample's tumor type, or of the one that a new sample is explained
+        for; -1 where it is unknown.
     fold : (samples,) int16
         The fold that holds the sample out, from 0.
     genes : (genes,) str
         Names of the genes.
     variance, is_entrapped : (genes,) float64, bool
         As in `CohortGenes`.
+    n_folds : int
+        Number of folds.
     layouts : tuple of GeneLayout
         One for each network: the folds of a replicate side by side.
     dropped, facts, counts : DataFrame
         As in `CohortFile`.
+    is_counted : (samples,) bool, or None
+        Which new samples count in the tables of tumors; None for a run's own samples, which all do.
+    recall : (tumors,) float64, or None
+        How many of a tumor's samples are called right, where that is not known from this cohort.
     """
 
     path: Path
@@ -156,19 +163,18 @@ class Cohort:
     patient: np.ndarray
     tumor: np.ndarray
     fold: np.ndarray
+    sample_type: np.ndarray
     source: np.ndarray
     genes: np.ndarray
     variance: np.ndarray
     is_entrapped: np.ndarray
+    n_folds: int
     layouts: tuple[GeneLayout, ...]
     dropped: pd.DataFrame
     facts: pd.DataFrame
     counts: pd.DataFrame
-
-    @property
-    def n_folds(self) -> int:
-        """Number of held-out folds."""
-        return int(self.fold.max()) + 1
+    is_counted: np.ndarray | None = None
+    recall: np.ndarray | None = None
 
     @property
     def n_replicates(self) -> int:
@@ -296,6 +302,7 @@ def plan_of(cohort: Cohort, config: Config) -> Plan:
     return make_plan(
         cohort.digest,
         cohort.fold,
+        n_folds=cohort.n_folds,
         side=cohort.layouts[0].side,
         n_genes=len(cohort.genes),
         n_decoys=len(cohort.decoy_gene),
@@ -347,10 +354,12 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
         patient=samples.patient,
         tumor=samples.tumor_index.astype(np.int64),
         fold=samples.fold,
+        sample_type=samples.sample_type,
         source=samples.source,
         genes=content.genes.name,
         variance=content.genes.variance,
         is_entrapped=content.genes.is_entrapped,
+        n_folds=layouts.pixel.shape[1],
         layouts=tuple(
             GeneLayout(layouts.side, pixel, layouts.decoy_gene)
             for of_replicate in layouts.pixel

@@ -109,6 +109,8 @@ class LogValues:
         How the rows of one gene become one, "mean" or "sum", on the linear scale.
     repairs : bool
         Whether negative values become 0 and missing ones the mean of the gene's other samples.
+    keeps_missing : bool
+        Whether missing values stay NaN after all.
     """
 
     kept: KeptValues
@@ -118,6 +120,7 @@ class LogValues:
     starts: np.ndarray
     merge: str
     repairs: bool
+    keeps_missing: bool = False
 
     def bands(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All genes, band by band: their indices, and (band, samples) float32."""
@@ -158,7 +161,10 @@ class LogValues:
             if is_missing is not None:
                 is_missing = np.logical_and.reduceat(is_missing, starts, axis=0)
         if is_missing is not None and is_missing.any():
-            _impute(log2, is_missing)
+            if self.keeps_missing:
+                log2[is_missing] = np.nan
+            else:
+                _impute(log2, is_missing)
         return log2
 
     def _is_missing(self, raw: np.ndarray) -> np.ndarray:

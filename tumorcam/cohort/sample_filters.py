@@ -53,7 +53,7 @@ def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> K
         If no sample has a tumor, type or source that the config names.
     """
     cohort = config.cohort
-    labelled, dropped = _labelled_samples(cohort, names, samples)
+    labelled, dropped = distinct_samples(cohort, names, samples)
     choice = choose_types(labelled, cohort)
     kept, facts = choice.samples, list(choice.facts)
     dropped += choice.dropped
@@ -125,10 +125,13 @@ def _thin_tumors(config: Config, samples: pd.DataFrame) -> np.ndarray:
     return tumors[thin_tumors(patients, tumor, n_folds=config.splits.folds)]
 
 
-def _labelled_samples(
+def distinct_samples(
     cohort: CohortSettings, names: list[str], samples: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[Drop]]:
-    """The samples that are both in the matrix and in the table, once each."""
+    """The samples that are both in the matrix and in the table, once each, and those left out.
+
+    Parameters and errors are as in `filter_samples`.
+    """
     is_row_repeated = samples["sample"].duplicated()
     matrix = pd.Index(names)
     is_repeated, has_row = matrix.duplicated(), matrix.isin(samples["sample"])

@@ -1,6 +1,8 @@
 """The samples and genes that a cohort keeps, and their values as log2(x + 1)."""
 
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +29,7 @@ from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.readers.genes.naming import NamedGenes, name_genes
 from tumorcam.readers.inputs import Inputs
-from tumorcam.readers.matrix import Drop, Fact
+from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.storage.stored_values import StoredValues
 
 MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted
@@ -110,8 +112,8 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
     matrix = given.matrix
     samples = sample_filters.filter_samples(config, matrix.samples, given.samples)
     named = name_genes(matrix, config.input)
-    checked = _check_values(config, given, samples.table, named)
-    values = _log_values(config, checked, named, matrix.path)
+    checked = _without_rare_tumors(config, check_values(config, matrix, samples.table, named))
+    values = log_values(config, checked, named, matrix.path)
     statistics = gene_statistics(values.genes.bands(), len(values.names), checked.samples["tumor"])
     is_usable = ~statistics.is_label
     if config.cohort.duplicates in ("drop", "max_variance"):
@@ -138,18 +140,38 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
     )
 
 
-def _check_values(
-    config: Config, given: Inputs, samples: pd.DataFrame, named: NamedGenes
+def check_values(
+    config: Config,
+    matrix: Matrix,
+    samples: pd.DataFrame,
+    named: NamedGenes,
+    *,
+    keeps_missing: bool = False,
 ) -> CheckedValues:
-    """The values of the kept samples, held against the scale, without bad samples and genes."""
-    matrix, cohort = given.matrix, config.cohort
+    """The values of the kept samples, held against the scale, without bad samples and genes.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Sorted by ID: sample, patient, tumor, sample_type and source (str).
+    keeps_missing : bool
+        Whether a missing value is no bad value.
+
+    Raises
+    ------
+    InputError
+        If samples or values contradict the scale, or there are bad values for which the config
+        does not say "drop".
+    """
+    cohort = config.cohort
     evidence, figures = EvidenceSum(len(samples)), SampleFigures(len(samples))
     kept = kept_values(
         matrix.values, matrix.samples, samples["sample"].to_numpy(str), cohort.duplicates
     )
-    names, counts = _count_bad_values(
-        config, kept, samples, named, str(matrix.path), evidence, figures
+    count = functools.partial(
+        _count_bad_values, config, named=named, where=str(matrix.path), keeps_missing=keeps_missing
     )
+    names, counts = count(kept, samples, sums=(evidence, figures))
     result = evidence.result()
     in_order = samples["sample"].tolist()
     require_one_scale(figures, result, kept, named.is_gene, in_order)
@@ -164,30 +186,39 @@ def _check_values(
     if left_out.dropped:
         kept = kept.only(~left_out.mask)
         samples = samples[~left_out.mask].reset_index(drop=True)
-        names, counts = _count_bad_values(config, kept, samples, named, str(matrix.path))
+        names, counts = count(kept, samples)
     bad = bad_values.bad_genes(counts, names, cohort)
-    without_rare = sample_filters.without_rare_tumors(config, samples)
-    if without_rare.dropped:
-        kept = kept.only(samples["sample"].isin(without_rare.table["sample"]).to_numpy())
     return CheckedValues(
         kept,
-        without_rare.table,
+        samples,
         named.is_gene & ~bad.mask & ~np.isin(np.arange(len(bad.mask)), totals),
         [
             *(Drop("gene", named.names[row], IS_TOTAL) for row in totals),
-            *(*left_out.dropped, *bad.dropped, *without_rare.dropped),
+            *(*left_out.dropped, *bad.dropped),
         ],
         facts,
     )
+
+
+def _without_rare_tumors(config: Config, checked: CheckedValues) -> CheckedValues:
+    """The values without the samples of tumors that have too few patients."""
+    left = sample_filters.without_rare_tumors(config, checked.samples)
+    kept = checked.kept
+    if left.dropped:
+        kept = kept.only(checked.samples["sample"].isin(left.table["sample"]).to_numpy())
+    dropped = [*checked.dropped, *left.dropped]
+    return checked._replace(kept=kept, samples=left.table, dropped=dropped)
 
 
 def _count_bad_values(
     config: Config,
     kept: KeptValues,
     samples: pd.DataFrame,
+    *,
     named: NamedGenes,
     where: str,
-    *sums: EvidenceSum | SampleFigures,
+    keeps_missing: bool,
+    sums: Sequence[EvidenceSum | SampleFigures] = (),
 ) -> tuple[Names, BadValueCounts]:
     """One pass over the values of the genes; it also feeds what tells the scale."""
     tumors, tumor = np.unique(samples["tumor"].to_numpy(str), return_inverse=True)
@@ -201,7 +232,7 @@ def _count_bad_values(
     counts = BadValueCounts(len(named.names), tumor, config.input.scale)
     for genes, band in kept.bands():
         is_gene = named.is_gene[genes]
-        counts.add(genes, band, is_gene)
+        counts.add(genes, np.nan_to_num(band, nan=0) if keeps_missing else band, is_gene)
         for figures in sums:
             figures.add(band[is_gene])
     return names, counts
@@ -215,10 +246,33 @@ class GeneValues(NamedTuple):
     dropped: list[Drop]
 
 
-def _log_values(
-    config: Config, checked: CheckedValues, named: NamedGenes, path: Path
+def log_values(
+    config: Config,
+    checked: CheckedValues,
+    named: NamedGenes,
+    path: Path,
+    *,
+    is_chosen: np.ndarray | None = None,
 ) -> GeneValues:
-    scale = config.input.scale
+    """log2(x + 1) of the genes; counts are divided by library sizes.
+
+    Parameters
+    ----------
+    path : Path
+        File of the matrix, for messages.
+    is_chosen : (rows,) bool, or None
+        The rows of the matrix that become genes, while all usable ones count for the library
+        sizes; missing values then stay NaN. None: all usable rows, without missing values.
+
+    Raises
+    ------
+    InputError
+        If a gene is repeated and `cohort.duplicates` is "error", or a sample has no counts.
+    """
+    scale, is_usable = config.input.scale, checked.is_usable
+    keeps_missing = is_chosen is not None
+    if is_chosen is not None:
+        is_usable = is_usable & is_chosen
     sizes = None
     if scale in COUNT_SCALES:
         counts = (
@@ -230,7 +284,7 @@ def _log_values(
         sizes = library_sizes(counts, method, names, path, folder=folder)
     distinct = distinct_genes(
         np.array(named.names),
-        checked.is_usable,
+        is_usable,
         config.cohort.duplicates,
         are_transcripts=named.are_transcripts,
     )
@@ -242,6 +296,7 @@ def _log_values(
         starts=distinct.starts,
         merge="sum" if config.cohort.duplicates == "sum" else "mean",
         repairs=config.cohort.bad_values in bad_values.REPAIRING,
+        keeps_missing=keeps_missing,
     )
     return GeneValues(
         values, np.array(named.names)[distinct.rows[distinct.starts]], distinct.dropped

@@ -9,6 +9,7 @@ from tumorcam.settings.analysis import (
     ReportSettings,
     SignificanceSettings,
 )
+from tumorcam.settings.application import ApplySettings
 from tumorcam.settings.cohort import CohortSettings, LayoutSettings, SplitSettings
 from tumorcam.settings.inputs import SCALES, InputSettings, RunSettings
 from tumorcam.settings.networks import ModelSettings, TrainingSettings
@@ -20,6 +21,7 @@ __all__ = (
     "PRECISIONS",
     "SCALES",
     "TCGA_22_TUMORS",
+    "ApplySettings",
     "CohortSettings",
     "ExplainSettings",
     "FaithfulnessSettings",

@@ -7,6 +7,7 @@ STAGE_OF_SECTION = {
     "cohort": "prepare",
     "splits": "prepare",
     "layout": "prepare",
+    "apply": "prepare",
     "synthesize": "prepare",
     "model": "train",
     "training": "train",
@@ -25,6 +26,9 @@ STAGE_OF_SETTING = {  # where it is another one than the section's; None: no res
     "explain.compression": None,
     "explain.batch_size": None,  # maps agree within 1e-6; on a GPU its memory decides
     "report.view": "faithfulness",
+    "apply.run": None,
+    "apply.false_alarms": "train",
+    "apply.target": "explain",
 }
 
 

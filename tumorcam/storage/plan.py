@@ -91,12 +91,16 @@ class Plan:
         return self.n_genes + 2 * self.n_decoys
 
     @property
+    def n_folds(self) -> int:
+        """Number of folds; one of new samples may be empty."""
+        return 1 + max((model.fold for model in self.models), default=-1)
+
+    @property
     def is_consistent(self) -> bool:
         """Whether every model has shards for all samples of its fold, and all samples have one."""
-        ends: dict[int, int] = {}
+        sizes = [0] * self.n_folds
         for shard in self.shards:
-            ends[shard.fold] = max(shard.stop, ends.get(shard.fold, 0))
-        sizes = [ends.get(fold, 0) for fold in range(len(ends))]
+            sizes[shard.fold] = max(shard.stop, sizes[shard.fold])
         n_replicates = 1 + max((model.replicate for model in self.models), default=-1)
         models, shards = _tasks(sizes, n_replicates, self.block)
         return sum(sizes) == self.n_samples and (models, shards) == (self.models, self.shards)
@@ -125,6 +129,19 @@ class Plan:
         )
 
     @property
+    def prediction_tasks(self) -> list[ShardKey]:
+        """Blocks of all samples by every model, for the classification of new samples.
+
+        Unlike in a shard, `start` and `stop` count all samples of the cohort, not those of a fold.
+        """
+        n = self.n_samples
+        return [
+            ShardKey(model.replicate, model.fold, block, start, min(start + self.block, n))
+            for model in self.models
+            for block, start in enumerate(range(0, n, self.block))
+        ]
+
+    @property
     def explain_tasks(self) -> list[ShardKey]:
         """All shards: the run's own, then those of null runs."""
         return [*self.shards, *self.null_shards]
@@ -140,6 +157,7 @@ def make_plan(
     cohort_digest: str,
     fold: np.ndarray,
     *,
+    n_folds: int,
     side: int,
     n_genes: int,
     n_decoys: int,
@@ -156,7 +174,7 @@ def make_plan(
     block : int
         Largest number of samples of a shard.
     """
-    models, shards = _tasks(np.bincount(fold).tolist(), replicates, block)
+    models, shards = _tasks(np.bincount(fold, minlength=n_folds).tolist(), replicates, block)
     return Plan(
         cohort_digest=cohort_digest,
         n_samples=len(fold),

@@ -1,6 +1,7 @@
 """Names of the files of a run: the one place that knows them."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,29 @@ class SyntheticInput:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run; every file in it is named by a property or method here."""
+    """The folder of a run; every file in it is named by a property or method here.
+
+    `networks` is the folder of the run whose networks are applied to new samples, where this is the
+    folder of such samples; else None: the networks are this run's own.
+    """
 
     root: Path
+    networks: Path | None = None
 
     @classmethod
     def of(cls, config: Config) -> "RunFolder":
         """The folder that a config names."""
-        return cls(config.folder)
+        run = config.apply.run
+        return cls(config.folder, Path(os.path.normpath(config.folder / run)) if run else None)
+
+    @property
+    def source(self) -> "RunFolder":
+        """The run that trained the networks: this one, or the one that is applied."""
+        return RunFolder(self.networks) if self.networks else self
+
+    def applied(self, name: str) -> "RunFolder":
+        """The folder of new samples to which this run's networks are applied."""
+        return RunFolder(self.root / "applied" / name, self.root)
 
     @property
     def config(self) -> Path:
@@ -86,7 +102,22 @@ class RunFolder:
     @property
     def models(self) -> Path:
         """Folder of the models and baselines."""
-        return self.root / "models"
+        return self.source.root / "models"
+
+    @property
+    def reference(self) -> Path:
+        """What new samples are held against: the run's own held-out samples."""
+        return self.source.root / "reference.h5"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the logits of new samples."""
+        return self.root / "predictions"
+
+    @property
+    def calls(self) -> Path:
+        """What the networks together call each new sample."""
+        return self.root / "calls.h5"
 
     @property
     def baselines(self) -> Path:
@@ -149,6 +180,10 @@ class RunFolder:
     def checkpoints(self, key: ModelKey) -> Path:
         """Folder of a model's checkpoints while it trains."""
         return self.model(key).with_name("checkpoints")
+
+    def prediction(self, key: ShardKey) -> Path:
+        """The logits of a block of new samples by one model."""
+        return self.predictions / f"{key.name}.h5"
 
     def shard(self, key: ShardKey) -> Path:
         """The saliency of a block of samples by one model."""
