@@ -12,6 +12,8 @@ from tumorcam.settings.stages import STAGES
 from . import command
 from .command import Command, Job
 
+STAGE_OF_JOB = {"apply": "prepare", "classify": "train"}  # of new samples
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the first stage, and --purge."""
@@ -32,14 +34,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def clean(job: Job) -> int:
     """Move the stale files; 0 if none of them stays, else 1."""
     from tumorcam.operations import audit
-    from tumorcam.operations.expected_files import JOB_OF_STAGE
     from tumorcam.storage import set_aside
 
     chosen = STAGES[STAGES.index(job.args.first) :]
     paths = [
         state.file.path
         for state in audit.with_listed(audit.audit_run(job.config))
-        if JOB_OF_STAGE[state.file.stage] in chosen
+        if STAGE_OF_JOB.get(state.file.job, state.file.job) in chosen
     ]
     if job.args.dry_run:
         print(f"would move {len(paths)} stale files to {job.run.root / set_aside.STALE}", *paths,

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorcam.cluster.launcher import Launch
+    from tumorcam.cluster.launcher import Launch, Share
     from tumorcam.config import Config
     from tumorcam.storage.plan import Plan
     from tumorcam.storage.run_folder import RunFolder
 
 WORKER_FAILED = 76  # above the 75 of peers that srun stops for it: srun answers the highest code
+APPLY = "apply"
+PLACE = ("run.folder=", "run.name=")  # overrides that name the run
+NOT_FOR_NEW = (APPLY, "synthesize", "prepare", "train", "faithfulness", "export")
 MAX_CHARACTERS = 500  # of an unexpected error in the log; TensorFlow's fill pages
 
 
@@ -41,6 +44,14 @@ class Job:
         from tumorcam.operations.audit import require_current
 
         require_current(self.config, stages, **options)
+
+    def share(self, text: str | None) -> "Share":
+        """This process's share of the work: of the array, or of `--share`, and among its ranks."""
+        from tumorcam.cluster.launcher import Share, parse_share
+
+        task = parse_share(text) if text else self.launch.array_share
+        rank = self.launch.share
+        return Share(task.index * rank.count + rank.index, task.count * rank.count)
 
     @property
     def command_line(self) -> list[str]:
@@ -164,7 +175,11 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     launch = current_launch()
     try:
         with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
-            config, every = load_run(args.config, overrides(args), strict=command.strict)
+            given = overrides(args)
+            if command.name == APPLY:  # the others are of the new samples
+                given = [text for text in given if text.startswith(PLACE)]
+            config, every = load_run(args.config, given, strict=command.strict)
+            _require_kind(command, config)
             _tell_remembered(args, config, every, launch)
             code = command.body(Job(config, args, RunFolder.of(config), launch, tuple(every)))
     except PreemptedError as stop:
@@ -187,6 +202,24 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     if code:  # the body has said why
         return _end(command, code, FAILED, f"exit code {code}")
     return _end(command, code, DONE)
+
+
+def _require_kind(command: Command, config: "Config") -> None:
+    """Refuse to train on new samples, and to classify a run's own ones."""
+    from tumorcam.errors import ConfigError
+
+    if config.apply.run and command.name in NOT_FOR_NEW:
+        msg = (
+            f"{config.folder} has new samples, to which the networks of a run are applied; "
+            f"`tumorcam {command.name}` takes the config or folder of that run"
+        )
+        raise ConfigError(msg)
+    if command.name == "classify" and not config.apply.run:
+        msg = (
+            f"{config.folder} is a run with networks of its own, which train has judged; "
+            "`tumorcam classify` takes a folder applied/NAME that `tumorcam apply` has made"
+        )
+        raise ConfigError(msg)
 
 
 def _tell_remembered(

@@ -22,24 +22,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def explain(job: Job) -> int:
     """Write the missing shards of this process's share."""
-    from tumorcam.cluster.launcher import Share, parse_share
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.explain.shards import shard_faults
     from tumorcam.storage.plan import share_of
 
     plan = job.plan
-    task = parse_share(job.args.share) if job.args.share else job.launch.array_share
+    share = job.share(job.args.share)
+    keys = share_of(plan.explain_tasks, share)
     if job.args.dry_run:
-        n_shards = len(share_of(plan.explain_tasks, task))
         print(
-            f"would explain {n_shards} of {len(plan.explain_tasks)} shards, {plan.n_samples} "
+            f"would explain {len(keys)} of {len(plan.explain_tasks)} shards, {plan.n_samples} "
             "samples a replicate"
         )
         return 0
     rank = job.launch.share
-    start_logging(job.run.logs, f"explain-{task.index}", job.launch, rank=rank.index)
-    share = Share(task.index * rank.count + rank.index, task.count * rank.count)
-    keys = share_of(plan.explain_tasks, share)
+    start_logging(job.run.logs, f"explain-{share.index // rank.count}", job.launch, rank=rank.index)
     job.require_current("models")
     own = {job.run.shard(key) for key in keys}
     job.require_current("shards", paths=own, settings_alone=True)
@@ -52,6 +49,7 @@ def explain(job: Job) -> int:
 
 
 def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
+    from tumorcam.applied.calls import explained_cohort
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
@@ -59,6 +57,7 @@ def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
     from tumorcam.training.threads import use_threads
 
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    cohort = explained_cohort(job.run, cohort, job.config)
     use_threads(job.config.run.threads_per_rank)
     gpu = devices.take_gpu(job.launch)
     if not gpu:  # whose memory bounds the batch

@@ -10,8 +10,9 @@ from . import command
 from .command import Command, Job
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
+NEW_SAMPLES = ("classify", "explain", "reduce", "report")  # the stages after `tumorcam apply`
 MPI = {"reduce", "faithfulness"}  # mpi4py ends all ranks when one fails
-RANKS = {"explain", *MPI}
+RANKS = {"classify", "explain", *MPI}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,19 +20,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ranks", type=int, help="processes of each parallel stage; default: CPUs / threads"
     )
-    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="last stage to run")
+    choices = dict.fromkeys([*STAGES, *NEW_SAMPLES])
+    parser.add_argument("--until", choices=choices, default=STAGES[-1], help="last stage to run")
 
 
 def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
+    from tumorcam.errors import ConfigError
     from tumorcam.operations.stages import unfinished_stages
     from tumorcam.storage.run_config import write_run_config
 
     threads = job.config.run.threads_per_rank
     n_ranks = max(1, job.args.ranks or n_cpus() // threads)
-    stages = STAGES[: STAGES.index(job.args.until) + 1]
+    every = NEW_SAMPLES if job.run.networks else STAGES
+    if job.args.until not in every:
+        raise ConfigError(f"--until {job.args.until}: {job.run.root} has {', '.join(every)}")
+    stages = every[: every.index(job.args.until) + 1]
     if job.args.dry_run:
         commands = [words for stage in stages for words in stage_commands(stage, job, n_ranks)]
         print(*map(shlex.join, commands), sep="\n")
@@ -50,7 +56,7 @@ def run_stages(job: Job) -> int:
             return code
     for stage, cost in costs.items():
         print(f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process")
-    print(f"all is there: {job.run.page}" if stages == STAGES else "done")
+    print(f"all is there: {job.run.page}" if stages == every else "done")
     return 0
 
 

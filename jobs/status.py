@@ -64,7 +64,7 @@ def _print_curve(job: Job) -> int:
 def _print_states(job: Job, states: Sequence["FileState"], queued: Sequence["QueuedJob"]) -> None:
     """Print counts a stage, faults, the queue, and why the last jobs of unfinished stages ended."""
     from tumorcam.operations import audit, job_endings, submissions
-    from tumorcam.operations.expected_files import JOB_OF_STAGE
+    from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 
     print(f"{job.run.root}\n{'stage':14}{'whole':>8}{'missing':>9}{'broken':>8}")
     for stage, n in audit.count_states(states).items():
@@ -76,9 +76,9 @@ def _print_states(job: Job, states: Sequence["FileState"], queued: Sequence["Que
         print(f"and {len(faults) - MAX_FAULTS} more")
     for line in submissions.queue_lines(queued):
         print(f"in the queue: {line}")
-    numbers = [entry.number for entry in queued]
+    numbers, job_of = [entry.number for entry in queued], JOB_OF_STAGE | JOB_OF_NEW_STAGE
     for stage in audit.incomplete_stages(states):
-        for cause in job_endings.stage_causes(job.run.logs, JOB_OF_STAGE[stage], numbers):
+        for cause in job_endings.stage_causes(job.run.logs, job_of[stage], numbers):
             print(f"cause: {cause}")
 
 

@@ -18,8 +18,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # The packages in the order of the data; each imports only from those before it.
 ORDER = (
-    "errors settings config cluster storage readers cohort saliency training explain significance "
-    "faithfulness report operations"
+    "errors settings config cluster storage readers cohort saliency training applied explain "
+    "significance faithfulness report operations"
 ).split()
 TENSORFLOW = {  # packages and modules in which a network runs
     "tumorcam.saliency",
@@ -29,6 +29,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
     ),
     *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints")),
     *(f"tumorcam.training.{name}" for name in ("workers", "threads")),
+    *(f"tumorcam.applied.{name}" for name in ("classify", "missing_genes", "networks")),
     *(f"tumorcam.explain.{name}" for name in ("explain", "devices", "sample")),
     "tumorcam.faithfulness.perturbation",
     *(f"tumorcam.operations.{name}" for name in ("selftest", "preflight")),
@@ -40,6 +41,7 @@ HOMES = {  # of files in HDF5: each has the record, its writer and its reader
     "tumorcam.cohort.cohort",
     "tumorcam.training.artifact",
     "tumorcam.training.baselines",
+    *(f"tumorcam.applied.{name}" for name in "new_cohort reference predictions calls".split()),
     "tumorcam.explain.shards",
     "tumorcam.significance.bands",
     "tumorcam.significance.tables",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from tumorcam.applied.networks import judging_classifier
 from tumorcam.cluster import preemption
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.processes import Background
@@ -24,7 +25,7 @@ from tumorcam.saliency import Explainer, Maps, sample_bytes
 from tumorcam.settings.methods import require_cubes
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.network import Classifier, load_classifier
+from tumorcam.training.network import Classifier
 
 Record = TypeVar("Record")
 
@@ -147,7 +148,7 @@ class _Reader:
     def read(self, key: ShardKey) -> tuple[Classifier, ShardSamples]:
         """The classifier and the samples of a shard."""
         if key.model not in self._classifiers:
-            classifier = load_classifier(self._run, self._cohort, key.model, self._config)
+            classifier = judging_classifier(self._run, self._cohort, key.model, self._config)
             self._classifiers = {key.model: classifier}
         samples = read_samples(self._cohort, key, self._config)
         return self._classifiers[key.model], samples

@@ -11,8 +11,10 @@ from tumorcam.cohort.cohort import plan_of, read_cohort
 from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
 from tumorcam.operations.expected_files import (
+    JOB_OF_NEW_STAGE,
     JOB_OF_STAGE,
     ExpectedFile,
+    files_of_new_samples,
     files_of_run,
     files_without_plan,
 )
@@ -22,6 +24,7 @@ from tumorcam.storage.run_config import CONFIG_TYPE, REMEDY, check_run_config
 from tumorcam.storage.run_folder import RunFolder
 
 WHOLE, MISSING, BROKEN = "whole", "missing", "broken"
+NEW_ALONE = JOB_OF_NEW_STAGE.keys() - JOB_OF_STAGE.keys()  # stages that a run itself lacks
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def planned_files(config: Config, *, deep: bool) -> list[ExpectedFile]:
         plan = sound_plan(config) if deep else read_plan(path, nulls)
     except FileError:
         return files_without_plan(config)
-    return files_of_run(config, plan)
+    return files_of_new_samples(config, plan) if config.apply.run else files_of_run(config, plan)
 
 
 def audit_run(config: Config, *, deep: bool = False) -> list[FileState]:
@@ -256,7 +259,10 @@ def with_listed(states: Sequence[FileState]) -> list[FileState]:
 
 def count_states(states: Iterable[FileState]) -> dict[str, dict[str, int]]:
     """Number of files of each stage in each state."""
-    counts = {stage: dict.fromkeys((WHOLE, MISSING, BROKEN), 0) for stage in JOB_OF_STAGE}
+    states = list(states)
+    is_new = any(state.file.stage in NEW_ALONE for state in states)
+    stages = JOB_OF_NEW_STAGE if is_new else JOB_OF_STAGE
+    counts = {stage: dict.fromkeys((WHOLE, MISSING, BROKEN), 0) for stage in stages}
     for state in states:
         counts[state.file.stage][state.state] += 1
     return counts

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tumorcam.applied.calls import CALLS_TYPE
+from tumorcam.applied.predictions import PREDICTIONS_TYPE
 from tumorcam.cohort.cohort import COHORT_TYPE
 from tumorcam.config import Config, section_json
 from tumorcam.errors import FileError
@@ -28,6 +30,13 @@ JOB_OF_STAGE = {  # in the order of the pipeline
     "faithfulness": "faithfulness",
     "report": "report",
 }
+JOB_OF_NEW_STAGE = {  # in the order of the pipeline, in a folder of new samples
+    "samples": "apply",
+    "predictions": "classify",
+    "shards": "explain",
+    "significance": "reduce",
+    "report": "report",
+}
 INPUT = "input"  # a stage whose files a user may have brought, so that a run need not have them
 
 
@@ -38,7 +47,7 @@ class ExpectedFile:
     Attributes
     ----------
     stage : str
-        A key of JOB_OF_STAGE, or INPUT.
+        A key of JOB_OF_STAGE or JOB_OF_NEW_STAGE, or INPUT.
     path : Path
     kind : str
         The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is a file of a list.
@@ -66,7 +75,45 @@ class ExpectedFile:
     @property
     def remedy(self) -> str:
         """The command that makes the file again."""
-        return f"run `tumorcam {(JOB_OF_STAGE | {INPUT: 'synthesize'})[self.stage]}`"
+        return f"run `tumorcam {self.job}`"
+
+    @property
+    def job(self) -> str:
+        """The job that makes the file."""
+        return (JOB_OF_STAGE | JOB_OF_NEW_STAGE | {INPUT: "synthesize"})[self.stage]
+
+
+def files_of_new_samples(config: Config, plan: Plan) -> list[ExpectedFile]:
+    """Every file of new samples to which the networks of a run are applied."""
+    run = RunFolder.of(config)
+    cohort = {"cohort_digest": run.cohort}
+    shards = tuple(run.shard(key) for key in plan.explain_tasks)
+    tables = {run.significance.name: run.significance}
+    digest = {"digest": plan.cohort_digest}
+    return [
+        ExpectedFile("samples", run.cohort, COHORT_TYPE, "prepare", attributes=digest),
+        ExpectedFile("samples", run.plan, PLAN_TYPE, attributes={"text": plan_text(plan)}),
+        ExpectedFile("samples", run.config, CONFIG_TYPE),
+        *(
+            ExpectedFile(
+                "predictions",
+                run.prediction(key),
+                PREDICTIONS_TYPE,
+                "train",
+                cohort | {"model_digest": run.model(key.model)},
+                {"block": key.name},
+            )
+            for key in plan.prediction_tasks
+        ),
+        ExpectedFile("predictions", run.calls, CALLS_TYPE, "train", cohort),
+        *_expected_shards(run, plan),
+        *_expected_tables(run, cohort, shards),
+        *_listed_files(
+            ExpectedFile(
+                "report", run.report / manifest.FILE_NAME, manifest.MANIFEST_TYPE, "report", tables
+            )
+        ),
+    ]
 
 
 def files_of_run(config: Config, plan: Plan) -> list[ExpectedFile]:
@@ -82,10 +129,7 @@ def files_of_run(config: Config, plan: Plan) -> list[ExpectedFile]:
         ExpectedFile("cohort", run.config, CONFIG_TYPE),
         *_expected_models(run, plan),
         *_expected_shards(run, plan),
-        ExpectedFile("significance", run.saliency, SALIENCY_TYPE, "explain", cohort, {}, shards),
-        ExpectedFile(
-            "significance", run.significance, SIGNIFICANCE_TYPE, "reduce", cohort, {}, shards
-        ),
+        *_expected_tables(run, cohort, shards),
         ExpectedFile(
             "faithfulness",
             run.faithfulness,
@@ -105,10 +149,11 @@ def files_of_run(config: Config, plan: Plan) -> list[ExpectedFile]:
 def files_without_plan(config: Config) -> list[ExpectedFile]:
     """The files of prepare, for a run whose plan and cohort cannot be read."""
     run = RunFolder.of(config)
+    stage = "samples" if run.networks else "cohort"
     return [
-        ExpectedFile("cohort", run.cohort, COHORT_TYPE, "prepare"),
+        ExpectedFile(stage, run.cohort, COHORT_TYPE, "prepare"),
         # no text, so that a plan that is there is broken
-        ExpectedFile("cohort", run.plan, PLAN_TYPE, attributes={"text": ""}),
+        ExpectedFile(stage, run.plan, PLAN_TYPE, attributes={"text": ""}),
     ]
 
 
@@ -143,6 +188,19 @@ def _expected_models(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:
     yield from map(expected, plan.models)
     yield ExpectedFile("models", run.baselines, BASELINES_TYPE, "prepare", cohort)
     yield from map(expected, plan.null_models)
+
+
+def _expected_tables(
+    run: RunFolder, cohort: Mapping[str, Path], shards: tuple[Path, ...]
+) -> list[ExpectedFile]:
+    """The files of reduce."""
+    return [
+        ExpectedFile("significance", path, kind, stage, cohort, {}, shards)
+        for path, kind, stage in (
+            (run.saliency, SALIENCY_TYPE, "explain"),
+            (run.significance, SIGNIFICANCE_TYPE, "reduce"),
+        )
+    ]
 
 
 def _expected_shards(run: RunFolder, plan: Plan) -> Iterator[ExpectedFile]:

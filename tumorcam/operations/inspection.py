@@ -80,10 +80,11 @@ def read_selection(config: Config, launch: Launch, say: Say) -> Selection:
     return choose(config, given, launch, say)
 
 
-def read_inputs(config: Config, launch: Launch, say: Say) -> Inputs:
+def read_inputs(config: Config, launch: Launch, say: Say, *, labelled: bool = True) -> Inputs:
     """The input of a run, and its facts as lines; errors as in `inputs.open_inputs`."""
     report = counted_progress("reading", "files")
-    given = open_inputs(input_settings(config), _values_folder(config, launch), report)
+    settings, folder = input_settings(config), values_folder(config, launch)
+    given = open_inputs(settings, folder, report, labelled=labelled)
     for line in fact_lines([*given.matrix.facts, *given.facts]):
         say(line)
     return given
@@ -97,7 +98,7 @@ def choose(config: Config, given: Inputs, launch: Launch, say: Say) -> Selection
     InputError, CohortError, ConfigError
         If the input cannot be used as the config says, or there is no room.
     """
-    selection = select(config, given, _values_folder(config, launch))
+    selection = select(config, given, values_folder(config, launch))
     n_before = len(given.matrix.facts) + len(given.facts)
     for line in fact_lines(facts_of(selection.facts)[n_before:]):
         say(line)
@@ -194,7 +195,7 @@ def config_of_files(
     return config_from_tables(tables, source="the command line")
 
 
-def _values_folder(config: Config, launch: Launch) -> Path | None:
+def values_folder(config: Config, launch: Launch) -> Path | None:
     """Where the raw values lie while they are needed: on a fast disk, else beside the run."""
     folders = (launch.scratch_folder, existing(RunFolder.of(config).root))
     return next((f for f in folders if f is not None and os.access(f, os.W_OK)), None)

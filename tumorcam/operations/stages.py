@@ -8,7 +8,7 @@ from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
 from tumorcam.config import Config, section_json
 from tumorcam.errors import DamageError, FileError, StaleError, TumorcamError, UnreadableError
 from tumorcam.operations.audit import audit_run, incomplete_stages, require_current
-from tumorcam.operations.expected_files import JOB_OF_STAGE
+from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 from tumorcam.readers import annotation, files, inputs
 from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan
@@ -25,7 +25,8 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
         where the config names the user's own files.
     """
     ordered = [name for name in stages if name != "synthesize" or not config.input.expression]
-    lacking = {JOB_OF_STAGE[stage] for stage in incomplete_stages(audit_run(config))}
+    jobs = JOB_OF_STAGE | JOB_OF_NEW_STAGE
+    lacking = {jobs[stage] for stage in incomplete_stages(audit_run(config))}
     if not has_synthetic_input(config):
         lacking.add("synthesize")
     if "prepare" not in lacking and not has_current_cohort(config):

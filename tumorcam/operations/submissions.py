@@ -14,12 +14,13 @@ from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.slurm import QueueEntry
 from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ConfigError, StaleError
-from tumorcam.operations.audit import WHOLE, FileState, incomplete_stages
-from tumorcam.operations.expected_files import JOB_OF_STAGE
+from tumorcam.operations.audit import WHOLE, FileState, count_states, incomplete_stages
+from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 
-SCRIPT = re.compile(rf"slurm/(?P<job>{'|'.join(JOB_OF_STAGE.values())})\.sh (?P<arguments>.+)")
+JOBS = JOB_OF_STAGE | JOB_OF_NEW_STAGE
+SCRIPT = re.compile(rf"slurm/(?P<job>{'|'.join(JOBS.values())})\.sh (?P<arguments>.+)")
 PLACE_OVERRIDE = re.compile(r"set[ =](run\.(?:name|folder)=.*)", re.DOTALL)
 CPU_OPTIONS = ("--cpus-per-", "-c")
 
@@ -76,7 +77,7 @@ def read_site(launch: Launch) -> Site:
     ClusterError
         If an option or the throttle in the site file is not understood.
     """
-    options = {job: launch.site_options(job) for job in JOB_OF_STAGE.values()}
+    options = {job: launch.site_options(job) for job in JOBS.values()}
     return Site(options, slurm.max_array_size(), launch.array_throttle)
 
 
@@ -99,10 +100,12 @@ def submissions(config: Config, states: Sequence[FileState], site: Site) -> list
     becomes several submissions of the same job, next to each other.
     """
     gaps = incomplete_stages(states)
-    stages = list(JOB_OF_STAGE)
+    stages = list(count_states(states))
+    if gaps[:1] == ["samples"]:
+        raise StaleError(f"{states[0].fault or 'new samples are not prepared'}")
     todo = []
     for stage in stages[stages.index(gaps[0]) :] if gaps else []:
-        job = JOB_OF_STAGE[stage]
+        job = JOBS[stage]
         options = _options(job, config, site)
         if stage == "models":
             tasks = train_tasks(config, states)

@@ -22,7 +22,8 @@ class HeldOutSamples:
     `probability` (replicates, samples, tumors) float32 is NaN where a shard is missing. `kept`
     (kept samples,) int are the samples that count, ascending; `patients` are their patients, and
     `n_patients` (tumors,) int their numbers. `recall` (tumors,) float64 is the share
-    of a tumor's explained samples that the ensemble classifies correctly, NaN without any.
+    of a tumor's explained samples that the ensemble classifies correctly, NaN without any; of new
+    samples it is that of the run's own samples.
     `zero_maps` maps a method to the number of samples whose maps are all zero.
     """
 
@@ -73,14 +74,20 @@ def read_source(
     has_shard = np.flatnonzero((~np.isnan(probability[:, :, 0])).any(axis=0))
     ensemble = classification.ensemble_probability(probability)[has_shard]
     is_correct = ensemble.argmax(axis=1) == cohort.tumor[has_shard]
-    kept = has_shard[is_correct | (not config.significance.correct_only)]
+    is_kept = is_correct | (not config.significance.correct_only)
+    if cohort.is_counted is not None:
+        is_kept &= cohort.is_counted[has_shard]
+    kept = has_shard[is_kept]
+    recall = cohort.recall
+    if recall is None:
+        recall = classification.score_classifier(ensemble, cohort.tumor[has_shard]).recall
     patients = resampling.group_patients(cohort, kept, config)
     samples = HeldOutSamples(
         probability=probability,
         kept=kept,
         patients=patients,
         n_patients=np.bincount(patients.tumor, minlength=len(cohort.tumors)),
-        recall=classification.score_classifier(ensemble, cohort.tumor[has_shard]).recall,
+        recall=recall,
         zero_maps=zero_maps,
     )
     return BandSource(

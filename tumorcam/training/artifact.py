@@ -87,6 +87,13 @@ class TrainedModel(LearningRecord):
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """The part of `TrainedModel` with its predictions."""
+
+    held_out: HeldOut
+
+
+@dataclass(frozen=True)
 class _Scaled:
     """The part of `TrainedModel` that standardises expression."""
 
@@ -147,6 +154,12 @@ def read_scaler(path: Path) -> Scaler:
     """Read the scaler of a model; FileError where the file is missing or damaged."""
     with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
         return records.read_record(file, _Scaled).scaler
+
+
+def read_held_out(path: Path) -> HeldOut:
+    """Read the predictions of a model; FileError where the file is missing or damaged."""
+    with hdf5.open_file(path, MODEL_TYPE, remedy=REMEDY) as file:
+        return records.read_record(file, _Judged).held_out
 
 
 def model_digest(path: Path) -> str:

@@ -18,6 +18,7 @@ from tumorcam.training import shapes
 from tumorcam.training.artifact import REMEDY, HeldOut, read_model
 from tumorcam.training.initial_weights import SPARSE_KERNEL, sparse_kernel
 from tumorcam.training.paths import LOGITS, add_skip
+from tumorcam.training.source import network_source
 
 MOMENTUM = 0.9  # of the moving averages of batch normalizations, a step
 KINDS = {  # of convolutions and poolings, by the number of the image's axes
@@ -177,7 +178,7 @@ def describe_layers(network: keras.Model) -> str:
 
 
 def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> Classifier:
-    """The classifier of a trained model of this run and cohort.
+    """The classifier of a trained model of this run and cohort, or of the run that is applied.
 
     Raises
     ------
@@ -187,7 +188,8 @@ def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Confi
         If it has other genes, tumors or pixels than the cohort, or its weights do not fit.
     """
     path = run.model(key)
-    model = read_model(path, config, cohort.digest, key.name)
+    source = network_source(run, cohort, config)
+    model = read_model(path, source.config, source.cohort_digest, key.name)
     if not (
         np.array_equal(model.genes, cohort.genes)
         and np.array_equal(model.tumors, cohort.tumors)
