@@ -9,6 +9,7 @@ from types import ModuleType
 from .command import with_streams
 
 MODULES = {  # of each subcommand; the stages of the pipeline in their order
+    "fetch": "fetch",
     "inspect": "inspect",
     "init": "init",
     "run": "pipeline",
@@ -28,6 +29,7 @@ MODULES = {  # of each subcommand; the stages of the pipeline in their order
     "preflight": "preflight",
 }
 SUMMARIES = {
+    "fetch": "download gene expression from the GDC",
     "inspect": "say what is understood of your files",
     "init": "write a config for your own files",
     "run": "run all stages on this machine",

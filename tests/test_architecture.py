@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "tumorcam").rglob("*.py"))
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
+WITHOUT_CONFIG = ("fetch", "inspect", "init")
 STAGES = [
-    path for path in JOBS if path.stem not in ("__init__", "__main__", "command", "init", "inspect")
+    path for path in JOBS if path.stem not in ("__init__", "__main__", "command", *WITHOUT_CONFIG)
 ]
 SOURCES = [*CORE, *JOBS]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -35,7 +36,8 @@ TENSORFLOW = {  # packages and modules in which a network runs
     *(f"tumorcam.operations.{name}" for name in ("selftest", "preflight")),
 }
 WITHOUT_TENSORFLOW = {
-    f"jobs.{name}" for name in "prepare report reduce status verify pipeline init inspect".split()
+    f"jobs.{name}"
+    for name in "prepare report reduce status verify pipeline init inspect fetch".split()
 }
 HOMES = {  # of files in HDF5: each has the record, its writer and its reader
     "tumorcam.cohort.cohort",

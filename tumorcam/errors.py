@@ -49,6 +49,21 @@ class StaleError(FileError):
     """A sound file was made with other settings, or from other files, than the present ones."""
 
 
+class ServerError(TumorcamError, OSError):
+    """A server on the network cannot be reached, or answers with something else than was asked."""
+
+
+class TransientError(ServerError):
+    """A request failed in a way that may pass: trying again is worth it.
+
+    `seconds` is the wait that the server asked for, 0 if it did not.
+    """
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class ClusterError(TumorcamError, RuntimeError):
     """The launcher, MPI or Slurm gives something else than it promised."""
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -142,6 +142,23 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     return Path(log_file.baseFilename)
 
 
+@contextlib.contextmanager
+def log_to_console(job: str) -> Iterator[None]:
+    """Let the log's lines go to standard error in the block, for a command without a log file."""
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter(f"%(asctime)s {job}: %(message)s", "%H:%M:%S"))
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(console)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(console)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
 def end_logging(state: str, error: str = "") -> None:
     """End the log file, if there is one, with a LogRecord, and close it.
 
@@ -228,30 +245,42 @@ def progress(
         yield from _logged(items, title, unit)
 
 
-def counted_progress(title: str, unit: str) -> Callable[[int, int], None]:
-    """A function that takes how much of how much is done, and shows it as `progress` does.
+class CountedProgress:
+    """Called with how much of how much is done, it shows that as `progress` does.
 
     Parameters
     ----------
     title, unit : str
-        As in `progress`.
+        As in `progress`; "bytes" are counted in kB, MB and GB on a terminal.
     """
-    bar: tqdm[Any] | None = None
-    last = start = time.monotonic()
 
-    def show(n_done: int, n_all: int) -> None:
-        nonlocal bar, last
+    def __init__(self, title: str, unit: str) -> None:
+        self.title, self.unit = title, unit
+        self._bar: tqdm[Any] | None = None
+        self._last = self._start = time.monotonic()
+
+    def __call__(self, n_done: int, n_all: int) -> None:
+        """Show that so much of so much is done."""
         now = time.monotonic()
         if sys.stderr.isatty():
-            bar = bar or tqdm(total=n_all, desc=title, unit=f" {unit}", leave=False)
-            bar.update(n_done - bar.n)
+            if self._bar is None:
+                self._bar = tqdm(total=n_all, desc=self.title, leave=False, **_unit(self.unit))
+            self._bar.update(n_done - self._bar.n)
             if n_done >= n_all:
-                bar.close()
-        elif now - last >= SECONDS_BETWEEN_LINES:
-            last = now
-            _log_progress(title, unit, n_done, n_all, now - start)
+                self.close()
+        elif now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            _log_progress(self.title, self.unit, n_done, n_all, now - self._start)
 
-    return show
+    def close(self) -> None:
+        """Take the bar away, if there is one."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _unit(unit: str) -> dict[str, Any]:
+    """The options of tqdm for a unit."""
+    return {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": f" {unit}"}
 
 
 def _logged(items: Iterable[Item], title: str, unit: str) -> Iterator[Item]:

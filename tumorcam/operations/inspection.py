@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorcam.cluster.launcher import Launch
-from tumorcam.cluster.logs import counted_progress
+from tumorcam.cluster.logs import CountedProgress
 from tumorcam.cluster.resources import existing, size_text
 from tumorcam.cohort.cohort import CohortFile, cohort_of, plan_of
 from tumorcam.cohort.evidence import EvidenceSum
@@ -82,7 +82,7 @@ def read_selection(config: Config, launch: Launch, say: Say) -> Selection:
 
 def read_inputs(config: Config, launch: Launch, say: Say, *, labelled: bool = True) -> Inputs:
     """The input of a run, and its facts as lines; errors as in `inputs.open_inputs`."""
-    report = counted_progress("reading", "files")
+    report = CountedProgress("reading", "files")
     settings, folder = input_settings(config), values_folder(config, launch)
     given = open_inputs(settings, folder, report, labelled=labelled)
     for line in fact_lines([*given.matrix.facts, *given.facts]):
