@@ -13,7 +13,7 @@ from typing import Any
 from tumorcam.operations.gdc_server import GdcServer, Patience
 
 STAR_SUFFIX = ".rna_seq.augmented_star_gene_counts.tsv"
-QUICK = Patience(attempts=3, first=0.001, longest=0.002, connect=5, read=5)
+QUICK = Patience(attempts=3, first=0.001, longest=0.002, connect=5, read=5, unsaid=0)
 GENES = [(f"ENSG{i:011d}.1", f"SYM{i}") for i in range(8)]
 HEADER = (
     "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\t"

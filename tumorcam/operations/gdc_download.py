@@ -224,11 +224,13 @@ def _check(file: GdcFile, part: Path) -> None:
     size = _size(part)
     if size < file.size:
         raise TransientError(_wrong(file, f"{size:,} bytes", f"{file.size:,}"))
-    got = f"more than {file.size:,} bytes" if size > file.size else f"MD5 {_md5(part)}"
-    wanted = f"{file.size:,}" if size > file.size else file.md5
-    if size > file.size or got != f"MD5 {file.md5}":
+    if size > file.size:
         part.unlink()
-        raise TransientError(_wrong(file, got, wanted))
+        raise TransientError(_wrong(file, f"more than {file.size:,} bytes", f"{file.size:,}"))
+    md5 = _md5(part)
+    if md5 != file.md5:
+        part.unlink()
+        raise TransientError(_wrong(file, f"MD5 {md5}", file.md5))
 
 
 def _wrong(file: GdcFile, got: str, expected: str) -> str:

@@ -32,7 +32,8 @@ class Patience:
     """How often and how long to try again, in seconds.
 
     The wait before a new attempt doubles from `first` to `longest`, times a random number from 0.5
-    to 1.5. A server may ask for a longer wait by Retry-After, of at most `longest_asked`.
+    to 1.5. A server may ask for a longer wait by Retry-After, of at most `longest_asked`. Waits
+    below `unsaid` are not logged.
     """
 
     attempts: int = 6
@@ -41,6 +42,7 @@ class Patience:
     longest_asked: float = 600.0
     connect: float = 15.0
     read: float = 60.0
+    unsaid: float = 5.0
 
     def backoff(self, n_failed: int) -> float:
         """Seconds to wait after so many failed attempts, at random."""
@@ -132,7 +134,8 @@ class GdcServer:
                     msg = f"{error} (the last of {n_failed} attempts); run the same command later"
                     raise ServerError(msg) from error
                 seconds = max(error.seconds, self.patience.backoff(n_failed))
-                logger.info("%s; trying again in %.1f s", error, seconds)
+                if seconds >= self.patience.unsaid:
+                    logger.info("%s; trying again in %.1f s", error, seconds)
                 self._wait(seconds)
         msg = "patience.attempts must be 1 at least"
         raise ValueError(msg)
@@ -273,4 +276,5 @@ def _plain(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         reason = inner
-    return quoted(" ".join(str(reason).split()))[1:-1]
+    text = next((text for text in reason.args if isinstance(text, str)), str(reason))
+    return quoted(" ".join(text.split()))[1:-1]
