@@ -15,6 +15,8 @@ def report(job: Job) -> int:
     from tumorcam.cluster.logs import start_logging
     from tumorcam.report import page, results
 
+    if job.run.networks:
+        return _report_calls(job)
     if job.args.dry_run:
         names = page.report_files(results.read_run(job.config))
         print(f"would write to {job.run.report}:", *names, sep="\n  ")
@@ -22,6 +24,22 @@ def report(job: Job) -> int:
     start_logging(job.run.logs, "report", job.launch)
     job.require_current("models", "shards", "significance", "faithfulness")
     page.write_report(results.read_run(job.config))
+    return 0
+
+
+def _report_calls(job: Job) -> int:
+    """Write the report of new samples."""
+    from tumorcam.cluster.logs import start_logging
+    from tumorcam.report.call_page import call_files, write_call_report
+    from tumorcam.report.call_results import read_application
+
+    if job.args.dry_run:
+        names = call_files(read_application(job.config))
+        print(f"would write to {job.run.report}:", *names, sep="\n  ")
+        return 0
+    start_logging(job.run.logs, "report", job.launch)
+    job.require_current("predictions", "shards", "significance")
+    write_call_report(read_application(job.config))
     return 0
 
 

@@ -150,6 +150,17 @@ def read_band(path: Path, keys: Sequence[RankingKey], band: slice) -> dict[str, 
         return {key.name: records.read_array(file, key.name, np.s_[:, band]) for key in keys}
 
 
+def read_columns(path: Path, key: RankingKey, n_columns: int) -> np.ndarray:
+    """Read the first columns of all samples of a shard: (samples, columns) float32.
+
+    Raises
+    ------
+    FileError
+        If the shard is missing or damaged.
+    """
+    return read_band(path, [key], slice(0, n_columns))[key.name].astype(np.float32)
+
+
 def read_cube(path: Path, method: str, row: int) -> np.ndarray:
     """Read the map of one sample of a shard: (rows, columns) float32, multiplied by its scale."""
     with _open(path) as file:

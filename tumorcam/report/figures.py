@@ -56,24 +56,28 @@ class CaptionedFigure(NamedTuple):
 
 
 @mpl.rc_context(STYLE)
-def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
+def confusion_figure(
+    confusion: np.ndarray, tumors: Sequence[str], labels: Sequence[str] | None = None
+) -> Figure:
     """Heat map of a confusion matrix, with counts and the share of the true tumor as colour.
 
     Parameters
     ----------
-    confusion : (tumors, tumors) int
+    confusion : (labels, tumors) int
         Number of samples by true (row) and called (column) tumor.
+    labels : sequence of str, or None
+        The true tumors; None: the same as `tumors`.
     """
-    n = len(tumors)
+    n, labels = len(tumors), tumors if labels is None else labels
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(2.0 + INCHES_PER_TUMOR * n, 1.3 + INCHES_PER_TUMOR * n)
+    figure, axes = _figure(2.0 + INCHES_PER_TUMOR * n, 1.3 + INCHES_PER_TUMOR * len(labels))
     _heat_map(figure, axes, share, "Blues", (0, 1), "share of the true tumor's samples")
     for row, column in np.argwhere(confusion > 0):
         color = "white" if share[row, column] > 0.55 else INK
         text = str(confusion[row, column])
         axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
     _label(axes.xaxis, tumors, "called tumor")
-    _label(axes.yaxis, tumors, "true tumor")
+    _label(axes.yaxis, labels, "true tumor")
     axes.tick_params(axis="x", rotation=90)
     return figure
 
@@ -81,11 +85,11 @@ def confusion_figure(confusion: np.ndarray, tumors: Sequence[str]) -> Figure:
 @mpl.rc_context(STYLE)
 def learning_figure(networks: Collection[LearningRecord]) -> Figure:
     """Loss and validation accuracy of every network by epoch, the kept epochs ringed."""
-    figure, panels = _panels(2, width=4.4, height=2.7)
+    figure, every = panels(2, width=4.4, height=2.7)
     curves = (
-        (panels[0], "training_loss", GREY, "training"),
-        (panels[0], "validation_loss", BLUE, "validation"),
-        (panels[1], "validation_accuracy", BLUE, "validation"),
+        (every[0], "training_loss", GREY, "training"),
+        (every[0], "validation_loss", BLUE, "validation"),
+        (every[1], "validation_accuracy", BLUE, "validation"),
     )
     faint = max(0.25, min(1.0, 6 / len(networks)))
     for axes, column, color, label in curves:
@@ -96,10 +100,10 @@ def learning_figure(networks: Collection[LearningRecord]) -> Figure:
                 kept = history[history["epoch"] == network.kept_epoch]
                 axes.plot(kept["epoch"], kept[column], "o", color=color, mfc="white", ms=3.5)
         axes.plot([], [], color=color, label=label)
-    panels[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
-    panels[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
-    panels[0].legend()
-    for axes in panels:
+    every[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    every[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
+    every[0].legend()
+    for axes in every:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
@@ -121,8 +125,8 @@ def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float)
     Figure
         A panel for each method, a line for each view.
     """
-    figure, panels = _panels(len(curves), width=3.1, height=2.9)
-    for axes, (method, views) in zip(panels, curves.items(), strict=True):
+    figure, every = panels(len(curves), width=3.1, height=2.9)
+    for axes, (method, views) in zip(every, curves.items(), strict=True):
         for view, curve in sorted(views.items()):
             color = VIEW_COLORS[view]
             axes.plot(curve["genes"], curve["estimated_false"], color=color, label=view)
@@ -148,8 +152,8 @@ def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float)
             axis.set_major_formatter(
                 lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"
             )
-    panels[0].set_ylabel("of these estimated false")
-    panels[0].legend()
+    every[0].set_ylabel("of these estimated false")
+    every[0].legend()
     return figure
 
 
@@ -197,7 +201,7 @@ def heat_map_figure(
 @mpl.rc_context(STYLE)
 def example_figure(example: Example) -> Figure:
     """The input image of a sample beside its saliency, the highest pixels ringed and named."""
-    figure, panels = _panels(2, width=3.3, height=3.9, extra_width=1.3)
+    figure, every = panels(2, width=3.3, height=3.9, extra_width=1.3)
     limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
     images = (example.image, example.saliency)
     titles = ("Input: expression", f"Saliency: {method_name(example.method)}")
@@ -205,7 +209,7 @@ def example_figure(example: Example) -> Figure:
     order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:N_RINGS]
     side = example.image.shape[1]
     for axes, image, title, unit, limit, colors in zip(
-        panels, images, titles, units, limits, ("RdBu_r", "PuOr_r"), strict=True
+        every, images, titles, units, limits, ("RdBu_r", "PuOr_r"), strict=True
     ):
         heat = axes.imshow(image, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
         figure.colorbar(heat, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04)
@@ -220,8 +224,8 @@ def example_figure(example: Example) -> Figure:
                 path_effects=HALO,
             )  # fmt: skip
     names = [f"{i}  {example.labels[feature]}" for i, feature in enumerate(order, start=1)]
-    panels[1].text(
-        1.06, 0.98, "\n".join(names), transform=panels[1].transAxes, va="top", linespacing=1.6
+    every[1].text(
+        1.06, 0.98, "\n".join(names), transform=every[1].transAxes, va="top", linespacing=1.6
     )
     return figure
 
@@ -280,11 +284,11 @@ def _save(figure: Figure, stream: Any, **options: Any) -> None:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure, axes = _panels(1, width=width, height=height)
+    figure, axes = panels(1, width=width, height=height)
     return figure, axes[0]
 
 
-def _panels(
+def panels(
     n: int, *, width: float, height: float, extra_width: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
     """A figure of n panels side by side; `width` and `height` are those of a panel in inches."""

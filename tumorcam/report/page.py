@@ -89,7 +89,7 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     rankings.sort(key=lambda ranking: ranking.key != run.first_ranking)
     classifier = summarise_classifier(run)
     page_figures = [
-        _write_figure(folder / "figures", figure, partial=results.missing_shards)
+        write_figure(folder / "figures", figure, partial=results.missing_shards)
         for figure in itertools.chain(
             _ranking_figures(run, first, rankings),
             _network_figures(run, classifier),
@@ -116,6 +116,31 @@ def render_page(
     page_figures: list[PageFigure],
 ) -> str:
     """The page as HTML that loads nothing from elsewhere; `rankings[0]` comes first."""
+    return (
+        page_environment()
+        .get_template("page.html")
+        .render(
+            run=run,
+            rankings=rankings,
+            classifier=classifier,
+            checks=checks,
+            control_names=CONTROL_NAMES,
+            figures={figure.name: figure for figure in page_figures},
+            low_recall=_low_recall(run),
+            dropped=_dropped(run),
+            facts=run.cohort.facts.to_dict("records"),
+            counts=run.cohort.counts.to_dict("records"),
+            digests=_digests(run, checks),
+            versions=package_versions(),
+            settings=_settings(run, checks),
+            descriptions=FILES,
+            files=report_files(run),
+        )
+    )
+
+
+def page_environment() -> jinja2.Environment:
+    """What the pages are rendered with: everything is escaped, and an unknown name is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -124,23 +149,7 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters |= {"fixed": fixed, "percent": percent, "small": small, "count": count}
-    return environment.get_template("page.html").render(
-        run=run,
-        rankings=rankings,
-        classifier=classifier,
-        checks=checks,
-        control_names=CONTROL_NAMES,
-        figures={figure.name: figure for figure in page_figures},
-        low_recall=_low_recall(run),
-        dropped=_dropped(run),
-        facts=run.cohort.facts.to_dict("records"),
-        counts=run.cohort.counts.to_dict("records"),
-        digests=_digests(run, checks),
-        versions=_versions(),
-        settings=_settings(run, checks),
-        descriptions=FILES,
-        files=report_files(run),
-    )
+    return environment
 
 
 def fixed(value: float, digits: int = 2) -> str:
@@ -215,7 +224,8 @@ def _network_figures(run: Run, classifier: ClassifierSummary) -> Iterator[Captio
         )
 
 
-def _write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[str]) -> PageFigure:
+def write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[str]) -> PageFigure:
+    """Write a figure to a folder, marked where shards are missing; what the page shows of it."""
     name, caption, figure = drawing
     if partial:
         figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
@@ -263,7 +273,8 @@ def _settings(run: Run, checks: Checks | None) -> str:
     return tomli_w.dumps(made_with | {"report": config_tables(run.config)["report"]})
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The versions of tumorcam, Python and the packages that the report was made with."""
     return {"tumorcam": __version__, "Python": platform.python_version()} | {
         name: version(name) for name in PACKAGES
     }
