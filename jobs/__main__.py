@@ -42,7 +42,7 @@ SUMMARIES = {
     "report": "write tables, figures and the web page",
     "apply": "apply the networks of a run to new samples",
     "classify": "classify new samples, as a part of apply",
-    "show": "print and draw the genes of one sample's map",
+    "show": "print one gene, one tumor or one sample's map",
     "status": "say what is done, missing or damaged",
     "verify": "read every byte of a run and check it",
     "clean": "move files of other settings aside",

@@ -20,6 +20,7 @@ from tumorcam.explain.sample import (
     ask,
     describe,
     file_name,
+    full_table,
     held_out_models,
     pick_features,
     picks_table,
@@ -148,21 +149,51 @@ def test_questions_name_what_exists(tiny_run):
     sample = cohort.sample[5]
     question = ask(cohort, sample, "READ", method="guided_grad_cam", cutoff=1.0)
     assert question == Question(5, 3, "guided_grad_cam", 1.0)
+    assert ask(cohort, sample.lower(), "read", method="guided_grad_cam", cutoff=1.0) == question
     own = ask(cohort, sample, None, method="guided_grad_cam", cutoff=1.0)
     assert own.target == cohort.tumor[5]
-    assert file_name(cohort, question, 1) == f"{sample}-READ-r01"
+    assert file_name(cohort, question, 1) == f"{sample}-READ-guided_grad_cam-cutoff1.0-r01"
     hostile = replace(cohort, sample=np.array(["../../x/y z"] * len(cohort.sample)))
-    assert file_name(hostile, question, 0) == "x_y_z-READ-r00"
+    assert file_name(hostile, question, 0) == "x_y_z-READ-guided_grad_cam-cutoff1.0-r00"
     for name, target, cutoff, message in (
-        (sample[:-1], None, 0.8, f"did you mean .*{sample}"),
+        (sample[:-2], None, 0.8, f"fits .* samples .*{sample}"),
+        (f"{sample}C", None, 0.8, f"did you mean .*{sample}"),
         ("?", None, 0.8, f"such as {cohort.sample[0]}"),
-        (sample, "read", 0.8, "it has ACC, BRCA, COAD, READ"),
+        (sample, "KICH", 0.8, "it has ACC, BRCA, COAD, READ"),
         (sample, None, 0.0, "above 0 and at most 1"),
         (sample, None, 1.1, "above 0 and at most 1"),
         (sample, None, float("nan"), "above 0 and at most 1"),
     ):
         with pytest.raises(ConfigError, match=message):
             ask(cohort, name, target, method="guided_grad_cam", cutoff=cutoff)
+
+
+def test_pictures_of_other_options_have_other_names(tiny_run):
+    cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    names = [
+        file_name(cohort, Question(sample, target, method, cutoff), replicate)
+        for sample in (0, 1)
+        for target in (0, 1)
+        for method in ("guided_grad_cam", "gradient")
+        for cutoff in (0.8, 0.80000001)
+        for replicate in (0, 1)
+    ]
+    assert len(set(names)) == 32
+
+
+def test_the_table_for_a_file_says_what_is_explained(tiny_run):
+    cohort = read_cohort(tiny_run.folder / "cohort.h5", tiny_run)
+    first = sample_map([8.0, -9.0, 10.0, 7.9, 3.0, 9.0])
+    table = picks_table([first], GENES, cutoff=0.8)
+    full = full_table(cohort, Question(5, 3, "gradient", 0.8), first, table)
+    about = full.iloc[:, :4].drop_duplicates().to_dict("list")
+    assert about == {
+        "sample": [cohort.sample[5]],
+        "target": ["READ"],
+        "method": ["gradient"],
+        "model": ["r00-f01"],
+    }
+    assert full.iloc[:, 4:].equals(table)
 
 
 def test_every_model_asked_never_saw_the_patient(tiny_run):

@@ -246,3 +246,26 @@ def test_the_librarys_table_is_that_of_the_report(tiny_run):
     pd.testing.assert_frame_equal(table, tables.gene_table(results, ranking))
     with pytest.raises(ConfigError, match=r"guided_grad_cam/both was not computed; .*/contrast"):
         tables.gene_significance(config.folder, method="guided_grad_cam", view="both")
+
+
+def test_a_new_csv_has_all_digits_and_no_formula(tmp_path):
+    third = np.array([1 / 3, NAN, 1e-300])
+    table = pd.DataFrame({"gene": ["=SUM(A1)", "@x", "TP53"], "decoy": third > 0, "score": third})
+    path = tmp_path / "new" / "table.csv"
+    tables.write_new_csv(path, table)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["gene,decoy,score", "'=SUM(A1),True,0.3333333333333333"]
+    assert lines[2:] == ["'@x,False,", "TP53,True,1e-300"]
+    assert table["gene"].tolist() == ["=SUM(A1)", "@x", "TP53"]
+
+
+def test_a_csv_never_replaces_what_is_there(tmp_path):
+    (tmp_path / "link.csv").symlink_to("nowhere")
+    (tmp_path / "file.csv").write_text("mine", encoding="utf-8")
+    (tmp_path / "folder.csv").mkdir()
+    for name in ("link.csv", "file.csv", "folder.csv"):
+        with pytest.raises(ConfigError, match=f"{name} is there already; name another file"):
+            tables.write_new_csv(tmp_path / name, pd.DataFrame({"a": [1]}))
+    assert (tmp_path / "file.csv").read_text(encoding="utf-8") == "mine"
+    with pytest.raises(ConfigError, match="wanted UTF-8 text without control characters"):
+        tables.require_new(tmp_path / "a\nb.csv")

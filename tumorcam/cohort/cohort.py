@@ -16,6 +16,7 @@ from tumorcam.storage.stored_values import StoredValues
 
 COHORT_TYPE = "tumorcam-cohort"
 STAGE = "prepare"
+ENTRAPPED = " (permuted)"  # after the name of an entrapped gene, so that no list of genes has it
 CHUNK_SAMPLES, CHUNK_GENES = 256, 256  # of expression: explain reads rows, reduce reads columns
 REMEDY = "run `tumorcam prepare`"
 

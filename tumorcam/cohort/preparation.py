@@ -9,14 +9,18 @@ import numpy as np
 
 from tumorcam.cluster.ahead import ahead
 from tumorcam.cohort import layout, splits
-from tumorcam.cohort.cohort import CohortFile, CohortGenes, CohortLayouts, CohortSamples
+from tumorcam.cohort.cohort import (
+    ENTRAPPED,
+    CohortFile,
+    CohortGenes,
+    CohortLayouts,
+    CohortSamples,
+)
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.cohort.selection import Selection
 from tumorcam.config import Config
 from tumorcam.readers import annotation
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
-
-ENTRAPPED = " (permuted)"  # after the name of an entrapped gene, so that no list of genes has it
 
 
 def prepare_cohort(selection: Selection, config: Config) -> CohortFile:

@@ -1,7 +1,6 @@
 """The genes that stand out in the saliency map of one sample, as a table."""
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import pandas as pd
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
+from tumorcam.cohort.lookup import find_sample, find_tumor
 from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.explain import make_explainer, rival_tumors
@@ -19,7 +19,6 @@ from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
 from tumorcam.training.network import load_classifier
 
-N_CLOSE = 5  # similar samples named in an error
 COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
 standardised: training SD from the mean; row, column: of the pixel, from 0 at the top left
 replicates: in how many of the trained ones the gene is picked"""
@@ -64,27 +63,20 @@ class SampleMap:
 def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff: float) -> Question:
     """The question about a sample and a tumor; None stands for the sample's own tumor.
 
+    Both are found as by `find_sample` and `find_tumor`: whatever their case.
+
     Raises
     ------
     ConfigError
-        If the cohort has no such sample (the message names similar ones) or tumor (it names all),
-        or the cutoff is out of range.
+        If not exactly one sample fits (the message lists similar ones), the cohort has no such
+        tumor (it lists all), or the cutoff is out of range.
     """
-    if sample not in cohort.sample:
-        close = difflib.get_close_matches(sample, cohort.sample.tolist(), n=N_CLOSE)
-        near = f"did you mean {', '.join(close)}" if close else f"such as {cohort.sample[0]}"
-        msg = f"{cohort.path} has no sample {sample!r} among its {len(cohort.sample)}; {near}"
-        raise ConfigError(msg)
-    index = int(np.flatnonzero(cohort.sample == sample)[0])
-    if target is None:
-        target = cohort.tumors[cohort.tumor[index]]
-    if target not in cohort.tumors:
-        msg = f"{cohort.path} has no tumor {target!r}; it has {', '.join(cohort.tumors)}"
-        raise ConfigError(msg)
+    index = find_sample(cohort, sample)
+    tumor = int(cohort.tumor[index]) if target is None else find_tumor(cohort, target)
     if not 0 < cutoff <= 1:
         msg = f"the cutoff is {cutoff}; wanted a share of the maximum, above 0 and at most 1"
         raise ConfigError(msg)
-    return Question(index, int(np.flatnonzero(cohort.tumors == target)[0]), method, cutoff)
+    return Question(index, tumor, method, cutoff)
 
 
 def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKey]:
@@ -104,9 +96,10 @@ def held_out_models(cohort: Cohort, sample: int, replicate: int) -> list[ModelKe
 
 
 def file_name(cohort: Cohort, question: Question, replicate: int) -> str:
-    """SAMPLE-TARGET-rNN as a name that is safe on any file system."""
+    """SAMPLE-TARGET-METHOD-cutoff0.8-rNN as a name that is safe on any file system."""
     sample, target = cohort.sample[question.sample], cohort.tumors[question.target]
-    return slugs(np.array([f"{sample}-{target}-r{replicate:02d}"]))[0]
+    name = f"{sample}-{target}-{question.method}-cutoff{question.cutoff!r}-r{replicate:02d}"
+    return slugs(np.array([name]))[0]
 
 
 def explain_sample(
@@ -192,6 +185,19 @@ def picks_table(maps: Sequence[SampleMap], genes: np.ndarray, *, cutoff: float) 
             "replicates": n_replicates[picked],
         }
     )
+
+
+def full_table(
+    cohort: Cohort, question: Question, sample_map: SampleMap, table: pd.DataFrame
+) -> pd.DataFrame:
+    """A `picks_table` for a file: its first columns say what is explained, and by which model."""
+    about = {
+        "sample": cohort.sample[question.sample],
+        "target": cohort.tumors[question.target],
+        "method": question.method,
+        "model": sample_map.model,
+    }
+    return pd.concat([pd.DataFrame(about, index=table.index), table], axis=1)
 
 
 def table_text(table: pd.DataFrame, *, n_replicates: int) -> str:

@@ -87,7 +87,7 @@ def require_key(key: RankingKey, keys: Sequence[RankingKey], where: str) -> None
         names = ", ".join(other.name for other in keys) or "none"
         msg = (
             f"the ranking {key.name} was not computed; {where} has {names}: set report.method and "
-            "report.view to one of these"
+            "report.view (in `tumorcam show` also --method and --view) to one of these"
         )
         raise ConfigError(msg)
 

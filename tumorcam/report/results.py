@@ -92,6 +92,19 @@ class Run:
         return len({key.replicate for key in self.networks})
 
 
+def read_results(folder: RunFolder, cohort: Cohort, config: Config) -> Significance:
+    """The finished tables of a run folder, whose cohort is given.
+
+    Raises
+    ------
+    FileError
+        If they are missing, damaged, or made from another cohort or with other settings.
+    """
+    results = read_significance(folder.significance, cohort.digest)
+    chain.require_settings(folder.significance, {chain.CONFIG: results.config}, config, "reduce")
+    return results
+
+
 def read_run(config: Config) -> Run:
     """Read a finished run.
 
@@ -105,8 +118,7 @@ def read_run(config: Config) -> Run:
     folder = RunFolder.of(config)
     cohort = read_cohort(folder.cohort, config)
     plan = planned(folder, config)
-    results = read_significance(folder.significance, cohort.digest)
-    chain.require_settings(folder.significance, {"config": results.config}, config, "reduce")
+    results = read_results(folder, cohort, config)
     require_ranking(results, RankingKey(config.report.method, config.report.view))
     present = [key for key in plan.shards if key.name not in results.missing_shards]
     networks = sorted({key.model for key in present}, key=plan.models.index)

@@ -1,5 +1,6 @@
 """The picture of one sample: its input beside its saliency, the outstanding genes ringed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,10 +11,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.optimize import isotonic_regression
 
-from tumorcam.explain.sample import SampleMap, labels
+from tumorcam.cohort.cohort import Cohort
+from tumorcam.explain.sample import (
+    Question,
+    SampleMap,
+    describe,
+    full_table,
+    labels,
+    picks_table,
+    table_text,
+)
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.report import figures
 from tumorcam.report.figures import HALO, INK, ORANGE, STYLE
+from tumorcam.report.gene_columns import Answer
 
 MAX_NAMES = 24  # of genes beside the map; more would overlap
 INPUT_LIMIT = 3.0  # training SD; the colour scale of the input ends there
@@ -70,6 +81,25 @@ def write_picture(path: Path, figure: Figure, *, description: str) -> None:
         What a screen reader reads out.
     """
     figures.write_picture(path, figure, name="show", description=description)
+
+
+def draw_picks(path: Path, cohort: Cohort, question: Question, maps: Sequence[SampleMap]) -> Answer:
+    """The genes and decoys picked from the first map, which are also drawn.
+
+    Parameters
+    ----------
+    path : Path
+        The path of both pictures without their suffix.
+    maps : sequence of SampleMap
+        One a replicate, of the question's sample.
+    """
+    table = picks_table(maps, cohort.genes, cutoff=question.cutoff)
+    title = describe(cohort, question, maps[0], table)
+    figure = picks_figure(maps[0], table, title=title, method=question.method)
+    write_picture(path, figure, description=title)
+    text = table_text(table, n_replicates=len(maps))
+    lines = [title, text, f"see {path}.png and .svg"]
+    return Answer("\n".join(lines), full_table(cohort, question, maps[0], table))
 
 
 def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The tables of the report: genes, decoys, rank lists for GSEA and an AnnData file."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,16 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tumorcam.cohort.cohort import read_cohort
+from tumorcam.errors import ConfigError, quoted
 from tumorcam.explain.views import RankingKey
-from tumorcam.report.results import require_ranking
+from tumorcam.report.results import read_results, require_ranking
+from tumorcam.settings.values import check_plain
 from tumorcam.significance.tables import (
     DECOY_STATISTICS,
     GENE_STATISTICS,
     Ranking,
     Significance,
-    read_significance,
 )
-from tumorcam.storage import chain, disk, hdf5
+from tumorcam.storage import disk, hdf5
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder, slugs
 
@@ -61,8 +63,7 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     """
     run, (config, _) = RunFolder(Path(run_folder)), load_run(Path(run_folder), [])
     cohort = read_cohort(run.cohort, config)
-    results, key = read_significance(run.significance, cohort.digest), RankingKey(method, view)
-    chain.require_settings(results.path, {chain.CONFIG: results.config}, config, "reduce")
+    results, key = read_results(run, cohort, config), RankingKey(method, view)
     require_ranking(results, key)
     return gene_table(results, results.ranking(key))
 
@@ -212,6 +213,32 @@ def write_ranking_h5ad(path: Path, results: Significance, key: RankingKey) -> No
         h5py.File(output, "w") as file,
     ):
         anndata.io.write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
+
+
+def require_new(path: Path) -> None:
+    """Check that nothing has this path; ConfigError if something has, or it is no plain name."""
+    check_plain(str(path), f"the path of the table, {quoted(str(path))},")
+    if os.path.lexists(path):
+        raise ConfigError(f"{path} is there already; name another file, or move that one away")
+
+
+def write_new_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV to a new file, with all digits and an empty cell for NaN.
+
+    No cell is a formula for a spreadsheet.
+
+    Raises
+    ------
+    ConfigError
+        If the file exists.
+    """
+    texts = {
+        str(name): column.map(lambda cell: plain_text(cell) if isinstance(cell, str) else cell)
+        for name, column in table.items()
+        if column.dtype.kind == "O"
+    }
+    require_new(path)
+    hdf5.write_text(path, table.assign(**texts).to_csv(index=False, lineterminator="\n"))
 
 
 def plain_text(cell: str) -> str:
