@@ -24,6 +24,7 @@ from tumorcam.significance.tables import read_significance
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
+ROOT = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n"
 
 
@@ -156,9 +157,26 @@ def test_a_gene_and_a_tumor_need_no_tensorflow(finished):
             f"assert show.main({[finished, *words]!r}) == 0\n"
             "assert not {'tensorflow', 'keras'} & set(sys.modules)"
         )
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
+        )
         assert ended.returncode == 0, ended.stderr
         assert "GENE04" in ended.stdout and "BRCA" in ended.stdout
+
+
+def test_who_reads_the_first_lines_alone_gets_no_error(finished):
+    """As with `| head`; the rest is longer than Python's buffer of standard output."""
+    program = (
+        "import sys\nfrom jobs import show\nfrom tumorcam.report import answers\n"
+        "answers.answer = lambda *_: answers.plan('x' * 100_000)\n"
+        f"sys.exit(show.main({[finished, '--gene', 'GENE04']!r}))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    child.stdout.close()
+    assert (child.stderr.read(), child.wait(60)) == (b"", 1)
+    child.stderr.close()
 
 
 def test_method_and_view_choose_the_ranking(finished, capsys):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import sys
 
 
@@ -53,12 +54,21 @@ def is_pipe_closed() -> bool:
     """Whether standard output is a pipe from which nobody reads on."""
     try:
         sys.stdout.flush()
+        is_closed = _has_no_reader(sys.stdout.fileno())
     except BrokenPipeError:
-        _drop(sys.stdout.fileno())
-        return True
+        is_closed = True
     except (OSError, ValueError):
-        pass
-    return False
+        return False
+    if is_closed:
+        _drop(sys.stdout.fileno())
+    return is_closed
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    """Whether a descriptor is a pipe without reader; a text that failed is flushed no more."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _drop(descriptor: int) -> None:
