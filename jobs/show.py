@@ -53,10 +53,11 @@ def show(job: Job) -> int:
 
 def _tables(job: Job, args: argparse.Namespace) -> "Answer":
     """What the finished tables say of a gene or a tumor; in a dry run, what would be read."""
+    from tumorcam.applied.calls import explained_cohort
     from tumorcam.cohort.cohort import read_cohort
     from tumorcam.report import answers, results
 
-    cohort = read_cohort(job.run.cohort, job.config)
+    cohort = explained_cohort(job.run, read_cohort(job.run.cohort, job.config), job.config)
     question = answers.ask(cohort, job.config, vars(args))
     if args.dry_run:
         return answers.plan(f"print {question.description}, from {job.run.significance}")
@@ -65,6 +66,7 @@ def _tables(job: Job, args: argparse.Namespace) -> "Answer":
 
 def _map(job: Job, args: argparse.Namespace) -> "Answer":
     """The genes of one sample, by the models that held it out; in a dry run, their names."""
+    from tumorcam.applied.calls import explained_cohort
     from tumorcam.cluster.logs import progress
     from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices, sample
@@ -72,6 +74,7 @@ def _map(job: Job, args: argparse.Namespace) -> "Answer":
     from tumorcam.training.threads import use_threads
 
     cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
+    cohort = explained_cohort(job.run, cohort, job.config)
     question = sample.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
     keys = sample.held_out_models(cohort, question.sample, args.replicate)
     keys = keys[:1] + [key for key in keys[1:] if job.run.model(key).exists()]
@@ -96,6 +99,7 @@ COMMAND = Command(
         "configs/demo.toml --gene GENE0001",
         "configs/demo.toml --tumor BRCA --top 50 --csv brca.csv",
         "configs/demo.toml --sample TCGA-01-0001-01 --target READ --cutoff 0.5",
+        "runs/demo/applied/batch2 --sample S17",
     ),
     add_options,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tumorcam.applied.networks import judging_classifier
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
@@ -17,7 +18,6 @@ from tumorcam.explain.explain import make_explainer, rival_tumors
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
-from tumorcam.training.network import load_classifier
 
 COLUMNS = """share: of the map's maximum; expression: log2(x + 1), or as read with input.scale as_is
 standardised: training SD from the mean; row, column: of the pixel, from 0 at the top left
@@ -112,7 +112,7 @@ def explain_sample(
     FileError, ModelError
         If the model is missing, damaged, or belongs to another cohort.
     """
-    classifier = load_classifier(run, cohort, key, config)
+    classifier = judging_classifier(run, cohort, key, config)
     expression = cohort.expression(slice(question.sample, question.sample + 1))
     images = classifier.images(expression)
     settings = dataclasses.replace(

@@ -131,13 +131,14 @@ def _order_of_interest(application: Application) -> np.ndarray:
 
 def _panels(application: Application, calls: pd.DataFrame, chosen: np.ndarray) -> list[Panel]:
     """The panels of some samples, in their order."""
-    is_chosen, genes = np.isin(np.arange(len(calls)), chosen), {}
+    is_chosen = np.isin(np.arange(len(calls)), chosen)
+    genes: dict[str, Any] = {}
     for block in top_genes(application):
         keep = is_chosen[block.sample]
         part = type(block)(*(values[keep] for values in block))
         table = top_gene_table(application, part)
         genes |= {str(name): rows.to_dict("records") for name, rows in table.groupby("sample")}
-    rows = calls.iloc[chosen].to_dict("records")
+    rows: Any = calls.iloc[chosen].to_dict("records")
     return [Panel(row, genes[row["sample"]]) for row in rows]
 
 
