@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tumorcam.cluster.launcher import Launch, Share
+    from tumorcam.cohort.cohort import Cohort
     from tumorcam.config import Config
     from tumorcam.storage.plan import Plan
     from tumorcam.storage.run_folder import RunFolder
@@ -52,6 +53,18 @@ class Job:
         task = parse_share(text) if text else self.launch.array_share
         rank = self.launch.share
         return Share(task.index * rank.count + rank.index, task.count * rank.count)
+
+    @property
+    def cohort(self) -> "Cohort":
+        """The samples, each with the tumor that it is explained for; see `calls.explained_cohort`.
+
+        Their expression is read from a copy in the node's scratch folder, where there is one.
+        """
+        from tumorcam.applied.calls import explained_cohort
+        from tumorcam.cohort.local_copy import local_cohort
+
+        cohort = local_cohort(self.run.cohort, self.config, self.launch.scratch_folder)
+        return explained_cohort(self.run, cohort, self.config)
 
     @property
     def command_line(self) -> list[str]:

@@ -49,15 +49,12 @@ def explain(job: Job) -> int:
 
 
 def _explain(job: Job, keys: Sequence["ShardKey"], *, is_first: bool) -> None:
-    from tumorcam.applied.calls import explained_cohort
-    from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices
     from tumorcam.explain.explain import explain_shards
     from tumorcam.operations.cost import require_memory
     from tumorcam.training.threads import use_threads
 
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
-    cohort = explained_cohort(job.run, cohort, job.config)
+    cohort = job.cohort
     use_threads(job.config.run.threads_per_rank)
     gpu = devices.take_gpu(job.launch)
     if not gpu:  # whose memory bounds the batch

@@ -19,10 +19,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def reduce(job: Job) -> int:
     """Write saliency.h5 and significance.h5, unless they are there."""
-    from tumorcam.applied.calls import explained_cohort
     from tumorcam.cluster import ranks
     from tumorcam.cluster.logs import start_logging
-    from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.significance.reduce import reduce_run
 
     plan = job.plan
@@ -35,8 +33,7 @@ def reduce(job: Job) -> int:
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
     ranks.on_root(world, lambda: job.require_current("models"))
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
-    cohort = explained_cohort(job.run, cohort, job.config)
+    cohort = job.cohort
     reduce_run(job.run, cohort, plan, job.config, world, allow_partial=job.args.allow_partial)
     return 0
 

@@ -53,11 +53,9 @@ def show(job: Job) -> int:
 
 def _tables(job: Job, args: argparse.Namespace) -> "Answer":
     """What the finished tables say of a gene or a tumor; in a dry run, what would be read."""
-    from tumorcam.applied.calls import explained_cohort
-    from tumorcam.cohort.cohort import read_cohort
     from tumorcam.report import answers, results
 
-    cohort = explained_cohort(job.run, read_cohort(job.run.cohort, job.config), job.config)
+    cohort = job.cohort
     question = answers.ask(cohort, job.config, vars(args))
     if args.dry_run:
         return answers.plan(f"print {question.description}, from {job.run.significance}")
@@ -66,15 +64,12 @@ def _tables(job: Job, args: argparse.Namespace) -> "Answer":
 
 def _map(job: Job, args: argparse.Namespace) -> "Answer":
     """The genes of one sample, by the models that held it out; in a dry run, their names."""
-    from tumorcam.applied.calls import explained_cohort
     from tumorcam.cluster.logs import progress
-    from tumorcam.cohort.local_copy import local_cohort
     from tumorcam.explain import devices, sample
     from tumorcam.report import answers, sample_figure
     from tumorcam.training.threads import use_threads
 
-    cohort = local_cohort(job.run.cohort, job.config, job.launch.scratch_folder)
-    cohort = explained_cohort(job.run, cohort, job.config)
+    cohort = job.cohort
     question = sample.ask(cohort, args.sample, args.target, method=args.method, cutoff=args.cutoff)
     keys = sample.held_out_models(cohort, question.sample, args.replicate)
     keys = keys[:1] + [key for key in keys[1:] if job.run.model(key).exists()]

@@ -98,7 +98,10 @@ def describe_tumor(cohort: Cohort, results: Significance, tumor: int) -> list[st
         f"{plain(row['predicted'])} {row['samples']} ({100 * row['share']:.1f} %)"
         for row in taken_for_others(cohort, results, tumor).to_dict("records")
     )
-    lines.append(f"recall {recall:.3f}: the ensemble calls {100 * recall:.1f} % of them {name}")
+    if cohort.recall is None:
+        lines.append(f"recall {recall:.3f}: the ensemble calls {100 * recall:.1f} % of them {name}")
+    else:
+        lines.append(f"recall {recall:.3f}, that of the run's own held-out samples")
     lines.append(f"most often taken for {taken_for}" if taken_for else "taken for no other tumor")
     return lines
 
