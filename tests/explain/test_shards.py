@@ -227,6 +227,7 @@ def plan_of(replicates=2):
     return make_plan(
         COHORT,
         np.repeat([0, 1], [11, 6]),
+        n_folds=2,
         side=SIDE,
         n_genes=N_GENES,
         n_decoys=N_DECOYS,

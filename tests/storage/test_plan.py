@@ -18,9 +18,16 @@ from tumorcam.storage.plan import (
 )
 
 
-def plan_of(fold, replicates=2, block=3):
+def plan_of(fold, replicates=2, block=3, n_folds=None):
     return make_plan(
-        "digest", np.array(fold), side=4, n_genes=10, n_decoys=3, replicates=replicates, block=block
+        "digest",
+        np.array(fold),
+        n_folds=n_folds or 1 + max(fold),
+        side=4,
+        n_genes=10,
+        n_decoys=3,
+        replicates=replicates,
+        block=block,
     )
 
 
@@ -46,6 +53,20 @@ def test_null_runs_repeat_all_models_and_come_last():
     assert plan.explain_tasks == [*plan.shards, *plan.null_shards]
     assert [shard.model for shard in plan.null_shards] == list(plan.null_models)
     assert plan.null_shards[7].name == "n2-r01-f01-b0000"
+
+
+def test_a_fold_of_new_samples_may_be_empty():
+    plan = plan_of([1, 1], replicates=1, n_folds=3)
+    assert plan.models == (ModelKey(0, 0), ModelKey(0, 1), ModelKey(0, 2))
+    assert plan.shards == (ShardKey(0, 1, 0, 0, 2),)
+    assert plan.is_consistent and plan.n_folds == 3
+
+
+def test_every_model_is_to_classify_every_block_of_new_samples():
+    plan = plan_of([0, 1, 0, 1, 0], replicates=2)
+    first = [(0, 0, 0, 0, 3), (0, 0, 1, 3, 5), (0, 1, 0, 0, 3), (0, 1, 1, 3, 5)]
+    second = [(1, *rest) for _, *rest in first]
+    assert plan.prediction_tasks == [ShardKey(*key) for key in first + second]
 
 
 folds = st.lists(st.integers(0, 3), max_size=40).map(lambda rest: [0, 1, 2, 3, *rest])

@@ -58,7 +58,7 @@ def classify_blocks(
         rows = judged_samples(key, cohort.fold, is_own)
         return rows, cohort.expression(rows)
 
-    classifier, model = None, None
+    classifier, model, network = None, None, None
     with preemption.deferred_stop() as stop_signal, Background() as reading:
         following = [reading.add(read, key) for key in keys[:1]]
         for i, key in enumerate(progress(keys, "classify", "blocks", visible=visible)):
@@ -68,7 +68,8 @@ def classify_blocks(
             rows, expression = following.pop().result()
             following = [reading.add(read, other) for other in keys[i + 1 : i + 2]]
             if classifier is None or key.model != model:
-                classifier, model = load_classifier(run, cohort, key.model, config), key.model
+                classifier = load_classifier(run, cohort, key.model, config, network)
+                model, network = key.model, classifier.network
             logits = logits_of(classifier, expression).astype(np.float32)
             attributes = prediction_attributes(config, cohort.digest, classifier.digest, key)
             predictions.write_logits(run, key, attributes, Logits(rows.astype(np.int32), logits))
@@ -133,12 +134,13 @@ def hanging_calls(
     if not shift.is_shifted.any():
         return HangingCalls(shift.table, len(tested), 0)
     total = np.zeros((2, len(tested), len(cohort.tumors)))
-    expression = cohort.expression(tested)
+    expression, network = cohort.expression(tested), None
     for fold in range(cohort.n_folds):
         rows = np.flatnonzero(~is_own[tested] | (cohort.fold[tested] == fold))
         if not len(rows):
             continue
-        classifier = load_classifier(run, cohort, ModelKey(0, fold), config)
+        classifier = load_classifier(run, cohort, ModelKey(0, fold), config, network)
+        network = classifier.network
         for i, left_out in enumerate((None, shift.is_shifted)):
             total[i, rows] += probabilities(logits_of(classifier, expression[rows], left_out))
     first, second = total.argmax(axis=2)

@@ -43,9 +43,11 @@ def missing_curve(
     judged = np.arange(0, len(cohort.sample), step)
     total = np.zeros((len(SHARES), len(judged), len(cohort.tumors)))
     keys = [ModelKey(r, f) for r in range(cohort.n_replicates) for f in range(cohort.n_folds)]
+    network = None
     for key in progress(keys, "missing genes", "models", visible=visible):
         is_own = cohort.fold[judged] == key.fold
-        classifier = load_classifier(run, cohort, key, config)
+        classifier = load_classifier(run, cohort, key, config, network)
+        network = classifier.network
         features = features_without_decoys(
             cohort.expression(judged[is_own]), classifier.scaler, classifier.layout
         )

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from tumorcam.applied.intake import prepare_new_samples
 from tumorcam.applied.new_cohort import NewCohortFile
 from tumorcam.applied.orientation import orientation_by_genes
-from tumorcam.applied.preparation import prepare_new_samples
 from tumorcam.applied.reference import Reference
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort

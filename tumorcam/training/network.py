@@ -177,8 +177,20 @@ def describe_layers(network: keras.Model) -> str:
     return json.dumps(layers)
 
 
-def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> Classifier:
+def load_classifier(
+    run: RunFolder,
+    cohort: Cohort,
+    key: ModelKey,
+    config: Config,
+    network: keras.Model | None = None,
+) -> Classifier:
     """The classifier of a trained model of this run and cohort, or of the run that is applied.
+
+    Parameters
+    ----------
+    network : keras.Model, or None
+        A network of this run that takes the weights, and loses its own; None: a new one is built.
+        TensorFlow does not give back all memory of a network that is no longer used.
 
     Raises
     ------
@@ -197,9 +209,9 @@ def load_classifier(run: RunFolder, cohort: Cohort, key: ModelKey, config: Confi
     ):
         msg = f"{path} has other genes, tumors or pixels than the cohort; move it away and {REMEDY}"
         raise ModelError(msg)
-    network = build_network(
-        config.model, side=model.side, n_tumors=len(model.tumors), rng=np.random.default_rng(0)
-    )
+    if network is None:
+        rng = np.random.default_rng(0)
+        network = build_network(config.model, side=model.side, n_tumors=len(model.tumors), rng=rng)
     shapes = [(w.shape, w.dtype) for w in network.get_weights()]
     if [(w.shape, w.dtype) for w in model.weights] != shapes:
         msg = f"the weights in {path} do not fit its layers; move it away and {REMEDY}"
