@@ -177,6 +177,12 @@ def trained_copy(trained_run: Config, tmp_path: Path) -> Config:
 
 
 @pytest.fixture(scope="session")
+def host_run(trained_run: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A copy of the trained run that takes new samples, each test's under a name of its own."""
+    return copy_run(trained_run, tmp_path_factory.mktemp("host") / "run")
+
+
+@pytest.fixture(scope="session")
 def explained_run(trained_run: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
     """The trained run with its 12 shards; to be read, never changed."""
     config = copy_run(trained_run, tmp_path_factory.mktemp("explained") / "run")

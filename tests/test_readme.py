@@ -16,6 +16,11 @@ from stub_run import write_stubs
 import tumorcam
 from jobs import __main__ as command_line
 from jobs import pipeline
+from tumorcam.applied.calls import Calls
+from tumorcam.applied.new_cohort import NewSamples
+from tumorcam.applied.predictions import Logits
+from tumorcam.applied.reference import Calibration, FoldReference, Reference
+from tumorcam.applied.shift import HangingCalls
 from tumorcam.cohort.cohort import (
     CohortFile,
     CohortGenes,
@@ -66,7 +71,7 @@ README_BLOCKS = blocks_of(README)
 COMMANDS = [command for block in blocks_of(TEXT) for command in block]
 OF_TUMORCAM = sorted({command for command in COMMANDS if command.startswith("tumorcam ")})
 NOT_RUN = ("source", "python3 -m venv", "my-environment/bin/pip")  # they make an environment
-COMPUTING = ("run", "show")  # of these the plan alone is printed here
+COMPUTING = ("run", "show", "apply")  # of these the plan alone is printed here
 SAMPLE = "TCGA-01-0001-01"  # of the demo at full size
 SMALL = {"genes": 120, "samples_per_tumor": 6, "drivers": 2}
 HISTORY = (
@@ -76,6 +81,7 @@ HISTORY = (
 RECORDS = [
     *(CohortFile, CohortSamples, CohortGenes, CohortLayouts),
     *(TrainedModel, HeldOut, Baselines, Shard, MethodMaps),
+    *(Reference, FoldReference, Calibration, NewSamples, Logits, Calls, HangingCalls),
     *(SharedTables, Classification, Ranking, DecoyStatistics, NullRuns),
     *(FaithfulnessChecks, SampleFalls, Deletion, Nulls, Stability, MarkerLifts, PlantedScores),
 ]
