@@ -13,6 +13,7 @@ from . import command, pipeline
 from .command import Command, Job
 
 if TYPE_CHECKING:
+    from tumorcam.applied.reference import Reference
     from tumorcam.training.source import NetworkSource
 
 PREPARE = "prepare"
@@ -53,7 +54,7 @@ def apply(job: Job) -> int:
               f"{' '.join(config.input.expression)}, and write {run.root}")  # fmt: skip
         return 0
     start_logging(run.logs, "apply", job.launch)
-    prepare_application(config, source, _reference(job, source), job.launch, logger.info)
+    prepare_application(config, source, _reference(source), job.launch, logger.info)
     logger.info("prepared %s", run.root)
     if job.args.until == PREPARE:
         print(f"next: tumorcam run {run.root}, or on Slurm: slurm/pipeline.sh {run.root}")
@@ -62,18 +63,19 @@ def apply(job: Job) -> int:
     return pipeline.run_stages(Job(config, job.args, run, job.launch))
 
 
-def _reference(job: Job, source: "NetworkSource"):  # type: ignore[no-untyped-def]
+def _reference(source: "NetworkSource") -> "Reference":
     """What new samples are held against; it is computed where the run has none yet."""
-    from tumorcam.applied import reference
     from tumorcam.applied.missing_genes import missing_curve
+    from tumorcam.applied.reference import is_reference_current, read_reference
+    from tumorcam.applied.reference_fit import write_reference
     from tumorcam.training.threads import use_threads
 
     run, cohort, config = source.run, source.cohort, source.config
-    if reference.is_reference_current(run, cohort, config):
-        return reference.read_reference(run.reference)
+    if is_reference_current(run, cohort, config):
+        return read_reference(run.reference)
     use_threads(config.run.threads_per_rank)
     curve = missing_curve(run, cohort, config)
-    return reference.write_reference(run, cohort, config, curve)
+    return write_reference(run, cohort, config, curve)
 
 
 COMMAND = Command(

@@ -4,7 +4,7 @@ from scipy.special import softmax
 from training_runs import cohort_of
 
 from tumorcam.applied.missing_genes import SHARES, missing_curve
-from tumorcam.applied.reference import write_reference
+from tumorcam.applied.reference_fit import write_reference
 from tumorcam.cohort.images import features_without_decoys
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder

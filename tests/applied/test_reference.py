@@ -9,12 +9,10 @@ from tumorcam.applied.reference import (
     FoldReference,
     Reference,
     calibrated,
-    fit_temperature,
-    group_sums,
     is_reference_current,
     read_reference,
-    write_reference,
 )
+from tumorcam.applied.reference_fit import fit_temperature, group_sums, write_reference
 from tumorcam.cohort.images import Scaler
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder

@@ -8,6 +8,7 @@ from typing import Any
 
 from tumorcam.applied.calls import CALLS_TYPE
 from tumorcam.applied.predictions import PREDICTIONS_TYPE
+from tumorcam.applied.reference import REFERENCE_TYPE
 from tumorcam.cohort.cohort import COHORT_TYPE
 from tumorcam.config import Config, section_json
 from tumorcam.errors import FileError
@@ -37,6 +38,7 @@ JOB_OF_NEW_STAGE = {  # in the order of the pipeline, in a folder of new samples
     "significance": "reduce",
     "report": "report",
 }
+REFERENCE = "reference"  # of new samples, which a run need not have
 INPUT = "input"  # a stage whose files a user may have brought, so that a run need not have them
 
 
@@ -47,7 +49,7 @@ class ExpectedFile:
     Attributes
     ----------
     stage : str
-        A key of JOB_OF_STAGE or JOB_OF_NEW_STAGE, or INPUT.
+        A key of JOB_OF_STAGE or JOB_OF_NEW_STAGE, INPUT, or REFERENCE.
     path : Path
     kind : str
         The encoding type. PLAN_TYPE and MANIFEST_TYPE are JSON; "" is a file of a list.
@@ -80,7 +82,8 @@ class ExpectedFile:
     @property
     def job(self) -> str:
         """The job that makes the file."""
-        return (JOB_OF_STAGE | JOB_OF_NEW_STAGE | {INPUT: "synthesize"})[self.stage]
+        further = {INPUT: "synthesize", REFERENCE: "apply"}
+        return (JOB_OF_STAGE | JOB_OF_NEW_STAGE | further)[self.stage]
 
 
 def files_of_new_samples(config: Config, plan: Plan) -> list[ExpectedFile]:
@@ -171,8 +174,13 @@ def further_files(config: Config) -> list[ExpectedFile]:
         ("significance", RANKING_TYPE, run.ranking_files()),
         ("faithfulness", RESPONSES_TYPE, run.response_files()),
     )
+    reference = ExpectedFile(
+        REFERENCE, run.reference, REFERENCE_TYPE, "train", {"cohort_digest": run.cohort}
+    )
+    has_reference = not config.apply.run and os.path.lexists(run.reference)
     return [
         *(_listed_files(listed) if has_input else ()),
+        *([reference] if has_reference else ()),
         *(ExpectedFile(stage, path, kind) for stage, kind, paths in parts for path in paths),
     ]
 
