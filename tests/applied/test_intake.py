@@ -113,11 +113,11 @@ def test_a_stranger_s_fold_depends_on_no_other_sample(run, tmp_path):
 
 def test_counts_are_divided_by_the_sums_over_all_genes_of_the_file(run, tmp_path):
     linear = np.round(np.exp2(new_table()) - 1)
-    linear.loc["OTHER"] = 5000 - linear.sum()  # the rest of each sample's 5,000 reads
+    linear.loc["OTHER"] = 100_000 - linear.sum()  # the rest of each sample's reads
     path = write_matrix(linear.astype(int), tmp_path / "counts.tsv")
     assert prepare_new(run, path, "--set", "input.scale=counts", name="counts") == 0
     cohort = cohort_of(run, "counts")
-    expected = np.log2(linear.loc[cohort.genes, cohort.sample] / 5000 * 1e6 + 1).to_numpy().T
+    expected = np.log2(linear.loc[cohort.genes, cohort.sample] / 100_000 * 1e6 + 1).to_numpy().T
     np.testing.assert_allclose(cohort.expression(), expected, atol=1e-4)
 
 
@@ -144,8 +144,8 @@ def test_few_samples_cannot_be_aligned_by_their_own_mean(run, tmp_path, capsys):
 
 def test_what_the_networks_fix_cannot_be_set(run, tmp_path, capsys):
     path = write_matrix(new_table(), tmp_path / "m.tsv")
-    assert prepare_new(run, path, "--set", "model.dropout=0.1", name="fixed") == 1
-    assert "[model] cannot change" in capsys.readouterr().err
+    assert prepare_new(run, path, "--set", "training.epochs=3", name="fixed") == 1
+    assert "[training] cannot change" in capsys.readouterr().err
 
 
 def test_other_samples_under_the_same_name_are_refused_and_the_same_are_kept(run, tmp_path, capsys):

@@ -90,8 +90,7 @@ def test_the_file_holds_what_the_run_s_own_samples_say(trained_copy):
     pd.testing.assert_frame_equal(reference.missing, CURVE)
 
 
-def test_a_held_out_sample_is_far_from_tumors_only_by_the_other_folds(trained_copy):
-    """The distance of a sample is measured by a fold that did not have its patient."""
+def test_the_distance_of_a_sample_is_that_of_the_fold_without_its_patient(trained_copy):
     run, cohort = RunFolder.of(trained_copy), cohort_of(trained_copy)
     reference = write_reference(run, cohort, trained_copy, CURVE)
     expression = cohort.expression()
@@ -100,9 +99,7 @@ def test_a_held_out_sample_is_far_from_tumors_only_by_the_other_folds(trained_co
         np.testing.assert_allclose(
             reference.distance[is_own], own.distance(expression[is_own]), rtol=1e-6
         )
-        trained = expression[~is_own]
-        np.testing.assert_allclose(own.scaler.mean, trained.mean(axis=0), rtol=1e-5)
-        assert own.distance(trained).mean() < own.distance(expression[is_own]).mean()
+        np.testing.assert_allclose(own.scaler.mean, expression[~is_own].mean(axis=0), rtol=1e-5)
 
 
 def test_another_model_makes_the_reference_stale(trained_copy):
