@@ -7,14 +7,9 @@ report, show, status and verify take that folder in place of a config.
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from . import command, pipeline
 from .command import Command, Job
-
-if TYPE_CHECKING:
-    from tumorcam.applied.reference import Reference
-    from tumorcam.training.source import NetworkSource
 
 PREPARE = "prepare"
 STAGES = (PREPARE, *pipeline.NEW_SAMPLES)
@@ -53,29 +48,17 @@ def apply(job: Job) -> int:
         print(f"would apply {len(source.cohort.layouts)} networks of {source.run.root} to "
               f"{' '.join(config.input.expression)}, and write {run.root}")  # fmt: skip
         return 0
+    from tumorcam.applied.run_reference import run_reference
+
     start_logging(run.logs, "apply", job.launch)
-    prepare_application(config, source, _reference(source), job.launch, logger.info)
+    reference = run_reference(source.run, source.cohort, source.config)
+    prepare_application(config, source, reference, job.launch, logger.info)
     logger.info("prepared %s", run.root)
     if job.args.until == PREPARE:
         print(f"next: tumorcam run {run.root}, or on Slurm: slurm/pipeline.sh {run.root}")
         return 0
     job.args.config = run.root
     return pipeline.run_stages(Job(config, job.args, run, job.launch))
-
-
-def _reference(source: "NetworkSource") -> "Reference":
-    """What new samples are held against; it is computed where the run has none yet."""
-    from tumorcam.applied.missing_genes import missing_curve
-    from tumorcam.applied.reference import is_reference_current, read_reference
-    from tumorcam.applied.reference_fit import write_reference
-    from tumorcam.training.threads import use_threads
-
-    run, cohort, config = source.run, source.cohort, source.config
-    if is_reference_current(run, cohort, config):
-        return read_reference(run.reference)
-    use_threads(config.run.threads_per_rank)
-    curve = missing_curve(run, cohort, config)
-    return write_reference(run, cohort, config, curve)
 
 
 COMMAND = Command(
