@@ -1,12 +1,8 @@
 """The reference of a run, computed where the run has none of its present networks yet."""
 
 from tumorcam.applied.missing_genes import missing_curve
-from tumorcam.applied.reference import (
-    Reference,
-    is_reference_current,
-    read_reference,
-    write_reference,
-)
+from tumorcam.applied.reference import Reference, is_reference_current, read_reference
+from tumorcam.applied.reference_fit import write_reference
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.config import Config
 from tumorcam.storage.run_folder import RunFolder
