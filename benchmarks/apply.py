@@ -26,11 +26,11 @@ from tumorcam.applied.missing_genes import missing_curve
 from tumorcam.applied.reference_fit import write_reference
 from tumorcam.cohort.cohort import Cohort, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.images import features_without_decoys
-from tumorcam.config import Config
 from tumorcam.explain import explain
 from tumorcam.operations.application import new_config
 from tumorcam.readers.inputs import Inputs
 from tumorcam.readers.matrix import Matrix
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey, Plan, write_plan
 from tumorcam.storage.run_config import write_run_config
 from tumorcam.storage.run_folder import RunFolder

@@ -18,7 +18,7 @@ from statistics import median
 
 from benchmarks.drawn_run import run_job
 from benchmarks.reduce import make_shards
-from tumorcam.config import config_from_tables
+from tumorcam.settings.config import config_from_tables
 from tumorcam.storage import integrity
 from tumorcam.storage.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from benchmarks.drawn_run import prepare_drawn
 from benchmarks.drawn_training import new_loop
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config, config_from_tables
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.threads import use_threads

@@ -11,8 +11,8 @@ from tumorcam.cohort.cohort import Cohort, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.summary import count_by_type
-from tumorcam.config import Config, config_toml
 from tumorcam.readers.matrix import Drop, Fact
+from tumorcam.settings.config import Config, config_toml
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import Plan, write_plan
 from tumorcam.storage.run_folder import RunFolder

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.training.batches import training_task
 from tumorcam.training.loop import TrainingLoop

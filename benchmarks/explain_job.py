@@ -20,8 +20,8 @@ import pandas as pd
 from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler, standardised_features
-from tumorcam.config import Config, config_from_tables
 from tumorcam.explain import explain
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.storage.plan import ModelKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import (

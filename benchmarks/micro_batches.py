@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.drawn_run import prepare_drawn
 from benchmarks.drawn_training import new_loop
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config, config_from_tables
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.training.threads import use_threads
 
 N_STEPS, N_GENES, N_TUMORS, EPOCHS = 10, 10_304, 22, 2

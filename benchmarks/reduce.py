@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import Config, config_from_tables
 from tumorcam.explain.shards import (
     BAND,
     MethodMaps,
@@ -29,6 +28,7 @@ from tumorcam.explain.shards import (
     write_shard,
 )
 from tumorcam.explain.views import VIEWS, ranking_keys
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.significance import band_statistics, held_out, resampling, statistics
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import Plan, ShardKey, read_plan

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import load_config
 from tumorcam.explain import shards
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness.agreement import top_agreement
 from tumorcam.faithfulness.ranking_checks import MAX_TOP, MIN_TOP
+from tumorcam.settings.config import load_config
 from tumorcam.significance import statistics
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage.plan import Plan, read_plan

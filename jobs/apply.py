@@ -8,11 +8,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import command, pipeline
+from . import command
 from .command import Command, Job
 
 PREPARE = "prepare"
-STAGES = (PREPARE, *pipeline.NEW_SAMPLES)
+STAGES = (PREPARE, "classify", "explain", "reduce", "report")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def apply(job: Job) -> int:
     """Prepare the new samples, then run all stages that are not finished."""
+    from tumorcam.applied.run_reference import run_reference
     from tumorcam.cluster.logs import logger, start_logging
+    from tumorcam.cluster.processes import run_together
     from tumorcam.operations.application import default_name, new_config, prepare_application
     from tumorcam.storage.run_folder import RunFolder
     from tumorcam.training.source import source_run
@@ -48,8 +50,6 @@ def apply(job: Job) -> int:
         print(f"would apply {len(source.cohort.layouts)} networks of {source.run.root} to "
               f"{' '.join(config.input.expression)}, and write {run.root}")  # fmt: skip
         return 0
-    from tumorcam.applied.run_reference import run_reference
-
     start_logging(run.logs, "apply", job.launch)
     reference = run_reference(source.run, source.cohort, source.config)
     prepare_application(config, source, reference, job.launch, logger.info)
@@ -57,8 +57,9 @@ def apply(job: Job) -> int:
     if job.args.until == PREPARE:
         print(f"next: tumorcam run {run.root}, or on Slurm: slurm/pipeline.sh {run.root}")
         return 0
-    job.args.config = run.root
-    return pipeline.run_stages(Job(config, job.args, run, job.launch))
+    words = [sys.executable, "-m", __package__, "run", str(run.root), "--until", job.args.until]
+    words += ["--ranks", str(job.args.ranks)] if job.args.ranks else []
+    return run_together([words], job.launch.variables).exit_code
 
 
 COMMAND = Command(

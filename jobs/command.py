@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tumorcam.cluster.launcher import Launch, Share
     from tumorcam.cohort.cohort import Cohort
-    from tumorcam.config import Config
+    from tumorcam.settings.config import Config
     from tumorcam.storage.plan import Plan
     from tumorcam.storage.run_folder import RunFolder
 

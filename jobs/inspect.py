@@ -45,8 +45,8 @@ def _inspect(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(argv)
     from tumorcam.cluster.launcher import current_launch
     from tumorcam.cluster.streams import say
-    from tumorcam.config import override_tables
     from tumorcam.operations.inspection import Roles, config_of_files, file_roles, inspect
+    from tumorcam.settings.config import override_tables
 
     try:
         roles = Roles(args.files, args.samples) if args.samples else file_roles(args.files)

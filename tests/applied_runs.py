@@ -8,7 +8,7 @@ from conftest import N_GENES, TUMORS, make_tiny_cohort
 
 from jobs import apply, classify, explain, reduce
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 

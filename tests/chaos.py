@@ -32,9 +32,9 @@ from chaos_jobs import LocalJob, SlurmJob, processes_of  # noqa: E402
 from slurm_jobs import TESTBED, running_slurm  # noqa: E402
 
 from jobs import verify  # noqa: E402
-from tumorcam.config import load_config  # noqa: E402
 from tumorcam.operations import audit  # noqa: E402
 from tumorcam.operations.expected_files import JOB_OF_STAGE  # noqa: E402
+from tumorcam.settings.config import load_config  # noqa: E402
 
 STAGES = ("train", "explain", "reduce")
 OUTPUTS = {"train": "models", "explain": "shards", "reduce": "significance"}

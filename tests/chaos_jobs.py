@@ -14,7 +14,7 @@ from slurm_jobs import TESTBED, submit
 from jobs import pipeline
 from jobs.command import Job
 from tumorcam.cluster.launcher import Launch
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]

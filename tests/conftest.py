@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from jobs import explain, prepare, train
 from tumorcam.cluster import launcher
-from tumorcam.config import Config, config_from_tables, config_toml
+from tumorcam.settings.config import Config, config_from_tables, config_toml
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 

@@ -11,7 +11,7 @@ from unittest import mock
 from fault_jobs import Ending, Limits, run_child
 
 from jobs import __main__ as tumorcam_command
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 
 MAX_MESSAGE = 1100  # characters; a message must be readable at one glance
 NO_SAMPLE = "-"  # the label of a sample that the cohort must not have

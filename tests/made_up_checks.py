@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config
 from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.deletion import CHANGES, CONTROLS
 from tumorcam.faithfulness.ranking_checks import (
@@ -27,6 +26,7 @@ from tumorcam.faithfulness.results import (
     write_faithfulness,
 )
 from tumorcam.faithfulness.retraining import Retrained
+from tumorcam.settings.config import Config
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage import chain
 from tumorcam.storage.run_folder import RunFolder

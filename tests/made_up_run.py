@@ -10,9 +10,9 @@ import pandas as pd
 
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
 from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.settings.config import Config
 from tumorcam.significance import decoys, statistics
 from tumorcam.significance.decoys import Scores
 from tumorcam.significance.tables import (

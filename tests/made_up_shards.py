@@ -7,10 +7,10 @@ import pandas as pd
 
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import Config, config_from_tables, config_toml
 from tumorcam.explain import shards
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes
 from tumorcam.explain.views import VIEWS
+from tumorcam.settings.config import Config, config_from_tables, config_toml
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 from hypothesis import strategies as st
 
-from tumorcam.config import Config, config_from_tables, config_sections
+from tumorcam.settings.config import Config, config_from_tables, config_sections
 from tumorcam.settings.schema import Setting, section_settings
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tumorcam.cluster import processes
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.significance.tables import SIGNIFICANCE_TYPE
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import ShardKey, read_plan

@@ -7,8 +7,8 @@ from made_up_shards import METHOD, N_DRIVERS
 from scipy import stats
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config
 from tumorcam.explain.views import VIEWS
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 

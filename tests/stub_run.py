@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam.config import Config
 from tumorcam.explain.shards import MethodMaps, shard_attributes
 from tumorcam.operations.expected_files import ExpectedFile, files_of_run
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, integrity, manifest, records
 from tumorcam.storage.plan import Plan, read_plan
 from tumorcam.storage.run_folder import RunFolder

@@ -19,7 +19,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # The packages in the order of the data; each imports only from those before it.
 ORDER = (
-    "errors settings config cluster storage readers cohort saliency training applied explain "
+    "errors settings cluster storage readers cohort saliency training applied explain "
     "significance faithfulness report operations"
 ).split()
 TENSORFLOW = {  # packages and modules in which a network runs

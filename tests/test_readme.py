@@ -28,7 +28,6 @@ from tumorcam.cohort.cohort import (
     CohortSamples,
     read_cohort,
 )
-from tumorcam.config import Config, config_tables, load_config
 from tumorcam.explain.shards import MethodMaps, Shard
 from tumorcam.faithfulness.results import (
     Deletion,
@@ -39,6 +38,7 @@ from tumorcam.faithfulness.results import (
     SampleFalls,
     Stability,
 )
+from tumorcam.settings.config import Config, config_tables, load_config
 from tumorcam.significance.tables import (
     Classification,
     DecoyStatistics,

@@ -9,7 +9,6 @@ import pytest
 
 from tumorcam.cohort import selection
 from tumorcam.cohort.summary import confounded_tumors
-from tumorcam.config import config_from_tables
 from tumorcam.readers import markers
 from tumorcam.readers.binary.h5ad import read_h5ad
 from tumorcam.readers.inputs import open_inputs
@@ -20,6 +19,7 @@ from tumorcam.readers.samples_table.tidy import tidy
 from tumorcam.readers.tables.expression import read_text_matrix
 from tumorcam.readers.tables.frames import read_frame
 from tumorcam.settings import FaithfulnessSettings, InputSettings
+from tumorcam.settings.config import config_from_tables
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FORMATS = DATA / "formats"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pytest
 
-from tumorcam.config import config_sections, settings_table
+from tumorcam.settings.config import config_sections, settings_table
 from tumorcam.settings.schema import (
     AtLeast,
     AtMost,
@@ -69,7 +69,7 @@ def test_every_number_and_every_list_has_limits(setting):
 def test_the_settings_that_are_paths_and_names():
     assert [name for name, setting in SETTINGS.items() if setting.is_file_name] == ["run.name"]
     paths = "run.folder input.expression input.samples input.gene_table"
-    paths += " layout.annotation faithfulness.markers"
+    paths += " layout.annotation faithfulness.markers apply.run"
     assert [name for name, setting in SETTINGS.items() if setting.is_path] == paths.split()
     lists = [name for name, setting in SETTINGS.items() if setting.or_one_text]
     assert lists == ["input.expression", "input.samples"]

@@ -10,7 +10,7 @@ from tumorcam.applied.export_files import (
     write_names,
 )
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.settings.inputs import SCALES
 from tumorcam.storage.run_folder import RunFolder
 

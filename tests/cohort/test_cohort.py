@@ -15,9 +15,9 @@ from tumorcam.cohort.cohort import Cohort, is_current, read_cohort, write_cohort
 from tumorcam.cohort.layout import spread_out
 from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
-from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError
 from tumorcam.readers.matrix import Fact
+from tumorcam.settings.config import Config
 from tumorcam.storage import integrity, records
 from tumorcam.storage.plan import ModelKey
 

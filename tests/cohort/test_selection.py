@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tumorcam.cohort import selection
 from tumorcam.cohort.selection import Selection
-from tumorcam.config import Config, config_from_tables
 from tumorcam.errors import CohortError, InputError
+from tumorcam.settings.config import Config, config_from_tables
 
 PER_TUMOR = 3
 

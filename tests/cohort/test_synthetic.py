@@ -20,9 +20,9 @@ from tumorcam.cohort.synthetic import (
     synthesize_cohort,
 )
 from tumorcam.cohort.synthetic_files import write_synthetic_cohort
-from tumorcam.config import rng_for
 from tumorcam.errors import ConfigError
 from tumorcam.settings import SynthesizeSettings
+from tumorcam.settings.config import rng_for
 from tumorcam.storage.run_folder import SyntheticInput
 
 DEMO = SynthesizeSettings()

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import config_from_tables, config_tables
 from tumorcam.explain import devices
 from tumorcam.explain.explain import make_explainer
 from tumorcam.saliency import sample_bytes
+from tumorcam.settings.config import config_from_tables, config_tables
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import load_classifier

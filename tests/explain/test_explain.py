@@ -20,7 +20,6 @@ from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.cohort.images import Scaler
 from tumorcam.cohort.layout import random_layout
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError, FileError, ShardError
 from tumorcam.explain.explain import (
     Passes,
@@ -36,6 +35,7 @@ from tumorcam.explain.shards import SHARD_TYPE, Shard, shard_digest
 from tumorcam.explain.views import gene_views
 from tumorcam.operations import audit
 from tumorcam.settings import DEFAULT_METHODS
+from tumorcam.settings.config import Config
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder

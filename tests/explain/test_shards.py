@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from edited_files import edited
 
-from tumorcam.config import Config, config_from_tables, config_tables
 from tumorcam.errors import DamageError, FileError
 from tumorcam.explain.shards import (
     SALIENCY_TYPE,
@@ -23,6 +22,7 @@ from tumorcam.explain.shards import (
     zero_maps,
 )
 from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.settings.config import Config, config_from_tables, config_tables
 from tumorcam.storage import hdf5, integrity, records
 from tumorcam.storage.plan import ShardKey, make_plan
 from tumorcam.storage.run_folder import RunFolder

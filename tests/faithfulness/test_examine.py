@@ -23,12 +23,12 @@ from jobs import faithfulness as job
 from jobs import reduce
 from tumorcam.cluster import processes
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config
 from tumorcam.errors import FileError, StaleError
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, perturbation, retraining
 from tumorcam.faithfulness.ranking_checks import entrapment_of, null_agreement, stability_of
 from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, Faithfulness, read_faithfulness
+from tumorcam.settings.config import Config
 from tumorcam.significance.tables import SIGNIFICANCE_TYPE, Significance, read_significance
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import ModelKey

@@ -10,7 +10,7 @@ import pytest
 import tumorcam
 from jobs import __main__ as command_line
 from jobs import init
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 
 COMMANDS = list(command_line.MODULES)
 

@@ -9,7 +9,7 @@ from jobs import pipeline
 from jobs.command import Job
 from tumorcam.cluster import launcher, processes
 from tumorcam.cluster.launcher import Launch
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 
 PYTHON = sys.executable

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import prepare
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import read_plan
 

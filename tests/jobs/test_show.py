@@ -13,13 +13,13 @@ from made_up_run import finish_run
 
 from jobs import show
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import load_config
 from tumorcam.explain import views
 from tumorcam.explain.explain import explain_shards
 from tumorcam.explain.sample import ask, explain_sample, held_out_models, picks_table
 from tumorcam.explain.shards import read_predictions
 from tumorcam.explain.views import RankingKey
 from tumorcam.settings import METHODS
+from tumorcam.settings.config import load_config
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder

@@ -5,7 +5,7 @@ from stub_run import expected, flip_bit, write_stubs
 
 from jobs import status
 from tumorcam.cluster.logs import FAILED, STARTED, LogRecord
-from tumorcam.config import Config, config_toml
+from tumorcam.settings.config import Config, config_toml
 
 INCOMPLETE = 3
 N_SHARDS = 10  # of the tiny run: 2 replicates x 2 folds x 24 samples in blocks of 10

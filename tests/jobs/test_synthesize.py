@@ -4,7 +4,7 @@ import pytest
 
 from jobs import prepare, synthesize
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 
 SETTINGS = """
 [run]

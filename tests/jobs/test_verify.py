@@ -10,7 +10,7 @@ from stub_run import flip_bit, write_stubs
 from jobs import prepare, synthesize, verify
 from tumorcam.cluster import processes
 from tumorcam.cluster.logs import FAILED, LogRecord
-from tumorcam.config import Config, config_toml, load_config
+from tumorcam.settings.config import Config, config_toml, load_config
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.storage import disk, hdf5, integrity, manifest, records
 from tumorcam.storage.run_folder import RunFolder

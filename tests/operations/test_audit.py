@@ -4,9 +4,9 @@ import pytest
 from edited_files import set_attributes
 from stub_run import expected, flip_bit, plan_of, write_stubs
 
-from tumorcam.config import Config, config_from_tables, config_tables
 from tumorcam.operations import audit
 from tumorcam.operations.audit import BROKEN, MISSING, WHOLE
+from tumorcam.settings.config import Config, config_from_tables, config_tables
 from tumorcam.storage.run_folder import RunFolder
 
 N_MODELS = 4  # of the tiny run: 2 replicates x 2 folds

@@ -9,10 +9,10 @@ from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files, write
 from stub_run import write_stubs
 
 from jobs import clean, explain, faithfulness, prepare, reduce, report, status, train
-from tumorcam.config import config_sections, config_tables
 from tumorcam.operations import audit
 from tumorcam.operations.audit import MISSING, WHOLE
 from tumorcam.operations.expected_files import JOB_OF_STAGE
+from tumorcam.settings.config import config_sections, config_tables
 from tumorcam.settings.schema import section_settings
 from tumorcam.settings.stages import STAGES, first_stage
 

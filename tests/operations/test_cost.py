@@ -2,9 +2,9 @@ import pytest
 
 from jobs import explain, prepare, train
 from tumorcam.cluster import resources
-from tumorcam.config import Config, config_from_tables
 from tumorcam.errors import ConfigError
 from tumorcam.operations import cost
+from tumorcam.settings.config import Config, config_from_tables
 
 
 def test_the_cost_of_a_known_run():

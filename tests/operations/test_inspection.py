@@ -5,9 +5,9 @@ import gzip
 import pytest
 
 from tumorcam.cluster.launcher import current_launch
-from tumorcam.config import load_config
 from tumorcam.operations.inspection import choices_for, config_of_files, file_roles
 from tumorcam.operations.starter import write_config
+from tumorcam.settings.config import load_config
 
 MATRIX = "gene,TCGA-AA-0001-01,TCGA-AA-0002-01\n" + "TP53,1.5,2.5\n" * 5
 LABELS = "sample\ttumor\tage\nTCGA-AA-0001-01\tBRCA\tx\nTCGA-AA-0002-01\tCOAD\t61\n"

@@ -5,13 +5,13 @@ import pytest
 from stub_run import expected, write_stubs
 
 from jobs import synthesize
-from tumorcam.config import load_config
 from tumorcam.operations.stages import (
     has_current_cohort,
     has_synthetic_input,
     input_digest,
     unfinished_stages,
 )
+from tumorcam.settings.config import load_config
 from tumorcam.storage.run_folder import RunFolder
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tumorcam.config import load_config
 from tumorcam.errors import ConfigError, InputError
 from tumorcam.operations.starter import Choices, choices_of, copy_folders, write_config
 from tumorcam.readers.matrix import Fact
 from tumorcam.settings import CohortSettings
+from tumorcam.settings.config import load_config
 
 
 @pytest.mark.parametrize("name", ["my run.toml", "it's.toml", 'a"b.toml'])

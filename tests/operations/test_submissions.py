@@ -8,10 +8,10 @@ from stub_run import expected, write_stubs
 
 from jobs import status
 from tumorcam.cluster.slurm import QueueEntry
-from tumorcam.config import Config, config_from_tables, config_tables
 from tumorcam.errors import ClusterError
 from tumorcam.operations import audit, submissions
 from tumorcam.operations.submissions import QueuedJob, Site, Submission
+from tumorcam.settings.config import Config, config_from_tables, config_tables
 from tumorcam.storage.run_folder import RunFolder
 
 CPUS = "--cpus-per-task=1"  # of the tiny run

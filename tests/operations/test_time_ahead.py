@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tumorcam.config import config_from_tables
 from tumorcam.operations.time_ahead import hours_text, matrix_rate, time_ahead
+from tumorcam.settings.config import config_from_tables
 from tumorcam.training.shapes import n_operations
 
 COHORT = SimpleNamespace(

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.cohort.layout import beside_own_gene
-from tumorcam.config import load_config
 from tumorcam.errors import InputError
 from tumorcam.readers import annotation
 from tumorcam.settings import LayoutSettings
+from tumorcam.settings.config import load_config
 from tumorcam.storage.run_folder import RunFolder
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

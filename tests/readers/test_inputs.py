@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers import inputs
 from tumorcam.settings import InputSettings
+from tumorcam.settings.config import Config
 
 
 @pytest.fixture

@@ -31,10 +31,10 @@ from hypothesis import strategies as st
 from quantification_files import sheet, uuid, write_gdc_folder
 
 from tumorcam.cohort.selection import select
-from tumorcam.config import config_from_tables
 from tumorcam.errors import CohortError, InputError
 from tumorcam.readers import annotation, inputs, markers
 from tumorcam.settings import FaithfulnessSettings
+from tumorcam.settings.config import config_from_tables
 
 SECONDS = float(os.environ.get("READER_FUZZ_SECONDS", "0"))  # of all kinds together
 N_EXAMPLES = 50  # of each kind without READER_FUZZ_SECONDS

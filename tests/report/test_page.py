@@ -15,12 +15,12 @@ from made_up_run import finish_run
 from markupsafe import Markup
 
 from jobs import report, verify
-from tumorcam.config import config_toml
 from tumorcam.report import figures, page, tables
 from tumorcam.report.classifier import summarise_classifier
 from tumorcam.report.faithfulness import read_checks, summarise_checks
 from tumorcam.report.results import read_run
 from tumorcam.report.summary import summarise_ranking
+from tumorcam.settings.config import config_toml
 from tumorcam.storage import manifest
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder

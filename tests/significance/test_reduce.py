@@ -18,10 +18,10 @@ import tumorcam
 from jobs import reduce as job
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config, config_toml
 from tumorcam.errors import ConfigError, FileError
 from tumorcam.explain.shards import SALIENCY_TYPE, shard_digest
 from tumorcam.explain.views import VIEWS, RankingKey
+from tumorcam.settings.config import Config, config_toml
 from tumorcam.significance import band_statistics, held_out, reduce
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.significance.tables import DECOY_STATISTICS, Significance, read_significance

@@ -23,7 +23,7 @@ from slurm_jobs import (
 )
 
 from jobs import pipeline
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 from tumorcam.storage.plan import read_plan
 
 TOML = "my configs/tiny.toml"

@@ -11,10 +11,10 @@ from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files
 from stub_run import expected, write_stubs
 
 from jobs import prepare
-from tumorcam.config import config_from_tables, config_tables, config_toml
 from tumorcam.errors import DamageError
 from tumorcam.operations import audit
 from tumorcam.operations.audit import BROKEN, WHOLE
+from tumorcam.settings.config import config_from_tables, config_tables, config_toml
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.records import stored
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 

@@ -8,9 +8,9 @@ import pytest
 from edited_files import edited
 
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config
 from tumorcam.errors import FileError, ModelError, StaleError
 from tumorcam.settings import ModelSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage import integrity
 from tumorcam.training.artifact import (
     HeldOut,

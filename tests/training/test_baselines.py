@@ -10,8 +10,8 @@ from scipy import optimize, special
 from scipy.spatial.distance import cdist
 
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import Config
 from tumorcam.errors import FileError
+from tumorcam.settings.config import Config
 from tumorcam.storage import integrity
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import baseline_training

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from training_runs import cohort_of
 
 from tumorcam.cohort import layout, splits
-from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.settings import ModelSettings, TrainingSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.training.batches import (
     Batch,

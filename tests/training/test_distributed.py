@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jobs import train
-from tumorcam.config import config_toml, load_config
+from tumorcam.settings.config import config_toml, load_config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 
@@ -27,7 +27,7 @@ from pathlib import Path
 import tensorflow as tf
 from tumorcam.training import loop
 from tumorcam.cohort.cohort import read_cohort
-from tumorcam.config import load_config
+from tumorcam.settings.config import load_config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.threads import use_threads

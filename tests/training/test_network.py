@@ -11,9 +11,9 @@ from training_runs import KEY, cohort_of, trained
 
 from tumorcam.cohort import layout
 from tumorcam.cohort.images import place_genes
-from tumorcam.config import Config
 from tumorcam.errors import FileError, ModelError
 from tumorcam.settings import ModelSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import (

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tumorcam.config import Config
 from tumorcam.settings import ModelSettings, TrainingSettings
+from tumorcam.settings.config import Config
 from tumorcam.training.network import build_network
 from tumorcam.training.optimizer import make_optimizer
 

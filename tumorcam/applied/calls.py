@@ -10,9 +10,9 @@ from tumorcam.applied.predictions import predictions_of
 from tumorcam.applied.reference import Reference, blocks, calibrated
 from tumorcam.applied.shift import HangingCalls
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.readers.samples_table.sample_types import is_normal
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, integrity, records
 from tumorcam.storage.plan import Plan
 from tumorcam.storage.run_folder import RunFolder

@@ -15,8 +15,8 @@ from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.processes import Background
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
-from tumorcam.config import Config
 from tumorcam.errors import PreemptedError
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier

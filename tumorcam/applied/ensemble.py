@@ -14,7 +14,7 @@ from tumorcam.applied.reference import SMALLEST
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier

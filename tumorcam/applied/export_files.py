@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.evidence import MAX_LOG2
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.training.shapes import n_weights
 

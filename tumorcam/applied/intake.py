@@ -21,13 +21,13 @@ from tumorcam.cohort.sample_filters import distinct_samples
 from tumorcam.cohort.selection import CheckedValues, GeneValues, check_values, log_values
 from tumorcam.cohort.summary import count_by_type
 from tumorcam.cohort.variance import row_variance
-from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers.genes.naming import NamedGenes, name_genes
 from tumorcam.readers.inputs import Inputs
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.readers.samples_table.identifiers import canonical
 from tumorcam.readers.wording import listed, plain
+from tumorcam.settings.config import Config
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 
@@ -112,7 +112,6 @@ def prepare_new_samples(
     expression = _aligned(config, values, cohort, reference, folder)
     members = _membership(table, values, cohort)
     tumor_index = pd.Index(cohort.tumors).get_indexer(table["tumor"])
-    rows = dict(zip(match.names.tolist()[::-1], matrix.genes[::-1], strict=True))
     facts = [*matrix.facts, *given.facts, *named.facts, *match.facts, *checked.facts]
     dropped += [*matrix.dropped, *given.dropped, *checked.dropped, *repeats, *left.dropped]
     return NewCohortFile(
@@ -137,16 +136,24 @@ def prepare_new_samples(
             label=table["tumor"].to_numpy(str),
             n_missing=values.n_missing,
             is_own=members.is_own,
-            genes=pd.DataFrame(
-                {
-                    "gene": cohort.genes,
-                    "row": [rows.get(gene, "") for gene in cohort.genes.tolist()],
-                    "missing": values.missing,
-                    "mean": values.mean,
-                    "sd": values.sd,
-                }
-            ),
+            genes=_gene_table(cohort.genes, matrix, match, values),
         ),
+    )
+
+
+def _gene_table(
+    genes: np.ndarray, matrix: Matrix, match: GeneMatch, values: NewValues
+) -> pd.DataFrame:
+    """The table `NewSamples.genes`."""
+    rows = dict(zip(match.names.tolist()[::-1], matrix.genes[::-1], strict=True))
+    return pd.DataFrame(
+        {
+            "gene": genes,
+            "row": [rows.get(gene, "") for gene in genes.tolist()],
+            "missing": values.missing,
+            "mean": values.mean,
+            "sd": values.sd,
+        }
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import load_classifier

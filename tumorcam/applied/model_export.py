@@ -7,7 +7,7 @@ from tumorcam.applied import export_files
 from tumorcam.applied.ensemble import read_ensemble, save_ensemble
 from tumorcam.applied.reference import REFERENCE_TYPE, REMEDY, Reference
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage import hdf5, manifest
 from tumorcam.storage.new_folder import write_new_folder
 from tumorcam.storage.run_folder import RunFolder

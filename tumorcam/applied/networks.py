@@ -4,7 +4,7 @@ import dataclasses
 
 from tumorcam.applied.predictions import predictions_of
 from tumorcam.cohort.cohort import Cohort, plan_of
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier

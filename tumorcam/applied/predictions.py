@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import softmax
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.errors import FileError
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder

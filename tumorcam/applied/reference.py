@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from tumorcam.cohort.cohort import CHUNK_SAMPLES, Cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, integrity, records
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder

@@ -19,7 +19,7 @@ from tumorcam.applied.reference import (
 )
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import Scaler
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import read_held_out
 

@@ -4,7 +4,7 @@ from tumorcam.applied.missing_genes import missing_curve
 from tumorcam.applied.reference import Reference, is_reference_current, read_reference
 from tumorcam.applied.reference_fit import write_reference
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.threads import use_threads
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config
 from tumorcam.errors import StaleError
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan, read_plan
 from tumorcam.storage.run_folder import RunFolder

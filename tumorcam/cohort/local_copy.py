@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tumorcam.cluster.logs import logger
 from tumorcam.cohort.cohort import Cohort, read_cohort
-from tumorcam.config import Config
 from tumorcam.errors import FileError
+from tumorcam.settings.config import Config
 from tumorcam.storage import disk, hdf5, integrity
 
 PREFIX = "tumorcam-cohort-"

@@ -18,8 +18,8 @@ from tumorcam.cohort.cohort import (
 )
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.cohort.selection import Selection
-from tumorcam.config import Config
 from tumorcam.readers import annotation
+from tumorcam.settings.config import Config
 from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 
 from tumorcam.cohort.drops import STOP, stop_or_drop
 from tumorcam.cohort.splits import thin_tumors
-from tumorcam.config import Config
 from tumorcam.errors import CohortError, InputError, quoted
 from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.readers.samples_table.aliquots import latest_aliquots
 from tumorcam.readers.samples_table.type_choice import choose_types
 from tumorcam.readers.wording import N_COLUMNS, listed
 from tumorcam.settings import CohortSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import slugs
 
 MIN_TUMORS = 2

@@ -25,11 +25,11 @@ from tumorcam.cohort.normalisation import library_sizes
 from tumorcam.cohort.scales import COUNT_SCALES, check_scale, to_counts
 from tumorcam.cohort.summary import count_by_type
 from tumorcam.cohort.variance import gene_statistics
-from tumorcam.config import Config
 from tumorcam.errors import CohortError
 from tumorcam.readers.genes.naming import NamedGenes, name_genes
 from tumorcam.readers.inputs import Inputs
 from tumorcam.readers.matrix import Drop, Fact, Matrix
+from tumorcam.settings.config import Config
 from tumorcam.storage.stored_values import StoredValues
 
 MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted

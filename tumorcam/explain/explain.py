@@ -16,12 +16,12 @@ from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.processes import Background
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config
 from tumorcam.errors import PreemptedError, ShardError
 from tumorcam.explain import devices
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, shard_fault, write_shard
 from tumorcam.explain.views import gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
+from tumorcam.settings.config import Config
 from tumorcam.settings.methods import require_cubes
 from tumorcam.storage.plan import ModelKey, ShardKey
 from tumorcam.storage.run_folder import RunFolder

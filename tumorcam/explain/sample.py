@@ -12,10 +12,10 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import pick_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.cohort.lookup import find_sample, find_tumor
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.explain import make_explainer, rival_tumors
 from tumorcam.explain.views import UNITS, method_name
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder, slugs
 

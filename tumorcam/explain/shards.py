@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, MissingError, StaleError, UnreadableError
 from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.records import ENTRIES_HERE, stored

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.faithfulness.gene_sets import (
     MATCHED,
     RANDOM,
@@ -16,6 +15,7 @@ from tumorcam.faithfulness.gene_sets import (
     matched_set,
 )
 from tumorcam.faithfulness.results import Deletion, Responses, SampleFalls
+from tumorcam.settings.config import Config
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.resampling import Interval

@@ -13,7 +13,6 @@ from tumorcam.cluster import ranks
 from tumorcam.cluster.logs import logger
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.explain.views import RankingKey
 from tumorcam.faithfulness import deletion, gene_sets, ranking_checks, results, retraining
 from tumorcam.faithfulness.deletion import ResponseBlock
@@ -27,6 +26,7 @@ from tumorcam.faithfulness.results import (
 )
 from tumorcam.faithfulness.retraining import Retrained, RetrainTask
 from tumorcam.readers.markers import read_markers
+from tumorcam.settings.config import Config
 from tumorcam.significance import resampling
 from tumorcam.significance.tables import read_significance
 from tumorcam.significance.truth import read_truth

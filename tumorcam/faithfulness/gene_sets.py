@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import ttest_ind_from_stats
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.significance.exact_sums import column_sums, group_sums
 
 TOP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # numbers of genes

@@ -8,10 +8,10 @@ import tensorflow as tf
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
-from tumorcam.config import Config
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock
 from tumorcam.faithfulness.gene_sets import GeneSets, random_genes
 from tumorcam.faithfulness.results import Responses
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.network import Classifier, load_classifier, network_images

@@ -5,7 +5,6 @@ from dataclasses import fields
 import numpy as np
 from scipy.stats import rankdata
 
-from tumorcam.config import Config
 from tumorcam.faithfulness import agreement
 from tumorcam.faithfulness.results import (
     Entrapment,
@@ -14,6 +13,7 @@ from tumorcam.faithfulness.results import (
     PlantedScores,
     Stability,
 )
+from tumorcam.settings.config import Config
 from tumorcam.significance import statistics, truth
 from tumorcam.significance.tables import Ranking, Significance
 from tumorcam.significance.truth import PlantedTruth

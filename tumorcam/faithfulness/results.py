@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorcam.config import Config
 from tumorcam.errors import StaleError
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, integrity, records
 from tumorcam.storage.run_folder import RunFolder
 

@@ -9,8 +9,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.faithfulness.gene_sets import RANDOM, T_TEST, ranked_genes
+from tumorcam.settings.config import Config
 from tumorcam.significance import classification, statistics
 from tumorcam.training.baseline_training import held_out_probability
 

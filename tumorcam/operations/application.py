@@ -15,13 +15,13 @@ from tumorcam.applied.reference import Reference
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.summary import fact_lines, facts_of
-from tumorcam.config import Config, config_from_tables, config_tables, override_tables
 from tumorcam.errors import ConfigError, StaleError
 from tumorcam.operations.inspection import file_roles, read_inputs, values_folder
 from tumorcam.operations.stages import input_digest
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import is_file
 from tumorcam.readers.tables.frames import read_frame
+from tumorcam.settings.config import Config, config_from_tables, config_tables, override_tables
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import write_plan
 from tumorcam.storage.run_config import write_run_config

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from tumorcam.cluster.logs import progress
 from tumorcam.cohort.cohort import plan_of, read_cohort
-from tumorcam.config import Config
 from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
 from tumorcam.operations.expected_files import (
     JOB_OF_NEW_STAGE,
@@ -18,6 +17,7 @@ from tumorcam.operations.expected_files import (
     files_of_run,
     files_without_plan,
 )
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, integrity, manifest
 from tumorcam.storage.plan import PLAN_TYPE, Plan, read_plan
 from tumorcam.storage.run_config import CONFIG_TYPE, REMEDY, check_run_config

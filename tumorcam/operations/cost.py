@@ -13,9 +13,9 @@ from tumorcam.cluster.resources import existing, memory_limits, size_text
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import choose_decoys
 from tumorcam.cohort.selection import Selection
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.shards import sample_bytes_of
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.shapes import n_weights
 

@@ -10,10 +10,10 @@ from tumorcam.applied.calls import CALLS_TYPE
 from tumorcam.applied.predictions import PREDICTIONS_TYPE
 from tumorcam.applied.reference import REFERENCE_TYPE
 from tumorcam.cohort.cohort import COHORT_TYPE
-from tumorcam.config import Config, section_json
 from tumorcam.errors import FileError
 from tumorcam.explain.shards import SALIENCY_TYPE, SHARD_TYPE
 from tumorcam.faithfulness.results import FAITHFULNESS_TYPE, RESPONSES_TYPE, list_digests
+from tumorcam.settings.config import Config, section_json
 from tumorcam.significance.bands import BAND_TYPE
 from tumorcam.significance.tables import RANKING_TYPE, SIGNIFICANCE_TYPE
 from tumorcam.storage import manifest

@@ -18,7 +18,6 @@ from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.scales import likely_scales
 from tumorcam.cohort.selection import Selection, select
 from tumorcam.cohort.summary import fact_lines, facts_of, type_lines
-from tumorcam.config import Config, config_from_tables
 from tumorcam.errors import InputError, TumorcamError
 from tumorcam.operations.cost import cost_of_cohort, require_room
 from tumorcam.operations.later_checks import check_later_stages
@@ -31,6 +30,7 @@ from tumorcam.readers.quantifications.recognition import recognise
 from tumorcam.readers.samples_table.identifiers import identify
 from tumorcam.readers.tables.packing import open_unpacked
 from tumorcam.readers.tables.words import are_clinical, is_clinical
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.storage.run_folder import RunFolder
 
 Say = Callable[[str], None]

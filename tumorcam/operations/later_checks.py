@@ -4,10 +4,10 @@ import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import require_reachable
-from tumorcam.config import Config
 from tumorcam.errors import ModelError
 from tumorcam.explain.views import RankingKey, ranking_keys, require_key
 from tumorcam.readers.markers import read_markers
+from tumorcam.settings.config import Config
 from tumorcam.settings.methods import COARSE, require_convolution, require_cubes
 from tumorcam.storage.plan import ModelKey
 from tumorcam.training import shapes

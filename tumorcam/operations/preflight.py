@@ -21,9 +21,9 @@ import numpy as np
 from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.resources import existing, memory_limits, size_text
-from tumorcam.config import Config
 from tumorcam.errors import ClusterError, FileError
 from tumorcam.explain.shards import shard_bytes
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 

@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Sequence
 
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort
-from tumorcam.config import Config, section_json
 from tumorcam.errors import DamageError, FileError, StaleError, TumorcamError, UnreadableError
 from tumorcam.operations.audit import audit_run, incomplete_stages, require_current
 from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 from tumorcam.readers import annotation, files, inputs
+from tumorcam.settings.config import Config, section_json
 from tumorcam.storage import chain, integrity, manifest
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder

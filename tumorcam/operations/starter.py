@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import tomli_w
 
-from tumorcam.config import config_from_tables
 from tumorcam.errors import ConfigError, quoted
 from tumorcam.readers.files import require_file
 from tumorcam.readers.matrix import Fact
 from tumorcam.readers.quantifications.file_list import resolve
+from tumorcam.settings.config import config_from_tables
 from tumorcam.settings.values import check_plain
 from tumorcam.storage.hdf5 import write_text
 

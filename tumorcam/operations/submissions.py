@@ -12,10 +12,10 @@ from typing import NamedTuple
 from tumorcam.cluster import slurm
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.slurm import QueueEntry
-from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ConfigError, StaleError
 from tumorcam.operations.audit import WHOLE, FileState, count_states, incomplete_stages
 from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
+from tumorcam.settings.config import Config
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.training.shapes import n_operations
 
 SIDE = 1024  # of the matrices whose product is timed

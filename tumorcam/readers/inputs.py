@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tumorcam.config import Config
 from tumorcam.errors import InputError
 from tumorcam.readers.binary.columnar import is_columnar, read_columnar
 from tumorcam.readers.binary.h5ad import read_h5ad
@@ -24,6 +23,7 @@ from tumorcam.readers.tables.frames import read_frame
 from tumorcam.readers.tables.words import are_clinical
 from tumorcam.readers.wording import listed, plain
 from tumorcam.settings import InputSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage import manifest
 from tumorcam.storage.integrity import HDF5_SIGNATURE
 from tumorcam.storage.run_folder import RunFolder

@@ -6,7 +6,6 @@ from typing import Any
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.lookup import find_gene, find_tumor
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError
 from tumorcam.explain.views import RankingKey, ranking_keys, require_key
 from tumorcam.readers.wording import plain
@@ -14,6 +13,7 @@ from tumorcam.report.gene_columns import Answer
 from tumorcam.report.gene_text import gene_answer
 from tumorcam.report.tumor_text import require_top, tumor_answer
 from tumorcam.settings import METHODS
+from tumorcam.settings.config import Config
 from tumorcam.significance.tables import Significance
 
 OPTIONS: dict[str, dict[str, Any]] = {  # of each question, with their defaults

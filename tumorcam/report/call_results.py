@@ -12,10 +12,10 @@ from tumorcam.applied.calls import Calls, explained_cohort, read_calls
 from tumorcam.applied.new_cohort import NewSamples, read_new_samples
 from tumorcam.applied.reference import Reference, read_reference
 from tumorcam.cohort.cohort import Cohort, planned, read_cohort
-from tumorcam.config import Config
 from tumorcam.explain.shards import read_columns
 from tumorcam.explain.views import RankingKey
 from tumorcam.report.results import require_ranking
+from tumorcam.settings.config import Config
 from tumorcam.significance.classification import reliability_table
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.storage import chain

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 from tumorcam.cohort.summary import confounded_tumors
-from tumorcam.config import Config
 from tumorcam.report.results import Run
+from tumorcam.settings.config import Config
 from tumorcam.significance.classification import (
     ClassifierScores,
     accuracy_by_source,

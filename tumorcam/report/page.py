@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
-from tumorcam.config import config_tables
 from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
@@ -23,6 +22,7 @@ from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, sum
 from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
+from tumorcam.settings.config import config_tables
 from tumorcam.significance.tables import Ranking
 from tumorcam.storage import chain, hdf5, integrity, manifest
 

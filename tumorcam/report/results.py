@@ -7,9 +7,9 @@ import numpy as np
 
 from tumorcam.cohort.cohort import Cohort, planned, read_cohort
 from tumorcam.cohort.images import place_genes, standardised_features
-from tumorcam.config import Config
 from tumorcam.explain.shards import read_cube, read_predictions
 from tumorcam.explain.views import RankingKey, require_key
+from tumorcam.settings.config import Config
 from tumorcam.significance.exact_sums import known_mean
 from tumorcam.significance.tables import Significance, read_significance
 from tumorcam.significance.truth import PlantedTruth, read_truth

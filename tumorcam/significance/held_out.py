@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.explain import shards
 from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.settings.config import Config
 from tumorcam.significance import classification, resampling
 from tumorcam.significance.resampling import Patients
 from tumorcam.storage.plan import ShardKey

@@ -14,7 +14,6 @@ from tumorcam.cluster import ranks, slurm
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
 from tumorcam.errors import FileError
 from tumorcam.explain.shards import (
     BAND,
@@ -25,6 +24,7 @@ from tumorcam.explain.shards import (
     write_saliency,
 )
 from tumorcam.explain.views import RankingKey
+from tumorcam.settings.config import Config
 from tumorcam.significance import (
     band_statistics,
     bands,

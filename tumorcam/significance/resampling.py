@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.significance.exact_sums import midranks
 
 N_FLIPS = 999  # the smallest p-value is 1 / 1,000

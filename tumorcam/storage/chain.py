@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tumorcam.config import Config, changed_settings, settings_json
 from tumorcam.errors import StaleError
+from tumorcam.settings.config import Config, changed_settings, settings_json
 from tumorcam.settings.stages import STAGES, first_stage
 
 CONFIG = "config"  # the attribute with the settings

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tumorcam.config import Config, config_toml, load_config
 from tumorcam.errors import ConfigError, DamageError, FileError
+from tumorcam.settings.config import Config, config_toml, load_config
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.run_folder import RunFolder
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorcam.config import Config
 from tumorcam.errors import CohortError, quoted
+from tumorcam.settings.config import Config
 from tumorcam.storage import manifest
 from tumorcam.storage.plan import BASELINES, ModelKey, ShardKey
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from tumorcam.cohort.images import Scaler
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config
 from tumorcam.errors import ModelError
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 
 MODEL_TYPE = "tumorcam-model"

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.training.baselines import (
     BASELINE_METHODS,
     Baselines,

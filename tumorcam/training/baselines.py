@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 
 BASELINES_TYPE = "tumorcam-baselines"

@@ -9,8 +9,8 @@ from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import Scaler, fit_scaler, place_genes, standardised_features
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.config import Config
 from tumorcam.errors import CohortError
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 
 

@@ -18,8 +18,8 @@ from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
-from tumorcam.config import Config
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
+from tumorcam.settings.config import Config
 from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder

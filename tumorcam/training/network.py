@@ -9,9 +9,9 @@ import numpy as np
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import Scaler, place_genes, standardised_features
 from tumorcam.cohort.layout import GeneLayout, require_reachable
-from tumorcam.config import Config
 from tumorcam.errors import ModelError
 from tumorcam.settings import ModelSettings
+from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import shapes

@@ -2,7 +2,7 @@
 
 import keras
 
-from tumorcam.config import Config
+from tumorcam.settings.config import Config
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:

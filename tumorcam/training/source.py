@@ -4,10 +4,9 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from tumorcam.cohort.cohort import COHORT_TYPE, Cohort, read_cohort
-from tumorcam.cohort.cohort import REMEDY as PREPARE
-from tumorcam.config import Config, config_tables
+from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
 from tumorcam.errors import StaleError
+from tumorcam.settings.config import Config, config_tables
 from tumorcam.storage import hdf5
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
@@ -71,5 +70,5 @@ def source_run(folder: Path) -> NetworkSource:
     """
     config, _ = load_run(folder, [])
     run = RunFolder(folder)
-    digest = hdf5.stored_digest(run.cohort, COHORT_TYPE, remedy=PREPARE)
+    digest = hdf5.stored_digest(run.cohort, COHORT_TYPE, remedy=REMEDY)
     return NetworkSource(run, config, digest)

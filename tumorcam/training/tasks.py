@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from tumorcam.cluster.launcher import Launch, parse_share
-from tumorcam.config import Config
 from tumorcam.errors import ConfigError
+from tumorcam.settings.config import Config
 from tumorcam.storage import hdf5
 from tumorcam.storage.plan import BASELINES, Plan, share_of
 from tumorcam.storage.run_folder import RunFolder

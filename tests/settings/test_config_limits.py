@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_configs import CONFIGS, NOT_PLAIN, SETTINGS
 
-from tumorcam.config import config_from_tables, config_toml, load_config
 from tumorcam.errors import ConfigError
+from tumorcam.settings.config import config_from_tables, config_toml, load_config
 
 NUMBERS = [name for name, setting in SETTINGS.items() if setting.kind in (int, float)]
 FLOATS = [name for name in NUMBERS if SETTINGS[name].kind is float]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_configs import CONFIGS, PLAIN, configs
 
-from tumorcam.config import (
+from tumorcam.errors import ConfigError, quoted
+from tumorcam.settings.config import (
     Config,
     changed_settings,
     config_from_tables,
@@ -17,7 +18,6 @@ from tumorcam.config import (
     rng_for,
     settings_json,
 )
-from tumorcam.errors import ConfigError, quoted
 
 
 def write(path: Path, text: str) -> Path:

@@ -22,8 +22,14 @@ from random_configs import (
     mutated_files,
 )
 
-from tumorcam.config import Config, config_from_tables, config_tables, config_toml, load_config
 from tumorcam.errors import ConfigError
+from tumorcam.settings.config import (
+    Config,
+    config_from_tables,
+    config_tables,
+    config_toml,
+    load_config,
+)
 
 EXAMPLES = os.environ.get("TUMORCAM_FUZZ_EXAMPLES", "")
 MAX_MESSAGE = 4000  # characters
