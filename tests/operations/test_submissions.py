@@ -2,13 +2,14 @@ import shlex
 from pathlib import Path
 
 import pytest
+from applied_runs import new_table, prepare_new, settings_of, write_matrix
 from hypothesis import given
 from hypothesis import strategies as st
 from stub_run import expected, write_stubs
 
 from jobs import status
 from tumorcam.cluster.slurm import QueueEntry
-from tumorcam.errors import ClusterError
+from tumorcam.errors import ClusterError, StaleError
 from tumorcam.operations import audit, submissions
 from tumorcam.operations.submissions import QueuedJob, Site, Submission
 from tumorcam.settings.config import Config, config_from_tables, config_tables
@@ -217,3 +218,15 @@ def test_a_second_chain_is_refused_while_the_first_is_queued():
     submissions.refuse_queued([])
     with pytest.raises(ClusterError, match=r"train, job 12: .*`scancel 12 13`, then submit again"):
         submissions.refuse_queued(QUEUED)
+
+
+def test_new_samples_are_submitted_from_classify_on(host_run, tmp_path):
+    path = write_matrix(new_table(), tmp_path / "m.tsv")
+    assert prepare_new(host_run, path, name="queued") == 0
+    config = settings_of(host_run, "queued")
+    assert [submission.job for submission in todo(config)] == [
+        "classify", "explain", "reduce", "report",
+    ]  # fmt: skip
+    RunFolder.of(config).cohort.unlink()
+    with pytest.raises(StaleError, match=r"cohort\.h5 does not exist; run `tumorcam apply`"):
+        todo(config)

@@ -45,13 +45,7 @@ def write_reference(
         If a model is missing or damaged.
     """
     sums = _sums(cohort)
-    folds = tuple(_fold_reference(cohort, config, sums, fold) for fold in range(cohort.n_folds))
-    distance = np.empty(len(cohort.sample))
-    for rows in blocks(len(cohort.sample)):
-        expression = cohort.expression(rows)
-        for fold in range(cohort.n_folds):
-            is_own = cohort.fold[rows] == fold
-            distance[rows][is_own] = folds[fold].distance(expression[is_own])
+    folds, distance = fold_references(cohort, config, sums)
     whole = sums.scaler(np.ones(cohort.n_folds, bool))
     calibration = _calibration(run, cohort)
     is_right = calibration.before.argmax(axis=1) == cohort.tumor
@@ -67,6 +61,32 @@ def write_reference(
     )
     store_reference(run, cohort, config, reference)
     return reference
+
+
+def fold_references(
+    cohort: Cohort, config: Config, sums: "_Sums | None" = None
+) -> tuple[tuple[FoldReference, ...], np.ndarray]:
+    """Where the tumors lie for each fold, and how far each sample lies from them.
+
+    Parameters
+    ----------
+    sums : _Sums, or None
+        Those of the cohort, if they are computed already.
+
+    Returns
+    -------
+    tuple of FoldReference, (samples,) float64
+        The distance of a sample is that of the fold that holds it out.
+    """
+    sums = sums or _sums(cohort)
+    folds = tuple(_fold_reference(cohort, config, sums, fold) for fold in range(cohort.n_folds))
+    distance = np.empty(len(cohort.sample))
+    for rows in blocks(len(cohort.sample)):
+        expression = cohort.expression(rows)
+        for fold in range(cohort.n_folds):
+            is_own = cohort.fold[rows] == fold
+            distance[rows][is_own] = folds[fold].distance(expression[is_own])
+    return folds, distance
 
 
 def fit_temperature(probability: np.ndarray, tumor: np.ndarray) -> float:
