@@ -1,6 +1,7 @@
 """The classification of new samples by the networks that did not train on their patients."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from tumorcam.cluster import preemption
 from tumorcam.cluster.logs import logger, progress
 from tumorcam.cluster.processes import Background
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import features_without_decoys
+from tumorcam.cohort.images import features_without_decoys, place_genes
 from tumorcam.errors import PreemptedError
 from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.network import Classifier, load_classifier
-from tumorcam.training.prediction import predict_logits, probabilities
+from tumorcam.training.artifact import TrainedModel
+from tumorcam.training.network import Classifier, classifier_of, load_classifier, load_model
+from tumorcam.training.prediction import image_logits, predict_logits, probabilities
 
 MAX_HANGING = 1000  # samples whose calls are made anew without the shifted genes
 
@@ -52,27 +54,53 @@ def classify_blocks(
     PreemptedError
         If a signal came before the last block was done.
     """
-    is_own = read_new_samples(run.cohort).is_own
-
-    def read(key: ShardKey) -> tuple[np.ndarray, np.ndarray]:
-        rows = judged_samples(key, cohort.fold, is_own)
-        return rows, cohort.expression(rows)
-
-    classifier, model, network = None, None, None
+    reader = _Reader(run, cohort, config)
+    classifier: Classifier | None = None
     with preemption.deferred_stop() as stop_signal, Background() as reading:
-        following = [reading.add(read, key) for key in keys[:1]]
+        following = [reading.add(reader.read, key) for key in keys[:1]]
         for i, key in enumerate(progress(keys, "classify", "blocks", visible=visible)):
             if signal := stop_signal():
                 msg = f"stopped by {signal}: {len(keys) - i} of {len(keys)} blocks are left"
                 raise PreemptedError(msg, signal)
-            rows, expression = following.pop().result()
-            following = [reading.add(read, other) for other in keys[i + 1 : i + 2]]
-            if classifier is None or key.model != model:
-                classifier = load_classifier(run, cohort, key.model, config, network)
-                model, network = key.model, classifier.network
-            logits = logits_of(classifier, expression).astype(np.float32)
+            model, rows, images = following.pop().result()
+            following = [reading.add(reader.read, other) for other in keys[i + 1 : i + 2]]
+            if classifier is None or classifier.digest != model.digest:
+                network = classifier.network if classifier else None
+                classifier = classifier_of(model, config, network)
+            logits = np.empty((0, len(cohort.tumors)), np.float32)
+            if len(rows):
+                images = images.reshape(-1, *classifier.network.input_shape[1:])
+                logits = image_logits(classifier.network, images).astype(np.float32)
             attributes = prediction_attributes(config, cohort.digest, classifier.digest, key)
             predictions.write_logits(run, key, attributes, Logits(rows.astype(np.int32), logits))
+
+
+class _Block(NamedTuple):
+    """A model, the (samples,) int that it may judge, and their images in the model's layout."""
+
+    model: TrainedModel
+    rows: np.ndarray
+    images: np.ndarray
+
+
+class _Reader:
+    """Reads models and samples of blocks. It keeps the last model for the next block."""
+
+    def __init__(self, run: RunFolder, cohort: Cohort, config: Config) -> None:
+        self._run, self._cohort, self._config = run, cohort, config
+        self._is_own = read_new_samples(run.cohort).is_own
+        self._models: dict[ModelKey, TrainedModel] = {}
+
+    def read(self, key: ShardKey) -> _Block:
+        """The model and the images of a block."""
+        if key.model not in self._models:
+            model = load_model(self._run, self._cohort, key.model, self._config)
+            self._models = {key.model: model}
+        model = self._models[key.model]
+        rows = judged_samples(key, self._cohort.fold, self._is_own)
+        expression = self._cohort.expression(rows)
+        features = features_without_decoys(expression, model.scaler, model.layout)
+        return _Block(model, rows, place_genes(features, model.layout))
 
 
 def logits_of(

@@ -70,7 +70,7 @@ def calibration_figure(application: Application) -> Figure:
     calibration, tumor = application.reference.calibration, application.trained.tumor
     _reliability(axes, calibration.before, tumor, GREY, "held out, before")
     _reliability(axes, calibration.after, tumor, BLUE, "held out, calibrated")
-    has_label = application.labelled.tumor >= 0
+    has_label = application.has_label
     if has_label.any():
         labels = application.labelled.tumor[has_label]
         _reliability(axes, application.calls.calibrated[has_label], labels, ORANGE, "new samples")

@@ -14,6 +14,7 @@ from tumorcam.applied.reference import Reference, read_reference
 from tumorcam.cohort.cohort import Cohort, planned, read_cohort
 from tumorcam.explain.shards import read_columns
 from tumorcam.explain.views import RankingKey
+from tumorcam.readers.samples_table.sample_types import is_normal
 from tumorcam.report.results import require_ranking
 from tumorcam.settings.config import Config
 from tumorcam.significance.classification import reliability_table
@@ -54,6 +55,16 @@ class Application:
     def first_ranking(self) -> RankingKey:
         """The ranking that the page shows."""
         return RankingKey(self.config.report.method, self.config.report.view)
+
+    @property
+    def is_normal(self) -> np.ndarray:
+        """(samples,) bool: normal tissue, whatever tumor its patient has."""
+        return np.array([is_normal(code) for code in self.cohort.sample_type.tolist()], bool)
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """(samples,) bool: tumors whose label is one of the run's."""
+        return (self.labelled.tumor >= 0) & ~self.is_normal
 
     @property
     def missing_share(self) -> np.ndarray:
@@ -150,8 +161,7 @@ def top_genes(application: Application) -> Iterator[TopGenes]:
 
 def agreements(application: Application) -> list[Agreement]:
     """How calls agree with labels: of all labelled samples, and with the run's patients apart."""
-    tumor, is_own = application.labelled.tumor, application.new.is_own
-    has_label = tumor >= 0
+    has_label, is_own = application.has_label, application.new.is_own
     groups = {
         "all labelled samples": has_label,
         "patients that the run does not have": has_label & ~is_own,
@@ -182,9 +192,10 @@ def label_confusion(application: Application) -> tuple[np.ndarray, list[str]]:
     Returns
     -------
     (labels, tumors) int, list of str
-        Labels of the run come first, in its order; the others are sorted.
+        Labels of the run come first, in its order; the others are sorted. Normal tissue is one.
     """
-    label, tumors = application.new.label, application.cohort.tumors.tolist()
+    tumors, label = application.cohort.tumors.tolist(), application.new.label
+    label = np.where(application.is_normal, "normal tissue", label)
     present = set(label.tolist()) - {""}
     names = [name for name in tumors if name in present] + sorted(present - set(tumors))
     counts = np.zeros((len(names), len(tumors)), int)

@@ -15,7 +15,7 @@ from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import shapes
-from tumorcam.training.artifact import REMEDY, HeldOut, read_model
+from tumorcam.training.artifact import REMEDY, HeldOut, TrainedModel, read_model
 from tumorcam.training.initial_weights import SPARSE_KERNEL, sparse_kernel
 from tumorcam.training.paths import LOGITS, add_skip
 from tumorcam.training.source import network_source
@@ -199,6 +199,17 @@ def load_classifier(
     ModelError
         If it has other genes, tumors or pixels than the cohort, or its weights do not fit.
     """
+    return classifier_of(load_model(run, cohort, key, config), config, network)
+
+
+def load_model(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> TrainedModel:
+    """A trained model of this run and cohort, or of the run that is applied, without a network.
+
+    Raises
+    ------
+    FileError, ModelError
+        As in `load_classifier`.
+    """
     path = run.model(key)
     source = network_source(run, cohort, config)
     model = read_model(path, source.config, source.cohort_digest, key.name)
@@ -209,12 +220,28 @@ def load_classifier(
     ):
         msg = f"{path} has other genes, tumors or pixels than the cohort; move it away and {REMEDY}"
         raise ModelError(msg)
+    return model
+
+
+def classifier_of(
+    model: TrainedModel, config: Config, network: keras.Model | None = None
+) -> Classifier:
+    """The classifier of a model; `network` is as in `load_classifier`.
+
+    Raises
+    ------
+    ModelError
+        If the weights do not fit the layers that the config describes.
+    """
     if network is None:
         rng = np.random.default_rng(0)
         network = build_network(config.model, side=model.side, n_tumors=len(model.tumors), rng=rng)
     shapes = [(w.shape, w.dtype) for w in network.get_weights()]
     if [(w.shape, w.dtype) for w in model.weights] != shapes:
-        msg = f"the weights in {path} do not fit its layers; move it away and {REMEDY}"
+        msg = (
+            f"the weights of a model ({model.digest[:12]}) do not fit its layers; move it away and "
+            f"{REMEDY}"
+        )
         raise ModelError(msg)
     network.set_weights(list(model.weights))
     return Classifier(network, model.layout, model.scaler, model.held_out, model.digest)

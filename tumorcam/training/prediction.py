@@ -23,8 +23,16 @@ class ValidationScores(NamedTuple):
 def predict_logits(network: keras.Model, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
     """(samples, tumors) float64 logits of (samples, genes + decoys) float32 features."""
     parts = [
-        network(network_images(network, features[i : i + BATCH], layout), training=False).numpy()
+        image_logits(network, network_images(network, features[i : i + BATCH], layout))
         for i in range(0, len(features), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def image_logits(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """(samples, tumors) float64 logits of images in the network's shape, at most BATCH at once."""
+    parts = [
+        network(images[i : i + BATCH], training=False).numpy() for i in range(0, len(images), BATCH)
     ]
     return np.concatenate(parts).astype(np.float64)
 
