@@ -66,7 +66,7 @@ def classify_blocks(
             following = [reading.add(reader.read, other) for other in keys[i + 1 : i + 2]]
             if classifier is None or classifier.digest != model.digest:
                 network = classifier.network if classifier else None
-                classifier = classifier_of(model, config, network)
+                classifier = classifier_of(model, run.model(key.model), config, network)
             logits = np.empty((0, len(cohort.tumors)), np.float32)
             if len(rows):
                 images = images.reshape(-1, *classifier.network.input_shape[1:])

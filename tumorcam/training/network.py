@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -199,7 +200,8 @@ def load_classifier(
     ModelError
         If it has other genes, tumors or pixels than the cohort, or its weights do not fit.
     """
-    return classifier_of(load_model(run, cohort, key, config), config, network)
+    model = load_model(run, cohort, key, config)
+    return classifier_of(model, run.model(key), config, network)
 
 
 def load_model(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> TrainedModel:
@@ -224,9 +226,9 @@ def load_model(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) ->
 
 
 def classifier_of(
-    model: TrainedModel, config: Config, network: keras.Model | None = None
+    model: TrainedModel, path: Path, config: Config, network: keras.Model | None = None
 ) -> Classifier:
-    """The classifier of a model; `network` is as in `load_classifier`.
+    """The classifier of a model in the file `path`; `network` is as in `load_classifier`.
 
     Raises
     ------
@@ -238,10 +240,7 @@ def classifier_of(
         network = build_network(config.model, side=model.side, n_tumors=len(model.tumors), rng=rng)
     shapes = [(w.shape, w.dtype) for w in network.get_weights()]
     if [(w.shape, w.dtype) for w in model.weights] != shapes:
-        msg = (
-            f"the weights of a model ({model.digest[:12]}) do not fit its layers; move it away and "
-            f"{REMEDY}"
-        )
+        msg = f"the weights in {path} do not fit its layers; move it away and {REMEDY}"
         raise ModelError(msg)
     network.set_weights(list(model.weights))
     return Classifier(network, model.layout, model.scaler, model.held_out, model.digest)
