@@ -21,7 +21,7 @@ from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import TrainedModel
-from tumorcam.training.network import Classifier, classifier_of, load_classifier, load_model
+from tumorcam.training.network import Classifier, classifier_of, load_classifier, model_of_run
 from tumorcam.training.prediction import image_logits, predict_logits, probabilities
 
 MAX_HANGING = 1000  # samples whose calls are made anew without the shifted genes
@@ -94,7 +94,7 @@ class _Reader:
     def read(self, key: ShardKey) -> _Block:
         """The model and the images of a block."""
         if key.model not in self._models:
-            model = load_model(self._run, self._cohort, key.model, self._config)
+            model = model_of_run(self._run, self._cohort, key.model, self._config)
             self._models = {key.model: model}
         model = self._models[key.model]
         rows = judged_samples(key, self._cohort.fold, self._is_own)

@@ -200,11 +200,11 @@ def load_classifier(
     ModelError
         If it has other genes, tumors or pixels than the cohort, or its weights do not fit.
     """
-    model = load_model(run, cohort, key, config)
+    model = model_of_run(run, cohort, key, config)
     return classifier_of(model, run.model(key), config, network)
 
 
-def load_model(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> TrainedModel:
+def model_of_run(run: RunFolder, cohort: Cohort, key: ModelKey, config: Config) -> TrainedModel:
     """A trained model of this run and cohort, or of the run that is applied, without a network.
 
     Raises
