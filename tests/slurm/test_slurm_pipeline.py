@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slurm_jobs import NEEDS_SLURM, output_of_jobs, submit, wait_until_done
 
-from jobs import status, verify
+from jobs import apply, status, verify
 
 INCOMPLETE = 3
 pytestmark = NEEDS_SLURM
@@ -80,3 +80,17 @@ def test_a_repaired_run_goes_on_with_what_is_not_done_and_is_whole(slurm, projec
     assert status.main([config]) == 0, output_of_jobs(Path("runs/tiny/logs"))
     assert verify.main([config]) == 0, capsys.readouterr().out
     assert Path("runs/tiny/report/index.html").exists()
+    check_new_samples(slurm, config)
+
+
+def check_new_samples(slurm, config):
+    """The networks of the finished run meet its own matrix as new samples, by the same scripts."""
+    words = ["runs/tiny/input/expression.tsv.gz", "--name", "again", "--until", "prepare"]
+    assert apply.main([config, *words]) == 0
+    folder = "runs/tiny/applied/again"
+    said = submit(slurm, "slurm/pipeline.sh", folder).splitlines()
+    stages = ["classify", "explain", "reduce", "report"]
+    assert [line.split(": job ")[0] for line in said[:4]] == stages
+    wait_until_done(slurm)
+    assert status.main([folder]) == 0, output_of_jobs(Path(folder, "logs"))
+    assert Path(folder, "report", "calls.csv").exists()
