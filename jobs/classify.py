@@ -33,6 +33,7 @@ def classify(job: Job) -> int:
     if job.args.dry_run:
         print(f"would classify {len(keys)} of {len(plan.prediction_tasks)} blocks of samples")
         return 0
+    job.require_current("predictions", settings_alone=True)
     rank = job.launch.share
     name = f"classify-{share.index // rank.count}"
     start_logging(job.run.logs, name, job.launch, rank=rank.index)

@@ -137,6 +137,8 @@ def test_other_settings_of_the_new_samples_make_their_files_stale(host_run, tmp_
     assert classify.main([folder]) == 0
     assert explain.main([folder, "--set", "apply.false_alarms=0.2"]) == 1
     assert "apply.false_alarms" in capsys.readouterr().err
+    assert classify.main([folder, "--set", "apply.false_alarms=0.2"]) == 1
+    assert "tumorcam clean CONFIG --from train" in capsys.readouterr().err
     assert clean.main([folder, "--from", "train", "--set", "apply.false_alarms=0.2"]) == 0
     assert classify.main([folder, "--set", "apply.false_alarms=0.2"]) == 0
 

@@ -59,11 +59,16 @@ def new_config(
         If an override is wrong, or would change what the networks were trained with.
     """
     given = override_tables(overrides)
-    fixed = sorted({*SHARED, "run"} & given.keys())
+    fixed = [
+        f"{section}.{key}"
+        for section in (*SHARED, "run")
+        for key in given.get(section, {})
+        if f"{section}.{key}" != "run.threads_per_rank"
+    ]
     if fixed:
         msg = (
-            f"--set {fixed[0]}.{next(iter(given[fixed[0]]))}: the networks are those of "
-            f"{source.run.root}, so [{fixed[0]}] cannot change; leave it out"
+            f"--set {fixed[0]}: the networks are those of {source.run.root}, so it cannot change; "
+            "leave it out"
         )
         raise ConfigError(msg)
     tables: dict[str, dict[str, Any]] = config_tables(source.config)

@@ -29,7 +29,7 @@ def unfinished_stages(config: Config, stages: Sequence[str]) -> list[str]:
     lacking = {jobs[stage] for stage in incomplete_stages(audit_run(config))}
     if not has_synthetic_input(config):
         lacking.add("synthesize")
-    if "prepare" not in lacking and not has_current_cohort(config):
+    if "prepare" in ordered and "prepare" not in lacking and not has_current_cohort(config):
         lacking.add("prepare")
     first = next((i for i, name in enumerate(ordered) if name in lacking), len(ordered))
     return ordered[first:]

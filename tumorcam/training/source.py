@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
 from tumorcam.errors import StaleError
-from tumorcam.settings.config import Config, config_tables
-from tumorcam.storage import hdf5
+from tumorcam.settings.config import Config
+from tumorcam.storage import chain, hdf5
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder
 
@@ -46,7 +46,8 @@ def network_source(run: RunFolder, cohort: Cohort, config: Config) -> NetworkSou
     if run.networks is None:
         return NetworkSource(run, config, cohort.digest)
     source = source_run(run.networks)
-    old, new = config_tables(config), config_tables(source.config)
+    of_both = (chain.made_with(each, "train") for each in (config, source.config))
+    old, new = map(chain.settings_of, of_both)
     changed = [name for name in SHARED if old[name] != new[name]]
     if changed:
         msg = (
