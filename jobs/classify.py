@@ -45,7 +45,7 @@ def classify(job: Job) -> int:
         logger.info("%d of %d blocks are there already", n_present, len(keys))
     classify_blocks(job.run, cohort, missing, job.config, visible=rank.index == 0)
     if missing_predictions(job.run, plan, plan.prediction_tasks, job.config):
-        logger.info("other shares are still missing; the last one writes the calls")
+        logger.info("done; other processes still work, the last of them writes the calls")
     elif not are_calls_current(job.run, cohort, plan, job.config):
         write_all_calls(job.run, cohort, plan, job.config)
     return 0

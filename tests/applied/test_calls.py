@@ -132,6 +132,18 @@ def test_the_target_is_the_call_the_label_or_a_named_tumor(applied):
         targets(cohort, calls, "UVM")
 
 
+def test_a_label_of_no_tumor_of_the_run_does_not_count_by_labels(applied):
+    run, cohort, config, calls = read(applied)
+    by_label = dataclasses.replace(config, apply=dataclasses.replace(config.apply, target="label"))
+    calls_alone = explained_cohort(run, cohort, config).is_counted
+    place = cohort.sample.tolist().index("S03")  # SKCM
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tumorcam.applied.calls.read_calls", lambda *_: calls)
+        counted = explained_cohort(run, cohort, by_label).is_counted
+    assert not counted[place]
+    assert counted.sum() == calls_alone.sum() - calls_alone[place]
+
+
 def test_a_killed_classification_goes_on_with_what_is_missing(applied):
     run, cohort, config, calls = read(applied)
     keys = read_plan(run.plan).prediction_tasks

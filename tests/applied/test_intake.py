@@ -83,6 +83,56 @@ def test_a_sample_that_lacks_too_many_genes_is_refused_or_left_out(run, tmp_path
     assert cohort.dropped["name"].tolist() == ["S04"]
 
 
+def test_samples_that_all_lack_too_many_genes_are_refused_with_figures(run, tmp_path, capsys):
+    table = new_table().iloc[:, :3]
+    table.iloc[:9] = np.nan
+    rule = ["--set", "cohort.bad_values=drop_samples"]
+    assert prepare_new(run, write_matrix(table, tmp_path / "m.tsv"), *rule, name="none") == 1
+    assert "all 3 samples (S00, S01, S02) lack more than 20% of the run's 36 genes, at least 9" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_negative_value_is_repaired_in_its_own_sample_alone(run, tmp_path):
+    """In a small batch one bad value is a large share of a gene's values."""
+    table = new_table().iloc[:, :4]
+    table.loc["GENE03", "S01"] = -0.2
+    cohort, new = prepared(run, "bad", table, tmp_path, "--set", "cohort.bad_values=drop")
+    assert cohort.expression()[1, 3] == 0 and not new.n_missing.any()
+    assert cohort.expression()[2, 3] == pytest.approx(table.loc["GENE03", "S02"], abs=1e-5)
+
+
+def test_a_target_that_the_run_does_not_have_is_refused_at_once(run, tmp_path, capsys):
+    path = write_matrix(new_table(), tmp_path / "m.tsv")
+    assert prepare_new(run, path, "--set", "apply.target=UVM", name="target") == 1
+    assert "wanted called, label, or a tumor of the run: ACC, BRCA" in capsys.readouterr().err
+
+
+def test_another_target_needs_another_name(run, tmp_path, capsys):
+    path = write_matrix(new_table(), tmp_path / "m.tsv")
+    assert prepare_new(run, path, name="first") == 0
+    assert prepare_new(run, path, "--set", "apply.target=READ", name="first") == 1
+    said = capsys.readouterr().err
+    assert "apply.target: 'called' -> 'READ'" in said and "choose another --name" in said
+    assert prepare_new(run, path, "--set", "apply.target=READ", name="second") == 0
+
+
+def test_a_table_without_the_run_s_genes_is_not_blamed_on_samples_alone(run, tmp_path, capsys):
+    table = new_table().set_axis([f"OTHER{i}" for i in range(36)])
+    assert prepare_new(run, write_matrix(table, tmp_path / "m.tsv"), name="strange") == 1
+    said = capsys.readouterr().err
+    assert "none of the run's genes (GENE00, GENE01, GENE02 and 33 more) was recognised" in said
+
+
+def test_two_files_of_unlabelled_samples_are_joined(run, tmp_path):
+    table = new_table()
+    first = write_matrix(table.iloc[:, :10], tmp_path / "a.tsv")
+    second = write_matrix(table.iloc[:, 10:], tmp_path / "b.tsv")
+    assert prepare_new(run, first, second, name="joined") == 0
+    cohort = cohort_of(run, "joined")
+    np.testing.assert_allclose(cohort.expression(), table.to_numpy().T, atol=1e-5)
+
+
 def test_labels_are_read_where_there_are_some_and_need_not_be_the_run_s(run, tmp_path):
     labels = write_labels(tmp_path / "s.tsv", ["S01", "S00", "S02"], ["BRCA", "ACC", "SKCM"])
     cohort, new = prepared(run, "labels", new_table(), tmp_path, labels)

@@ -150,6 +150,12 @@ def test_the_report_of_unfinished_new_samples_says_what_is_missing(host_run, tmp
     assert "significance.h5 does not exist; run `tumorcam reduce`" in capsys.readouterr().err
 
 
+def test_a_config_whose_run_is_not_there_is_told_so(tiny_toml, tmp_path, capsys):
+    path = write_matrix(new_table(), tmp_path / "m.tsv")
+    assert apply.main([tiny_toml, path]) == 1
+    assert "is no finished run" in capsys.readouterr().err
+
+
 def test_a_dry_run_writes_nothing(host_run, tmp_path, capsys):
     path = write_matrix(new_table(), tmp_path / "dry.tsv")
     assert apply.main([str(host_run.folder), path, "--dry-run"]) == 0

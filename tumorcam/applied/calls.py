@@ -156,7 +156,8 @@ def explained_cohort(run: RunFolder, cohort: Cohort, config: Config) -> Cohort:
     """A cohort whose samples have the tumors that they are explained for.
 
     A run's own cohort is returned as it is. New samples get their targets; those that are unlike
-    anything in the run, and normal tissue, are explained, but do not count in tables of tumors.
+    anything in the run, normal tissue and, by labels, those of no tumor of the run are explained,
+    but do not count in tables of tumors.
 
     Raises
     ------
@@ -169,12 +170,26 @@ def explained_cohort(run: RunFolder, cohort: Cohort, config: Config) -> Cohort:
         return cohort
     calls = read_calls(run, cohort, config)
     is_tissue = np.array([is_normal(code) for code in cohort.sample_type.tolist()], bool)
+    is_counted = ~calls.is_unlike & ~is_tissue
+    if config.apply.target == LABEL:
+        has_label = read_new_samples(run.cohort).label != ""
+        is_counted &= ~has_label | (cohort.tumor != UNKNOWN)
     return dataclasses.replace(
         cohort,
         tumor=targets(cohort, calls, config.apply.target),
-        is_counted=~calls.is_unlike & ~is_tissue,
+        is_counted=is_counted,
         recall=calls.recall,
     )
+
+
+def require_target(target: str, tumors: np.ndarray) -> None:
+    """Check apply.target; ConfigError if it names no tumor of the run."""
+    if target not in (CALLED, LABEL, *tumors.tolist()):
+        msg = (
+            f"apply.target is {target!r}; wanted {CALLED}, {LABEL}, or a tumor of the run: "
+            f"{', '.join(tumors)}"
+        )
+        raise ConfigError(msg)
 
 
 def targets(cohort: Cohort, calls: SampleCalls, target: str) -> np.ndarray:
@@ -197,10 +212,5 @@ def targets(cohort: Cohort, calls: SampleCalls, target: str) -> np.ndarray:
         return call
     if target == LABEL:
         return np.where(cohort.tumor == UNKNOWN, call, cohort.tumor)
-    if target not in cohort.tumors:
-        msg = (
-            f"apply.target is {target!r}; wanted {CALLED}, {LABEL}, or a tumor of the run: "
-            f"{', '.join(cohort.tumors)}"
-        )
-        raise ConfigError(msg)
+    require_target(target, cohort.tumors)
     return np.full(len(call), int(np.flatnonzero(cohort.tumors == target)[0]))

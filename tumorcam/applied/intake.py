@@ -243,6 +243,14 @@ def _with_enough_genes(
         If some have not, unless `cohort.bad_values` leaves out bad samples.
     """
     lacks = values.n_missing > config.apply.max_missing * n_genes
+    if lacks.all():
+        msg = (
+            f"all {len(lacks)} samples ({listed(list(names))}) lack more than "
+            f"{config.apply.max_missing:.0%} of the run's {n_genes} genes, at least "
+            f"{values.n_missing.min()} each: check the missing values of the matrix, or raise "
+            "apply.max_missing: calls become worse then, as the page shows"
+        )
+        raise InputError(msg)
     dropped = stop_or_drop(
         "drop" if config.cohort.bad_values in ("drop", "drop_samples") else STOP,
         [
@@ -253,9 +261,6 @@ def _with_enough_genes(
         'set cohort.bad_values = "drop_samples", which leaves them out and lists them, or raise '
         "apply.max_missing: their calls become worse then, as the page shows",
     )
-    if lacks.all():
-        msg = f"no sample has {1 - config.apply.max_missing:.0%} of the run's genes"
-        raise InputError(msg)
     return _Left(~lacks, dropped)
 
 

@@ -155,7 +155,8 @@ def check_values(
     samples : DataFrame
         Sorted by ID: sample, patient, tumor, sample_type and source (str).
     keeps_missing : bool
-        Whether a missing value is no bad value.
+        Whether a missing value is no bad value. Then a gene is left out only by "drop_genes": of
+        others that are too large nothing is known in their own sample alone.
 
     Raises
     ------
@@ -187,7 +188,9 @@ def check_values(
         kept = kept.only(~left_out.mask)
         samples = samples[~left_out.mask].reset_index(drop=True)
         names, counts = count(kept, samples)
-    bad = bad_values.bad_genes(counts, names, cohort)
+    bad = bad_values.LeftOut(np.zeros(len(named.names), bool), [])
+    if not keeps_missing or cohort.bad_values == "drop_genes":
+        bad = bad_values.bad_genes(counts, names, cohort)
     return CheckedValues(
         kept,
         samples,

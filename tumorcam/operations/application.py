@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tumorcam.applied.calls import require_target
 from tumorcam.applied.intake import prepare_new_samples
 from tumorcam.applied.new_cohort import NewCohortFile
 from tumorcam.applied.orientation import orientation_by_genes
@@ -15,16 +16,24 @@ from tumorcam.applied.reference import Reference
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.summary import fact_lines, facts_of
-from tumorcam.errors import ConfigError, StaleError
+from tumorcam.errors import ConfigError, InputError, StaleError
 from tumorcam.operations.inspection import file_roles, read_inputs, values_folder
 from tumorcam.operations.stages import input_digest
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import is_file
 from tumorcam.readers.tables.frames import read_frame
-from tumorcam.settings.config import Config, config_from_tables, config_tables, override_tables
+from tumorcam.readers.wording import listed
+from tumorcam.settings.config import (
+    Config,
+    changed_settings,
+    config_from_tables,
+    config_tables,
+    override_tables,
+    settings_json,
+)
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import write_plan
-from tumorcam.storage.run_config import write_run_config
+from tumorcam.storage.run_config import load_run, write_run_config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.source import SHARED, NetworkSource
 
@@ -106,6 +115,8 @@ def prepare_application(
         If the folder has other samples, or the same with other settings.
     """
     run, digest = RunFolder.of(config), new_digest(config, source)
+    require_target(config.apply.target, source.cohort.tumors)
+    _require_same_settings(run, config)
     if not is_current(run.cohort, config, digest):
         if run.cohort.exists():
             msg = (
@@ -120,6 +131,21 @@ def prepare_application(
     write_plan(run.plan, plan_of(read_cohort(run.cohort, config), config))
 
 
+def _require_same_settings(run: RunFolder, config: Config) -> None:
+    """Refuse another explanation of samples that are there; StaleError names the settings."""
+    if not run.config.exists():
+        return
+    earlier, _ = load_run(run.root, [])
+    changed = changed_settings(settings_json(earlier, "explain"), settings_json(config, "explain"))
+    if changed:
+        texts = "; ".join(f"{name}: {change}" for name, change in changed.items())
+        msg = (
+            f"{run.root} was made with other settings (then -> now: {texts}); choose another "
+            "--name, or move that folder away"
+        )
+        raise StaleError(msg)
+
+
 def new_digest(config: Config, source: NetworkSource) -> str:
     """SHA-256 over all files that the cohort of new samples is made from."""
     return integrity.text_digest(f"{input_digest(config)} {source.cohort_digest}")
@@ -128,7 +154,20 @@ def new_digest(config: Config, source: NetworkSource) -> str:
 def _content(
     config: Config, source: NetworkSource, reference: Reference, launch: Launch, say: Say
 ) -> NewCohortFile:
-    given = read_inputs(_with_orientation(config, source), launch, say, labelled=False)
+    try:
+        given = read_inputs(_with_orientation(config, source), launch, say, labelled=False)
+    except InputError as error:
+        if config.input.samples or not _lack_genes(config, source):
+            raise
+        genes = listed(source.cohort.genes.tolist())
+        msg = f"{error}; also, none of the run's genes ({genes}) was recognised: is it the right file?"
+        raise InputError(msg) from error
+    if config.input.scale == "as_is" != source.config.input.scale:
+        say(
+            f"warning: the values are taken as they stand, and the run's were "
+            f"{source.config.input.scale}: this is right only if they are log2(x + 1), too, and not "
+            "z-scores or on another scale"
+        )
     folder = values_folder(config, launch)
     content = prepare_new_samples(
         config, given, source.cohort, reference, _gene_tables(source.config), folder
@@ -146,11 +185,22 @@ def _content(
 
 def _with_orientation(config: Config, source: NetworkSource) -> Config:
     """The settings with the orientation of the matrix, where the run's genes tell it."""
-    if config.input.orientation != AUTO or len(config.input.expression) != 1:
+    orientations = _orientations(config, source)
+    if config.input.orientation != AUTO or len(orientations) != 1:
         return config
-    orientation = orientation_by_genes(Path(config.input.expression[0]), source.cohort.genes)
-    settings = dataclasses.replace(config.input, orientation=orientation or AUTO)
+    settings = dataclasses.replace(config.input, orientation=orientations.pop() or AUTO)
     return dataclasses.replace(config, input=settings)
+
+
+def _orientations(config: Config, source: NetworkSource) -> set[str]:
+    """What the run's genes tell of the orientation of each file; empty texts where they do not."""
+    genes = source.cohort.genes
+    return {orientation_by_genes(Path(name), genes) for name in config.input.expression}
+
+
+def _lack_genes(config: Config, source: NetworkSource) -> bool:
+    """Whether no file has enough of the run's genes on one side to be recognised by them."""
+    return _orientations(config, source) == {""}
 
 
 def _gene_tables(config: Config) -> list[pd.DataFrame]:

@@ -82,7 +82,8 @@ def write_call_report(application: Application) -> None:
         made_from |= chain.made_with(application.config, "report")
         written = [name for name in names if name != manifest.FILE_NAME]
         manifest.write_manifest(aside / manifest.FILE_NAME, written, made_from)
-    logger.info("%s written", folder.page)
+    n_unlike = int(application.calls.is_unlike.sum())
+    logger.info("%d samples, %d unlike anything; %s written", len(calls), n_unlike, folder.page)
 
 
 def render_calls(

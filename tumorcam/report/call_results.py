@@ -163,7 +163,7 @@ def agreements(application: Application) -> list[Agreement]:
     """How calls agree with labels: of all labelled samples, and with the run's patients apart."""
     has_label, is_own = application.has_label, application.new.is_own
     groups = {
-        "all labelled samples": has_label,
+        "all": has_label,
         "patients that the run does not have": has_label & ~is_own,
         "patients of the run, by networks that held them out": has_label & is_own,
     }

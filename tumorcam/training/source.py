@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorcam.cohort.cohort import COHORT_TYPE, REMEDY, Cohort, read_cohort
-from tumorcam.errors import StaleError
+from tumorcam.errors import ConfigError, StaleError
 from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5
 from tumorcam.storage.run_config import load_run
@@ -69,7 +69,10 @@ def source_run(folder: Path) -> NetworkSource:
     FileError
         If its cohort is missing or damaged.
     """
-    config, _ = load_run(folder, [])
     run = RunFolder(folder)
+    if not run.config.exists():
+        msg = f"{folder} is no finished run: {run.config} is missing; run `tumorcam run` first"
+        raise ConfigError(msg)
+    config, _ = load_run(folder, [])
     digest = hdf5.stored_digest(run.cohort, COHORT_TYPE, remedy=REMEDY)
     return NetworkSource(run, config, digest)
