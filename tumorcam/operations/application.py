@@ -160,13 +160,13 @@ def _content(
         if config.input.samples or not _lack_genes(config, source):
             raise
         genes = listed(source.cohort.genes.tolist())
-        msg = f"{error}; also, none of the run's genes ({genes}) was recognised: is it the right file?"
+        msg = f"{error}; none of the run's genes ({genes}) was recognised: is it the right file?"
         raise InputError(msg) from error
     if config.input.scale == "as_is" != source.config.input.scale:
         say(
             f"warning: the values are taken as they stand, and the run's were "
-            f"{source.config.input.scale}: this is right only if they are log2(x + 1), too, and not "
-            "z-scores or on another scale"
+            f"{source.config.input.scale}: this is right only if they are log2(x + 1), too, and "
+            "not z-scores or on another scale"
         )
     folder = values_folder(config, launch)
     content = prepare_new_samples(
