@@ -46,7 +46,7 @@ def network_source(run: RunFolder, cohort: Cohort, config: Config) -> NetworkSou
     if run.networks is None:
         return NetworkSource(run, config, cohort.digest)
     source = source_run(run.networks)
-    of_both = (chain.made_with(each, "train") for each in (config, source.config))
+    of_both = (chain.made_with(settings, "train") for settings in (config, source.config))
     old, new = map(chain.settings_of, of_both)
     changed = [name for name in SHARED if old[name] != new[name]]
     if changed:
