@@ -17,7 +17,7 @@ from tumorcam.cluster.launcher import Launch
 from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.summary import fact_lines, facts_of
 from tumorcam.errors import ConfigError, InputError, StaleError
-from tumorcam.operations.inspection import file_roles, read_inputs, values_folder
+from tumorcam.operations.inspection import drop_lines, file_roles, read_inputs, values_folder
 from tumorcam.operations.stages import input_digest
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import is_file
@@ -173,7 +173,10 @@ def _content(
         config, given, source.cohort, reference, _gene_tables(source.config), folder
     )
     n_before = len(given.matrix.facts) + len(given.facts)
-    for line in fact_lines(facts_of(content.facts)[n_before:]):
+    for line in (
+        *fact_lines(facts_of(content.facts)[n_before:]),
+        *drop_lines(content.dropped),
+    ):
         say(line)
     lacking = content.new.genes["gene"][content.new.genes["missing"] == 1]
     say(

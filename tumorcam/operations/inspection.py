@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.logs import CountedProgress
@@ -104,11 +105,19 @@ def choose(config: Config, given: Inputs, launch: Launch, say: Say) -> Selection
         say(line)
     for line in type_lines(selection.counts):
         say(line)
-    reasons = selection.dropped.groupby(["kind", "reason"])["name"]
-    for (kind, reason), names in reasons:
-        say(f"dropped {len(names)} {kind}s: {reason} (first: {names.iloc[0]})")
+    for line in drop_lines(selection.dropped):
+        say(line)
     require_room(config, selection, launch)
     return selection
+
+
+def drop_lines(dropped: pd.DataFrame) -> list[str]:
+    """A line for each reason for which genes, samples or rows were left out."""
+    reasons = dropped.groupby(["kind", "reason"])["name"]
+    return [
+        f"dropped {len(names)} {kind}s: {reason} (first: {names.iloc[0]})"
+        for (kind, reason), names in reasons
+    ]
 
 
 def describe_plan(config: Config, content: CohortFile) -> list[str]:
