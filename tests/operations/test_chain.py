@@ -28,8 +28,13 @@ SETTINGS = [
     for section, kind in config_sections().items()
     for setting in section_settings(kind).values()
 ]
-DEPENDENT = [(s, x) for s, x in SETTINGS if first_stage(s, x.name) and s != "synthesize"]
-INDEPENDENT = [(s, x) for s, x in SETTINGS if not first_stage(s, x.name) or s == "synthesize"]
+OF_OTHERS = ("synthesize", "apply")  # sections that do not matter to a run of a user's own files
+DEPENDENT = [(s, x) for s, x in SETTINGS if first_stage(s, x.name) and s not in OF_OTHERS]
+INDEPENDENT = [
+    (s, x)
+    for s, x in SETTINGS
+    if (not first_stage(s, x.name) or s in OF_OTHERS) and (s, x.name) != ("apply", "run")
+]
 VALUES = {  # where the rule below gives what other settings forbid
     "explain.methods": '["guided_grad_cam", "gradient"]',
     "explain.cubes": "[]",

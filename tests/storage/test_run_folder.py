@@ -10,9 +10,10 @@ def names_of(run: RunFolder) -> list[Path]:
     properties = [n for n, v in vars(RunFolder).items() if isinstance(v, property)]
     key = ModelKey(1, 2)
     shards = [run.shard(ShardKey(1, 2, 3, 0, 9)), run.shard(ShardKey(1, 2, 3, 0, 9, null=1))]
+    shards.append(run.prediction(ShardKey(1, 2, 3, 0, 9)))
     files = [run.model(key), run.history(key), run.checkpoints(key), run.band(0), run.ranking(0)]
     files += [run.response(0), run.picture("sample"), run.input.root, run.input.listed]
-    named = [getattr(run, name) for name in properties if name != "input"]
+    named = [getattr(run, name) for name in properties if name not in ("input", "source")]
     return [*named, *shards, *files, *run.input.files]
 
 
@@ -29,6 +30,14 @@ def test_names_by_hand():
     assert run.model(ModelKey(0, 1, null=1)) == Path("runs/run/models/n1-r00-f01/model.h5")
     assert run.shard(ShardKey(2, 0, 13, 0, 9)) == Path("runs/run/shards/r02-f00-b0013.h5")
     assert run.input.truth == Path("runs/run/input/truth.csv")
+
+
+def test_new_samples_have_a_folder_of_their_own_and_the_networks_of_the_run():
+    run = RunFolder(Path("runs/x")).applied("batch")
+    assert run.root == Path("runs/x/applied/batch")
+    assert run.calls == Path("runs/x/applied/batch/calls.h5")
+    assert run.model(ModelKey(0, 1)) == Path("runs/x/models/r00-f01/model.h5")
+    assert run.reference == Path("runs/x/reference.h5")
 
 
 def test_parts_are_listed_by_their_kind(tmp_path):

@@ -10,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tumorcam.applied import alignment
+from tumorcam.applied.batch_alignment import (
+    MIN_SAMPLES,
+    quantile_blocks,
+    shift_and_scale,
+    typical_profile,
+)
 from tumorcam.applied.matching import GeneMatch, match_genes
 from tumorcam.applied.new_cohort import NewCohortFile, NewSamples
 from tumorcam.applied.reference import Reference, blocks
@@ -273,22 +278,22 @@ def _aligned(
 ) -> StoredValues:
     """The values as the networks get them, with the training mean in place of missing ones."""
     align, n_samples = config.apply.align, values.expression.shape[1]
-    if align == "location_scale" and n_samples < alignment.MIN_SAMPLES:
+    if align == "location_scale" and n_samples < MIN_SAMPLES:
         msg = (
-            f'apply.align = "location_scale" needs at least {alignment.MIN_SAMPLES} samples, there '
+            f'apply.align = "location_scale" needs at least {MIN_SAMPLES} samples, there '
             f'are {n_samples}; set apply.align = "quantile" or "none"'
         )
         raise InputError(msg)
     complete = StoredValues(folder)
     for genes, band in values.expression.bands():
         if align == "location_scale":
-            band = alignment.shift_and_scale(band, genes, values.mean, values.sd, reference)
+            band = shift_and_scale(band, genes, values.mean, values.sd, reference)
         complete.add_genes(np.where(np.isnan(band), reference.mean[genes, np.newaxis], band))
     if align != "quantile":
         return complete
     aligned, is_present = StoredValues(folder), values.missing < 1
-    profile = alignment.typical_profile(cohort, is_present)
-    for block in alignment.quantile_blocks(complete, is_present, profile):
+    profile = typical_profile(cohort, is_present)
+    for block in quantile_blocks(complete, is_present, profile):
         aligned.add_samples(block)
     return aligned
 

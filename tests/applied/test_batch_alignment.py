@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tumorcam.applied.alignment import quantile_normalised, shift_and_scale
+from tumorcam.applied.batch_alignment import quantile_normalised, shift_and_scale
 
 RNG = np.random.default_rng(3)
 
