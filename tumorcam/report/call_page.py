@@ -1,5 +1,6 @@
 """The report of new samples: their calls, how far to trust each, and the genes behind them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ from tumorcam.report import tables
 from tumorcam.report.call_figures import call_figures
 from tumorcam.report.call_results import (
     N_TOP,
-    Agreement,
+    STRANGERS,
     Application,
+    TopGenes,
     agreements,
     calibration_error,
     label_confusion,
@@ -70,14 +72,16 @@ def write_call_report(application: Application) -> None:
         if (listed.parent / name).exists():
             integrity.require_regular(listed.parent / name)
     with hdf5.write_together(listed) as aside:
-        calls = write_call_tables(aside, application)
+        genes = list(top_genes(application))
+        calls = write_call_tables(aside, application, genes)
         tables.write_genes_csv(aside / "genes.csv", application.results)
         tables.write_genes_parquet(aside / "genes.parquet", application.results)
         figures = [
             write_figure(aside / "figures", figure, partial=application.results.missing_shards)
             for figure in call_figures(application)
         ]
-        hdf5.write_text(aside / folder.page.name, render_calls(application, calls, figures, names))
+        page = render_calls(application, calls, genes, figures, names)
+        hdf5.write_text(aside / folder.page.name, page)
         made_from = {folder.significance.name: application.results.digest}
         made_from |= chain.made_with(application.config, "report")
         written = [name for name in names if name != manifest.FILE_NAME]
@@ -87,7 +91,11 @@ def write_call_report(application: Application) -> None:
 
 
 def render_calls(
-    application: Application, calls: pd.DataFrame, figures: list[PageFigure], files: list[str]
+    application: Application,
+    calls: pd.DataFrame,
+    genes: Sequence[TopGenes],
+    figures: list[PageFigure],
+    files: list[str],
 ) -> str:
     """The page as HTML that loads nothing from elsewhere."""
     cohort, reference = application.cohort, application.reference
@@ -103,11 +111,10 @@ def render_calls(
         cohort=cohort,
         calls=calls,
         rows=rows,
-        n_tops=N_TOP,
-        panels=_panels(application, calls, order[:MAX_PANELS]),
+        panels=_panels(application, calls, genes, order[:MAX_PANELS]),
         counts=_counts(application),
         agreements=labels,
-        worst=_worst(labels),
+        strangers=next((row for row in labels if row.name == STRANGERS), None),
         calibration_before=before,
         calibration_after=after,
         false_alarms=_false_alarms(application),
@@ -130,17 +137,18 @@ def _order_of_interest(application: Application) -> np.ndarray:
     return np.lexsort((probability, ~calls.is_unlike))
 
 
-def _panels(application: Application, calls: pd.DataFrame, chosen: np.ndarray) -> list[Panel]:
+def _panels(
+    application: Application, calls: pd.DataFrame, genes: Sequence[TopGenes], chosen: np.ndarray
+) -> list[Panel]:
     """The panels of some samples, in their order."""
     is_chosen = np.isin(np.arange(len(calls)), chosen)
-    genes: dict[str, Any] = {}
-    for block in top_genes(application):
-        keep = is_chosen[block.sample]
-        part = type(block)(*(values[keep] for values in block))
+    rows_of: dict[str, Any] = {}
+    for block in genes:
+        part = TopGenes(*(values[is_chosen[block.sample]] for values in block))
         table = top_gene_table(application, part)
-        genes |= {str(name): rows.to_dict("records") for name, rows in table.groupby("sample")}
+        rows_of |= {str(name): rows.to_dict("records") for name, rows in table.groupby("sample")}
     rows: Any = calls.iloc[chosen].to_dict("records")
-    return [Panel(row, genes[row["sample"]]) for row in rows]
+    return [Panel(row, rows_of[row["sample"]]) for row in rows]
 
 
 def _counts(application: Application) -> list[dict[str, Any]]:
@@ -158,11 +166,6 @@ def _counts(application: Application) -> list[dict[str, Any]]:
         for index, tumor in enumerate(cohort.tumors.tolist())
         if (calls.call == index).any() or (cohort.tumor == index).any()
     ]
-
-
-def _worst(labels: list[Agreement]) -> Agreement | None:
-    """Agreement on patients that the run does not have, or None where there are none."""
-    return next((row for row in labels if "does not have" in row.name), None)
 
 
 def _false_alarms(application: Application) -> list[dict[str, Any]]:

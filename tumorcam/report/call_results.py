@@ -25,6 +25,7 @@ from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.source import NetworkSource, network_source
 
 N_TOP = 10  # genes of a sample
+STRANGERS = "patients that the run does not have"
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def agreements(application: Application) -> list[Agreement]:
     has_label, is_own = application.has_label, application.new.is_own
     groups = {
         "all": has_label,
-        "patients that the run does not have": has_label & ~is_own,
+        STRANGERS: has_label & ~is_own,
         "patients of the run, by networks that held them out": has_label & is_own,
     }
     return [_agreement(application, name, rows) for name, rows in groups.items()]

@@ -1,13 +1,13 @@
 """The tables of new samples: one line a sample, all probabilities, and each sample's top genes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tumorcam.readers.samples_table.sample_types import type_name
-from tumorcam.report.call_results import Application, TopGenes, top_genes
+from tumorcam.report.call_results import Application, TopGenes
 from tumorcam.report.tables import FLOAT_FORMAT, plain_text
 from tumorcam.storage import hdf5
 
@@ -27,7 +27,7 @@ GDC_COLUMNS = {  # names that a sample sheet of the GDC has, and like ones
 }
 
 
-def calls_table(application: Application, genes: Iterable[TopGenes]) -> pd.DataFrame:
+def calls_table(application: Application, genes: Sequence[TopGenes]) -> pd.DataFrame:
     """One row a sample: what it is called, how far to trust that, and its top genes.
 
     The columns are explained in docs/new-samples.md.
@@ -83,10 +83,19 @@ def top_gene_table(application: Application, block: TopGenes) -> pd.DataFrame:
     )
 
 
-def write_call_tables(folder: Path, application: Application) -> pd.DataFrame:
-    """Write all tables of the samples to a folder; the one of the calls."""
-    blocks = list(_written(folder / "top_genes.csv", application))
-    calls = calls_table(application, blocks)
+def write_call_tables(
+    folder: Path, application: Application, genes: Sequence[TopGenes]
+) -> pd.DataFrame:
+    """Write all tables of the samples to a folder; the one of the calls.
+
+    Parameters
+    ----------
+    genes : sequence of TopGenes
+        Of all samples.
+    """
+    top = pd.concat([top_gene_table(application, block) for block in genes])
+    write_csv(folder / "top_genes.csv", top)
+    calls = calls_table(application, genes)
     write_csv(folder / "calls.csv", calls)
     with hdf5.write_aside(folder / "calls.parquet") as aside:
         calls.to_parquet(aside, index=False)
@@ -118,15 +127,3 @@ def write_csv(path: Path, table: pd.DataFrame, *, separator: str = ",") -> None:
         table.assign(**texts).to_csv(
             aside, sep=separator, index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
         )
-
-
-def _written(path: Path, application: Application) -> Iterator[TopGenes]:
-    """Each block of top genes, after it was written to a CSV."""
-    with hdf5.write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
-        for i, block in enumerate(top_genes(application)):
-            table = top_gene_table(application, block)
-            texts = {name: table[name].map(plain_text) for name in ("sample", "gene")}
-            table.assign(**texts).to_csv(
-                stream, index=False, header=i == 0, float_format=FLOAT_FORMAT, lineterminator="\n"
-            )
-            yield block
