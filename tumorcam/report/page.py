@@ -17,9 +17,13 @@ from tumorcam import __version__
 from tumorcam.cluster.logs import logger
 from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import faithfulness_figures, figures, tables
+from tumorcam.report.answer import BAD, FAIR, GOOD, UNCHECKED, answer
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
 from tumorcam.report.figures import CaptionedFigure
+from tumorcam.report.definitions import DEFINITIONS
+from tumorcam.report.gene_names import read_aliases
+from tumorcam.report.page_data import json_text, page_data
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.settings.config import config_tables
@@ -29,6 +33,8 @@ from tumorcam.storage import chain, hdf5, integrity, manifest
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
 MAX_DROPPED_NAMES = 20  # for each reason
+N_FIRST = 8  # genes of each tumor in the table of learned genes
+LEVEL_WORDS = {GOOD: "passed", FAIR: "doubts", BAD: "failed", UNCHECKED: "not checked"}
 FILES = {
     "index.html": "this page",
     "genes.csv": "every tumor, gene, method and view with all its numbers (6 significant digits)",
@@ -116,6 +122,14 @@ def render_page(
     page_figures: list[PageFigure],
 ) -> str:
     """The page as HTML that loads nothing from elsewhere; `rankings[0]` comes first."""
+    annotation = run.config.report.annotation
+    data = page_data(
+        run.cohort,
+        run.results,
+        run.first_ranking,
+        top=run.config.report.top,
+        aliases=read_aliases(Path(annotation), run.results.genes) if annotation else (),
+    )
     return (
         page_environment()
         .get_template("page.html")
@@ -125,6 +139,12 @@ def render_page(
             classifier=classifier,
             checks=checks,
             control_names=CONTROL_NAMES,
+            answer=answer(run, rankings[0], classifier, checks),
+            words=LEVEL_WORDS,
+            definitions=DEFINITIONS,
+            n_first=N_FIRST,
+            run_data=Markup(json_text(data.content)),
+            left_out=data.left_out,
             figures={figure.name: figure for figure in page_figures},
             low_recall=_low_recall(run),
             dropped=_dropped(run),
@@ -149,7 +169,13 @@ def page_environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"fixed": fixed, "percent": percent, "small": small, "count": count}
+    environment.globals["asset"] = asset
     return environment
+
+
+def asset(name: str) -> Markup:
+    """A script of this package, which stands in the page as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def fixed(value: float, digits: int = 2) -> str:
