@@ -194,7 +194,10 @@ def test_the_saliency_image_names_the_gene_under_the_pointer(opened):
     box.scroll_into_view_if_needed()
     width = box.bounding_box()["width"]
     for place, name in ((pixel, "GENE03:"), (decoy, "decoy of ")):
-        position = {"x": (place % side + 0.5) * width / side, "y": (place // side + 0.5) * width / side}
+        position = {
+            "x": (place % side + 0.5) * width / side,
+            "y": (place // side + 0.5) * width / side,
+        }
         box.hover(position=position)
         assert page.inner_text("#panel figure:has(canvas) output").startswith(name)
 
@@ -204,7 +207,9 @@ def test_the_ranking_can_be_chosen(opened):
     page.wait_for_selector("#panel h3")
     before = column(page, "#panel table", 4)
     page.select_option("#ranking", "gradient_x_input/own")
-    page.wait_for_function("document.querySelector('#panel figcaption').textContent.includes('own')")
+    page.wait_for_function(
+        "document.querySelector('#panel figcaption').textContent.includes('own')"
+    )
     after = column(page, "#panel table", 4)
     assert before != after and len(before) == len(after)
 

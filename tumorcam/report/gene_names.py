@@ -75,6 +75,10 @@ def _all_names(table: pd.DataFrame, ids: pd.DataFrame) -> list[list[str]]:
     synonyms = table[usual_columns(table, column_names.SYNONYMS)].fillna("").astype(str)
     parts = pd.concat([ids, *(synonyms[name].str.split(SEPARATORS) for name in synonyms)], axis=1)
     return [
-        list(dict.fromkeys(name for cell in row for name in ([cell] if isinstance(cell, str) else cell) if name))
+        list(
+            dict.fromkeys(
+                name for cell in row for name in ([cell] if isinstance(cell, str) else cell) if name
+            )
+        )
         for row in parts.itertuples(index=False)
     ]

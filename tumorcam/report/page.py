@@ -19,9 +19,9 @@ from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import faithfulness_figures, figures, tables
 from tumorcam.report.answer import BAD, FAIR, GOOD, UNCHECKED, answer
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
+from tumorcam.report.definitions import DEFINITIONS
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
 from tumorcam.report.figures import CaptionedFigure
-from tumorcam.report.definitions import DEFINITIONS
 from tumorcam.report.gene_names import read_aliases
 from tumorcam.report.page_data import json_text, page_data
 from tumorcam.report.results import Run

@@ -212,8 +212,8 @@ def _listed_rows(ranking: Ranking, top: int) -> list[list[list[float | None]]]:
     is_listed = (ranking.rank <= top) | (ranking.evidence == "learned")
     return [
         [
-            [int(gene), *_plain_numbers(ranking, tumor, gene)]
-            for gene in np.flatnonzero(is_listed[tumor])
+            [gene, *_plain_numbers(ranking, tumor, gene)]
+            for gene in np.flatnonzero(is_listed[tumor]).tolist()
         ]
         for tumor in range(len(is_listed))
     ]
