@@ -1,4 +1,4 @@
-"""The three sentences on top of the page: what was found, whether to believe it, what to do next."""
+"""The three sentences on top of the page: the result, whether to believe it, what to do next."""
 
 from dataclasses import dataclass
 

@@ -8,23 +8,28 @@ const small = (value) => (!Number.isFinite(value) ? "–" : value > 0 && value <
 const tableOf = (name, columns, rows) => {
   const head = h("tr", {}, ...columns.map(([title, kind, help]) => h("th", { scope: "col", class: kind, title: help ?? null }, title)));
   const table = h("table", {}, h("thead", {}, head), h("tbody"));
-  const box = h("div", {}, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, table));
-  enhance(table, name, rows.map(({ cells, nodes = {} }) => ({
-    cells,
-    node: () => h("tr", {}, ...cells.map((text, i) => h(i === 0 ? "th" : "td", { class: columns[i][1], scope: i === 0 ? "row" : null }, nodes[i]?.() ?? text))),
+  const content = h("div", {}, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, table));
+  const cell = (text, i, node) => h(i === 0 ? "th" : "td", { class: columns[i][1], scope: i === 0 ? "row" : null }, node?.() ?? text);
+  enhance(table, name, rows.map(({ grade, texts, nodes = {} }) => ({
+    grade,
+    get cells() { return (this.texts ??= texts()); }, // when they are needed: a tumor has 20,000 rows
+    node() { return h("tr", {}, ...this.cells.map((text, i) => cell(text, i, nodes[i]))); },
   })));
-  return box;
+  return content;
 };
 // ---- Data of the run ----
 const run = JSON.parse(byId("run-data").textContent);
 const [nTumors, nGenes] = [run.tumors.length, run.genes.length];
 async function unpack({ type, step, offset = 0, data }) {
-  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  const text = atob(data);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const planes = new Uint8Array(await new Response(stream).arrayBuffer());
   if (type === "byte") return { whole: planes, at: (i) => (planes[i] === 255 ? NaN : offset + planes[i] * step) };
   const half = planes.length / 2;
-  const whole = Int16Array.from({ length: half }, (_, i) => planes[i] | (planes[half + i] << 8));
+  const whole = new Int16Array(half);
+  for (let i = 0; i < half; i++) whole[i] = planes[i] | (planes[half + i] << 8);
   return { whole, at: (i) => (whole[i] === -32768 ? NaN : whole[i] * step) };
 }
 const arrays = {};
@@ -34,6 +39,7 @@ const ready = Promise.all(Object.entries(run.arrays).map(async ([name, packed]) 
 });
 let ranking = run.rankings[0];
 const value = (name, tumor, gene, key = ranking.key) => arrays[`${key}/${name}`]?.at(tumor * nGenes + gene) ?? NaN;
+const column = (name, tumor, n = nGenes) => Float64Array.from({ length: n }, (_, i) => arrays[name].at(tumor * n + i));
 const shared = (name, tumor, gene) => arrays[name].at(tumor * nGenes + gene);
 const grade = (tumor, gene, key = ranking.key) => run.evidence[value("evidence", tumor, gene, key)];
 const badge = (text) => h("span", { class: `badge ${text}` }, text);
@@ -44,10 +50,7 @@ const range = (n) => Array.from({ length: n }, (_, i) => i);
 
 // ---- Charts ----
 const [BLUE, ORANGE, GREY] = ["#1f83c6", "#d9661f", "#8a94a0"]; // apart for any colour vision, on light and dark
-const chartWidth = () => {
-  const width = byId("panel").clientWidth;
-  return Math.max(340, Math.min(640, (width < 900 ? width : width / 2 - 20) - 4));
-};
+const chartWidth = (width = byId("panel").clientWidth) => Math.max(340, Math.min(640, (width < 900 ? width : width / 2 - 20) - 4));
 const chart = (name, caption, options) => {
   const svg = Plot.plot({ width: chartWidth(), style: { fontSize: "12px", background: "none" }, ariaLabel: caption, ...options });
   svg.setAttribute("role", "img");
@@ -103,33 +106,34 @@ function genePanel(gene) {
           Plot.tickX(boxes, { x: "median", y: "tumor", stroke: "currentColor", strokeWidth: 2 })] })),
     tableOf(`${name}`, [["Tumor", ""], ["Evidence", ""], ["Speaks by", "", "high or low expression speaks for the tumor"], ["Score", "n"], ["Margin", "n"], ["q_decoy", "n"], ["Replication", "n"],
       ["AUROC", "n"], ["log₂ FC", "n"]],
-      order.map((t) => ({ cells: [run.tumors[t], grade(t, gene), isLearned(t, gene) ? speaks(t, gene) : "–", fixed(value("score", t, gene)), fixed(value("margin", t, gene)), small(value("q_decoy", t, gene)), fixed(value("replication", t, gene)),
+      order.map((t) => ({ grade: grade(t, gene), texts: () => [run.tumors[t], grade(t, gene), isLearned(t, gene) ? speaks(t, gene) : "–", fixed(value("score", t, gene)), fixed(value("margin", t, gene)), small(value("q_decoy", t, gene)), fixed(value("replication", t, gene)),
         fixed(shared("auroc", t, gene)), fixed(shared("change", t, gene))],
         nodes: { 0: () => link("tumor", run.tumors[t]), 1: () => badge(grade(t, gene)) } }))),
     h("h4", {}, "Score in every ranking"),
     tableOf(`${name}, every ranking`, [["Tumor", ""], ...run.rankings.map((r) => [r.title, "n"])],
-      order.map((t) => ({ cells: [run.tumors[t], ...run.rankings.map((r) => fixed(value("score", t, gene, r.key)))], nodes: { 0: () => link("tumor", run.tumors[t]) } }))),
+      order.map((t) => ({ texts: () => [run.tumors[t], ...run.rankings.map((r) => fixed(value("score", t, gene, r.key)))], nodes: { 0: () => link("tumor", run.tumors[t]) } }))),
   ];
 }
 
 function saliencyImage(tumor) {
-  const values = [...range(nGenes).map((g) => value("score", tumor, g, run.rankings[0].key)), ...range(run.decoys.length).map((d) => arrays.decoys.at(tumor * run.decoys.length + d))];
-  const names = [...run.genes, ...run.decoys.map((g) => `decoy of ${run.genes[g]}`)];
-  const limit = values.map(Math.abs).filter(Number.isFinite).sort((a, b) => b - a)[Math.floor(values.length / 500)] || 1;
+  const values = new Float64Array([...column(`${run.rankings[0].key}/score`, tumor), ...column("decoys", tumor, run.decoys.length)]);
+  const ascending = values.map(Math.abs).filter(Number.isFinite).sort();
+  const limit = ascending[Math.floor(0.998 * ascending.length)] || 1; // a few of the largest are cut
   const canvas = h("canvas", { width: run.side, height: run.side, class: "pixels", role: "img", "aria-label": `Mean saliency image of ${run.tumors[tumor]}` });
-  const [context, at] = [canvas.getContext("2d"), new Map(run.pixels.map((pixel, i) => [pixel, i]))];
+  const [context, at] = [canvas.getContext("2d"), new Int32Array(run.side ** 2).fill(-1)];
+  const colors = range(255).map((i) => d3.color(d3.interpolatePuOr(i / 254))).map(({ r, g, b }) => [r, g, b, 255]);
   const picture = context.createImageData(run.side, run.side);
-  for (const [pixel, i] of at) {
-    const { r, g, b } = d3.color(d3.interpolatePuOr(0.5 + (values[i] || 0) / (2 * limit)));
-    picture.data.set([r, g, b, 255], 4 * pixel);
-  }
+  run.pixels.forEach((pixel, i) => {
+    at[pixel] = i;
+    picture.data.set(colors[Math.round(127 * (1 + Math.max(-1, Math.min(1, (values[i] || 0) / limit))))], 4 * pixel);
+  });
   context.putImageData(picture, 0, 0);
   const text = h("output", {}, "Point at a pixel to see its gene.");
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const [row, column] = [event.clientY - box.top, event.clientX - box.left].map((d) => Math.min(run.side - 1, Math.max(0, Math.floor((d / box.width) * run.side))));
-    const i = at.get(row * run.side + column);
-    text.textContent = i === undefined ? "empty pixel" : `${names[i]}: ${fixed(values[i])}`;
+    const i = at[row * run.side + column];
+    text.textContent = i < 0 ? "empty pixel" : `${i < nGenes ? run.genes[i] : `decoy of ${run.genes[run.decoys[i - nGenes]]}`}: ${fixed(values[i])}`;
   });
   return h("figure", {}, canvas, h("figcaption", {}, text, h("br"), `Scores of genes and decoys of ${run.tumors[tumor]} at their pixels in the first layout (${run.rankings[0].title}); orange is high, from −${fixed(limit, 1)} to ${fixed(limit, 1)}.`));
 }
@@ -138,10 +142,11 @@ function tumorPanel(tumor) {
   const name = run.tumors[tumor];
   const listed = new Map(ranking.listed[tumor].map(([gene, ...rest]) => [gene, rest]));
   const rankOf = (g) => listed.get(g)?.[0] ?? Infinity;
-  const order = range(nGenes).filter((g) => Number.isFinite(value("score", tumor, g))).sort((a, b) => value("score", tumor, b) - value("score", tumor, a) || rankOf(a) - rankOf(b));
+  const [scores, change] = [column(`${ranking.key}/score`, tumor), column("change", tumor)];
+  const order = range(nGenes).filter((g) => Number.isFinite(scores[g])).sort((a, b) => scores[b] - scores[a] || rankOf(a) - rankOf(b));
   const learned = order.filter((g) => isLearned(tumor, g));
   const tested = new Set(run.tested[tumor]);
-  const changes = [...order].sort((a, b) => Math.abs(shared("change", tumor, b)) - Math.abs(shared("change", tumor, a)));
+  const changes = [...order].sort((a, b) => Math.abs(change[b]) - Math.abs(change[a]));
   const kinds = { "learned, and first by t-test": BLUE, "learned, not first by t-test": ORANGE, "not learned, first by t-test": "#2a9d6f", neither: GREY };
   const kind = (g) => Object.keys(kinds)[isLearned(tumor, g) ? (tested.has(g) ? 0 : 1) : tested.has(g) ? 2 : 3];
   const points = [...new Set([...learned, ...tested, ...order.slice(0, 300), ...changes.slice(0, 300)])].map((g) => ({ gene: run.genes[g], x: shared("change", tumor, g), y: value("score", tumor, g), kind: kind(g) }));
@@ -151,7 +156,7 @@ function tumorPanel(tumor) {
     h("p", {}, `${learned.length} genes are learned by ${ranking.title}: ${learned.filter((g) => speaks(tumor, g) === "high").length} by their high expression, ${learned.filter((g) => speaks(tumor, g) === "low").length} by their low expression in ${name}.`),
     tableOf(`${name}`, [["Gene", ""], ["Rank", "n", "1 is the highest score; ≈: of rounded scores"], ["95 %", "n", "interval of the rank"], ["Evidence", ""], ["Speaks by", "", "high or low expression speaks for the tumor"], ["Score", "n"], ["Margin", "n"], ["q_decoy", "n"],
       ["q_value", "n"], ["Replication", "n"], ["AUROC", "n"], ["log₂ FC", "n"]],
-      order.map((g, i) => ({ cells: [run.genes[g], listed.has(g) ? String(listed.get(g)[0]) : `≈ ${i + 1}`, listed.get(g)?.[1] ? `${listed.get(g)[1]}–${listed.get(g)[2]}` : "–", grade(tumor, g), isLearned(tumor, g) ? speaks(tumor, g) : "–", fixed(value("score", tumor, g)),
+      order.map((g, i) => ({ grade: grade(tumor, g), texts: () => [run.genes[g], listed.has(g) ? String(listed.get(g)[0]) : `≈ ${i + 1}`, listed.get(g)?.[1] ? `${listed.get(g)[1]}–${listed.get(g)[2]}` : "–", grade(tumor, g), isLearned(tumor, g) ? speaks(tumor, g) : "–", fixed(value("score", tumor, g)),
         fixed(value("margin", tumor, g)), small(value("q_decoy", tumor, g)), listed.has(g) ? small(listed.get(g)[3] ?? NaN) : "–", fixed(value("replication", tumor, g)), fixed(shared("auroc", tumor, g)), fixed(shared("change", tumor, g))],
         nodes: { 0: () => link("gene", run.genes[g]), 3: () => badge(grade(tumor, g)) } }))),
     h("div", { class: "columns" },
@@ -170,53 +175,48 @@ function tumorPanel(tumor) {
 const entries = [...run.tumors.map((name, index) => ({ kind: "tumor", name, index, terms: [name.toLowerCase()] })),
   ...run.genes.map((name, index) => ({ kind: "gene", name, index, terms: [name, run.symbols[index], ...(run.aliases[index] ?? [])].map((term) => term.toLowerCase()) }))];
 const route = async () => {
-  const [, kind, text] = decodeURIComponent(location.hash).match(/^#(gene|tumor)\/(.*)$/s) ?? [];
-  const entry = kind && entries.find((e) => e.kind === kind && (e.name === text || e.terms.includes(text.toLowerCase())));
+  const [, kind, code] = location.hash.match(/^#(gene|tumor)\/(.*)$/) ?? [];
   if (!kind) return;
   await ready;
-  const panel = byId("panel");
-  panel.replaceChildren(...(entry ? (kind === "gene" ? genePanel : tumorPanel)(entry.index) : [h("p", {}, `This run has no ${kind} “${text}”.`)]));
-  document.title = entry ? `${entry.name} – ${document.title.split(" – ").slice(-2).join(" – ")}` : document.title;
+  const text = /%(?![0-9a-f]{2})/i.test(code) ? code : decodeURIComponent(code);
+  const entry = entries.find((e) => e.kind === kind && e.name === text) ?? entries.find((e) => e.kind === kind && e.terms.includes(text.toLowerCase()));
+  byId("panel").replaceChildren(...(entry ? (kind === "gene" ? genePanel : tumorPanel)(entry.index) : [h("p", {}, `This run has no ${kind} “${text}”.`)]));
   byId("explore").scrollIntoView();
-  panel.querySelector("h3")?.focus({ preventScroll: true });
+  byId("panel").querySelector("h3")?.focus({ preventScroll: true });
 };
 const [box, options] = [byId("search"), byId("matches")];
-const matches = (text) => {
-  const level = (e) => Math.min(...e.terms.map((term) => (term === text ? 0 : term.startsWith(text) ? 1 : term.includes(text) ? 2 : 9)));
-  return text ? entries.map((e) => [level(e), e]).filter(([l]) => l < 9).sort((a, b) => a[0] - b[0]).slice(0, 10).map(([, e]) => e) : [];
-};
-let active = 0;
-const offer = () => {
-  const hits = matches(box.value.trim().toLowerCase());
+const level = (text) => ({ terms }) => Math.min(...terms.map((term) => (term === text ? 0 : term.startsWith(text) ? 1 : term.includes(text) ? 2 : 9)));
+const matches = (text) => (text ? d3.sort(entries.filter((e) => level(text)(e) < 9), level(text)).slice(0, 10) : []);
+let [hits, active] = [[], 0];
+const offer = (isOpen = hits.length > 0) => {
   options.replaceChildren(...hits.map((e, i) => h("li", { id: `match-${i}`, role: "option", "aria-selected": String(i === active), onmousedown: () => choose(e) }, e.name, " ", h("span", { class: "muted" }, e.kind))));
-  options.hidden = !hits.length;
-  byId("no-match").textContent = box.value.trim() && !hits.length ? "No gene or tumor of this run has this name." : "";
-  box.setAttribute("aria-expanded", String(hits.length > 0));
-  box.setAttribute("aria-activedescendant", hits.length ? `match-${active}` : "");
-  return hits;
+  options.hidden = !isOpen;
+  box.setAttribute("aria-expanded", String(isOpen));
+  box.setAttribute("aria-activedescendant", isOpen ? `match-${active}` : "");
 };
 const choose = (e) => {
-  options.hidden = true;
-  box.setAttribute("aria-expanded", "false");
+  offer(false);
   box.value = e.name;
   if (location.hash === link(e.kind, e.name).hash) route();
   else location.hash = link(e.kind, e.name).hash;
 };
-box.addEventListener("input", () => ((active = 0), offer()));
-box.addEventListener("blur", () => (options.hidden = true));
+box.addEventListener("input", () => {
+  [hits, active] = [matches(box.value.trim().toLowerCase()), 0];
+  byId("no-match").textContent = box.value.trim() && !hits.length ? "No gene or tumor of this run has this name." : "";
+  offer();
+});
+box.addEventListener("blur", () => offer(false));
 box.addEventListener("keydown", (event) => {
-  const hits = matches(box.value.trim().toLowerCase());
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const step = { ArrowDown: 1, ArrowUp: hits.length - 1 }[event.key];
   if (event.key === "Enter" && hits[active]) choose(hits[active]);
-  else if (event.key === "Escape") options.hidden = true;
+  else if (event.key === "Escape") offer(false);
   else if (step) {
-    active = (active + step + hits.length) % (hits.length || 1);
+    active = (active + step) % (hits.length || 1);
     offer();
     event.preventDefault();
   }
 });
-const picker = byId("ranking");
-picker.append(...run.rankings.map((r) => h("option", { value: r.key }, r.title)));
-picker.addEventListener("change", () => ((ranking = run.rankings[picker.selectedIndex]), route()));
+byId("ranking").append(...run.rankings.map((r) => h("option", { value: r.key }, r.title)));
+byId("ranking").addEventListener("change", (event) => ((ranking = run.rankings[event.target.selectedIndex]), route()));
 addEventListener("hashchange", route);
 route();

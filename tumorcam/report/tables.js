@@ -17,26 +17,25 @@ const compare = (a, b) => {
   if (isNaN(x) && isNaN(y)) return a.localeCompare(b, "en", { numeric: true });
   return isNaN(x) ? 1 : isNaN(y) ? -1 : x - y;
 };
-const save = (name, content, type) => {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-};
+const save = (name, content, type) => h("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name }).click();
 const plainCell = (text) => (/^[=+\-@\t\r]/.test(text) && isNaN(number(text)) ? `'${text}` : text);
-const csv = (rows) =>
-  rows.map((row) => row.map((cell) => `"${plainCell(String(cell).replace("−", "-")).replaceAll('"', '""')}"`).join(",")).join("\n") + "\n";
+const csvCell = (text) => `"${plainCell(text.replace("−", "-")).replaceAll('"', '""')}"`;
+const csv = (rows) => rows.map((row) => `${row.map(csvCell).join(",")}\n`).join("");
 const STEP = 50; // rows that a long table shows at first, and adds at a time
 
-// A row is {cells: texts, node: function that gives its tr}; a table in the page brings its own rows.
+// A row is {cells: texts, grade: of evidence, node: function that gives its tr}; a table of the page has its own.
 function enhance(table, name, rows = null) {
   const headers = all("thead th", table);
-  rows ??= all("tbody tr", table).map((row) => ({ cells: [...row.cells].map((cell) => cell.textContent.trim()), node: () => row }));
   const titles = headers.map((header) => header.textContent.trim());
   const grades = titles.indexOf("Evidence");
+  rows ??= all("tbody tr", table).map((row) => {
+    const cells = [...row.cells].map((cell) => cell.textContent.trim());
+    return { cells, grade: cells[grades], node: () => row };
+  });
   const state = { column: -1, descending: false, limit: STEP, text: "", grade: "" };
   const chosen = () => {
     const part = rows.filter(
-      (row) => (!state.grade || row.cells[grades] === state.grade) && (!state.text || row.cells.join(" ").toLowerCase().includes(state.text)),
+      (row) => (!state.grade || row.grade === state.grade) && (!state.text || row.cells.join(" ").toLowerCase().includes(state.text)),
     );
     if (state.column < 0) return part;
     part.sort((a, b) => compare(a.cells[state.column], b.cells[state.column]));
@@ -71,7 +70,7 @@ function enhance(table, name, rows = null) {
     tools.append(h("label", {}, "Filter ", h("input", { type: "search", size: 12, oninput: (event) => restart({ text: event.target.value.trim().toLowerCase() }) })));
     if (grades >= 0) {
       const grade = h("select", { onchange: (event) => restart({ grade: event.target.value }) }, h("option", { value: "" }, "any"));
-      grade.append(...[...new Set(rows.map((row) => row.cells[grades]))].map((text) => h("option", {}, text)));
+      grade.append(...[...new Set(rows.map((row) => row.grade))].map((text) => h("option", {}, text)));
       tools.append(h("label", {}, "Evidence ", grade));
     }
   }
