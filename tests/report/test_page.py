@@ -387,3 +387,9 @@ def test_what_cannot_be_read_or_replaced_leaves_the_report_as_it_was(config, cap
     said = capsys.readouterr().err
     assert "faithfulness.h5 is damaged" in said and "run `tumorcam faithfulness`" in said
     assert contents(config) == before
+
+
+def test_the_own_scripts_stay_short():
+    scripts = [page.asset(name) for name in ("tables.js", "explorer.js")]
+    lines = [line for script in scripts for line in script.splitlines() if line.strip()]
+    assert len(lines) <= 300

@@ -1,8 +1,7 @@
 "use strict";
 // The search and the panels of genes and tumors. All data stand in the page; nothing is requested.
 const link = (kind, name) => h("a", { href: `#${kind}/${encodeURIComponent(name)}` }, name);
-const fixed = (value, digits = 2) =>
-  Number.isFinite(value) ? value.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1") : "–";
+const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1") : "–");
 const small = (value) => (!Number.isFinite(value) ? "–" : value > 0 && value < 0.001 ? "< 0.001" : fixed(value, 3));
 
 const tableOf = (name, columns, rows) => {
@@ -87,8 +86,7 @@ function genePanel(gene) {
     const [low, q1, median, q3, high] = range(5).map((q) => shared("expression", q * nTumors + t, gene));
     return { tumor: run.tumors[t], low, q1, median, q3, high, color: isLearned(t, gene) ? BLUE : GREY };
   });
-  const domain = order.map((t) => run.tumors[t]);
-  const y = { domain, label: null };
+  const y = { domain: order.map((t) => run.tumors[t]), label: null };
   return [
     h("h3", { tabindex: -1 }, name), ...(run.aliases[gene]?.length ? [h("p", { class: "muted" }, `Also: ${run.aliases[gene].join(", ")}`)] : []),
     h("p", {}, learned.length ? `Learned in ${learned.length} of ${nTumors} tumors: ${learned.join(", ")}.` : `Learned in none of the ${nTumors} tumors.`),
