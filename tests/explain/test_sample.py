@@ -27,7 +27,8 @@ from tumorcam.explain.sample import (
     table_text,
 )
 from tumorcam.report.figures import svg_text
-from tumorcam.report.sample_figure import MAX_NAMES, picks_figure, spread_heights
+from tumorcam.report.line_names import spread_heights
+from tumorcam.report.sample_figure import MAX_NAMES, picks_figure
 
 GENES = np.array(["A", "B", "C", "D"])
 # pixels of a 3 x 3 image: genes A to D, then decoys of B and D
