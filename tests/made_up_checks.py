@@ -136,7 +136,8 @@ def drawn_deletion(
         "sizes": np.array(SIZES), "sets": np.array(sets), "size": np.array(10),
         "curve": curve, "curve_low": curve - 0.2, "curve_high": curve + 0.2,
         "logit_curve": curve, "accuracy": rng.random(shape),
-        "intact_margin": rng.uniform(4, 6, n_tumors + 1), "intact_accuracy": np.full(n_tumors + 1, 0.9),
+        "intact_margin": rng.uniform(4, 6, n_tumors + 1),
+        "intact_accuracy": np.full(n_tumors + 1, 0.9),
     }  # fmt: skip
     for name in ("area", "difference"):
         values |= {name: distance, f"{name}_low": distance - 0.5, f"{name}_high": distance + 0.5}

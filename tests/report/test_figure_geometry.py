@@ -67,7 +67,7 @@ def drawings(request, tmp_path_factory):
 
 
 def test_every_figure_fits_a_journal(drawings):
-    assert {"genes", "decoys", "confusion", "deletion-tumors", "stability"} <= set(drawings)
+    assert {"genes", "decoys", "confusion", "deletion-tumors", "false-share"} <= set(drawings)
     problems = {}
     for name, drawing in drawings.items():
         svg = figures.svg_text(drawing.figure, name=name, description=drawing.caption)

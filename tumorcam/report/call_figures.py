@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from tumorcam.report.call_results import Application, calibration_error, label_confusion
 from tumorcam.report.figures import (
@@ -20,14 +19,14 @@ from tumorcam.report.figures import (
     CaptionedFigure,
     panels,
 )
-from tumorcam.report.line_names import LineName, name_lines
+from tumorcam.report.line_names import LineName, decade_ticks, name_lines, sparse_ticks
 from tumorcam.report.network_figures import confusion_data, confusion_figure
 from tumorcam.significance.classification import reliability_table
 
 N_BINS = 40
 MAX_SHIFT = 3.0  # training SDs at the end of the axis
 WIDE_NAME = 40  # letters in a line of a name beside the only panel
-MIN_LABEL_STEP = 0.04  # of the share of missing genes between two points with a number
+MIN_LABEL_STEP = 0.09  # of the share of missing genes between two points with a number
 
 
 def call_figures(application: Application) -> Iterator[CaptionedFigure]:
@@ -147,7 +146,7 @@ def _bins(
 
 
 def _draw_bins(axes: Axes, table: pd.DataFrame, name: str, colors: Sequence[str]) -> None:
-    """Draw the first group as an area and the second as a line, which grey print also tells apart."""
+    """Draw the first group as an area and the second as a line, which differ in grey, too."""
     for i, (group, part) in enumerate(table.groupby("group", sort=False)):
         edges = [*part["low"], part["high"].iloc[-1]]
         is_area = i == 0
@@ -167,11 +166,9 @@ def distance_figure(application: Application) -> Figure:
     limit = float(np.quantile(application.reference.distance, 1 - share))
     axes.axvline(limit, color=BLUE, linewidth=1)
     axes.set(xlabel="distance (SDs within a tumor)", ylabel="share of samples", xscale="log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
     name = f"limit, {100 * share:g} % false alarms"
     name_lines(axes, [LineName(name, BLUE, "-", limit, axes.get_ylim()[1])])
+    sparse_ticks(axes, decade_ticks(axes))
     return figure
 
 
@@ -184,7 +181,7 @@ def distance_data(application: Application) -> pd.DataFrame:
 @mpl.rc_context(STYLE)
 def missing_figure(application: Application) -> Figure:
     """Accuracy by the share of missing genes."""
-    figure, (axes,) = panels(1, width=1.5 * COLUMN_WIDTH, height=2.6)
+    figure, (axes,) = panels(1, width=FULL_WIDTH, height=2.6)
     curve = application.reference.missing
     axes.plot(100 * curve["share"], 100 * curve["accuracy"], "o-", color=BLUE, ms=4)
     last = -np.inf

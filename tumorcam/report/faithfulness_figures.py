@@ -118,8 +118,7 @@ def curves_figure(part: Deletion, method: str, name: str) -> Figure:
     panels[0, 0].set_ylabel("change (logits)")
     panels[1, 0].set_ylabel("accuracy (line: unchanged)")
     name_lines(panels[0, -1], names)
-    for axes in panels[1]:
-        sparse_ticks(axes, part.sizes.tolist())
+    sparse_ticks(panels[1, -1], part.sizes.tolist())
     return figure
 
 

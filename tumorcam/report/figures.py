@@ -52,6 +52,7 @@ PIXELS_PER_POINT = 96 / 72
 LETTER_EM = 0.62  # mean width of a letter or digit of DejaVu Sans, in units of the type size
 LINE_EM = 1.25  # height of a line
 INCHES_PER_TUMOR = 0.27
+MAP_INCHES = 2.2  # least width of a heat map; the name of its colour bar needs it
 MAX_NAME = 40  # letters of a name in a figure
 
 

@@ -1,5 +1,6 @@
 """Names beside the lines and points of a figure, and ticks that leave each other room."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -94,7 +95,7 @@ def name_points(
 def axes_points(axes: Axes) -> tuple[float, float]:
     """Width and height of a panel in points, after its layout."""
     figure: Any = axes.figure
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     size = axes.get_window_extent().size * POINTS_PER_INCH / figure.dpi
     return float(size[0]), float(size[1])
 
@@ -122,10 +123,18 @@ def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
     return placed
 
 
-def sparse_ticks(axes: Axes, values: Sequence[int]) -> None:
+def decade_ticks(axes: Axes) -> list[float]:
+    """1, 2 and 5 times the powers of ten within the limits of a logarithmic x axis."""
+    low, high = axes.get_xlim()
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10**power for power in powers for digit in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def sparse_ticks(axes: Axes, values: Sequence[float]) -> None:
     """Mark numbers on a logarithmic x axis, and write those that leave each other room.
 
-    Call it when the limits of the axis are final.
+    Call it when the limits of the axis are final. Axes that share the axis get the same ticks.
     """
     low, high = np.log(axes.get_xlim())
     values = [value for value in values if low <= np.log(value) <= high]
@@ -133,9 +142,10 @@ def sparse_ticks(axes: Axes, values: Sequence[int]) -> None:
     place = (x - low) / (high - low) * axes_points(axes)[0]
     labels, last = [], -np.inf
     for at, value in zip(place, values, strict=True):
-        half = text_points(f"{value:,}") / 2 + 1.5
+        label = f"{value:,}" if value >= 1 else f"{value:g}"
+        half = text_points(label) / 2 + 1.5
         fits = bool(at - half >= last)
-        labels.append(f"{value:,}" if fits else "")
+        labels.append(label if fits else "")
         last = at + half if fits else last
     axes.set_xticks(values, labels=labels, minor=False)
     axes.minorticks_off()

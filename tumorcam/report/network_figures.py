@@ -20,6 +20,7 @@ from tumorcam.report.figures import (
     INCHES_PER_TUMOR,
     INK,
     LETTER_EM,
+    MAP_INCHES,
     POINTS_PER_INCH,
     STYLE,
     CaptionedFigure,
@@ -86,9 +87,9 @@ def confusion_figure(
         The true tumors; None: the same as `tumors`.
     """
     labels = tumors if labels is None else labels
-    width = 0.75 + name_inches(labels) + INCHES_PER_TUMOR * len(tumors)
+    width = 0.75 + name_inches(labels) + max(MAP_INCHES, INCHES_PER_TUMOR * len(tumors))
     height = 1.2 + name_inches(tumors) + INCHES_PER_ROW * len(labels)
-    figure, (axes,) = panels(1, width=max(3.0, width), height=height)
+    figure, (axes,) = panels(1, width=width, height=height)
     share = _row_shares(confusion)
     mesh = heat_map(axes, np.nan_to_num(share), colors="Blues", limits=(0, 1))
     figure.colorbar(

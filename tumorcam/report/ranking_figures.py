@@ -20,6 +20,7 @@ from tumorcam.report.figures import (
     GREY,
     INCHES_PER_TUMOR,
     INK,
+    MAP_INCHES,
     STYLE,
     VIEW_COLORS,
     CaptionedFigure,
@@ -28,7 +29,7 @@ from tumorcam.report.figures import (
     name_inches,
     short_name,
 )
-from tumorcam.report.line_names import LineName, name_lines, sparse_ticks
+from tumorcam.report.line_names import LineName, decade_ticks, name_lines, sparse_ticks
 from tumorcam.report.overlap_figure import (
     MAX_OVERLAPS,
     find_overlaps,
@@ -175,11 +176,11 @@ def heat_map_figure(
     share = gene_shares(score)
     columns, rows = cluster(share), cluster(share.T)
     cells = INCHES_PER_TUMOR * len(tumors), GENE_INCHES * len(genes)
-    width = max(3.4, 0.9 + name_inches(genes) + cells[0] + TREE_INCHES)
+    width = 0.9 + name_inches(genes) + max(MAP_INCHES, cells[0]) + TREE_INCHES
     height = 1.1 + name_inches(tumors) + cells[1] + TREE_INCHES
     figure = Figure(figsize=(min(FULL_WIDTH, width), height), layout="constrained")
     grid = figure.subplots(
-        2, 2, width_ratios=(max(cells[0], 1.0), TREE_INCHES),
+        2, 2, width_ratios=(max(MAP_INCHES, cells[0]), TREE_INCHES),
         height_ratios=(TREE_INCHES, max(cells[1], 0.4)),
     )  # fmt: skip
     engine: Any = figure.get_layout_engine()
@@ -358,6 +359,5 @@ def stability_figure(table: pd.DataFrame, threshold: float) -> Figure:
         axes.grid(axis="y", color="#e6eaee", lw=0.5)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
-    decades = range(math.ceil(math.log10(1.3 * most)))
-    sparse_ticks(left, [digit * 10**power for power in decades for digit in (1, 2, 5)])
+    sparse_ticks(left, decade_ticks(left))
     return figure
