@@ -5,7 +5,14 @@ from figure_geometry import drawing_problems
 from matplotlib.text import Text
 
 from tumorcam.report.figures import BLUE, STYLE, panels
-from tumorcam.report.line_names import LineName, name_lines, name_points, sparse_ticks
+from tumorcam.report.line_names import (
+    LineName,
+    decade_ticks,
+    name_lines,
+    name_points,
+    name_vertical,
+    sparse_ticks,
+)
 
 
 @pytest.fixture
@@ -60,4 +67,16 @@ def test_ticks_are_labelled_where_there_is_room(axes, last):
     assert [int(tick) for tick in axes.get_xticks()] == sizes
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels[0] == "1" and set(labels) - {""} <= {f"{size:,}" for size in sizes}
+    assert not drawing_problems(axes.figure)
+
+
+def test_ticks_of_decades_lie_within_the_limits(axes):
+    axes.set(xscale="log", xlim=(0.3, 60))
+    assert decade_ticks(axes) == pytest.approx([0.5, 1, 2, 5, 10, 20, 50])
+
+
+@pytest.mark.parametrize(("x", "side"), [(0.1, "left"), (0.9, "right"), (7.0, "right")])
+def test_the_name_of_a_vertical_line_stays_on_the_canvas(axes, x, side):
+    name_vertical(axes, "the name of a line, rather long", x)
+    assert axes.texts[0].get_ha() == side
     assert not drawing_problems(axes.figure)

@@ -19,13 +19,20 @@ from tumorcam.report.figures import (
     CaptionedFigure,
     panels,
 )
-from tumorcam.report.line_names import LineName, decade_ticks, name_lines, sparse_ticks
+from tumorcam.report.line_names import (
+    LineName,
+    decade_ticks,
+    name_lines,
+    name_vertical,
+    sparse_ticks,
+)
 from tumorcam.report.network_figures import confusion_data, confusion_figure
 from tumorcam.significance.classification import reliability_table
 
 N_BINS = 40
 MAX_SHIFT = 3.0  # training SDs at the end of the axis
 WIDE_NAME = 40  # letters in a line of a name beside the only panel
+LEGEND_HEIGHT = 1.06  # in heights of the panel; the name of a vertical line stands below
 MIN_LABEL_STEP = 0.09  # of the share of missing genes between two points with a number
 
 
@@ -154,7 +161,7 @@ def _draw_bins(axes: Axes, table: pd.DataFrame, name: str, colors: Sequence[str]
             part[name], edges, fill=is_area, color=colors[i], alpha=0.5 if is_area else 1.0,
             linewidth=1.2, label=str(group),
         )  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, LEGEND_HEIGHT), ncols=2, borderaxespad=0.2)
 
 
 @mpl.rc_context(STYLE)
@@ -167,7 +174,7 @@ def distance_figure(application: Application) -> Figure:
     axes.axvline(limit, color=BLUE, linewidth=1)
     axes.set(xlabel="distance (SDs within a tumor)", ylabel="share of samples", xscale="log")
     name = f"limit, {100 * share:g} % false alarms"
-    name_lines(axes, [LineName(name, BLUE, "-", limit, axes.get_ylim()[1])])
+    name_vertical(axes, name, limit)
     sparse_ticks(axes, decade_ticks(axes))
     return figure
 
@@ -193,7 +200,7 @@ def missing_figure(application: Application) -> Figure:
     largest = 100 * float(application.missing_share.max())
     axes.axvline(largest, color=ORANGE, linewidth=1)
     axes.set(xlabel="genes missing (%)", ylabel="right calls (%)", ylim=(0, 112))
-    name_lines(axes, [LineName("most that a new sample lacks", ORANGE, "-", largest, 20.0)])
+    name_vertical(axes, "most that a new sample lacks", largest)
     return figure
 
 

@@ -65,6 +65,18 @@ def name_lines(axes: Axes, names: Sequence[LineName], *, letters: int = NAME_LET
         )  # fmt: skip
 
 
+def name_vertical(axes: Axes, text: str, x: float) -> None:
+    """Write the name of a vertical line above the panel, on the side that has more room.
+
+    Call it when the limits of the axes are final.
+    """
+    place, _ = axes.transAxes.inverted().transform(axes.transData.transform((x, 1.0)))
+    axes.annotate(
+        text, (float(np.clip(place, 0, 1)), 1.0), (0, 2), xycoords="axes fraction",
+        textcoords="offset points", ha="left" if place < 0.5 else "right", va="bottom", color=INK,
+    )  # fmt: skip
+
+
 def name_points(
     axes: Axes, texts: Sequence[str], points: np.ndarray, *, gap: float, colors: Sequence[str]
 ) -> None:
