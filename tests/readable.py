@@ -8,7 +8,20 @@ import textstat
 MAX_GRADE = 11.0  # Flesch-Kincaid: years of school
 MAX_WORDS = 35  # of a sentence
 SKIPPED = {"script", "style", "table", "svg", "pre", "nav", "code", "select", "noscript", "dt"}
-BLOCKS = {"p", "li", "h1", "h2", "h3", "h4", "dd", "figcaption", "summary", "div", "section", "header"}
+BLOCKS = {
+    "p",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "dd",
+    "figcaption",
+    "summary",
+    "div",
+    "section",
+    "header",
+}
 CODE, FORMULA = "this", "it"  # what stands for code and formulas in a sentence
 
 
@@ -19,7 +32,9 @@ def markdown_prose(text: str) -> list[str]:
     text = re.sub(r"<!--.*?-->|^\s*<[^>]+>\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
     blocks: list[list[str]] = [[]]
     for line in text.splitlines():
-        if re.match(r"\s*\||\s*#|    \S|:::|!!!|\?\?\?|=== ", line) and not re.match(r" {4}[a-z(`*\[]", line):
+        if re.match(r"\s*\||\s*#|    \S|:::|!!!|\?\?\?|=== ", line) and not re.match(
+            r" {4}[a-z(`*\[]", line
+        ):
             blocks.append([])
         elif not line.strip():
             blocks.append([])

@@ -21,7 +21,13 @@ from tumorcam.report.call_results import (
     top_genes,
 )
 from tumorcam.report.call_tables import shift_table, top_gene_table, write_call_tables
-from tumorcam.report.page import PageFigure, package_versions, page_environment, write_figure
+from tumorcam.report.page import (
+    PageFigure,
+    figure_files,
+    package_versions,
+    page_environment,
+    write_figure,
+)
 from tumorcam.significance.classification import reliability_table
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
@@ -55,7 +61,7 @@ def call_files(application: Application) -> list[str]:
     names = ["calibration", "unlike", "missing"]
     names += ["confusion"] * bool(label_confusion(application)[1])
     names += ["shift"] * bool(application.calls.shift.genes["shift"].notna().any())
-    return [*FILES, *(f"figures/{name}.{kind}" for name in names for kind in ("svg", "png"))]
+    return [*FILES, *figure_files(names)]
 
 
 def write_call_report(application: Application) -> None:

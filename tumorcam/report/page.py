@@ -3,20 +3,27 @@
 import itertools
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib as mpl
 import tomli_w
 from markupsafe import Markup
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
 from tumorcam.faithfulness.results import Faithfulness
-from tumorcam.report import faithfulness_figures, figures, tables
+from tumorcam.report import (
+    faithfulness_figures,
+    figures,
+    network_figures,
+    ranking_figures,
+    tables,
+)
 from tumorcam.report.answer import BAD, FAIR, GOOD, UNCHECKED, answer
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.definitions import DEFINITIONS
@@ -27,11 +34,11 @@ from tumorcam.report.page_data import json_text, page_data
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.settings.config import config_tables
-from tumorcam.significance.tables import Ranking
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
+FIGURE_KINDS = ("svg", "png", "csv")
 MAX_DROPPED_NAMES = 20  # for each reason
 N_FIRST = 8  # genes of each tumor in the table of learned genes
 LEVEL_WORDS = {GOOD: "passed", FAIR: "doubts", BAD: "failed", UNCHECKED: "not checked"}
@@ -56,10 +63,15 @@ class PageFigure:
 
 def report_files(run: Run) -> list[str]:
     """Names of the files that `write_report` writes, relative to the folder of the report."""
-    names = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
+    names = ["confusion", "learning"] + ["example"] * (run.example is not None)
+    names += ranking_figures.figure_names(run)
     names += faithfulness_figures.figure_names(read_checks(run))
-    images = [f"figures/{name}.{kind}" for name in names for kind in ("svg", "png")]
-    return [*FILES, *tables.rank_list_names(run.results), *images]
+    return [*FILES, *tables.rank_list_names(run.results), *figure_files(names)]
+
+
+def figure_files(names: Sequence[str]) -> list[str]:
+    """The files of some figures, relative to the folder of the report."""
+    return [f"figures/{name}.{kind}" for name in names for kind in FIGURE_KINDS]
 
 
 def write_report(run: Run) -> None:
@@ -97,8 +109,8 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     page_figures = [
         write_figure(folder / "figures", figure, partial=results.missing_shards)
         for figure in itertools.chain(
-            _ranking_figures(run, first, rankings),
-            _network_figures(run, classifier),
+            ranking_figures.ranking_figures(run, first, rankings),
+            network_figures.network_figures(run, classifier),
             faithfulness_figures.check_figures(record, run) if record else (),
         )
     ]
@@ -200,63 +212,20 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def _ranking_figures(
-    run: Run, first: Ranking, rankings: list[RankingSummary]
-) -> Iterator[CaptionedFigure]:
-    """The figures of the rankings; `first` is the one that comes first on the page."""
-    top = figures.heat_map_genes(first.rank)
-    curves: dict[str, dict[str, Any]] = {}
-    for ranking in rankings:
-        curves.setdefault(ranking.key.method, {})[ranking.key.view] = ranking.decoy_curve
-    yield CaptionedFigure(
-        "genes",
-        f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {first.key.title}. Colour: score "
-        "as a share of the gene's largest absolute score; dots: graded learned.",
-        figures.heat_map_figure(
-            first.score[:, top],
-            first.evidence[:, top] == "learned",
-            run.results.tumors.tolist(),
-            run.results.genes[top].tolist(),
-        ),
-    )
-    yield CaptionedFigure(
-        "decoys",
-        "Number of (tumor, gene) pairs that can be called, and number of those that are false by "
-        "the estimate from the decoys. Pairs are called up to the last point at which "
-        "the line is not above the dashed one.",
-        figures.decoy_figure(curves, run.config.significance.q_decoy),
-    )
-
-
-def _network_figures(run: Run, classifier: ClassifierSummary) -> Iterator[CaptionedFigure]:
-    yield CaptionedFigure(
-        "confusion",
-        f"Held-out samples by true and called tumor, by the ensemble of {run.n_replicates} "
-        "replicates. Numbers are samples.",
-        figures.confusion_figure(classifier.scores.confusion, run.results.tumors.tolist()),
-    )
-    yield CaptionedFigure(
-        "learning",
-        f"Learning curves of all {len(run.networks)} networks; rings mark the epoch kept.",
-        figures.learning_figure(run.networks.values()),
-    )
-    if run.example is not None:
-        yield CaptionedFigure(
-            "example",
-            f"Sample {run.example.sample}, held out and correctly called {run.example.tumor} by "
-            f"network {run.example.model} (probability {run.example.probability:.2f}). Each pixel "
-            f"is a gene; the {figures.N_RINGS} with the highest saliency are ringed and named.",
-            figures.example_figure(run.example),
-        )
-
-
 def write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[str]) -> PageFigure:
-    """Write a figure to a folder, marked where shards are missing; what the page shows of it."""
-    name, caption, figure = drawing
+    """Write a figure and its data to a folder; what the page shows of it.
+
+    The figure and its data are marked where shards are missing.
+    """
+    name, caption, figure, data = drawing
     if partial:
-        figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
+        mark = f"partial: {len(partial)} shards were missing"
+        with mpl.rc_context(figures.STYLE):
+            figure.suptitle(mark, x=0.01, ha="left", fontsize="medium", fontweight="bold")
     svg = figures.write_picture(folder / name, figure, name=name, description=caption)
-    return PageFigure(name, caption, Markup(svg))  # matplotlib escapes the text within
+    figures.write_data(folder / f"{name}.csv", data, partial=bool(partial))
+    # matplotlib escapes the text within
+    return PageFigure(name, caption, Markup(figures.screen_svg(svg, figure)))
 
 
 def _low_recall(run: Run) -> list[str]:

@@ -168,8 +168,14 @@ class Significance(SharedTables):
                 group = file[key.name]
             return records.read_record(group, Ranking)
 
-    def evidence(self, key: RankingKey, gene: int) -> np.ndarray:
-        """(tumors,) str: a gene's grades in one ranking; FileError where the file is damaged."""
+    def evidence(self, key: RankingKey, gene: int | slice = slice(None)) -> np.ndarray:
+        """(tumors,) str: a gene's grades in one ranking, (tumors, genes) those of all genes.
+
+        Raises
+        ------
+        FileError
+            If the file is damaged.
+        """
         with hdf5.open_file(self.path, SIGNIFICANCE_TYPE, remedy=REMEDY) as file:
             return records.read_array(file, f"{key.name}/evidence", np.s_[:, gene])
 
