@@ -75,7 +75,10 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[CaptionedFigure]:
 
 @mpl.rc_context(STYLE)
 def curves_figure(part: Deletion, method: str, name: str) -> Figure:
-    """Fall of the logit and accuracy by number of genes, for every change and gene set."""
+    """Fall of the logit and accuracy by number of genes, for every change and gene set.
+
+    `method` is the saliency method of the gene sets, and `name` is how the page calls it.
+    """
     figure = Figure(figsize=(9.4, 5.0), layout="constrained")
     panels = figure.subplots(2, len(CHANGES), sharex=True, sharey="row")
     sets = part.sets.tolist()

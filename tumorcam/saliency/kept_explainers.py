@@ -91,9 +91,9 @@ def default_batch_size(network: keras.Model, n_images: int) -> int:
     n_images : int
         Of a call.
     """
-    one, few, many = BATCH_SIZES
-    size = one if n_images <= one else few if n_images < many else many
-    n_fitting = max(one, MAX_BATCH_BYTES // sample_bytes(network))
+    single, few, many = BATCH_SIZES
+    size = single if n_images <= single else few if n_images < many else many
+    n_fitting = max(single, MAX_BATCH_BYTES // sample_bytes(network))
     return max(allowed for allowed in BATCH_SIZES if allowed <= min(size, n_fitting))
 
 
