@@ -248,7 +248,10 @@ def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
 
 
 def sample_bytes_of(config: Config, *, n_columns: int, side: int) -> int:
-    """Bytes that the maps of one sample take in a shard, before compression."""
+    """Bytes that the maps of one sample take in a shard, before compression.
+
+    `n_columns` counts genes and decoys of both passes; `side` is that of the image, in pixels.
+    """
     n_values = len(ranking_keys(config.explain.methods)) * n_columns
     n_pixels = len(config.explain.cubes) * side**2
     return (n_values + n_pixels) * np.dtype(np.float16).itemsize

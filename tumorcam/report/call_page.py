@@ -103,7 +103,11 @@ def render_calls(
     figures: list[PageFigure],
     files: list[str],
 ) -> str:
-    """The page as HTML that loads nothing from elsewhere."""
+    """The page as HTML that loads nothing from elsewhere.
+
+    `calls` is the table of calls and `genes` are its top genes; `figures` are shown and `files`
+    are linked.
+    """
     cohort, reference = application.cohort, application.reference
     order = _order_of_interest(application)
     rows = calls.iloc[order[:MAX_ROWS]].to_dict("records")

@@ -228,7 +228,10 @@ def classifier_row(
 
 
 def mean_row(name: str, rows: list[ClassifierRow]) -> ClassifierRow:
-    """The mean of the scores of several classifiers."""
+    """The mean of the scores of several classifiers.
+
+    `name` is that of the new row, and `rows` are the classifiers'.
+    """
     return ClassifierRow(
         name,
         *(

@@ -95,7 +95,10 @@ def _set_places(part: Deletion, method: str) -> dict[str, int]:
 
 @mpl.rc_context(STYLE)
 def curves_figure(part: Deletion, method: str, name: str) -> Figure:
-    """Fall of the logit and accuracy by number of genes, for every change and gene set."""
+    """Fall of the logit and accuracy by number of genes, for every change and gene set.
+
+    `method` is the saliency method of the gene sets, and `name` is how the page calls it.
+    """
     figure = Figure(figsize=(FULL_WIDTH, 3.9), layout="constrained")
     panels = figure.subplots(2, len(CHANGES), sharex=True, sharey="row")
     names = []

@@ -191,7 +191,10 @@ def asset(name: str) -> Markup:
 
 
 def fixed(value: float, digits: int = 2) -> str:
-    """The number with fixed decimals and a true minus sign; a dash for NaN."""
+    """The number with fixed decimals and a true minus sign; a dash for NaN.
+
+    `value` is written with `digits` decimals.
+    """
     return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
 
 
@@ -203,7 +206,10 @@ def small(value: float) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A share as per cent; a dash for NaN."""
+    """A share as per cent; a dash for NaN.
+
+    `value` is a share from 0 to 1, written with `digits` decimals.
+    """
     return "–" if math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.errors import ConfigError, quoted
 from tumorcam.explain.views import RankingKey
-from tumorcam.report.results import read_results, require_ranking
+from tumorcam.report.results import read_results
 from tumorcam.settings.values import check_plain
 from tumorcam.significance.tables import (
     DECOY_STATISTICS,
@@ -45,8 +45,10 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     ----------
     run_folder : path
         The folder of a run that `tumorcam reduce` has finished.
-    method, view : str
-        Such as "guided_grad_cam" and "contrast".
+    method : str
+        A saliency method of the run's explain.methods, such as "guided_grad_cam".
+    view : str
+        "own", or "contrast" with the rival tumors.
 
     Returns
     -------
@@ -57,15 +59,52 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     Raises
     ------
     ConfigError
-        If the run has no such method or view.
+        If there is no run in the folder, or it has no such method or view.
     FileError
         If the run is not finished, or its tables were made from another cohort.
+
+    Examples
+    --------
+    >>> import tumorcam
+    >>> table = tumorcam.gene_significance("runs/demo", method="guided_grad_cam", view="own")
+    >>> called = table[table["q_decoy"] <= 0.1]
+    >>> list(table.columns[:6])
+    ['tumor', 'gene', 'method', 'view', 'n', 'score']
     """
-    run, (config, _) = RunFolder(Path(run_folder)), load_run(Path(run_folder), [])
+    folder = _require_run(run_folder)
+    run, (config, _) = RunFolder(folder), load_run(folder, [])
     cohort = read_cohort(run.cohort, config)
-    results, key = read_results(run, cohort, config), RankingKey(method, view)
-    require_ranking(results, key)
-    return gene_table(results, results.ranking(key))
+    results = read_results(run, cohort, config)
+    _require_ranking(results, method, view)
+    return gene_table(results, results.ranking(RankingKey(method, view)))
+
+
+def _require_run(run_folder: object) -> Path:
+    advice = "pass the run.folder of a config, such as 'runs/demo'"
+    if not isinstance(run_folder, str | os.PathLike):
+        msg = f"run_folder is a {type(run_folder).__name__}; wanted the path of a run; {advice}"
+        raise ConfigError(msg)
+    check_plain(str(run_folder), f"run_folder, {quoted(str(run_folder))},")
+    folder = Path(run_folder)
+    if not (folder / "config.toml").is_file():
+        what = "holds no config.toml" if folder.is_dir() else "is no folder"
+        msg = f"run_folder {quoted(str(run_folder))} {what}; wanted a finished run; {advice}"
+        raise ConfigError(msg)
+    return folder
+
+
+def _require_ranking(results: Significance, method: object, view: object) -> None:
+    if (method, view) in [(key.method, key.view) for key in results.keys]:
+        return
+    methods, views = (
+        ", ".join(dict.fromkeys(getattr(key, name) for key in results.keys))
+        for name in ("method", "view")
+    )
+    msg = (
+        f"{results.path} has no genes by method {quoted(method)} and view {quoted(view)}; its "
+        f"methods are {methods}, its views {views}; pass one of each"
+    )
+    raise ConfigError(msg)
 
 
 def gene_table(results: Significance, ranking: Ranking) -> pd.DataFrame:

@@ -142,7 +142,10 @@ def write_dataset(
     chunks: Chunks | None = None,
     compression: str = "none",
 ) -> None:
-    """Write an array with a checksum on every chunk; strings become fixed-width UTF-8."""
+    """Write an array with a checksum on every chunk; strings become fixed-width UTF-8.
+
+    `name` is the dataset's in `group`; `compression` is as for `write_record`.
+    """
     array = np.asarray(values)
     if array.dtype.kind in "UO":
         array = np.char.encode(array.astype(str), "utf-8")
