@@ -61,7 +61,8 @@ def call_files(application: Application) -> list[str]:
     names = ["calibration", "unlike", "missing"]
     names += ["confusion"] * bool(label_confusion(application)[1])
     names += ["shift"] * bool(application.calls.shift.genes["shift"].notna().any())
-    return [*FILES, *figure_files(names)]
+    described = tables.described_files(FILES, application.results)
+    return [*described, *figure_files(names)]
 
 
 def write_call_report(application: Application) -> None:
@@ -80,7 +81,7 @@ def write_call_report(application: Application) -> None:
     with hdf5.write_together(listed) as aside:
         genes = list(top_genes(application))
         calls = write_call_tables(aside, application, genes)
-        tables.write_genes_csv(aside / "genes.csv", application.results)
+        tables.write_genes_csv(aside, application.results)
         tables.write_genes_parquet(aside / "genes.parquet", application.results)
         figures = [
             write_figure(aside / "figures", figure, partial=application.results.missing_shards)
@@ -135,7 +136,7 @@ def render_calls(
         facts=cohort.facts.to_dict("records"),
         figures={figure.name: figure for figure in figures},
         files=files,
-        descriptions=FILES,
+        descriptions=tables.described_files(FILES, application.results),
         versions=package_versions(),
     )  # fmt: skip
 

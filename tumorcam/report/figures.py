@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from tumorcam.report.tables import FLOAT_FORMAT, plain_text
+from tumorcam.report.csv_files import DIGITS, plain_text
 from tumorcam.storage import hdf5
 
 # Okabe & Ito 2008, "Color Universal Design": distinct with any colour vision.
@@ -147,7 +147,7 @@ def write_data(path: Path, data: pd.DataFrame, *, partial: bool) -> None:
         if column.dtype.kind not in "biuf"
     }
     table = data.assign(**texts, partial=partial)
-    text = table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n")
+    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     hdf5.write_text(path, text)
 
 

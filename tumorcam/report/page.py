@@ -20,6 +20,7 @@ from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import (
     faithfulness_figures,
     figures,
+    learned,
     network_figures,
     ranking_figures,
     tables,
@@ -31,23 +32,28 @@ from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, sum
 from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.gene_names import read_aliases
 from tumorcam.report.page_data import json_text, page_data
+from tumorcam.report.ranking_h5ad import write_ranking_h5ad
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.settings.config import config_tables
+from tumorcam.significance.tables import Ranking
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
 TEMPLATES = Path(__file__).parent
-PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
 FIGURE_KINDS = ("svg", "png", "csv")
+PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow", "openpyxl")
 MAX_DROPPED_NAMES = 20  # for each reason
 N_FIRST = 8  # genes of each tumor in the table of learned genes
 LEVEL_WORDS = {GOOD: "passed", FAIR: "doubts", BAD: "failed", UNCHECKED: "not checked"}
 FILES = {
     "index.html": "this page",
+    "learned.csv": "open this first: the learned genes of every tumor by the ranking shown first",
+    "learned.xlsx": "the learned genes of every method and view, for Excel, with its columns",
+    "learned.gmt": "a gene set a tumor of its learned genes, for GSEA, by the ranking shown first",
     "genes.csv": "every tumor, gene, method and view with all its numbers (6 significant digits)",
-    "genes.parquet": "the same, every bit",
+    "genes.parquet": "the same in one file, every bit",
     "decoys.csv": "every decoy and where it would rank among the genes",
-    "ranking.h5ad": "AnnData, tumors × genes; score and q_decoy of every method and view as layers",
+    "ranking.h5ad": "AnnData, tumors × genes, for scanpy; every method and view as layers",
     manifest.FILE_NAME: "size and SHA-256 of every other file; `tumorcam verify` needs them",
 }
 
@@ -66,7 +72,8 @@ def report_files(run: Run) -> list[str]:
     names = ["confusion", "learning"] + ["example"] * (run.example is not None)
     names += ranking_figures.figure_names(run)
     names += faithfulness_figures.figure_names(read_checks(run))
-    return [*FILES, *tables.rank_list_names(run.results), *figure_files(names)]
+    described = tables.described_files(FILES, run.results)
+    return [*described, *tables.rank_list_names(run.results), *figure_files(names)]
 
 
 def figure_files(names: Sequence[str]) -> list[str]:
@@ -97,12 +104,7 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     """Write all files of the report to a folder; the bytes of the page."""
     results = run.results
     first = results.ranking(run.first_ranking)
-    tables.write_rank_lists(folder, results, first)
-    tables.write_genes_csv(folder / "genes.csv", results)
-    tables.write_genes_parquet(folder / "genes.parquet", results)
-    tables.write_decoys_csv(folder / "decoys.csv", results)
-    tables.write_ranking_h5ad(folder / "ranking.h5ad", results, run.first_ranking)
-    logger.info("tables written")
+    _write_tables(run, first, folder)
     rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
     rankings.sort(key=lambda ranking: ranking.key != run.first_ranking)
     classifier = summarise_classifier(run)
@@ -124,6 +126,20 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     names = [name for name in report_files(run) if name != manifest.FILE_NAME]
     manifest.write_manifest(folder / manifest.FILE_NAME, names, made_from)
     return len(page.encode())
+
+
+def _write_tables(run: Run, first: Ranking, folder: Path) -> None:
+    """Write the tables; `first` is the ranking that comes first on the page."""
+    results, level = run.results, run.config.significance.q_decoy
+    learned.write_learned_csv(folder / "learned.csv", results, first)
+    learned.write_learned_workbook(folder / "learned.xlsx", run)
+    learned.write_gene_sets(folder / "learned.gmt", results, first, level=level)
+    tables.write_rank_lists(folder, results, first)
+    tables.write_genes_csv(folder, results)
+    tables.write_genes_parquet(folder / "genes.parquet", results)
+    tables.write_decoys_csv(folder, results)
+    write_ranking_h5ad(folder / "ranking.h5ad", results, run.first_ranking)
+    logger.info("tables written")
 
 
 def render_page(
@@ -165,7 +181,7 @@ def render_page(
             digests=_digests(run, checks),
             versions=package_versions(),
             settings=_settings(run, checks),
-            descriptions=FILES,
+            descriptions=tables.described_files(FILES, run.results),
             files=report_files(run),
         )
     )
