@@ -1,8 +1,8 @@
 """CSV files that every reader understands alike, and that a spreadsheet opens whole.
 
 A number with a fraction always has a point or an exponent, also where it is whole. An unknown one
-is NaN, a flag true or false. So pandas, polars and R read one type from each column without options,
-also where the first thousand cells are unknown. Text that looks like a number stands in quotes.
+is NaN, a flag true or false. So pandas, polars and R read one type from each column without any
+options, also where the first thousand cells are unknown. Text that looks like a number stands in quotes.
 """
 
 import itertools
