@@ -211,11 +211,11 @@ def test_a_full_disk_is_one_error_for_every_kind_of_table(results, tmp_path, mon
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
     try:
         with pytest.raises(FileError, match="no space left to write"):
-            write(tmp_path / "table", results)
+            write(tmp_path / "report" / "table", results)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "report").iterdir()) == []
 
 
 def test_the_librarys_table_is_that_of_the_report(tiny_run):

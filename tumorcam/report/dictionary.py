@@ -66,7 +66,7 @@ RUN_TABLES = (
     Table(
         "learned.csv",
         "Open this first. It has a row for each learned (tumor, gene) pair by the ranking that the "
-        "page shows first, sorted by tumor and rank.",
+        "page shows first, by tumor and rank.",
         LEARNED_COLUMNS,
     ),
     Table(
