@@ -55,7 +55,7 @@ OTHER_HDF5 = {  # other people's files, and a site's file system
         f"tumorcam.readers.binary.{name}"
         for name in ("anndata_file", "frames", "hdf5_checks", "matrices")
     ),
-    "tumorcam.report.tables",
+    "tumorcam.report.ranking_h5ad",
     "tumorcam.operations.preflight",
 }
 HDF5_FUNCTIONS = set(
