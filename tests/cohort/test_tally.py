@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from arrays import ArrayExpression
 from test_selection import config, inputs, select
 
 from tumorcam.cohort import tally

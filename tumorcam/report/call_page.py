@@ -21,7 +21,20 @@ from tumorcam.report.call_results import (
     top_genes,
 )
 from tumorcam.report.call_tables import shift_table, top_gene_table, write_call_tables
-from tumorcam.report.page import PageFigure, package_versions, page_environment, write_figure
+from tumorcam.report.page import (
+    PageFigure,
+    dropped_rows,
+    fact_rows,
+    page_environment,
+    write_figure,
+)
+from tumorcam.report.provenance import (
+    MAX_DIGESTED,
+    MAX_INPUT_FILES,
+    NEW_STAGES,
+    Provenance,
+    read_provenance,
+)
 from tumorcam.significance.classification import reliability_table
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
@@ -122,11 +135,15 @@ def render_calls(
         missing=_missing(application),
         genes=_genes(application),
         ranking=application.first_ranking.title,
-        facts=cohort.facts.to_dict("records"),
+        facts=fact_rows(cohort),
+        dropped=dropped_rows(cohort),
+        tally=[],
         figures={figure.name: figure for figure in figures},
         files=files,
         descriptions=FILES,
-        versions=package_versions(),
+        provenance=_provenance(application),
+        max_input_files=MAX_INPUT_FILES,
+        max_digested=MAX_DIGESTED,
     )  # fmt: skip
 
 
@@ -211,3 +228,10 @@ def _genes(application: Application) -> list[dict[str, Any]]:
         for tumor, rows in table.groupby("tumor", sort=False)
         if rows["n"].iloc[0]
     ]
+
+
+def _provenance(application: Application) -> Provenance:
+    """The jobs of the new samples, and the digests of the files that the report was made from."""
+    folder = application.folder
+    paths = [folder.config, folder.plan, folder.cohort, folder.significance, folder.calls]
+    return read_provenance(folder, paths, NEW_STAGES)
