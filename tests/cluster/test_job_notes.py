@@ -71,7 +71,7 @@ def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "model"),
     [
-        ("processor\t: 0\nmodel name\t: Intel(R)  Xeon(R) Gold\nflags : a b\n", "Intel(R) Xeon(R) Gold"),
+        ("processor\t: 0\nmodel name\t: Xeon(R)  Gold\nflags : a b\n", "Xeon(R) Gold"),
         ("processor : 0\ncpu : POWER9, altivec supported\n", "POWER9, altivec supported"),
         ("processor : 0\nCPU implementer : 0x41\n", platform.machine()),
     ],

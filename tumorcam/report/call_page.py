@@ -36,6 +36,7 @@ from tumorcam.report.provenance import (
     read_provenance,
 )
 from tumorcam.significance.classification import reliability_table
+from tumorcam.significance.statistics import LEARNED
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
 MAX_ROWS = 2000  # samples in the table of the page
@@ -210,6 +211,7 @@ def _missing(application: Application) -> dict[str, Any]:
         "largest": float(share.max()),
         "expected": float(expected),
         "full": float(curve["accuracy"].iloc[0]),
+        "samples": int(curve["samples"].iloc[0]),
     }
 
 
@@ -222,7 +224,7 @@ def _genes(application: Application) -> list[dict[str, Any]]:
         {
             "tumor": tumor,
             "n": int(rows["n"].iloc[0]),
-            "n_learned": int((rows["evidence"] == "learned").sum()),
+            "n_learned": int((rows["evidence"] == LEARNED).sum()),
             "rows": rows.head(top).to_dict("records"),
         }
         for tumor, rows in table.groupby("tumor", sort=False)

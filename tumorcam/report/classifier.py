@@ -92,6 +92,12 @@ class ClassifierSummary:
     has_merged: bool
     paths: str
 
+    @property
+    def regression(self) -> ClassifierRow:
+        """The row of logistic regression."""
+        name = BASELINE_NAMES[LOGISTIC_REGRESSION]
+        return next(row for row in self.rows if row.name == name)
+
 
 def summarise_classifier(run: Run) -> ClassifierSummary:
     """Scores of a single network, of growing ensembles and of the baselines.

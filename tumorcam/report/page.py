@@ -16,7 +16,13 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import faithfulness_figures, figures, provenance, tables
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
-from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
+from tumorcam.report.faithfulness import (
+    CONTROL_NAMES,
+    Checks,
+    read_checks,
+    summarise_checks,
+    with_doubts,
+)
 from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.provenance import Provenance
 from tumorcam.report.results import Run
@@ -119,7 +125,7 @@ def render_page(
         .get_template("page.html")
         .render(
             run=run,
-            rankings=rankings,
+            rankings=[with_doubts(ranking, checks) for ranking in rankings],
             classifier=classifier,
             checks=checks,
             control_names=CONTROL_NAMES,
@@ -188,7 +194,7 @@ def _ranking_figures(
         "as a share of the gene's largest absolute score; dots: graded learned.",
         figures.heat_map_figure(
             first.score[:, top],
-            first.evidence[:, top] == "learned",
+            first.is_learned[:, top],
             run.results.tumors.tolist(),
             run.results.genes[top].tolist(),
         ),
