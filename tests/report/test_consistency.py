@@ -284,7 +284,7 @@ def test_the_deletion_verdict_has_the_numbers_of_its_table(tiny_run):
     row = next(row for row in table.rows if row[:2] == [FIRST, "deleted"])
     random, matched, t_test = row[3], row[5], row[7]
     text = text_of(html)
-    assert f"in {matched} of 4 tumors, by {row[4].split()[0]} logits on average" in text
+    assert f"in {matched} of 4 tumors. The mean difference is {row[4].split()[0]} logits." in text
     assert f"more than random genes in {random} tumors" in text
     assert f"the t-test's top genes in {t_test}." in text
     assert (random, matched, t_test) == ("4", "2", "1")

@@ -111,7 +111,7 @@ def test_the_page_tells_the_share_through_the_convolutions_where_there_is_a_skip
     model = dataclasses.replace(tiny_run.model, skip="linear", image="row")
     html = page_of(finish_run(dataclasses.replace(tiny_run, model=model)))
     assert "The convolutions account for 25 % of the logits" in html
-    assert "so Grad-CAM maps describe the smaller part of it." in html
+    assert "and Grad-CAM maps show the smaller part of it." in html
     assert "as one row" in html
 
 

@@ -28,11 +28,13 @@ def test_called_words_count_the_expected_errors(run):
         return called_words(called, 12, 0.05)
 
     text = words(431, 400.0, 1440.0)
-    assert "431 (tumor, gene) pairs are called at q_decoy ≤ 0.05 (5 to 95 % when the" in text
-    assert "drawn again with replacement: 400 to 1,440); 12 of them are graded learned." in text
+    assert text.startswith(
+        "431 (tumor, gene) pairs are called at q_decoy ≤ 0.05; 12 of them are graded learned. When "
+    )
+    assert "drawn again with replacement, 400 to 1,440 are called (5 to 95 %)." in text
     assert "at most 5 % of the called pairs are false: at most 21 of these" in text  # 21.55
     assert "fewer than 1 of these" in words(19, 3.0, 25.0)
-    assert words(0, 0.0, 25.0).startswith("No (tumor, gene) pair is called at q_decoy ≤ 0.05 (5")
+    assert words(0, 0.0, 25.0).startswith("No (tumor, gene) pair is called at q_decoy ≤ 0.05. When")
     assert words(0, math.nan, math.nan) == "No (tumor, gene) pair is called at q_decoy ≤ 0.05."
 
 

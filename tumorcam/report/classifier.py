@@ -151,12 +151,12 @@ def path_words(convolution_share: float) -> str:
         return ""
     words = (
         f"The convolutions account for {100 * convolution_share:.0f} % of the logits (mean over "
-        "the networks), and the linear path from the pixels for the rest"
+        "the networks). The linear path from the pixels accounts for the rest."
     )
     if convolution_share >= SMALL_SHARE:
-        return f"{words}."
+        return words
     return (
-        f"{words}: most of each prediction bypasses the convolutions, so Grad-CAM maps describe "
+        f"{words} So most of each prediction goes past the convolutions, and Grad-CAM maps show "
         "the smaller part of it."
     )
 

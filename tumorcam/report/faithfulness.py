@@ -136,10 +136,11 @@ def _deletion_verdict(row: dict[str, Any]) -> Verdict:
     if not n_tested:
         return Verdict("unknown", "No tumor has enough patients for an interval.")
     text = (
-        "Deleting its top genes lowers the tumor's logit more than deleting genes of like variance "
-        f"in {matched['above']} of {n_tested} tumors, by {signed(matched['value'])} logits on "
-        f"average. It lowers it more than random genes in {row[RANDOM]['above']} tumors, and more "
-        f"than the t-test's top genes in {row[T_TEST]['above']}."
+        "Deleting its top genes lowers the logit more than deleting genes of like variance in "
+        f"{matched['above']} of {n_tested} tumors. The mean difference is "
+        f"{signed(matched['value'])} logits. It lowers the logit more than random genes in "
+        f"{row[RANDOM]['above']} tumors, and more than the t-test's top genes in "
+        f"{row[T_TEST]['above']}."
     )
     return Verdict(level_of(matched["above"] / n_tested), text)
 
@@ -216,9 +217,9 @@ def marker_check(
     medians = [median(lift) for lift in lifts.values()]
     rows.append({"tumor": "median", "n": int(part.n_markers[usable].sum()), "lifts": medians})
     text = (
-        f"For the markers of {record.marker_file} the area under the precision-recall curve is "
-        f"{medians[0]:.1f} times that of a random ranking (median of {len(rows) - 1} tumors); the "
-        f"t-test's is {medians[-1]:.1f} times."
+        f"The ranking finds the markers of {record.marker_file} {medians[0]:.1f} times as well as "
+        f"a random ranking does, and the t-test {medians[-1]:.1f} times. This is the area under "
+        f"the precision-recall curve (median of {len(rows) - 1} tumors)."
     )
     return Check(Verdict("none", text), rows, columns)
 
@@ -236,14 +237,14 @@ def stability_check(part: Stability, titles: list[str], order: list[int], *, n_g
     ]
     k, n = rows[0]["k"], int(part.replicates)
     chance = k / (2 * n_genes - k)
-    folds = f"those of two folds with {rows[0]['jaccard_folds']:.2f}; by chance {chance:.2f}"
+    folds = f"Those of two folds have {rows[0]['jaccard_folds']:.2f}; by chance it is {chance:.2f}"
     if n < 2:
         text = f"The {top(round(k))} of two folds overlap with a Jaccard index of "
         text += f"{rows[0]['jaccard_folds']:.2f} (median tumor); by chance {chance:.2f}."
         return Check(Verdict("unknown", f"One replicate cannot be halved. {text}"), rows)
     text = (
         f"The {top(round(k))} of two halves of the replicates overlap with a Jaccard index of "
-        f"{rows[0]['jaccard_halves']:.2f} (median tumor), {folds}."
+        f"{rows[0]['jaccard_halves']:.2f} (median tumor). {folds}."
     )
     if n < MIN_REPLICATES:
         text += f" With {n} replicates this is rough: take {MIN_REPLICATES} or more."

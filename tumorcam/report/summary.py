@@ -185,17 +185,21 @@ def called_words(ranking: Ranking, n_learned: int, q_decoy: float) -> str:
     pairs = "pair is" if ranking.n_called <= 1 else "pairs are"
     count = f"{ranking.n_called:,}" if ranking.n_called else "No"
     called = f"{count} (tumor, gene) {pairs} called at q_decoy ≤ {q_decoy:g}"
+    if ranking.n_called:
+        called += f"; {n_learned:,} of them are graded learned"
     if not math.isnan(ranking.called_low):
-        called += " (5 to 95 % when the decoys of this run are drawn again with replacement: "
-        called += f"{ranking.called_low:,.0f} to {ranking.called_high:,.0f})"
+        called += (
+            ". When the decoys of this run are drawn again with replacement, "
+            f"{ranking.called_low:,.0f} to {ranking.called_high:,.0f} are called (5 to 95 %)"
+        )
     if ranking.n_called == 0:
         return f"{called}."
     n_false = most_false(ranking.n_called, q_decoy)
     number = f"at most {n_false:,}" if n_false else "fewer than 1"
     return (
-        f"{called}; {n_learned:,} of them are graded learned. On average over draws of the decoys, "
-        f"at most {100 * q_decoy:g} % of the called pairs are false: {number} of these. A false "
-        "pair is of a gene that the networks use by chance, or that is merely there."
+        f"{called}. On average over draws of the decoys, at most {100 * q_decoy:g} % of the called "
+        f"pairs are false: {number} of these. A false pair is of a gene that the networks use by "
+        "chance, or that is merely there."
     )
 
 
