@@ -9,6 +9,7 @@ import pandas as pd
 
 from tumorcam.explain.shards import coordinates
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
+from tumorcam.significance import statistics
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.dimensions import name_dimensions
@@ -99,6 +100,11 @@ class Ranking(GeneStatistics):
     def key(self) -> RankingKey:
         """The method and view."""
         return RankingKey(self.method, self.view)
+
+    @property
+    def is_learned(self) -> np.ndarray:
+        """(tumors, genes) bool: graded learned. What counts learned pairs anywhere counts these."""
+        return np.asarray(self.evidence == statistics.LEARNED)
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,11 @@ class RunFolder:
         """Folder of the logs and of Slurm's output."""
         return self.root / "logs"
 
+    @property
+    def input_files(self) -> Path:
+        """The list of the input files and their digests."""
+        return self.logs / "input-files.json"
+
     def model(self, key: ModelKey) -> Path:
         """The artifact of a model."""
         return self.models / key.name / "model.h5"
