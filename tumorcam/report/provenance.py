@@ -21,7 +21,9 @@ from tumorcam.storage.run_folder import RunFolder
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness")
 NEW_STAGES = ("classify", "explain", "reduce")  # of new samples
 NOT_RECORDED, NONE = "not recorded", "none"
-REPORT_PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow", "openpyxl")
+REPORT_PACKAGES = (
+    *("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow", "openpyxl"),
+)
 MAX_TEXTS = 2  # commands, versions and machines of one stage in the table
 MAX_INPUT_FILES = 20  # in the table
 MAX_DIGESTED = 64 * 2**20  # bytes of a file up to which its own SHA-256 is computed for the page
