@@ -8,14 +8,17 @@ from scipy.stats import hypergeom
 
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.errors import ConfigError, InputError, MissingError
+from tumorcam.readers.gmt import read_gene_sets
 from tumorcam.report.enrichment import (
     COLUMNS,
     EnrichmentOptions,
+    annotation,
     plan_enrichment,
     tumor_enrichment,
     tumor_seed,
     tumor_sets,
 )
+from tumorcam.report.set_matching import match_sets
 from tumorcam.significance.statistics import benjamini_hochberg
 from tumorcam.storage.run_folder import RunFolder
 
@@ -98,6 +101,30 @@ def test_the_background_is_what_can_be_tested(config, path):
     assert [plan.matched.names[i] for i in tested.sets] == ["OTHERS", "SPREAD"]
     others = tested.background[tested.members[0]]
     assert others.tolist() == [20, 22, 23, 24, 25, 26, 27]
+
+
+def test_a_tumor_without_testable_genes_has_no_row(config, path):
+    plan = planned(config, path)
+    ranking = plan.results.ranking(plan.key)
+    q_value = ranking.q_value.copy()
+    q_value[0] = np.nan
+    table = tumor_enrichment(plan, dataclasses.replace(ranking, q_value=q_value), 0)
+    assert tuple(table.columns) == COLUMNS and table.empty
+
+
+def test_symbols_are_looked_up_in_the_annotation_of_the_run(config, path, tmp_path):
+    """The sets have other names for the genes; a table that is gone is no obstacle."""
+    names = tmp_path / "annotation.tsv"
+    rows = "".join(f"GENE{i:02d}\tSYMBOL{i:02d}\n" for i in range(36))
+    names.write_text(f"gene_id\tsymbol\n{rows}")
+    path.write_text("A\tna\tSYMBOL00\tSYMBOL01\tSYMBOL02\n")
+    layout = dataclasses.replace(config.layout, annotation=str(names))
+    own = dataclasses.replace(config, layout=layout)
+    cohort = read_cohort(RunFolder.of(config).cohort, config)
+    matched = match_sets(read_gene_sets(path), cohort.genes, ~cohort.is_entrapped, annotation(own))
+    assert matched.members[0].tolist() == [0, 1, 2]
+    names.unlink()
+    assert annotation(own) is None and annotation(config) is None
 
 
 def test_sets_that_are_too_small_are_refused_with_advice(config, path):

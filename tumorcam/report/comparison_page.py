@@ -19,7 +19,7 @@ MAX_ROWS = 200  # learned genes of a tumor on the page
 FILES = {
     "index.html": "this page",
     "accuracy.csv": "accuracy of each classifier in both runs, and on the samples in common",
-    "settings.csv": "each setting that differs",
+    "changed_settings.csv": "each setting that differs",
     "agreement.csv": "one line a tumor: correlation, overlap of the tops, learned genes",
     "genes.csv": "every gene that either run calls learned, with its results in both",
     manifest.FILE_NAME: "size and SHA-256 of every other file, and what they were made from",
@@ -50,7 +50,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     with write_results(folder, names, comparison_sources(comparison)) as aside:
         whole = dict.fromkeys(COUNTS, "Int64")
         tables.write_new_csv(aside / "accuracy.csv", comparison.accuracy.astype(whole))
-        tables.write_new_csv(aside / "settings.csv", comparison.settings)
+        tables.write_new_csv(aside / "changed_settings.csv", comparison.settings)
         tables.write_new_csv(aside / "agreement.csv", comparison.agreement)
         tables.write_new_csv(aside / "genes.csv", comparison.learned)
         hdf5.write_text(aside / "index.html", render_comparison(comparison))

@@ -10,7 +10,7 @@ import pandas as pd
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.errors import ConfigError, InputError
 from tumorcam.explain.views import RankingKey
-from tumorcam.readers.files import file_digest
+from tumorcam.readers.files import file_digest, is_file
 from tumorcam.readers.gmt import GeneSetFile, read_gene_sets
 from tumorcam.readers.wording import plain
 from tumorcam.report.results import read_results, require_ranking
@@ -125,9 +125,7 @@ def plan_enrichment(
     key = RankingKey(options.method or config.report.method, options.view or config.report.view)
     require_ranking(results, key)
     file = read_gene_sets(path)
-    table = options.gene_table or (
-        Path(config.layout.annotation) if config.layout.annotation else None
-    )
+    table = options.gene_table or annotation(config)
     matched = match_sets(file, cohort.genes, ~cohort.is_entrapped, table)
     sizes = np.array([len(genes) for genes in matched.members])
     is_tested = (sizes >= options.min_size) & (sizes <= options.max_size)
@@ -139,6 +137,12 @@ def plan_enrichment(
         )
         raise InputError(msg)
     return EnrichmentPlan(config, cohort, results, key, file, matched, table, options)
+
+
+def annotation(config: Config) -> Path | None:
+    """The table of `layout.annotation`, where it is set and still there."""
+    path = Path(config.layout.annotation)
+    return path if config.layout.annotation and is_file(path) else None
 
 
 def enrichment_sources(plan: EnrichmentPlan) -> dict[str, str]:
