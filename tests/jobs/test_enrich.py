@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from applied_runs import finish_new, folder_of, new_table, prepare_new, write_matrix
 from compared_runs import loosened
 from conftest import write_toml
 from made_up_run import finish_run
@@ -52,6 +53,17 @@ def test_another_process_gives_the_same_bits(folder, gmt, tmp_path):
     )  # fmt: skip
     first, second = ((tmp_path / name / "enrichment.csv").read_bytes() for name in "ab")
     assert first == second
+
+
+@pytest.mark.slow
+def test_sets_are_tested_on_new_samples(host_run, gmt, tmp_path, capsys):
+    matrix = write_matrix(new_table(), tmp_path / "new.tsv")
+    assert prepare_new(host_run, matrix, name="sets") == 0
+    finish_new(host_run, "sets")
+    capsys.readouterr()
+    assert enrich.main([folder_of(host_run, "sets"), gmt, *OPTIONS]) == 0
+    place = Path(folder_of(host_run, "sets"), "enrichment", "my_sets")
+    assert f"wrote {place / 'index.html'}" in capsys.readouterr().out
 
 
 def test_faults_are_one_message(folder, gmt, tmp_path, capsys, monkeypatch):

@@ -34,11 +34,11 @@ def test_bad_lines_are_left_out_and_named(path):
     file = read_gene_sets(write(path, text))
     assert file.sets == {"A": ("X", "Y"), "A (2)": ("Z",)}
     assert file.notes == [
-        "1 line(s): 4. Each has no name of a set and is left out.",
-        "2 line(s): 3, 5. Each has no gene in its third cell or later and is left out.",
-        "1 line(s): 6. Each repeats a set with the same genes and is left out.",
-        "1 line(s): 7. Each repeats the name of a set, which gets a number.",
-        "1 genes stand twice in their set and count once.",
+        "Lines without the name of a set are left out: 4.",
+        "Lines without a gene in the third cell or later are left out: 3, 5.",
+        "Lines that repeat a set with the same genes are left out: 6.",
+        "Sets that repeat a name with other genes get a number; their lines: 7.",
+        "Genes that stand twice in their set count once: 1.",
     ]
 
 

@@ -40,7 +40,7 @@ def test_the_page_is_sound_and_states_its_limits(plan):
     assert all(link.startswith("#") or link in FILES for link in checker.links)
     assert checker.scripts == 1 and all(limit in html for limit in LIMITS)
     assert "<script>alert" not in html and "&lt;script&gt;alert" in html
-    assert "has no gene in its third cell" in html and str(plan.file.path.parent) not in html
+    assert "without a gene in the third cell" in html and str(plan.file.path.parent) not in html
 
 
 def test_the_table_has_every_tumor_set_and_test(plan, tmp_path):

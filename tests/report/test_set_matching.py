@@ -46,7 +46,7 @@ def test_versions_of_ensembl_ids_do_not_count():
 def test_a_name_that_fits_two_genes_counts_for_none():
     matched = match(["SLC35E2|728661", "SLC35E2|9906", "TP53|7157"], A=["SLC35E2", "TP53"])
     assert members(matched) == {"A": [2]}
-    assert "1 names fit two or more genes of the run and count for none." in matched.notes
+    assert "Names that fit two or more genes of the run count for none: 1." in matched.notes
 
 
 def test_two_names_of_one_gene_count_once():

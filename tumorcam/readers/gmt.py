@@ -78,13 +78,12 @@ def read_gene_sets(path: Path) -> GeneSetFile:
         )
         raise InputError(msg)
     notes = [
-        *_line_note(nameless, "has no name of a set and is left out"),
-        *_line_note(empty, "has no gene in its third cell or later and is left out"),
-        *_line_note(repeated, "repeats a set with the same genes and is left out"),
-        *_line_note(renamed, "repeats the name of a set, which gets a number"),
+        *_line_note("Lines without the name of a set are left out", nameless),
+        *_line_note("Lines without a gene in the third cell or later are left out", empty),
+        *_line_note("Lines that repeat a set with the same genes are left out", repeated),
+        *_line_note("Sets that repeat a name with other genes get a number; their lines", renamed),
+        *([f"Genes that stand twice in their set count once: {n_double:,}."] if n_double else ()),
     ]
-    if n_double:
-        notes.append(f"{n_double:,} genes stand twice in their set and count once.")
     return GeneSetFile(path, file_digest(path, SETTING), sets, notes)
 
 
@@ -99,8 +98,7 @@ def _free_name(name: str, members: tuple[str, ...], sets: dict[str, tuple[str, .
     return free
 
 
-def _line_note(numbers: list[int], fault: str) -> Iterable[str]:
+def _line_note(text: str, numbers: list[int]) -> Iterable[str]:
     """A sentence on some lines; none without any."""
     if numbers:
-        which = listed([str(number) for number in numbers], N_LINES)
-        yield f"{len(numbers):,} line(s): {which}. Each {fault}."
+        yield f"{text}: {listed([str(number) for number in numbers], N_LINES)}."

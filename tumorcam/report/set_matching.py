@@ -121,7 +121,7 @@ def _warnings(
     shared = set(owners.loc[owners["key"].duplicated() & (owners["key"] != ""), "key"])
     n_shared = int(plain_keys(ids).isin(shared).sum())
     if n_shared:
-        notes.append(f"{n_shared:,} names fit two or more genes of the run and count for none.")
+        notes.append(f"Names that fit two or more genes of the run count for none: {n_shared:,}.")
     return notes
 
 
