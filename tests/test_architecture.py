@@ -37,7 +37,9 @@ TENSORFLOW = {  # packages and modules in which a network runs
 }
 WITHOUT_TENSORFLOW = {
     f"jobs.{name}"
-    for name in "prepare report reduce status verify pipeline init inspect fetch".split()
+    for name in (
+        "prepare report reduce status verify pipeline init inspect fetch compare enrich"
+    ).split()
 }
 HOMES = {  # of files in HDF5: each has the record, its writer and its reader
     "tumorcam.cohort.cohort",
