@@ -8,7 +8,8 @@ import pandas as pd
 from tumorcam.readers.wording import plain
 from tumorcam.report import tables
 from tumorcam.report.comparison import Comparison
-from tumorcam.report.page import fixed, package_versions, page_environment, percent, small
+from tumorcam.report.page import fixed, page_environment, percent, small
+from tumorcam.report.provenance import page_versions
 from tumorcam.report.rank_agreement import BOTH, ONLY_A, ONLY_B, TOP_SIZES
 from tumorcam.report.result_folder import write_results
 from tumorcam.report.run_accuracy import COUNTS
@@ -71,7 +72,7 @@ def render_comparison(comparison: Comparison) -> str:
         max_rows=MAX_ROWS,
         descriptions=FILES,
         sources=comparison_sources(comparison),
-        versions=package_versions(),
+        versions=page_versions(),
     )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from tumorcam.report.enrichment import (
     tumor_enrichment,
     tumor_sets,
 )
-from tumorcam.report.page import package_versions, page_environment
+from tumorcam.report.page import page_environment
+from tumorcam.report.provenance import page_versions
 from tumorcam.report.result_folder import write_results
 from tumorcam.storage import hdf5, manifest
 
@@ -117,7 +118,7 @@ def render_enrichment(plan: EnrichmentPlan, tests: list[TumorTests]) -> str:
         level=LEVEL,
         descriptions=FILES,
         sources=enrichment_sources(plan),
-        versions=package_versions(),
+        versions=page_versions(),
     )  # fmt: skip
 
 
