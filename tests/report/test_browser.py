@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from applied_runs import finish_new, folder_of, new_table, prepare_new, write_matrix
+from compared_runs import loosened, second_run
+from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files, write_toml
 from made_up_run import finish_run
 
-from jobs import report
+from jobs import prepare, report
+from tumorcam.report.comparison import compare_runs
+from tumorcam.report.comparison_page import render_comparison
+from tumorcam.storage.run_folder import RunFolder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -48,10 +54,6 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address of the page of a tiny run with planted drivers."""
-    from conftest import make_tiny_cohort, make_tiny_config, write_tiny_files, write_toml
-
-    from jobs import prepare
-
     folder = tmp_path_factory.mktemp("page")
     config = make_tiny_config(write_tiny_files(make_tiny_cohort(), folder), folder / "run")
     layout = dataclasses.replace(config.layout, decoys="all")
@@ -104,6 +106,16 @@ def search(page, text):
     page.fill("#search", text)
     page.keyboard.press("Enter")
     page.wait_for_selector("#panel h3")
+
+
+def require_sound(page):
+    """Nothing is cut off, no text is too small, and no rule of accessibility is broken."""
+    assert page.evaluate(CUT_OFF) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(SMALL_TEXT, MIN_PIXELS) == []
+    violations = axe.Axe().run(page).response["violations"]
+    rules = {v["id"]: [node["target"] for node in v["nodes"]][:3] for v in violations}
+    assert rules == {}, json.dumps(rules, indent=1)
 
 
 def column(page, table, number):
@@ -273,12 +285,7 @@ def test_nothing_is_cut_off_and_no_rule_of_accessibility_is_broken(opened, width
     for details in page.locator("details").all():
         details.evaluate("(node) => (node.open = true)")
     keep(page, f"page-{width}-{theme}-{fragment.strip('#').split('/')[0] or 'top'}")
-    assert page.evaluate(CUT_OFF) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALL_TEXT, MIN_PIXELS) == []
-    violations = axe.Axe().run(page).response["violations"]
-    rules = {v["id"]: [node["target"] for node in v["nodes"]][:3] for v in violations}
-    assert rules == {}, json.dumps(rules, indent=1)
+    require_sound(page)
 
 
 def test_the_theme_can_be_switched(opened):
@@ -295,3 +302,31 @@ def test_the_print_has_at_most_ten_pages(opened):
     page = opened("#gene/GENE00")
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= MAX_PRINTED
+
+
+@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1400, "light")])
+class TestOtherPages:
+    def require_sound_page(self, browser, address, width, theme):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        page = context.new_page()
+        page.goto(address)
+        for details in page.locator("details").all():
+            details.evaluate("(node) => (node.open = true)")
+        require_sound(page)
+        context.close()
+
+    def test_of_two_runs(self, browser, tiny_run, tmp_path, width, theme):
+        comparison = compare_runs(finish_run(loosened(tiny_run)), second_run(tmp_path / "b"))
+        path = tmp_path / "comparison.html"
+        path.write_text(render_comparison(comparison), encoding="utf-8")
+        self.require_sound_page(browser, path.as_uri(), width, theme)
+
+    @pytest.mark.slow
+    def test_of_new_samples(self, browser, host_run, tmp_path, width, theme):
+        name = f"browser-{width}"
+        matrix = write_matrix(new_table(), tmp_path / "new.tsv")
+        assert prepare_new(host_run, matrix, name=name) == 0
+        finish_new(host_run, name)
+        assert report.main([folder_of(host_run, name)]) == 0
+        path = RunFolder.of(host_run).applied(name).page
+        self.require_sound_page(browser, path.as_uri(), width, theme)
