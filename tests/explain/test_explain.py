@@ -5,6 +5,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import oracles
 import pytest
@@ -129,6 +130,11 @@ def test_a_shard_has_all_samples_of_its_block_and_names_its_sources(explained_ru
         np.testing.assert_allclose(shard.probability.sum(axis=1), 1, rtol=1e-5)
         assert shard.rivals.shape == (n, 3) and shard.probability.shape == (n, 4)
         assert set(shard.methods) == set(DEFAULT_METHODS)
+        with h5py.File(run.shard(key)) as file:
+            labels = file["gene_or_decoy"].asstr()[:].tolist()
+        decoys = cohort.genes[cohort.decoy_gene]
+        copies = [f"{kind} decoy of {gene}" for kind in ("present", "chance") for gene in decoys]
+        assert labels == [*cohort.genes, *copies]
         for name, maps in shard.methods.items():
             assert maps.own.shape == maps.contrast.shape == (n, 36 + 2 * 18)
             assert maps.own.dtype == maps.contrast.dtype == np.float16

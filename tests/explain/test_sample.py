@@ -27,6 +27,8 @@ from tumorcam.explain.sample import (
     picks_table,
     table_text,
 )
+from tumorcam.report.call_columns import MAP_ANSWER_COLUMNS
+from tumorcam.report.columns import columns_of
 from tumorcam.report.figures import svg_text
 from tumorcam.report.line_names import spread_heights
 from tumorcam.report.sample_figure import MAX_NAMES, picks_figure
@@ -189,6 +191,8 @@ def test_the_table_for_a_file_says_what_is_explained(tiny_run):
     first = sample_map([8.0, -9.0, 10.0, 7.9, 3.0, 9.0])
     table = picks_table([first], GENES, cutoff=0.8)
     full = full_table(cohort, Question(5, 3, "gradient", 0.8), first, table)
+    kinds = [(column.name, column.dtype) for column in columns_of(full)]
+    assert kinds == [(column.name, column.dtype) for column in MAP_ANSWER_COLUMNS]
     about = full.iloc[:, :4].drop_duplicates().to_dict("list")
     assert about == {
         "sample": [cohort.sample[5]],

@@ -17,6 +17,7 @@ from tumorcam.explain.shards import (
     read_cube,
     read_predictions,
     shard_attributes,
+    shard_digest,
     shard_fault,
     shard_faults,
     write_saliency,
@@ -328,6 +329,14 @@ def test_xarray_opens_a_shard_by_names(tmp_path, compression):
     needs_plugin = compression in ("bitshuffle-lz4", "blosc2-zstd")
     stored = hdf5.stored_attributes(path, "tumorcam-shard", remedy="")
     assert stored.get("requires", "").startswith("hdf5plugin") == needs_plugin
+
+
+def test_the_digest_of_a_shard_does_not_depend_on_its_compression(tmp_path):
+    """So a shard that is made again with another one leaves the tables current."""
+    attributes = shard_attributes(CONFIG, COHORT, MODEL, KEY, N_COLUMNS)
+    for name in records.COMPRESSION:
+        write_shard(tmp_path / f"{name}.h5", attributes, made_up_shard(), compression=name)
+    assert len({shard_digest(tmp_path / f"{name}.h5") for name in records.COMPRESSION}) == 1
 
 
 def test_xarray_opens_all_shards_as_one(tmp_path):

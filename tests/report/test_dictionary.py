@@ -12,7 +12,6 @@ import pytest
 from made_up_run import finish_run
 
 from tumorcam.report import csv_files, page
-from tumorcam.report.call_columns import MAP_ANSWER_COLUMNS, SHEET_COLUMNS
 from tumorcam.report.columns import FLAG, NUMBER, TEXT, WHOLE, columns_of
 from tumorcam.report.dictionary import (
     ANSWER_TABLES,
@@ -135,12 +134,6 @@ def test_answers_have_the_documented_columns(run):
     for name, answer in answers.items():
         kinds = [(column.name, column.dtype) for column in columns_of(answer.table)]
         assert kinds == [(column.name, column.dtype) for column in columns_of_file(name)]
-
-
-def test_the_map_of_a_sample_has_a_column_for_each_of_its_picks():
-    names = [column.name for column in MAP_ANSWER_COLUMNS]
-    assert names[:5] == ["sample", "target", "method", "model", "gene"]
-    assert [c.name for c in SHEET_COLUMNS.values()][:2] == ["Case ID", "Sample ID"]
 
 
 def test_a_long_report_lists_its_parts(run, monkeypatch, tmp_path):

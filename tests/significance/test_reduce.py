@@ -193,6 +193,8 @@ def test_the_file_holds_its_records_and_nothing_else(reduced, tables, slow):
         assert set(file) == {
             "tumors", "genes", "decoy_gene", "is_entrapped", "n", "expression_auroc",
             "log2_fold_change", "classification", "methods", "missing_shards", METHOD,
+            "decoys", "samples", "replicates", "present_replicates", "folds", "null_runs",
+            "gene_or_decoy",
         }  # fmt: skip
         assert set(file[METHOD]) == {"own", "contrast"}
         assert set(file[f"{METHOD}/contrast"]) == {
