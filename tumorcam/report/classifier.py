@@ -27,7 +27,7 @@ BASELINE_NAMES = {
 }
 MAX_PAIRS = 10  # of tumors that are confused most often
 SHORTFALL_LEVEL = 0.05  # of the test whether the networks lie below logistic regression
-MANY_LAYOUTS = 6  # beyond which more of them raised the accuracy no further (docs/method.md)
+MANY_LAYOUTS = 6  # beyond which more of them raised the accuracy no further (docs/history.md)
 NO_REMEDY = "add samples, since no setting that helped elsewhere is left"
 SMALL_SHARE = 1 / 3  # of the logits through the convolutions; below, the page says what it means
 
