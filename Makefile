@@ -34,7 +34,7 @@ lint: .venv/dev.stamp
 
 docs: .venv/dev.stamp
 	@echo "docs: building site/ and checking its links"
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "docs: open site/index.html"
 
 peers: .venv/peers.stamp
