@@ -75,7 +75,9 @@ def addresses_elsewhere(folder: Path) -> list[str]:
     loaded = []
     for path in sorted(folder.rglob("*.html")):
         parts = page_parts(path.read_text(encoding="utf-8"))
-        loaded += [f"{path.name}: {address}" for address in parts.loaded if ELSEWHERE.match(address)]
+        loaded += [
+            f"{path.name}: {address}" for address in parts.loaded if ELSEWHERE.match(address)
+        ]
     for path in sorted(folder.rglob("*.css")):
         addresses = STYLE_ADDRESS.findall(path.read_text(encoding="utf-8"))
         loaded += [f"{path.name}: {address}" for address in addresses if ELSEWHERE.match(address)]

@@ -1,4 +1,4 @@
-"""The documentation as web pages: it builds strictly, every link leads somewhere, nothing is loaded."""
+"""The documentation as web pages: strict, every link is right, nothing is loaded."""
 
 import importlib.util
 import os

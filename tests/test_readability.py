@@ -19,8 +19,8 @@ HARD = (
 LONG = "The run " + "reads a file and " * 12 + "ends."
 MARKDOWN = f"""# A heading without a full stop
 
-Some text [with a link](https://example.org/a.b.c) and `code.that = is left out`, in 0.05 % of cases.
-It goes on here.
+Some text [with a link](https://example.org/a.b.c) and `code.that = is left out`, in 0.05 % of
+cases. It goes on here.
 
 | a table | {LONG} |
 | --- | --- |

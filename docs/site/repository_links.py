@@ -1,7 +1,7 @@
 """Copies what the pages link to outside docs/, such as a config, into the site.
 
-The pages are read in a checkout too, so they link to `../configs/demo.toml`. The site has such a file at
-`repository/configs/demo.toml`, and a folder as a list of its files.
+The pages are read in a checkout too, so they link to `../configs/demo.toml`. The site has such a
+file at `repository/configs/demo.toml`, and a folder as a list of its files.
 """
 
 import html
@@ -26,9 +26,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the linked files and folders to the site."""
     root = Path(config.config_file_path).parent
     linked = {
-        target
-        for page in files.documentation_pages()
-        for target in targets_of(page.content_string)
+        target for page in files.documentation_pages() for target in targets_of(page.content_string)
     }
     paths = {path for target in linked for path in _files_of(root / target)}
     for path in sorted(paths):
@@ -36,8 +34,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place, abs_src_path=str(path)))
     for target in sorted(linked):
         if (root / target).is_dir():
-            names = [path.relative_to(root / target).as_posix() for path in _files_of(root / target)]
-            files.append(File.generated(config, _place(root, target), content=_listing(target, names)))
+            names = [
+                path.relative_to(root / target).as_posix() for path in _files_of(root / target)
+            ]
+            files.append(
+                File.generated(config, _place(root, target), content=_listing(target, names))
+            )
     return files
 
 
