@@ -25,7 +25,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_stages(job: Job) -> int:
-    """Run the stages that are not finished; the exit code of the first that fails."""
+    """Run the stages that are not finished; the exit code of the first that fails.
+
+    Raises
+    ------
+    ConfigError
+        If --until names no stage of this run.
+    """
     from tumorcam.cluster.launcher import n_cpus
     from tumorcam.cluster.processes import Cost, run_together
     from tumorcam.errors import ConfigError

@@ -55,7 +55,7 @@ def write_checks(config: Config, **changed: Any) -> None:
         controls=CONTROLS,
         samples=SampleFalls(*[no_samples] * len(dataclasses.fields(SampleFalls))),
         marker_file="",
-        **drawn_parts(list(config.explain.methods), len(keys)) | changed,
+        **drawn_parts(list(config.explain.methods), len(keys), len(cohort.tumors)) | changed,
     )
     attributes = {
         "cohort_digest": cohort.digest,
@@ -67,14 +67,14 @@ def write_checks(config: Config, **changed: Any) -> None:
     assert json.loads(attributes["config"])["faithfulness"]
 
 
-def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
+def drawn_parts(methods: list[str], n_rankings: int, n_tumors: int = N_TUMORS) -> dict[str, Any]:
     """The record of each part, and the table of retraining; every ranking beats every control."""
     rng = np.random.default_rng(2)
     n_levels = len(LEVELS)
     called = rng.integers(50, 99, (n_rankings, n_levels))
     return {
         "nulls": Nulls(
-            spearman=rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, N_TUMORS)),
+            spearman=rng.uniform(-0.2, 0.4, (n_rankings, N_NULLS, n_tumors)),
             called=np.zeros((n_rankings, N_NULLS), dtype=int),
             learned=np.zeros((n_rankings, N_NULLS), dtype=int),
             rank_difference=rng.normal(size=(n_rankings, N_NULLS)),
@@ -92,17 +92,21 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
             false_low=10 / called,
             false_high=40 / called,
         ),
-        "deletion": drawn_deletion(methods, rng),
+        "deletion": drawn_deletion(methods, rng, n_tumors),
         "retrained": drawn_table(methods),
         "stability": Stability(
-            np.full((n_rankings, N_TUMORS), 50),
+            np.full((n_rankings, n_tumors), 50),
             *map(np.array, (8, 35)),
-            *rng.uniform(0.5, 0.9, (4, n_rankings, N_TUMORS)),
+            *rng.uniform(0.5, 0.9, (4, n_rankings, n_tumors)),
         ),
         "markers": MarkerLifts(
-            np.array([9, 3, 12, 7]),
-            np.where([True, False, True, True], rng.uniform(2, 6, (n_rankings, 4)), np.nan),
-            np.array([3.0, np.nan, 4.0, 5.0]),
+            np.resize([9, 3, 12, 7], n_tumors),
+            np.where(
+                np.resize([True, False, True, True], n_tumors),
+                rng.uniform(2, 6, (n_rankings, n_tumors)),
+                np.nan,
+            ),
+            np.resize([3.0, np.nan, 4.0, 5.0], n_tumors),
         ),
         "planted": PlantedScores(
             precision=rng.uniform(0.5, 1, n_rankings),
@@ -119,18 +123,21 @@ def drawn_parts(methods: list[str], n_rankings: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def drawn_deletion(methods: list[str], rng: np.random.Generator) -> Deletion:
+def drawn_deletion(
+    methods: list[str], rng: np.random.Generator, n_tumors: int = N_TUMORS
+) -> Deletion:
     """Curves that rise with the number of genes, those of the rankings the most."""
     sets = [*methods, *(f"matched/{method}" for method in methods), "t_test", "random"]
-    shape = (N_TUMORS + 1, 3, len(sets), len(SIZES))
+    shape = (n_tumors + 1, 3, len(sets), len(SIZES))
     steep = np.where(np.arange(len(sets)) < len(methods), 3, 0.3)[:, np.newaxis]
     curve = steep * np.log(np.array(SIZES) + 1) + rng.normal(0, 0.1, shape)
-    distance = rng.uniform(1, 2, (N_TUMORS + 1, 3, len(methods), len(CONTROLS)))
+    distance = rng.uniform(1, 2, (n_tumors + 1, 3, len(methods), len(CONTROLS)))
     values = {
         "sizes": np.array(SIZES), "sets": np.array(sets), "size": np.array(10),
         "curve": curve, "curve_low": curve - 0.2, "curve_high": curve + 0.2,
         "logit_curve": curve, "accuracy": rng.random(shape),
-        "intact_margin": rng.uniform(4, 6, N_TUMORS + 1), "intact_accuracy": np.full(5, 0.9),
+        "intact_margin": rng.uniform(4, 6, n_tumors + 1),
+        "intact_accuracy": np.full(n_tumors + 1, 0.9),
     }  # fmt: skip
     for name in ("area", "difference"):
         values |= {name: distance, f"{name}_low": distance - 0.5, f"{name}_high": distance + 0.5}

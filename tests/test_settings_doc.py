@@ -69,7 +69,7 @@ def test_every_number_and_every_list_has_limits(setting):
 def test_the_settings_that_are_paths_and_names():
     assert [name for name, setting in SETTINGS.items() if setting.is_file_name] == ["run.name"]
     paths = "run.folder input.expression input.samples input.gene_table"
-    paths += " layout.annotation faithfulness.markers apply.run"
+    paths += " layout.annotation faithfulness.markers report.annotation apply.run"
     assert [name for name, setting in SETTINGS.items() if setting.is_path] == paths.split()
     lists = [name for name, setting in SETTINGS.items() if setting.or_one_text]
     assert lists == ["input.expression", "input.samples"]

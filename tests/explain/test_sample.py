@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from figure_geometry import drawing_problems, svg_problems
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
@@ -27,7 +28,8 @@ from tumorcam.explain.sample import (
     table_text,
 )
 from tumorcam.report.figures import svg_text
-from tumorcam.report.sample_figure import MAX_NAMES, picks_figure, spread_heights
+from tumorcam.report.line_names import spread_heights
+from tumorcam.report.sample_figure import MAX_NAMES, picks_figure
 
 GENES = np.array(["A", "B", "C", "D"])
 # pixels of a 3 x 3 image: genes A to D, then decoys of B and D
@@ -132,6 +134,7 @@ def test_at_most_so_many_picks_are_named_and_none_overlap(n):
     first, table = many_picks(n)
     figure = picks_figure(first, table, title="t", method="gradient_x_input")
     svg = svg_text(figure, name="show", description="picks")
+    assert not svg_problems(svg) + drawing_problems(figure)
     texts = [e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     named = [text for text in texts if text.startswith("$G_")]
     assert len(named) == min(n, MAX_NAMES)

@@ -3,6 +3,7 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+import xarray
 from edited_files import edited
 
 from tumorcam.errors import DamageError, FileError
@@ -11,6 +12,7 @@ from tumorcam.explain.shards import (
     MethodMaps,
     Predictions,
     Shard,
+    coordinates,
     read_band,
     read_cube,
     read_predictions,
@@ -111,6 +113,7 @@ def test_the_schema_of_a_shard(run):
         assert set(file) == {
             *("sample", "sample_index", "tumor", "target", "rivals", "predicted", "probability"),
             *("grad_cam", "gradient"),
+            *("rival", "tumor_name", "gene_or_decoy", "row", "column"),  # dimensions
         }
         assert set(file["gradient"]) == {"own", "contrast", "scale"}
         assert set(file["grad_cam"]) == {"own", "contrast", "scale", "cube", "cube_scale"}
@@ -299,6 +302,59 @@ def test_saliency_leaves_out_null_runs(tmp_path):
     write_saliency(run, plan, sample_index(plan.explain_tasks), CONFIG, {})
     with hdf5.open_file(run.saliency, SALIENCY_TYPE, remedy="") as file:
         assert file["sample_index"].shape == (1, 17)
+
+
+NAMES = coordinates(
+    np.array(list("ABCD")), np.array([f"G{i}" for i in range(N_GENES)]), np.arange(N_DECOYS)
+)
+
+
+@pytest.mark.parametrize("compression", records.COMPRESSION)
+def test_xarray_opens_a_shard_by_names(tmp_path, compression):
+    path, shard = tmp_path / "shard.h5", made_up_shard()
+    attributes = shard_attributes(CONFIG, COHORT, MODEL, KEY, N_COLUMNS)
+    write_shard(path, attributes, shard, compression=compression, coordinates=NAMES)
+    integrity.check_whole(path)
+    with xarray.open_datatree(path, engine="h5netcdf") as tree:
+        assert tree["probability"].dims == ("sample", "tumor_name")
+        assert tree["grad_cam/cube"].dims == ("sample", "row", "column")
+        own = tree["gradient/own"].sel(sample="sample-4", gene_or_decoy="chance decoy of G3")
+        assert float(own) == shard.methods["gradient"].own[4, N_GENES + N_DECOYS + 3]
+        assert float(tree["probability"].sel(tumor_name="C")[2]) == shard.probability[2, 2]
+    with xarray.open_dataset(path, engine="h5netcdf", group="grad_cam") as maps:
+        assert dict(maps.sizes) == {
+            "sample": 9, "gene_or_decoy": N_COLUMNS, "row": SIDE, "column": SIDE
+        }  # fmt: skip
+    needs_plugin = compression in ("bitshuffle-lz4", "blosc2-zstd")
+    stored = hdf5.stored_attributes(path, "tumorcam-shard", remedy="")
+    assert stored.get("requires", "").startswith("hdf5plugin") == needs_plugin
+
+
+def test_xarray_opens_all_shards_as_one(tmp_path):
+    run, plan = RunFolder(tmp_path), plan_of()
+    for key in plan.shards:
+        write(run, key)
+    write_saliency(run, plan, sample_index(plan.shards), CONFIG, {}, NAMES)
+    integrity.check_whole(run.saliency)
+    with xarray.open_datatree(run.saliency, engine="h5netcdf") as tree:
+        assert tree["sample_index"].dims == ("replicate", "position")
+        own = tree["grad_cam/own"].sel(replicate=1, gene_or_decoy="G7")
+        expected = [made_up_shard(key).methods["grad_cam"].own[:, 7] for key in plan.shards[5:]]
+        np.testing.assert_array_equal(own, np.concatenate(expected))
+        assert tree.attrs["requires"].startswith("hdf5plugin")
+
+
+def test_shards_without_named_dimensions_are_still_read(run):
+    """So wrote versions before named dimensions."""
+    with edited(run.shard(KEY)) as file:
+        for name in ("rival", "tumor_name", "gene_or_decoy", "row", "column"):
+            del file[name]
+        for name in ("gradient/own", "gradient/contrast", "probability"):
+            del file[name].attrs["DIMENSION_LIST"]
+    assert fault(run) == ""
+    assert read_predictions(run.shard(KEY)).probability.shape == (9, 4)
+    with hdf5.open_file(run.shard(KEY), "tumorcam-shard", remedy="") as file:
+        assert set(records.read_record(file, Shard).methods) == {"grad_cam", "gradient"}
 
 
 def test_the_attributes_of_a_shard_name_its_sources():

@@ -93,19 +93,19 @@ def test_networks_clearly_below_logistic_regression_are_told_what_may_help(tiny_
     shortfall = classifier.shortfall_of(networks, regression, tiny_config, n_replicates=2)
     assert (shortfall.only_regression, shortfall.only_networks) == (7, 1)
     assert shortfall.p_value == pytest.approx(9 / 256)
-    assert shortfall.remedies[0] == "more layout.replicates (now 2)"
-    assert "layout.spacing = 2 (now 1)" in shortfall.remedies
+    assert shortfall.remedies[0] == "raise layout.replicates (now 2)"
+    assert "set layout.spacing = 2 (now 1)" in shortfall.remedies
     layout = dataclasses.replace(tiny_config.layout, spacing=2)
     model = dataclasses.replace(tiny_config.model, skip="linear")
     spaced = dataclasses.replace(tiny_config, layout=layout, model=model)
     left = classifier.shortfall_of(networks, regression, spaced, n_replicates=6).remedies
     assert left == [
-        "a lower training.input_dropout (now 0.5), although it called fewer genes elsewhere"
+        "lower training.input_dropout (now 0.5), although that called fewer genes elsewhere"
     ]
     training = dataclasses.replace(tiny_config.training, input_dropout=0.0)
     accurate = dataclasses.replace(spaced, training=training)
     left = classifier.shortfall_of(networks, regression, accurate, n_replicates=6).remedies
-    assert left == ["more samples; no setting that helped elsewhere is left"]
+    assert left == ["add samples, since no setting that helped elsewhere is left"]
     assert classifier.shortfall_of(regression, networks, tiny_config, n_replicates=2) is None
 
 

@@ -77,6 +77,7 @@ def test_the_page_has_every_check_and_its_files(config):
         assert f'id="figure-{name}"' in html
         assert (folder / "figures" / f"{name}.svg").exists()
         assert (folder / "figures" / f"{name}.png").stat().st_size > 1000
+        assert f'href="figures/{name}.csv"' in html
 
 
 def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
@@ -201,15 +202,22 @@ def test_figures_name_their_sets_and_tumors(config):
     run = read_run(config)
     record = faithfulness.read_checks(run)
     check_figures = list(faithfulness_figures.check_figures(record, run))
-    names = [name for name, _, _ in check_figures]
+    names = [drawing.name for drawing in check_figures]
     assert names == faithfulness_figures.figure_names(record)
     texts = {}
-    for name, caption, figure in check_figures:
+    for name, caption, figure, data in check_figures:
         root = ET.fromstring(figures.svg_text(figure, name=name, description=caption))
         texts[name] = [element.text for element in root.iter(f"{SVG}text")]
-        assert root.get("role") == "img" and caption in [e.text for e in root.iter()
-                                                         if e.tag.endswith("title")]  # fmt: skip
-    for words in ("Gradient × input, contrast", "random genes", "genes of like variance", "10"):
+        assert root.get("role") == "img" and root.find(f"{SVG}desc").text == caption
+        assert len(data) and list(data.columns) == list(dict.fromkeys(data.columns))
+    for words in (
+        "Gradient × input,",
+        "contrast",
+        "random genes",
+        "genes of like",
+        "variance",
+        "10",
+    ):
         assert words in texts["deletion"]
     assert {"ACC", "BRCA", "COAD", "READ", "mean"} <= set(texts["deletion-tumors"])
     assert "as promised" in texts["false-share"]

@@ -244,8 +244,38 @@ def test_the_librarys_table_is_that_of_the_report(tiny_run):
     table = tables.gene_significance(config.folder, method="guided_grad_cam", view="own")
     ranking = results.ranking(RankingKey("guided_grad_cam", "own"))
     pd.testing.assert_frame_equal(table, tables.gene_table(results, ranking))
-    with pytest.raises(ConfigError, match=r"guided_grad_cam/both was not computed; .*/contrast"):
+    with pytest.raises(
+        ConfigError,
+        match=r"view 'both'; its methods are .*, its views own, contrast; pass",
+    ):
         tables.gene_significance(config.folder, method="guided_grad_cam", view="both")
+
+
+@pytest.mark.parametrize(
+    ("folder", "method", "why"),
+    [
+        (
+            None,
+            "gradient",
+            r"run_folder is a NoneType; wanted the path of a run; pass the",
+        ),
+        (3, "gradient", r"run_folder is a int; wanted the path of a run"),
+        ("nothing", "gradient", r"run_folder 'nothing' is no folder; wanted a finished run; pass"),
+        (".", "gradient", r"run_folder '\.' holds no config\.toml; wanted a finished run"),
+        ("a\0", "gradient", r"run_folder, 'a\\x00', holds"),
+        ("run", "cam", r"no genes by method 'cam' and view 'own'; its methods are guided_grad_cam"),
+        ("run", None, r"no genes by method None and view 'own'"),
+        ("run", ["gradient"], r"no genes by method \['gradient'\] and view 'own'"),
+    ],
+)
+def test_a_wrong_run_or_method_says_what_to_pass(
+    tiny_run, tmp_path, monkeypatch, folder, method, why
+):
+    if folder == "run":
+        folder = finish_run(tiny_run).folder
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=why):
+        tables.gene_significance(folder, method=method, view="own")
 
 
 def test_a_new_csv_has_all_digits_and_no_formula(tmp_path):

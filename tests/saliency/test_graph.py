@@ -15,15 +15,19 @@ CONVOLUTION = {"filters": 2, "kernel_size": 3, "activation": "relu"}
 @pytest.mark.parametrize(
     ("kind", "options", "why"),
     [
-        (layers.DepthwiseConv2D, {"kernel_size": 3}, "its gradient is not implemented"),
-        (layers.Conv2DTranspose, {"filters": 2, "kernel_size": 3}, "not implemented"),
-        (layers.LayerNormalization, {}, "not implemented"),
-        (layers.PReLU, {}, "not implemented"),
-        (layers.Conv2D, CONVOLUTION | {"activation": "tanh"}, "its activation is tanh"),
-        (layers.Activation, {"activation": "sigmoid"}, "its activation is sigmoid"),
+        (layers.DepthwiseConv2D, {"kernel_size": 3}, "no rule for layers of type DepthwiseConv2D"),
+        (layers.Conv2DTranspose, {"filters": 2, "kernel_size": 3}, "no rule for layers of"),
+        (layers.LayerNormalization, {}, "no rule for layers of type LayerNormalization"),
+        (layers.SeparableConv2D, {"filters": 2, "kernel_size": 3}, "no rule for layers"),
+        (
+            layers.Conv2D,
+            CONVOLUTION | {"activation": "log_softmax"},
+            "its activation is log_softmax",
+        ),
+        (layers.Activation, {"activation": "glu"}, "its activation is glu, which has no rule"),
         (layers.ReLU, {"threshold": 0.5}, "its threshold is 0.5"),
         (layers.BatchNormalization, {"axis": 1}, "its axis is 1"),
-        (layers.Softmax, {}, "a softmax"),
+        (layers.Softmax, {}, "it follows a softmax"),
     ],
 )
 def test_a_layer_that_cannot_be_explained_is_named(kind, options, why):
@@ -38,7 +42,8 @@ def test_a_layer_that_cannot_be_explained_is_named(kind, options, why):
         ]
     )
     name = "flat" if kind is layers.Softmax else "odd"
-    message = rf"layer '{name}' \(\w+\) cannot be .*{why}.*; build the network"
+    advice = "Move the softmax" if name == "flat" else "Build the network of these layers: Conv1D"
+    message = rf"layer '{name}' \(\w+\) cannot be explained exactly: .*{why}.*\. {advice}"
     with pytest.raises(ModelError, match=message):
         Explainer(network)
 
@@ -56,6 +61,33 @@ def test_a_causal_convolution_is_refused():
         Explainer(network)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_recurrent_layers_are_refused_by_name(kind):
+    layer = getattr(layers, kind)(3, name="odd")
+    blocks = [keras.Input((9, 1)), layers.Conv1D(2, 3, activation="relu"), layer, layers.Dense(2)]
+    with pytest.raises(ModelError, match=rf"'odd' \({kind}\) .*no rule for layers of type {kind}"):
+        Explainer(keras.Sequential(blocks))
+
+
+def test_attention_is_refused_by_name():
+    image = keras.Input((9, 1))
+    value = layers.Conv1D(2, 3, activation="relu")(image)
+    value = layers.MultiHeadAttention(1, 2, name="odd")(value, value)
+    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(value)))
+    with pytest.raises(ModelError, match=r"'odd' \(MultiHeadAttention\) .*no rule for layers"):
+        Explainer(network)
+
+
+@pytest.mark.parametrize("kind", [layers.Dropout, layers.BatchNormalization])
+def test_layers_that_always_train_are_refused(kind):
+    image = keras.Input((5, 5, 1))
+    layer = kind(0.5, name="odd") if kind is layers.Dropout else kind(name="odd")
+    value = layer(layers.Conv2D(**CONVOLUTION)(image), training=True)
+    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(value)))
+    with pytest.raises(ModelError, match=r"'odd' .*training=True, .*Call it without training=True"):
+        Explainer(network)
+
+
 class Subclassed(keras.Model):
     def call(self, images):
         return images
@@ -64,7 +96,7 @@ class Subclassed(keras.Model):
 def test_a_network_without_a_graph_is_refused():
     with pytest.raises(ModelError, match=r"is a Subclassed; wanted a Sequential or functional"):
         Explainer(Subclassed())
-    with pytest.raises(ModelError, match=r"wanted a Sequential or functional"):
+    with pytest.raises(ModelError, match=r"is not built: its input has no shape"):
         Explainer(keras.Sequential([layers.Flatten(), layers.Dense(2)]))
 
 
@@ -114,7 +146,7 @@ def test_steps_by_hand():
     assert isinstance(graph.steps[0].rule, Convolution)
     assert graph.steps[1].rule == Rectifier(ceiling=6.0)
     assert [step.inputs for step in graph.steps] == [(IMAGE,), (1,), (2,), (3,), (4,)]
-    assert graph.output == 5 and graph.ends_in_softmax
+    assert graph.output == 5 and graph.link == "softmax"
 
 
 def test_nested_networks_are_unrolled_and_layers_may_be_shared():
@@ -146,7 +178,7 @@ def test_constants_and_operations_without_a_layer_are_refused():
     value = layers.Conv2D(**CONVOLUTION)(image)
     for changed, reason in (
         (value + 1.0, "it takes constants"),
-        (keras.ops.relu(value), "its gradient is not implemented"),
+        (keras.ops.relu(value), "tumorcam has no rule for layers of type Relu"),
     ):
         with pytest.raises(ModelError, match=reason):
             unroll(keras.Model(image, layers.Dense(2)(layers.Flatten()(changed))))

@@ -346,7 +346,7 @@ def test_the_library_gives_the_table_of_a_run(reduced, tables):
 
 
 def test_the_library_names_what_a_run_has(reduced, tiny_run):
-    with pytest.raises(ConfigError, match="has gradient_x_input/own, gradient_x_input/contrast"):
+    with pytest.raises(ConfigError, match="methods are gradient_x_input, its views own, contrast"):
         tumorcam.gene_significance(reduced.folder, method="guided_backprop", view="own")
     with pytest.raises(FileError, match=r"significance.h5 does not exist; run `tumorcam reduce`"):
         tumorcam.gene_significance(str(tiny_run.folder), method=METHOD, view="own")

@@ -172,6 +172,9 @@ def read_ensemble(
 ) -> Ensemble:
     """The ensemble of some models of a run, which are read one after the other.
 
+    `keys` name the models, `temperature` divides their logits, and `texts` are files that the
+    export holds too.
+
     Raises
     ------
     FileError

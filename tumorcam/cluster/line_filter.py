@@ -22,7 +22,7 @@ CHATTER = re.compile(  # beginnings of lines that tell a user nothing
 
 
 def copy_lines(source: int, target: int) -> None:
-    """Copy bytes from one descriptor to another until the end, without lines of chatter.
+    """Copy bytes from descriptor `source` to `target` until the end, without lines of chatter.
 
     What is no chatter arrives unchanged and in order. The beginning of a line waits at most
     SECONDS_HELD for its end.

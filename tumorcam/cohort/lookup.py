@@ -71,7 +71,7 @@ def find_gene(cohort: Cohort, text: str) -> int:
         lambda name: name == text,
         lambda name: name.casefold() == folded,
         lambda name: _gene_key(name) == key,
-        lambda name: bool(key) and key in _gene_parts(name),
+        lambda name: bool(key) and key in map(_gene_key, name_parts(name)),
     ]
     names = cohort.genes.tolist()
     index = _first_fit(cohort, names, stages, text, "gene")
@@ -103,11 +103,11 @@ def _gene_key(name: str) -> str:
     return without_version(name.removesuffix(ENTRAPPED).strip().upper()).casefold()
 
 
-def _gene_parts(name: str) -> list[str]:
-    """The symbol and the other IDs of a name such as TP53|7157 or TP53 (7157), as keys."""
-    whole = name.removesuffix(ENTRAPPED)
+def name_parts(name: str) -> list[str]:
+    """The symbol and the other IDs of a gene's name such as TP53|7157 or TP53 (7157)."""
+    whole = name.removesuffix(ENTRAPPED).strip()
     match = WITH_ENTREZ.fullmatch(whole)
-    return [_gene_key(part) for part in (match.groups() if match else whole.split("|"))]
+    return list(match.groups()) if match else whole.split("|")
 
 
 def _absent(cohort: Cohort, names: Sequence[str], text: str, kind: str) -> str:

@@ -18,7 +18,14 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.errors import PreemptedError, ShardError
 from tumorcam.explain import devices
-from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, shard_fault, write_shard
+from tumorcam.explain.shards import (
+    MethodMaps,
+    Shard,
+    coordinates,
+    shard_attributes,
+    shard_fault,
+    write_shard,
+)
 from tumorcam.explain.views import gene_views
 from tumorcam.saliency import Explainer, Maps, sample_bytes
 from tumorcam.settings.config import Config
@@ -103,6 +110,7 @@ def explain_shards(
         If a signal came before the last shard was explained.
     """
     reader = _Reader(run, cohort, config)
+    names = coordinates(cohort.tumors, cohort.genes, cohort.decoy_gene)
     explainer: Explainer | None = None
     model = stopped = None  # the model whose weights the explainer has; why it stops early
     with (
@@ -133,7 +141,7 @@ def explain_shards(
             attributes = shard_attributes(
                 config, cohort.digest, classifier.digest, key, cohort.n_columns
             )
-            writing.add(_write_parts, path, attributes, parts, config)
+            writing.add(_write_parts, path, attributes, parts, config, names)
     if stopped is not None:
         raise stopped
 
@@ -295,10 +303,15 @@ def _method_maps(
 
 
 def _write_parts(
-    path: Path, attributes: Mapping[str, str | int], parts: Sequence[Future[Shard]], config: Config
+    path: Path,
+    attributes: Mapping[str, str | int],
+    parts: Sequence[Future[Shard]],
+    config: Config,
+    names: Mapping[str, np.ndarray],
 ) -> None:
     shard = _joined([part.result() for part in parts])
-    write_shard(path, attributes, shard, compression=config.explain.compression)
+    compression = config.explain.compression
+    write_shard(path, attributes, shard, compression=compression, coordinates=names)
 
 
 def _joined(records: Sequence[Record]) -> Record:

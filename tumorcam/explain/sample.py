@@ -63,6 +63,8 @@ class SampleMap:
 def ask(cohort: Cohort, sample: str, target: str | None, *, method: str, cutoff: float) -> Question:
     """The question about a sample and a tumor; None stands for the sample's own tumor.
 
+    `method` and `cutoff`, a share of the map's maximum, belong to the question as they are.
+
     Both are found as by `find_sample` and `find_tumor`: whatever their case.
 
     Raises

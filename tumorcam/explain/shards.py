@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ from tumorcam.errors import DamageError, FileError, MissingError, StaleError, Un
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
+from tumorcam.storage.dimensions import name_dimensions
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.records import ENTRIES_HERE, stored
 from tumorcam.storage.run_folder import RunFolder
@@ -23,6 +25,18 @@ STAGE = "explain"
 REMEDY = "run `tumorcam explain`"
 CUBE_CHUNK = 8  # samples: a random one-sample read costs about 1 ms
 BAND = 256  # genes of a chunk: what reduce reads at once
+DIMENSIONS = {  # of the datasets of a shard
+    **dict.fromkeys(("sample", "sample_index", "tumor", "predicted", "target"), ("sample",)),
+    "rivals": ("sample", "rival"),
+    "probability": ("sample", "tumor_name"),
+    **dict.fromkeys(("own", "contrast"), ("sample", "gene_or_decoy")),
+    **dict.fromkeys(("scale", "cube_scale"), ("sample",)),
+    "cube": ("sample", "row", "column"),
+}
+SALIENCY_DIMENSIONS = {
+    "sample_index": ("replicate", "position"),
+    **dict.fromkeys(("own", "contrast"), ("replicate", "position", "gene_or_decoy")),
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,12 @@ def shard_attributes(
 
 
 def write_shard(
-    path: Path, attributes: Mapping[str, str | int], shard: Shard, *, compression: str
+    path: Path,
+    attributes: Mapping[str, str | int],
+    shard: Shard,
+    *,
+    compression: str,
+    coordinates: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
     """Write a shard.
 
@@ -104,6 +123,8 @@ def write_shard(
         From `shard_attributes`.
     compression : str
         Of the maps; one of `records.COMPRESSION`.
+    coordinates : mapping
+        From `coordinates`; without it the dimensions are numbered.
 
     Raises
     ------
@@ -116,8 +137,27 @@ def write_shard(
         for array in (maps.own, maps.contrast, maps.cube)
         if array is not None
     )
-    with hdf5.create_file(path, SHARD_TYPE, attributes, needed=needed) as file:
+    root = {**attributes, **records.requirement(compression)}
+    with hdf5.create_file(path, SHARD_TYPE, root, needed=needed) as file:
         records.write_record(file, shard, compression=compression)
+        name_dimensions(file, DIMENSIONS, coordinates)
+
+
+def coordinates(
+    tumors: np.ndarray, genes: np.ndarray, decoy_gene: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The names along the dimensions of shards and of saliency.h5.
+
+    Parameters
+    ----------
+    tumors, genes : (tumors,) str, (genes,) str
+        The names of the cohort.
+    decoy_gene : (decoys,) int
+        The gene that each decoy copies.
+    """
+    decoys = genes[decoy_gene]
+    passes = (np.char.add(f"{name} decoy of ", decoys) for name in ("present", "chance"))
+    return {"tumor_name": tumors, "gene_or_decoy": np.concatenate([genes, *passes])}
 
 
 def shard_digest(path: Path) -> str:
@@ -248,7 +288,10 @@ def shard_bytes(plan: Plan, keys: Iterable[ShardKey], config: Config) -> int:
 
 
 def sample_bytes_of(config: Config, *, n_columns: int, side: int) -> int:
-    """Bytes that the maps of one sample take in a shard, before compression."""
+    """Bytes that the maps of one sample take in a shard, before compression.
+
+    `n_columns` counts genes and decoys of both passes; `side` is that of the image, in pixels.
+    """
     n_values = len(ranking_keys(config.explain.methods)) * n_columns
     n_pixels = len(config.explain.cubes) * side**2
     return (n_values + n_pixels) * np.dtype(np.float16).itemsize
@@ -265,6 +308,7 @@ def write_saliency(
     sample_index: Mapping[ShardKey, np.ndarray],
     config: Config,
     sources: Mapping[str, str],
+    coordinates: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> None:
     """Write saliency.h5: the replicates' shards as one virtual dataset a method and view.
 
@@ -278,6 +322,8 @@ def write_saliency(
         The shards that are there, in the order of the plan, and the indices of their samples.
     sources : mapping
         Digests of the cohort and of the shards.
+    coordinates : mapping
+        As for `write_shard`.
     """
     n_replicates = 1 + max(key.replicate for key in plan.shards)
     shape = (n_replicates, plan.n_samples, plan.n_columns)
@@ -299,10 +345,12 @@ def write_saliency(
         order[key.replicate, rows] = index
         n_rows[key.replicate] += n_samples
     attributes = saliency_attributes(config, sources)
+    attributes |= records.requirement(config.explain.compression)
     with hdf5.create_file(run.saliency, SALIENCY_TYPE, attributes) as file:
         records.write_record(file, _SampleOrder(order))
         for name, layout in layouts.items():
             file.create_virtual_dataset(name, layout)
+        name_dimensions(file, SALIENCY_DIMENSIONS, coordinates)
 
 
 def _open(path: Path) -> AbstractContextManager[h5py.File]:

@@ -162,6 +162,9 @@ def top_agreement(first: np.ndarray, second: np.ndarray, *, k: np.ndarray) -> To
 def rank_biased_overlap(first: np.ndarray, second: np.ndarray, p: float = PERSISTENCE) -> float:
     """Extrapolated rank-biased overlap of two lists of one length, from 0 to 1.
 
+    `first` and `second` are (items,) and hold each item once; `p` is the persistence, above 0,
+    below 1.
+
     With X_d items shared by the first d of both, k the length:
     RBO_ext = X_k/k p^k + (1 - p)/p sum over d = 1..k of X_d/d p^d.
 

@@ -46,7 +46,10 @@ class Cost:
 
 
 def cost_of(config: Config, *, n_samples: int, n_genes: int, n_decoys: int, n_tumors: int) -> Cost:
-    """The cost of a run on a cohort of this size."""
+    """The cost of a run on a cohort of this size.
+
+    `n_samples`, `n_genes`, `n_decoys` and `n_tumors` are its numbers; the rest is in the config.
+    """
     n_placed = n_genes + n_decoys
     side = math.ceil(math.sqrt(n_placed)) * config.layout.spacing
     n_models = config.layout.replicates * config.splits.folds

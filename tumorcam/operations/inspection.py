@@ -197,7 +197,11 @@ def scale_candidates(config: Config, given: Inputs) -> list[tuple[str, str]]:
 def config_of_files(
     expression: Sequence[str], samples: Sequence[str], overrides: dict[str, dict[str, object]]
 ) -> Config:
-    """A config that names these files, with the settings of nested tables on top."""
+    """A config that names these files, with the settings of nested tables on top.
+
+    `expression` and `samples` are paths as the user wrote them; `overrides` are keyed by section
+    and key.
+    """
     tables: dict[str, dict[str, object]] = {name: {**keys} for name, keys in overrides.items()}
     files = {"expression": [*expression], "samples": [*samples]}
     tables["input"] = {**files, **tables.get("input", {})}

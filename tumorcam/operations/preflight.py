@@ -163,7 +163,11 @@ def check_ranks(answer: MpiAnswer, n_launched: int | None) -> SiteCheck:
 
 
 def check_pmi(n_launched: int | None, mpi_type: str, variables: Sequence[str]) -> SiteCheck:
-    """Whether the ranks have the variables by which they find each other."""
+    """Whether the ranks have the variables by which they find each other.
+
+    `n_launched` is the launcher's number of ranks, `mpi_type` Slurm's, `variables` are the names
+    that are set.
+    """
     result = (
         f"SLURM_MPI_TYPE is {mpi_type or 'not set'}; set for MPI: {' '.join(variables) or 'none'}"
     )
@@ -188,7 +192,10 @@ def check_cpus(n_cpus: int, threads: int) -> SiteCheck:
 
 
 def check_gpus(gpus: Sequence[str], device_names: Sequence[str]) -> SiteCheck:
-    """Whether TensorFlow sees a GPU where this process was given some."""
+    """Whether TensorFlow sees a GPU where this process was given some.
+
+    `gpus` are those that Slurm gave, `device_names` those that TensorFlow lists.
+    """
     n_visible = sum(name.startswith("GPU") for name in device_names)
     given = f"{len(gpus)} given ({','.join(gpus)})" if gpus else "none given"
     result = f"{given}, TensorFlow sees {n_visible or 'none'}"

@@ -98,6 +98,11 @@ def submissions(config: Config, states: Sequence[FileState], site: Site) -> list
 
     The files of later stages are missing or stale as well. An array that is too long for the site
     becomes several submissions of the same job, next to each other.
+
+    Raises
+    ------
+    StaleError
+        If new samples are not prepared.
     """
     gaps = incomplete_stages(states)
     stages = list(count_states(states))

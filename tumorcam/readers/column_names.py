@@ -38,6 +38,11 @@ GENE_ID = tuple(
     "id".split()
 )
 
+SYNONYMS = tuple(
+    "synonyms synonym alias aliases aliassymbol aliassymbols genesynonym genesynonyms prevsymbol "
+    "previoussymbols previoussymbol".split()
+)
+
 
 def plain_spelling(name: str) -> str:
     """The name of a column in lower case, without blanks and punctuation."""

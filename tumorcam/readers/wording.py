@@ -18,7 +18,10 @@ def plain(text: str) -> str:
 def listed(
     names: Sequence[str], n_shown: int = N_SHOWN, spell: Callable[[str], str] = plain
 ) -> str:
-    """The first names, separated by commas, and how many more there are."""
+    """The first names, separated by commas, and how many more there are.
+
+    `n_shown` names are listed at most, each written by `spell`.
+    """
     texts: list[str] = []
     for name in names[:n_shown]:
         texts.append(spell(name))

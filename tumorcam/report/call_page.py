@@ -21,7 +21,13 @@ from tumorcam.report.call_results import (
     top_genes,
 )
 from tumorcam.report.call_tables import shift_table, top_gene_table, write_call_tables
-from tumorcam.report.page import PageFigure, package_versions, page_environment, write_figure
+from tumorcam.report.page import (
+    PageFigure,
+    figure_files,
+    package_versions,
+    page_environment,
+    write_figure,
+)
 from tumorcam.significance.classification import reliability_table
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
@@ -55,7 +61,8 @@ def call_files(application: Application) -> list[str]:
     names = ["calibration", "unlike", "missing"]
     names += ["confusion"] * bool(label_confusion(application)[1])
     names += ["shift"] * bool(application.calls.shift.genes["shift"].notna().any())
-    return [*FILES, *(f"figures/{name}.{kind}" for name in names for kind in ("svg", "png"))]
+    described = tables.described_files(FILES, application.results)
+    return [*described, *figure_files(names)]
 
 
 def write_call_report(application: Application) -> None:
@@ -74,7 +81,7 @@ def write_call_report(application: Application) -> None:
     with hdf5.write_together(listed) as aside:
         genes = list(top_genes(application))
         calls = write_call_tables(aside, application, genes)
-        tables.write_genes_csv(aside / "genes.csv", application.results)
+        tables.write_genes_csv(aside, application.results)
         tables.write_genes_parquet(aside / "genes.parquet", application.results)
         figures = [
             write_figure(aside / "figures", figure, partial=application.results.missing_shards)
@@ -97,7 +104,11 @@ def render_calls(
     figures: list[PageFigure],
     files: list[str],
 ) -> str:
-    """The page as HTML that loads nothing from elsewhere."""
+    """The page as HTML that loads nothing from elsewhere.
+
+    `calls` is the table of calls and `genes` are its top genes; `figures` are shown and `files`
+    are linked.
+    """
     cohort, reference = application.cohort, application.reference
     order = _order_of_interest(application)
     rows = calls.iloc[order[:MAX_ROWS]].to_dict("records")
@@ -125,7 +136,7 @@ def render_calls(
         facts=cohort.facts.to_dict("records"),
         figures={figure.name: figure for figure in figures},
         files=files,
-        descriptions=FILES,
+        descriptions=tables.described_files(FILES, application.results),
         versions=package_versions(),
     )  # fmt: skip
 

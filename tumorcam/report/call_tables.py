@@ -5,26 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tumorcam.readers.samples_table.sample_types import type_name
+from tumorcam.report.call_columns import (
+    CALL_COLUMNS,
+    SHEET_COLUMNS,
+    SHIFT_COLUMNS,
+    TOP_GENE_COLUMNS,
+    probability_columns,
+)
 from tumorcam.report.call_results import Application, TopGenes
-from tumorcam.report.tables import FLOAT_FORMAT, plain_text
+from tumorcam.report.columns import arrow_schema, require_columns
+from tumorcam.report.csv_files import write_csv
 from tumorcam.storage import hdf5
-
-GDC_COLUMNS = {  # names that a sample sheet of the GDC has, and like ones
-    "patient": "Case ID",
-    "sample": "Sample ID",
-    "sample_type": "Sample Type",
-    "label": "Given Tumor",
-    "call": "Called Tumor",
-    "probability": "Probability",
-    "runner_up": "Runner-up",
-    "runner_up_probability": "Runner-up Probability",
-    "agreement": "Network Agreement",
-    "is_unlike": "Unlike Anything",
-    "missing_share": "Genes Missing",
-    "top_genes": "Top Genes",
-}
 
 
 def calls_table(application: Application, genes: Sequence[TopGenes]) -> pd.DataFrame:
@@ -93,19 +88,21 @@ def write_call_tables(
     genes : sequence of TopGenes
         Of all samples.
     """
-    top = pd.concat([top_gene_table(application, block) for block in genes])
-    write_csv(folder / "top_genes.csv", top)
+    top = (top_gene_table(application, block) for block in genes)
+    write_csv(folder / "top_genes.csv", top, TOP_GENE_COLUMNS)
     calls = calls_table(application, genes)
-    write_csv(folder / "calls.csv", calls)
+    write_csv(folder / "calls.csv", [calls], CALL_COLUMNS)
     with hdf5.write_aside(folder / "calls.parquet") as aside:
-        calls.to_parquet(aside, index=False)
+        typed = require_columns(calls, CALL_COLUMNS)
+        pq.write_table(pa.Table.from_pandas(typed, arrow_schema(CALL_COLUMNS)), aside)
     sheet = calls.assign(sample_type=[type_name(code) for code in calls["sample_type"]])
-    sheet = sheet[list(GDC_COLUMNS)].rename(columns=GDC_COLUMNS)
-    write_csv(folder / "calls.tsv", sheet, separator="\t")
+    sheet = sheet[list(SHEET_COLUMNS)].rename(columns={k: c.name for k, c in SHEET_COLUMNS.items()})
+    write_csv(folder / "calls.tsv", [sheet], tuple(SHEET_COLUMNS.values()), separator="\t")
     probability = pd.DataFrame(application.calls.calibrated, columns=application.cohort.tumors)
     probability.insert(0, "sample", application.cohort.sample)
-    write_csv(folder / "probabilities.csv", probability)
-    write_csv(folder / "shift.csv", shift_table(application))
+    tumors = application.cohort.tumors.tolist()
+    write_csv(folder / "probabilities.csv", [probability], probability_columns(tumors))
+    write_csv(folder / "shift.csv", [shift_table(application)], SHIFT_COLUMNS)
     return calls
 
 
@@ -114,16 +111,3 @@ def shift_table(application: Application) -> pd.DataFrame:
     genes = application.new.genes.merge(application.calls.shift.genes, on="gene")
     order = genes["shift_within"].abs().sort_values(ascending=False, kind="stable").index
     return genes.loc[order]
-
-
-def write_csv(path: Path, table: pd.DataFrame, *, separator: str = ",") -> None:
-    """Write a table with 6 significant digits; no cell is a formula to a spreadsheet."""
-    texts = {
-        str(name): cells.map(lambda cell: plain_text(str(cell)))
-        for name, cells in table.items()
-        if not pd.api.types.is_numeric_dtype(cells)
-    }
-    with hdf5.write_aside(path) as aside:
-        table.assign(**texts).to_csv(
-            aside, sep=separator, index=False, float_format=FLOAT_FORMAT, lineterminator="\n"
-        )

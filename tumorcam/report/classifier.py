@@ -28,7 +28,7 @@ BASELINE_NAMES = {
 MAX_PAIRS = 10  # of tumors that are confused most often
 SHORTFALL_LEVEL = 0.05  # of the test whether the networks lie below logistic regression
 MANY_LAYOUTS = 6  # beyond which more of them raised the accuracy no further (docs/method.md)
-NO_REMEDY = "more samples; no setting that helped elsewhere is left"
+NO_REMEDY = "add samples, since no setting that helped elsewhere is left"
 SMALL_SHARE = 1 / 3  # of the logits through the convolutions; below, the page says what it means
 
 Rows = list[dict[Any, Any]]  # a dictionary for each row, by column
@@ -136,6 +136,11 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
     )
 
 
+def baseline_accuracy(classifier: ClassifierSummary, name: str) -> float:
+    """The accuracy of a baseline, one of BASELINE_NAMES, on the held-out samples."""
+    return next(row.accuracy for row in classifier.rows if row.name == BASELINE_NAMES[name])
+
+
 def path_words(convolution_share: float) -> str:
     """The share of the logits through the convolutions, 0 to 1, and what a small one means.
 
@@ -179,15 +184,15 @@ def shortfall_of(
         return None
     remedies = []
     if n_replicates < MANY_LAYOUTS:
-        remedies.append(f"more layout.replicates (now {n_replicates})")
+        remedies.append(f"raise layout.replicates (now {n_replicates})")
     if config.layout.spacing == 1:
-        remedies.append("layout.spacing = 2 (now 1)")
+        remedies.append("set layout.spacing = 2 (now 1)")
     if config.model.skip == "none":
-        remedies.append('model.skip = "linear" (now none), a path beside the convolutions')
+        remedies.append('set model.skip = "linear" (now none), a path beside the convolutions')
     if config.training.input_dropout:
         remedies.append(
-            f"a lower training.input_dropout (now {config.training.input_dropout:g}), although "
-            "it called fewer genes elsewhere"
+            f"lower training.input_dropout (now {config.training.input_dropout:g}), although "
+            "that called fewer genes elsewhere"
         )
     remedies = remedies or [NO_REMEDY]
     return Shortfall(only_regression, only_networks, float(p_value), remedies)
@@ -223,7 +228,10 @@ def classifier_row(
 
 
 def mean_row(name: str, rows: list[ClassifierRow]) -> ClassifierRow:
-    """The mean of the scores of several classifiers."""
+    """The mean of the scores of several classifiers.
+
+    `name` is that of the new row, and `rows` are the classifiers'.
+    """
     return ClassifierRow(
         name,
         *(

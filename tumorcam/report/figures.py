@@ -1,8 +1,8 @@
-"""The figures of the report, in colours that colour-blind readers can tell apart."""
+"""What all figures of the report share: widths, type sizes, colours, and their files."""
 
 import io
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,24 +12,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
-from tumorcam.explain.views import UNITS, method_name
-from tumorcam.report.results import Example
+from tumorcam.report.csv_files import DIGITS, plain_text
 from tumorcam.storage import hdf5
-from tumorcam.training.artifact import LearningRecord
 
 # Okabe & Ito 2008, "Color Universal Design": distinct with any colour vision.
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7785"
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7785"
 INK = "#1b2430"
 VIEW_COLORS = {"contrast": BLUE, "own": ORANGE}
 HALO = [withStroke(linewidth=2.2, foreground="white")]  # legible on any colour
+FONT_POINTS = 7  # the smallest type that journals print
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8,
-    "axes.titlesize": 9,
+    "font.size": FONT_POINTS,
+    "axes.titlesize": 8,
     "axes.titlelocation": "left",
+    "axes.labelsize": FONT_POINTS,
+    "xtick.labelsize": FONT_POINTS,
+    "ytick.labelsize": FONT_POINTS,
+    "legend.fontsize": FONT_POINTS,
     "axes.edgecolor": "#9aa5b1",
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
@@ -37,197 +39,33 @@ STYLE: Any = {
     "xtick.color": "#4a5563",
     "ytick.color": "#4a5563",
     "legend.frameon": False,
+    "lines.linewidth": 1.2,
     "svg.fonttype": "none",  # text stays text, which readers can search and copy
     "text.parse_math": False,  # a gene may be called $x$
 }
-PNG_DOTS_PER_INCH = 160
+PNG_DOTS_PER_INCH = 304.8  # 12,000 a metre: PNG counts by the metre, and 300 would be 299.9994
+FULL_WIDTH, COLUMN_WIDTH = 7.08, 3.5  # inches; journals print 180 mm, and 89 mm in one column
+POINTS_PER_INCH = 72
+# 7 points are 9.3 pixels of CSS (96 an inch), too small on a screen; times 1.3 they are 12.1.
+SCREEN_SCALE = 1.3
+PIXELS_PER_POINT = 96 / 72
+LETTER_EM = 0.62  # mean width of a letter or digit of DejaVu Sans, in units of the type size
+LINE_EM = 1.25  # height of a line
 INCHES_PER_TUMOR = 0.27
-N_RINGS = 10  # highest pixels of the example, which are ringed and named
-HEAT_MAP_GENES = 3  # of each tumor
-MAX_HEAT_MAP_ROWS = 100
+MAP_INCHES = 2.2  # least width of a heat map; the name of its colour bar needs it
+MAX_NAME = 40  # letters of a name in a figure
 
 
 class CaptionedFigure(NamedTuple):
-    """A figure of the page with its name, which is that of its files, and its caption."""
+    """A figure of the page.
+
+    `name` is that of its files. `data` has a row for each mark; units stand in its column names.
+    """
 
     name: str
     caption: str
     figure: Figure
-
-
-@mpl.rc_context(STYLE)
-def confusion_figure(
-    confusion: np.ndarray, tumors: Sequence[str], labels: Sequence[str] | None = None
-) -> Figure:
-    """Heat map of a confusion matrix, with counts and the share of the true tumor as colour.
-
-    Parameters
-    ----------
-    confusion : (labels, tumors) int
-        Number of samples by true (row) and called (column) tumor.
-    labels : sequence of str, or None
-        The true tumors; None: the same as `tumors`.
-    """
-    n, labels = len(tumors), tumors if labels is None else labels
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(2.0 + INCHES_PER_TUMOR * n, 1.3 + INCHES_PER_TUMOR * len(labels))
-    _heat_map(figure, axes, share, "Blues", (0, 1), "share of the true tumor's samples")
-    for row, column in np.argwhere(confusion > 0):
-        color = "white" if share[row, column] > 0.55 else INK
-        text = str(confusion[row, column])
-        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=color)
-    _label(axes.xaxis, tumors, "called tumor")
-    _label(axes.yaxis, labels, "true tumor")
-    axes.tick_params(axis="x", rotation=90)
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def learning_figure(networks: Collection[LearningRecord]) -> Figure:
-    """Loss and validation accuracy of every network by epoch, the kept epochs ringed."""
-    figure, every = panels(2, width=4.4, height=2.7)
-    curves = (
-        (every[0], "training_loss", GREY, "training"),
-        (every[0], "validation_loss", BLUE, "validation"),
-        (every[1], "validation_accuracy", BLUE, "validation"),
-    )
-    faint = max(0.25, min(1.0, 6 / len(networks)))
-    for axes, column, color, label in curves:
-        for network in networks:
-            history = network.history
-            axes.plot(history["epoch"], history[column], color=color, lw=0.7, alpha=faint)
-            if label == "validation":
-                kept = history[history["epoch"] == network.kept_epoch]
-                axes.plot(kept["epoch"], kept[column], "o", color=color, mfc="white", ms=3.5)
-        axes.plot([], [], color=color, label=label)
-    every[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
-    every[1].set(title="Validation accuracy", xlabel="epoch", ylabel="share of samples")
-    every[0].legend()
-    for axes in every:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def decoy_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], level: float) -> Figure:
-    """Estimated number of false pairs by number of called pairs, for every method and view.
-
-    Parameters
-    ----------
-    curves : mapping
-        Name of a method to a mapping from a view to its decoy curve, a table with the columns
-        genes and estimated_false.
-    level : float
-        The q_decoy up to which genes are called; a dashed line shows it.
-
-    Returns
-    -------
-    Figure
-        A panel for each method, a line for each view.
-    """
-    figure, every = panels(len(curves), width=3.1, height=2.9)
-    for axes, (method, views) in zip(every, curves.items(), strict=True):
-        for view, curve in sorted(views.items()):
-            color = VIEW_COLORS[view]
-            axes.plot(curve["genes"], curve["estimated_false"], color=color, label=view)
-        most = max([10.0, *(curve["genes"].max() for curve in views.values() if len(curve))])
-        called = np.array([1.0, most])
-        axes.plot(called, called, ":", color=GREY, linewidth=0.8, label="all false")
-        axes.plot(
-            called,
-            level * called,
-            "--",
-            color=GREY,
-            linewidth=0.8,
-            label=f"{100 * level:g} % false",
-        )
-        axes.set(
-            xscale="log",
-            yscale="log",
-            title=method_name(method),
-            xlabel="(tumor, gene) pairs called",
-        )
-        axes.set_ylim(bottom=0.5)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(
-                lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"
-            )
-    every[0].set_ylabel("of these estimated false")
-    every[0].legend()
-    return figure
-
-
-def heat_map_genes(rank: np.ndarray) -> np.ndarray:
-    """Indices of the genes in the heat map, which are the top three of every tumor, once.
-
-    Parameters
-    ----------
-    rank : (tumors, genes) float64
-        1 is the highest score; NaN where untestable.
-    """
-    top = np.argsort(rank, axis=1, kind="stable")[:, :HEAT_MAP_GENES].ravel()
-    first = np.sort(np.unique(top, return_index=True)[1])
-    return top[first][:MAX_HEAT_MAP_ROWS]
-
-
-@mpl.rc_context(STYLE)
-def heat_map_figure(
-    score: np.ndarray, learned: np.ndarray, tumors: Sequence[str], genes: Sequence[str]
-) -> Figure:
-    """Heat map of tumors and top genes; dots mark the pairs that are graded learned.
-
-    Parameters
-    ----------
-    score : (tumors, genes) float64
-        Scores of the genes in the figure; the colour is the share of the gene's largest absolute
-        score.
-    learned : (tumors, genes) bool
-        Pairs that are graded learned.
-    """
-    largest = np.nan_to_num(np.abs(score)).max(axis=0)
-    share = (score / np.where(largest > 0, largest, 1)).T
-    height = 1.4 + 0.155 * len(genes)
-    figure, axes = _figure(2.6 + INCHES_PER_TUMOR * len(tumors), height)
-    _heat_map(figure, axes, share, "PuOr_r", (-1, 1), "score / gene's largest absolute score")
-    gene, tumor = np.nonzero(learned.T)
-    axes.plot(tumor, gene, "o", color=INK, ms=1.8, linestyle="none")
-    _label(axes.xaxis, tumors, "tumor")
-    _label(axes.yaxis, genes, "gene")
-    axes.tick_params(axis="x", rotation=90)
-    axes.tick_params(axis="y", labelsize=6.5)
-    return figure
-
-
-@mpl.rc_context(STYLE)
-def example_figure(example: Example) -> Figure:
-    """The input image of a sample beside its saliency, the highest pixels ringed and named."""
-    figure, every = panels(2, width=3.3, height=3.9, extra_width=1.3)
-    limits = (3.0, float(np.abs(example.saliency).max()) or 1.0)
-    images = (example.image, example.saliency)
-    titles = ("Input: expression", f"Saliency: {method_name(example.method)}")
-    units = ("training SD from the mean", f"signed, {UNITS[example.method]}")
-    order = np.argsort(-example.saliency.ravel()[example.pixel], kind="stable")[:N_RINGS]
-    side = example.image.shape[1]
-    for axes, image, title, unit, limit, colors in zip(
-        every, images, titles, units, limits, ("RdBu_r", "PuOr_r"), strict=True
-    ):
-        heat = axes.imshow(image, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
-        figure.colorbar(heat, ax=axes, orientation="horizontal", label=unit, shrink=0.8, pad=0.04)
-        axes.set(title=title, xticks=[], yticks=[])
-        for number, feature in enumerate(order, start=1):
-            row, column = divmod(int(example.pixel[feature]), side)
-            axes.plot(
-                column, row, "o", mfc="none", mec=INK, mew=0.9, ms=7, path_effects=HALO,
-            )  # fmt: skip
-            axes.annotate(
-                str(number), (column, row), (4, 3), textcoords="offset points", fontsize=6.5,
-                path_effects=HALO,
-            )  # fmt: skip
-    names = [f"{i}  {example.labels[feature]}" for i, feature in enumerate(order, start=1)]
-    every[1].text(
-        1.06, 0.98, "\n".join(names), transform=every[1].transAxes, va="top", linespacing=1.6
-    )
-    return figure
+    data: pd.DataFrame
 
 
 def svg_text(figure: Figure, *, name: str, description: str) -> str:
@@ -239,16 +77,32 @@ def svg_text(figure: Figure, *, name: str, description: str) -> str:
         The name of the figure. It is part of all IDs in the text, so that two figures on a page
         have no ID in common.
     description : str
-        What a screen reader reads out.
+        What a screen reader reads out. Its first sentence is the title.
     """
     stream = io.StringIO()
+    title = description.split(". ")[0].split("\n")[0]
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        _save(figure, stream, format="svg", metadata={"Date": None, "Title": description})
+        metadata = {"Date": None, "Title": title, "Description": description}
+        _save(figure, stream, format="svg", metadata=metadata)
     text = stream.getvalue()
-    svg = text[text.index("<svg") :].replace("<svg ", '<svg role="img" ', 1)
+    svg = text[text.index("<svg") :]
     for number in ("figure", "axes"):  # numbered alike in every figure
         svg = svg.replace(f'id="{number}_', f'id="{name}-{number}_')
-    return svg
+    ids = f"{name}-title", f"{name}-description"
+    svg = svg.replace("<svg ", f'<svg role="img" aria-labelledby="{ids[0]} {ids[1]}" ', 1)
+    svg = svg.replace("<title>", f'<title id="{ids[0]}">', 1)
+    start = svg.index("<dc:description>") + len("<dc:description>")
+    words = svg[start : svg.index("</dc:description>")]
+    return svg.replace("</title>", f'</title>\n <desc id="{ids[1]}">{words}</desc>', 1)
+
+
+def screen_svg(svg: str, figure: Figure) -> str:
+    """The text of `svg_text` with the width and height that a page shows it at, in pixels."""
+    pixels = np.array(figure.get_size_inches()) * POINTS_PER_INCH * PIXELS_PER_POINT * SCREEN_SCALE
+    head, rest = svg.split(">", 1)
+    parts = [part for part in head.split(" ") if not part.startswith(("width=", "height="))]
+    width, height = pixels.round().astype(int).tolist()
+    return " ".join([parts[0], f'width="{width}" height="{height}"', *parts[1:]]) + ">" + rest
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -277,46 +131,74 @@ def write_picture(path: Path, figure: Figure, *, name: str, description: str) ->
     return svg
 
 
+def write_data(path: Path, data: pd.DataFrame, *, partial: bool) -> None:
+    """Write the data of a figure as CSV, with 6 significant digits and an empty cell for NaN.
+
+    No cell is a formula for a spreadsheet.
+
+    Parameters
+    ----------
+    partial : bool
+        Whether shards were missing, which the last column tells.
+    """
+    texts = {
+        str(name): column.map(lambda cell: plain_text(cell) if isinstance(cell, str) else cell)
+        for name, column in data.items()
+        if column.dtype.kind not in "biuf"
+    }
+    table = data.assign(**texts, partial=partial)
+    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    hdf5.write_text(path, text)
+
+
 def _save(figure: Figure, stream: Any, **options: Any) -> None:
     with warnings.catch_warnings():  # boxes stand for letters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, **options)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure, axes = panels(1, width=width, height=height)
-    return figure, axes[0]
-
-
 def panels(
     n: int, *, width: float, height: float, extra_width: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
     """A figure of n panels side by side; `width` and `height` are those of a panel in inches."""
-    figure = Figure(figsize=(n * width + extra_width, height), layout="constrained")
+    total = min(FULL_WIDTH, n * width + extra_width)
+    figure = Figure(figsize=(total, height), layout="constrained")
     return figure, list(figure.subplots(1, n, squeeze=False)[0])
 
 
-def _heat_map(
-    figure: Figure,
-    axes: Axes,
-    values: np.ndarray,
-    colors: str,
-    limits: tuple[float, float],
-    unit: str,
-) -> None:
+def text_points(text: str) -> float:
+    """About how wide a text is in the smallest type, in points."""
+    return LETTER_EM * FONT_POINTS * max((len(line) for line in text.split("\n")), default=0)
+
+
+def name_inches(names: Sequence[str]) -> float:
+    """About how wide the longest name is in the smallest type, in inches."""
+    return max((text_points(short_name(name)) for name in names), default=0.0) / POINTS_PER_INCH
+
+
+def short_name(name: str, limit: int = MAX_NAME) -> str:
+    """The name in one line; of a longer one than `limit` letters the middle is left out."""
+    line = " ".join(name.split()) or name
+    if len(line) <= limit:
+        return line
+    last = limit // 2
+    return f"{line[: limit - last - 1]}…{line[-last:]}"
+
+
+def label_names(axis: Any, names: Sequence[str], title: str) -> None:
+    """Label the places 0, 1, 2 … of an axis with names, without marks of their own."""
+    axis.set_ticks(range(len(names)), labels=[short_name(name) for name in names])
+    axis.set_tick_params(length=0)
+    axis.set_label_text(title)
+
+
+def heat_map(axes: Axes, values: np.ndarray, *, colors: str, limits: tuple[float, float]) -> Any:
+    """Cells of colour, row 0 on top; NaN stays blank. What a colour bar is drawn for."""
     mesh = axes.pcolormesh(
         np.arange(values.shape[1]), np.arange(values.shape[0]), np.ma.masked_invalid(values),
         shading="nearest", cmap=colors, vmin=limits[0], vmax=limits[1],
         edgecolors="white", linewidth=0.4,
     )  # fmt: skip
-    axes.invert_yaxis()
-    figure.colorbar(
-        mesh, ax=axes, label=unit, location="top", shrink=0.5, aspect=35, pad=0.02, anchor=(0, 1)
-    )
+    axes.set_ylim(values.shape[0] - 0.5, -0.5)
     axes.spines[:].set_visible(False)
-
-
-def _label(axis: Any, names: Sequence[str], title: str) -> None:
-    axis.set_ticks(range(len(names)), labels=list(names))
-    axis.set_tick_params(length=0)
-    axis.set_label_text(title)
+    return mesh

@@ -3,23 +3,36 @@
 import itertools
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib as mpl
 import tomli_w
 from markupsafe import Markup
 
 from tumorcam import __version__
 from tumorcam.cluster.logs import logger
 from tumorcam.faithfulness.results import Faithfulness
-from tumorcam.report import faithfulness_figures, figures, tables
+from tumorcam.report import (
+    faithfulness_figures,
+    figures,
+    learned,
+    network_figures,
+    ranking_figures,
+    tables,
+)
+from tumorcam.report.answer import BAD, FAIR, GOOD, UNCHECKED, answer
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
+from tumorcam.report.definitions import DEFINITIONS
 from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
 from tumorcam.report.figures import CaptionedFigure
+from tumorcam.report.gene_names import read_aliases
+from tumorcam.report.page_data import json_text, page_data
+from tumorcam.report.ranking_h5ad import write_ranking_h5ad
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
 from tumorcam.settings.config import config_tables
@@ -27,14 +40,20 @@ from tumorcam.significance.tables import Ranking
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
 TEMPLATES = Path(__file__).parent
-PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow")
+FIGURE_KINDS = ("svg", "png", "csv")
+PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow", "openpyxl")
 MAX_DROPPED_NAMES = 20  # for each reason
+N_FIRST = 8  # genes of each tumor in the table of learned genes
+LEVEL_WORDS = {GOOD: "passed", FAIR: "doubts", BAD: "failed", UNCHECKED: "not checked"}
 FILES = {
     "index.html": "this page",
+    "learned.csv": "open this first: the learned genes of every tumor by the ranking shown first",
+    "learned.xlsx": "the learned genes of every method and view, for Excel, with its columns",
+    "learned.gmt": "a gene set a tumor of its learned genes, for GSEA, by the ranking shown first",
     "genes.csv": "every tumor, gene, method and view with all its numbers (6 significant digits)",
-    "genes.parquet": "the same, every bit",
+    "genes.parquet": "the same in one file, every bit",
     "decoys.csv": "every decoy and where it would rank among the genes",
-    "ranking.h5ad": "AnnData, tumors × genes; score and q_decoy of every method and view as layers",
+    "ranking.h5ad": "AnnData, tumors × genes, for scanpy; every method and view as layers",
     manifest.FILE_NAME: "size and SHA-256 of every other file; `tumorcam verify` needs them",
 }
 
@@ -50,10 +69,16 @@ class PageFigure:
 
 def report_files(run: Run) -> list[str]:
     """Names of the files that `write_report` writes, relative to the folder of the report."""
-    names = ["confusion", "learning", "decoys", "genes"] + ["example"] * (run.example is not None)
+    names = ["confusion", "learning"] + ["example"] * (run.example is not None)
+    names += ranking_figures.figure_names(run)
     names += faithfulness_figures.figure_names(read_checks(run))
-    images = [f"figures/{name}.{kind}" for name in names for kind in ("svg", "png")]
-    return [*FILES, *tables.rank_list_names(run.results), *images]
+    described = tables.described_files(FILES, run.results)
+    return [*described, *tables.rank_list_names(run.results), *figure_files(names)]
+
+
+def figure_files(names: Sequence[str]) -> list[str]:
+    """The files of some figures, relative to the folder of the report."""
+    return [f"figures/{name}.{kind}" for name in names for kind in FIGURE_KINDS]
 
 
 def write_report(run: Run) -> None:
@@ -79,20 +104,15 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     """Write all files of the report to a folder; the bytes of the page."""
     results = run.results
     first = results.ranking(run.first_ranking)
-    tables.write_rank_lists(folder, results, first)
-    tables.write_genes_csv(folder / "genes.csv", results)
-    tables.write_genes_parquet(folder / "genes.parquet", results)
-    tables.write_decoys_csv(folder / "decoys.csv", results)
-    tables.write_ranking_h5ad(folder / "ranking.h5ad", results, run.first_ranking)
-    logger.info("tables written")
+    _write_tables(run, first, folder)
     rankings = [summarise_ranking(run, ranking) for ranking in results.rankings()]
     rankings.sort(key=lambda ranking: ranking.key != run.first_ranking)
     classifier = summarise_classifier(run)
     page_figures = [
         write_figure(folder / "figures", figure, partial=results.missing_shards)
         for figure in itertools.chain(
-            _ranking_figures(run, first, rankings),
-            _network_figures(run, classifier),
+            ranking_figures.ranking_figures(run, first, rankings),
+            network_figures.network_figures(run, classifier),
             faithfulness_figures.check_figures(record, run) if record else (),
         )
     ]
@@ -108,6 +128,20 @@ def _write_files(run: Run, record: Faithfulness | None, folder: Path) -> int:
     return len(page.encode())
 
 
+def _write_tables(run: Run, first: Ranking, folder: Path) -> None:
+    """Write the tables; `first` is the ranking that comes first on the page."""
+    results, level = run.results, run.config.significance.q_decoy
+    learned.write_learned_csv(folder / "learned.csv", results, first)
+    learned.write_learned_workbook(folder / "learned.xlsx", run)
+    learned.write_gene_sets(folder / "learned.gmt", results, first, level=level)
+    tables.write_rank_lists(folder, results, first)
+    tables.write_genes_csv(folder, results)
+    tables.write_genes_parquet(folder / "genes.parquet", results)
+    tables.write_decoys_csv(folder, results)
+    write_ranking_h5ad(folder / "ranking.h5ad", results, run.first_ranking)
+    logger.info("tables written")
+
+
 def render_page(
     run: Run,
     rankings: list[RankingSummary],
@@ -116,6 +150,14 @@ def render_page(
     page_figures: list[PageFigure],
 ) -> str:
     """The page as HTML that loads nothing from elsewhere; `rankings[0]` comes first."""
+    annotation = run.config.report.annotation
+    data = page_data(
+        run.cohort,
+        run.results,
+        run.first_ranking,
+        top=run.config.report.top,
+        aliases=read_aliases(Path(annotation), run.results.genes) if annotation else (),
+    )
     return (
         page_environment()
         .get_template("page.html")
@@ -125,6 +167,12 @@ def render_page(
             classifier=classifier,
             checks=checks,
             control_names=CONTROL_NAMES,
+            answer=answer(run, rankings[0], classifier, checks),
+            words=LEVEL_WORDS,
+            definitions=DEFINITIONS,
+            n_first=N_FIRST,
+            run_data=Markup(json_text(data.content)),
+            left_out=data.left_out,
             figures={figure.name: figure for figure in page_figures},
             low_recall=_low_recall(run),
             dropped=_dropped(run),
@@ -133,7 +181,7 @@ def render_page(
             digests=_digests(run, checks),
             versions=package_versions(),
             settings=_settings(run, checks),
-            descriptions=FILES,
+            descriptions=tables.described_files(FILES, run.results),
             files=report_files(run),
         )
     )
@@ -149,11 +197,20 @@ def page_environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"fixed": fixed, "percent": percent, "small": small, "count": count}
+    environment.globals["asset"] = asset
     return environment
 
 
+def asset(name: str) -> Markup:
+    """A script of this package, which stands in the page as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
 def fixed(value: float, digits: int = 2) -> str:
-    """The number with fixed decimals and a true minus sign; a dash for NaN."""
+    """The number with fixed decimals and a true minus sign; a dash for NaN.
+
+    `value` is written with `digits` decimals.
+    """
     return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
 
 
@@ -165,7 +222,10 @@ def small(value: float) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A share as per cent; a dash for NaN."""
+    """A share as per cent; a dash for NaN.
+
+    `value` is a share from 0 to 1, written with `digits` decimals.
+    """
     return "–" if math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
@@ -174,63 +234,20 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
-def _ranking_figures(
-    run: Run, first: Ranking, rankings: list[RankingSummary]
-) -> Iterator[CaptionedFigure]:
-    """The figures of the rankings; `first` is the one that comes first on the page."""
-    top = figures.heat_map_genes(first.rank)
-    curves: dict[str, dict[str, Any]] = {}
-    for ranking in rankings:
-        curves.setdefault(ranking.key.method, {})[ranking.key.view] = ranking.decoy_curve
-    yield CaptionedFigure(
-        "genes",
-        f"Top {figures.HEAT_MAP_GENES} genes of every tumor by {first.key.title}. Colour: score "
-        "as a share of the gene's largest absolute score; dots: graded learned.",
-        figures.heat_map_figure(
-            first.score[:, top],
-            first.evidence[:, top] == "learned",
-            run.results.tumors.tolist(),
-            run.results.genes[top].tolist(),
-        ),
-    )
-    yield CaptionedFigure(
-        "decoys",
-        "Number of (tumor, gene) pairs that can be called, and number of those that are false by "
-        "the estimate from the decoys. Pairs are called up to the last point at which "
-        "the line is not above the dashed one.",
-        figures.decoy_figure(curves, run.config.significance.q_decoy),
-    )
-
-
-def _network_figures(run: Run, classifier: ClassifierSummary) -> Iterator[CaptionedFigure]:
-    yield CaptionedFigure(
-        "confusion",
-        f"Held-out samples by true and called tumor, by the ensemble of {run.n_replicates} "
-        "replicates. Numbers are samples.",
-        figures.confusion_figure(classifier.scores.confusion, run.results.tumors.tolist()),
-    )
-    yield CaptionedFigure(
-        "learning",
-        f"Learning curves of all {len(run.networks)} networks; rings mark the epoch kept.",
-        figures.learning_figure(run.networks.values()),
-    )
-    if run.example is not None:
-        yield CaptionedFigure(
-            "example",
-            f"Sample {run.example.sample}, held out and correctly called {run.example.tumor} by "
-            f"network {run.example.model} (probability {run.example.probability:.2f}). Each pixel "
-            f"is a gene; the {figures.N_RINGS} with the highest saliency are ringed and named.",
-            figures.example_figure(run.example),
-        )
-
-
 def write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[str]) -> PageFigure:
-    """Write a figure to a folder, marked where shards are missing; what the page shows of it."""
-    name, caption, figure = drawing
+    """Write a figure and its data to a folder; what the page shows of it.
+
+    The figure and its data are marked where shards are missing.
+    """
+    name, caption, figure, data = drawing
     if partial:
-        figure.text(0, 0, f"partial: {len(partial)} shards were missing", color="red")
+        mark = f"partial: {len(partial)} shards were missing"
+        with mpl.rc_context(figures.STYLE):
+            figure.suptitle(mark, x=0.01, ha="left", fontsize="medium", fontweight="bold")
     svg = figures.write_picture(folder / name, figure, name=name, description=caption)
-    return PageFigure(name, caption, Markup(svg))  # matplotlib escapes the text within
+    figures.write_data(folder / f"{name}.csv", data, partial=bool(partial))
+    # matplotlib escapes the text within
+    return PageFigure(name, caption, Markup(figures.screen_svg(svg, figure)))
 
 
 def _low_recall(run: Run) -> list[str]:

@@ -1,5 +1,6 @@
 """The picture of one sample: its input beside its saliency, the outstanding genes ringed."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy.optimize import isotonic_regression
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.explain.sample import (
@@ -23,14 +23,24 @@ from tumorcam.explain.sample import (
 )
 from tumorcam.explain.views import UNITS, method_name
 from tumorcam.report import figures
-from tumorcam.report.figures import HALO, INK, ORANGE, STYLE
+from tumorcam.report.figures import (
+    FONT_POINTS,
+    FULL_WIDTH,
+    HALO,
+    INK,
+    ORANGE,
+    STYLE,
+    short_name,
+)
 from tumorcam.report.gene_columns import Answer
+from tumorcam.report.line_names import name_points
 
-MAX_NAMES = 24  # of genes beside the map; more would overlap
+MAX_NAMES = 20  # of genes beside the map; more would overlap
 INPUT_LIMIT = 3.0  # training SD; the colour scale of the input ends there
-PANEL_INCHES = (3.9, 4.9)  # width, height
-NAMES_INCHES = 1.4
-MAX_TICKS = 6  # of a colour scale; the numbers of small saliencies are long
+HEIGHT = 4.4  # inches, with room for the title above
+TITLE_LETTERS = 110  # in a line
+MAX_LABEL = 20  # letters of a gene beside the map
+MAX_TICKS = 4  # of a colour scale; the numbers of small saliencies are long
 
 
 @mpl.rc_context(STYLE)
@@ -46,9 +56,9 @@ def picks_figure(sample_map: SampleMap, table: pd.DataFrame, *, title: str, meth
     method : str
         The saliency method, one of UNITS.
     """
-    width, height = PANEL_INCHES
-    figure = Figure(figsize=(2 * width + NAMES_INCHES, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9)
+    figure = Figure(figsize=(FULL_WIDTH, HEIGHT), layout="constrained")
+    lines = [textwrap.fill(line, TITLE_LETTERS) for line in title.split("\n")]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=FONT_POINTS)
     left, right = figure.subplots(1, 2)
     largest = float(np.abs(sample_map.saliency).max()) or 1.0
     _image(left, sample_map.image, "RdBu_r", INPUT_LIMIT, "expression, training SD from the mean")
@@ -63,10 +73,10 @@ def picks_figure(sample_map: SampleMap, table: pd.DataFrame, *, title: str, meth
                 picks["column"], picks["row"], "o", mfc="none", mec=color, mew=1.0, ms=6.5,
                 path_effects=HALO, zorder=3, clip_on=False, in_layout=False,
             )  # fmt: skip
-    _name_picks(right, table.head(MAX_NAMES), side=sample_map.layout.side)
+    _name_picks(right, table.head(MAX_NAMES))
     if len(table) > MAX_NAMES:
         note = f"the highest {MAX_NAMES} of {len(table)} are named"
-        right.set_title(note, loc="right", fontsize=7)
+        right.set_title(note, loc="right", fontsize=FONT_POINTS)
     return figure
 
 
@@ -102,27 +112,6 @@ def draw_picks(path: Path, cohort: Cohort, question: Question, maps: Sequence[Sa
     return Answer("\n".join(lines), full_table(cohort, question, maps[0], table))
 
 
-def spread_heights(height: np.ndarray, gap: float) -> np.ndarray:
-    """Heights in the same order that are at least `gap` apart, moved as little as possible.
-
-    Parameters
-    ----------
-    height : (labels,) float
-        From 0 to 1, as the result; at most 1 + 1 / gap heights.
-
-    Notes
-    -----
-    Sorted heights minus 0, 1, 2 … gaps must not fall, so the nearest ones are an isotonic
-    regression.
-    """
-    steps = gap * np.arange(len(height))
-    order = np.argsort(height, kind="stable")
-    placed = np.empty(len(height))
-    nearest = isotonic_regression(height[order] - steps).x
-    placed[order] = np.clip(nearest, 0, 1 - steps[-1]) + steps
-    return placed
-
-
 def _image(axes: Axes, values: np.ndarray, colors: str, limit: float, unit: str) -> None:
     image = axes.imshow(values, cmap=colors, vmin=-limit, vmax=limit, interpolation="nearest")
     outside = "both" if np.abs(values).max() > limit else "neither"
@@ -133,28 +122,14 @@ def _image(axes: Axes, values: np.ndarray, colors: str, limit: float, unit: str)
     axes.set(xticks=[], yticks=[])
 
 
-def _name_picks(axes: Axes, table: pd.DataFrame, *, side: int) -> None:
+def _name_picks(axes: Axes, table: pd.DataFrame) -> None:
     """Write names into the right margin, with a line from each to its pixel."""
     if table.empty:
         return
-    height = spread_heights(1 - (table["row"].to_numpy() + 0.5) / side, 1 / MAX_NAMES)
-    for pick, name, at in zip(table.itertuples(), labels(table), height, strict=True):
-        color = ORANGE if pick.decoy else INK
-        axes.annotate(
-            f"{name}  {pick.share:.2f}",
-            (pick.column, pick.row),
-            (1.05, at),
-            textcoords="axes fraction",
-            va="center",
-            color=color,
-            zorder=2,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": color,
-                "linewidth": 0.6,
-                "relpos": (0, 0.5),
-                "shrinkA": 1,
-                "shrinkB": 4,
-                "path_effects": HALO,
-            },
-        )
+    texts = [
+        f"{short_name(name, MAX_LABEL)}  {share:.2f}"
+        for name, share in zip(labels(table), table["share"], strict=True)
+    ]
+    colors = [ORANGE if is_decoy else INK for is_decoy in table["decoy"]]
+    points = table[["column", "row"]].to_numpy(float)
+    name_points(axes, texts, points, gap=1 / MAX_NAMES, colors=colors)

@@ -1,12 +1,10 @@
-"""The tables of the report: genes, decoys, rank lists for GSEA and an AnnData file."""
+"""The tables of the report: genes, decoys and rank lists for GSEA."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import anndata
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +13,9 @@ import pyarrow.parquet as pq
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.errors import ConfigError, quoted
 from tumorcam.explain.views import RankingKey
-from tumorcam.report.results import read_results, require_ranking
+from tumorcam.report.columns import DECOY_COLUMNS, GENE_COLUMNS, arrow_schema, columns_of
+from tumorcam.report.csv_files import part_names, plain_text, write_csv, write_parts
+from tumorcam.report.results import read_results
 from tumorcam.settings.values import check_plain
 from tumorcam.significance.tables import (
     DECOY_STATISTICS,
@@ -23,19 +23,12 @@ from tumorcam.significance.tables import (
     Ranking,
     Significance,
 )
-from tumorcam.storage import disk, hdf5
+from tumorcam.storage import hdf5
 from tumorcam.storage.run_config import load_run
 from tumorcam.storage.run_folder import RunFolder, slugs
 
-FORMULA_STARTS = tuple("=+-@\t\r\n")  # a spreadsheet would run such a cell
-FLOAT_FORMAT = "%.6g"  # of CSV files; genes.parquet keeps every bit
-TEXT_COLUMNS = ("tumor", "gene", "decoy", "method", "view", "evidence")
-GENE_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("tumor", "gene", "method", "view")]
-    + [("n", pa.int64())]
-    + [(name, pa.float64()) for name in (*GENE_STATISTICS, "expression_auroc", "log2_fold_change")]
-    + [("evidence", pa.string()), ("partial", pa.bool_())]
-)
+ALL_DIGITS = 17  # that a float64 needs at most
+GENE_SCHEMA = arrow_schema(GENE_COLUMNS)
 
 
 def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.DataFrame:
@@ -45,8 +38,10 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     ----------
     run_folder : path
         The folder of a run that `tumorcam reduce` has finished.
-    method, view : str
-        Such as "guided_grad_cam" and "contrast".
+    method : str
+        A saliency method of the run's explain.methods, such as "guided_grad_cam".
+    view : str
+        "own", or "contrast" with the rival tumors.
 
     Returns
     -------
@@ -57,15 +52,52 @@ def gene_significance(run_folder: str | Path, *, method: str, view: str) -> pd.D
     Raises
     ------
     ConfigError
-        If the run has no such method or view.
+        If there is no run in the folder, or it has no such method or view.
     FileError
         If the run is not finished, or its tables were made from another cohort.
+
+    Examples
+    --------
+    >>> import tumorcam
+    >>> table = tumorcam.gene_significance("runs/demo", method="guided_grad_cam", view="own")
+    >>> called = table[table["q_decoy"] <= 0.1]
+    >>> list(table.columns[:6])
+    ['tumor', 'gene', 'method', 'view', 'n', 'score']
     """
-    run, (config, _) = RunFolder(Path(run_folder)), load_run(Path(run_folder), [])
+    folder = _require_run(run_folder)
+    run, (config, _) = RunFolder(folder), load_run(folder, [])
     cohort = read_cohort(run.cohort, config)
-    results, key = read_results(run, cohort, config), RankingKey(method, view)
-    require_ranking(results, key)
-    return gene_table(results, results.ranking(key))
+    results = read_results(run, cohort, config)
+    _require_ranking(results, method, view)
+    return gene_table(results, results.ranking(RankingKey(method, view)))
+
+
+def _require_run(run_folder: object) -> Path:
+    advice = "pass the run.folder of a config, such as 'runs/demo'"
+    if not isinstance(run_folder, str | os.PathLike):
+        msg = f"run_folder is a {type(run_folder).__name__}; wanted the path of a run; {advice}"
+        raise ConfigError(msg)
+    check_plain(str(run_folder), f"run_folder, {quoted(str(run_folder))},")
+    folder = Path(run_folder)
+    if not (folder / "config.toml").is_file():
+        what = "holds no config.toml" if folder.is_dir() else "is no folder"
+        msg = f"run_folder {quoted(str(run_folder))} {what}; wanted a finished run; {advice}"
+        raise ConfigError(msg)
+    return folder
+
+
+def _require_ranking(results: Significance, method: object, view: object) -> None:
+    if (method, view) in [(key.method, key.view) for key in results.keys]:
+        return
+    methods, views = (
+        ", ".join(dict.fromkeys(getattr(key, name) for key in results.keys))
+        for name in ("method", "view")
+    )
+    msg = (
+        f"{results.path} has no genes by method {quoted(method)} and view {quoted(view)}; its "
+        f"methods are {methods}, its views {views}; pass one of each"
+    )
+    raise ConfigError(msg)
 
 
 def gene_table(results: Significance, ranking: Ranking) -> pd.DataFrame:
@@ -129,9 +161,28 @@ def rank_among_genes(gene_scores: np.ndarray, decoy_scores: np.ndarray) -> np.nd
     return np.where(np.isnan(decoy_scores), np.nan, rank)
 
 
-def write_genes_csv(path: Path, results: Significance) -> None:
-    """Write all gene tables as CSV, with 6 significant digits and an empty cell for NaN."""
-    _write_csv(path, gene_tables(results))
+def csv_parts(results: Significance) -> dict[str, list[str]]:
+    """The files of genes.csv and of decoys.csv: one each, or several where a table is long."""
+    blocks = len(results.keys) * len(results.tumors)
+    rows = {"genes.csv": len(results.genes), "decoys.csv": len(results.decoy_gene)}
+    return {name: part_names(name, blocks=blocks, rows=n) for name, n in rows.items()}
+
+
+def described_files(descriptions: Mapping[str, str], results: Significance) -> dict[str, str]:
+    """The files of a report, with the parts of a long table in its place, and what each holds."""
+    parts = csv_parts(results)
+    files = {}
+    for name, text in descriptions.items():
+        names = parts.get(name, [name])
+        for i, part in enumerate(names, start=1):
+            files[part] = f"{text}; part {i} of {len(names)}" if len(names) > 1 else text
+    return files
+
+
+def write_genes_csv(folder: Path, results: Significance) -> None:
+    """Write all gene tables as CSV, with 6 significant digits; NaN where a number is unknown."""
+    names, rows = csv_parts(results)["genes.csv"], len(results.genes)
+    write_parts(folder, names, gene_tables(results), GENE_COLUMNS, rows=rows)
 
 
 def write_genes_parquet(path: Path, results: Significance) -> None:
@@ -146,9 +197,11 @@ def write_genes_parquet(path: Path, results: Significance) -> None:
             )
 
 
-def write_decoys_csv(path: Path, results: Significance) -> None:
+def write_decoys_csv(folder: Path, results: Significance) -> None:
     """Write the `decoy_table` of every ranking as CSV."""
-    _write_csv(path, (decoy_table(results, ranking) for ranking in results.rankings()))
+    names, rows = csv_parts(results)["decoys.csv"], len(results.decoy_gene)
+    decoys = (decoy_table(results, ranking) for ranking in results.rankings())
+    write_parts(folder, names, decoys, DECOY_COLUMNS, rows=rows)
 
 
 def rank_list_names(results: Significance) -> list[str]:
@@ -179,40 +232,9 @@ def write_rank_lists(folder: Path, results: Significance, ranking: Ranking) -> l
     for name, scores in zip(names, ranking.score, strict=True):
         order = np.argsort(-scores, kind="stable")
         order = order[~np.isnan(scores[order])]
-        lines = [f"{_one_cell(results.genes[gene])}\t{scores[gene]:.6g}\n" for gene in order]
+        lines = [f"{one_cell(results.genes[gene])}\t{scores[gene]:.6g}\n" for gene in order]
         hdf5.write_text(folder / name, note + "".join(lines))
     return names
-
-
-def write_ranking_h5ad(path: Path, results: Significance, key: RankingKey) -> None:
-    """Write tumors x genes as AnnData, with the layers METHOD_VIEW_score and METHOD_VIEW_q_decoy.
-
-    X is the score of the given ranking; `obs` has n and recall, `var` has_decoy.
-    """
-    layers = {
-        f"{ranking.method}_{ranking.view}_{name}": getattr(ranking, name).astype(np.float32)
-        for ranking in results.rankings()
-        for name in ("score", "q_decoy")
-    }
-    first, recall = f"{key.method}_{key.view}_score", results.classification.recall
-    has_decoy = np.isin(np.arange(len(results.genes)), results.decoy_gene)
-    table = anndata.AnnData(
-        X=layers[first],
-        obs=pd.DataFrame({"n": results.n, "recall": recall}, index=results.tumors),
-        var=pd.DataFrame({"has_decoy": has_decoy}, index=results.genes),
-        layers=layers,
-        uns={
-            "X": first,
-            "significance_digest": results.digest,
-            "partial": bool(results.missing_shards),
-        },
-    )
-    with (
-        hdf5.write_aside(path) as aside,
-        disk.DeferredErrorFile(aside) as output,
-        h5py.File(output, "w") as file,
-    ):
-        anndata.io.write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
 
 
 def require_new(path: Path) -> None:
@@ -223,7 +245,7 @@ def require_new(path: Path) -> None:
 
 
 def write_new_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV to a new file, with all digits and an empty cell for NaN.
+    """Write the table of an answer as CSV to a new file, with all digits, NaN where unknown.
 
     No cell is a formula for a spreadsheet.
 
@@ -232,33 +254,10 @@ def write_new_csv(path: Path, table: pd.DataFrame) -> None:
     ConfigError
         If the file exists.
     """
-    texts = {
-        str(name): column.map(lambda cell: plain_text(cell) if isinstance(cell, str) else cell)
-        for name, column in table.items()
-        if column.dtype.kind == "O"
-    }
     require_new(path)
-    hdf5.write_text(path, table.assign(**texts).to_csv(index=False, lineterminator="\n"))
+    write_csv(path, [table], columns_of(table), digits=ALL_DIGITS)
 
 
-def plain_text(cell: str) -> str:
-    """The cell, with a quote before it where a spreadsheet would take it for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
-
-
-def _one_cell(gene: str) -> str:
+def one_cell(gene: str) -> str:
     """The gene as a cell of a table without quotes: no tab or line break in it."""
     return plain_text(" ".join(re.split(r"[\t\r\n]+", gene)))
-
-
-def _write_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
-    with hdf5.write_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as stream:
-        for i, table in enumerate(tables):
-            texts = {name: _plain_texts(table[name]) for name in TEXT_COLUMNS if name in table}
-            table.assign(**texts).to_csv(
-                stream, index=False, header=i == 0, float_format=FLOAT_FORMAT, lineterminator="\n"
-            )
-
-
-def _plain_texts(column: pd.Series) -> pd.Series:
-    return column.map({cell: plain_text(cell) for cell in column.unique()})

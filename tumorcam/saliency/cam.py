@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tumorcam.errors import ModelError
+from tumorcam.saliency.activations import ParametricRectifier, Smooth
 from tumorcam.saliency.alignment import interpolation_matrix, receptive_fields
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
 from tumorcam.saliency.pooling import MaxPooling
@@ -43,7 +45,7 @@ class CamPoint(NamedTuple):
 def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
     """The values from which Grad-CAM is computed at a convolution, by default the last one.
 
-    The activation is read behind the convolution's BatchNormalization and rectifier, if it has
+    The activation is read behind the convolution's BatchNormalization and activation, if it has
     them.
 
     Raises
@@ -52,9 +54,13 @@ def cam_point(graph: Graph, shapes: Shapes, layer: str | None) -> CamPoint:
         If there is no such convolution, or its cells have no place on the image.
     """
     convolutions = [step for step in graph.steps if isinstance(step.rule, Convolution)]
-    require_convolution(layer, [step.layer for step in convolutions])
+    try:
+        require_convolution(layer, [step.layer for step in convolutions])
+    except ModelError as error:
+        advice = "name one of these" if convolutions else "use a method without it, as gradient is"
+        raise ModelError(f"{error}; {advice}") from None
     candidates = [step for step in convolutions if layer in (None, step.layer)]
-    activation = _behind_rectifier(graph, candidates[-1].output)
+    activation = _behind_activation(graph, candidates[-1].output)
     following = graph.consumers(activation)
     is_pooled = [type(step.rule) for step in following] == [MaxPooling]  # keeps the gradient's sum
     gradient = following[0].output if is_pooled else activation
@@ -106,13 +112,13 @@ def _dense_behind(graph: Graph, value: int) -> Step | None:
     return behind[0] if [type(step.rule) for step in behind] == [Dense] else None
 
 
-def _behind_rectifier(graph: Graph, value: int) -> int:
-    """The index of a convolution's rectified value; `value` itself if no rectifier follows."""
+def _behind_activation(graph: Graph, value: int) -> int:
+    """The index of a convolution's activated value; `value` itself if no activation follows."""
     following = value
     while len(graph.consumers(following)) == 1:
         step = graph.consumers(following)[0]
         following = step.output
-        if isinstance(step.rule, Rectifier):
+        if isinstance(step.rule, Rectifier | ParametricRectifier | Smooth):
             return following
         if not isinstance(step.rule, Affine | Identity):
             break

@@ -9,24 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam.errors import ModelError
+from tumorcam.saliency.activations import SIGMOID, SOFTMAX, require_guidable
 from tumorcam.saliency.cam import cam_point, summed_kernel
 from tumorcam.saliency.fusion import fuse_first_pooling, rectify_pooled
-from tumorcam.saliency.graph import IMAGE, Graph, Shapes, unroll
-from tumorcam.saliency.methods import (
-    AVERAGED,
-    GUIDED,
-    PLAIN,
-    SHARED,
-    SHARED_PARTS,
-    Ingredients,
-    mean_gradient_on_path,
-    mean_gradient_under_noise,
-    target_maps,
-)
-from tumorcam.saliency.passes import Forward, backward, forward
-from tumorcam.saliency.rules import Arrays, Weights, fused, matrix_product
+from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step, unroll
+from tumorcam.saliency.methods import GUIDED
+from tumorcam.saliency.passes import forward
+from tumorcam.saliency.program import Program, shared_program
+from tumorcam.saliency.rules import Arrays
 from tumorcam.settings import DEFAULT_METHODS, METHODS, PRECISIONS
 from tumorcam.settings.methods import COARSE
+
+HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")  # of a layer's computing
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,8 @@ class Explainer:
     ----------
     network : keras.Model
         Sequential or functional, from (samples, [rows,] columns, channels) to one logit or softmax
-        share for each class. `layers.LINEAR` and `layers.RECTIFIERS` list its layers. Its weights
-        are copied; the network itself is not kept.
+        share for each class. `layers.LINEAR` and `activations.ACTIVATIONS` list its layers. Its
+        weights are copied; the network itself is not kept.
     methods : sequence of str
         Some of METHODS.
     layer : str, optional
@@ -63,7 +57,8 @@ class Explainer:
     Raises
     ------
     ModelError
-        If a layer cannot be explained exactly, with its name.
+        If a layer cannot be explained exactly, with its name, or a guided method meets an
+        activation for which it is not defined.
     """
 
     def __init__(
@@ -80,19 +75,28 @@ class Explainer:
         self.methods, self.batch_size = tuple(methods), batch_size
         self._dtype = tf.as_dtype(precision)
         graph = unroll(network)
+        for step in graph.steps:
+            require_guidable(step.layer, step.rule, [m for m in methods if m in GUIDED])
         self._layer, self._structure = layer, _structure(graph, layer)
-        self._rank, self._logits = graph.rank, graph.output
+        self._rank = graph.rank
         self._shapes = _shapes(graph, network)
         self._image_shape, self.n_classes = self._shapes[IMAGE], self._shapes[graph.output][0]
         self.map_shape = self._image_shape[2 - self._rank : 2]
         self._cam = cam_point(graph, self._shapes, layer) if COARSE & set(methods) else None
-        self._prepare(graph)
-        signature = [
-            tf.TensorSpec((batch_size, *self._image_shape), tf.float32),
-            tf.TensorSpec((None, batch_size), tf.int32),
-            tf.nest.map_structure(tf.TensorSpec.from_tensor, self._weights),
-        ]
-        self._traced = tf.function(self._explain, input_signature=signature, autograph=False)
+        self._steps = self._prepare(graph)
+        program = Program(
+            steps=self._steps,
+            logits=graph.output,
+            n_classes=self.n_classes,
+            cam=self._cam,
+            methods=self.methods,
+            dtype=self._dtype,
+        )
+        shape = (batch_size, *self._image_shape)
+        self._traced = shared_program(
+            (self._structure, graph.output, shape, self.methods, precision),
+            lambda: program.trace(shape, self._weights),
+        )
 
     def take_weights(self, network: keras.Model) -> None:
         """Explain a network with the same layers from now on, without compiling anew.
@@ -153,8 +157,8 @@ class Explainer:
     def _input_shape(self) -> tuple[int, ...]:
         return self._image_shape if self._rank == 2 else self._image_shape[1:]
 
-    def _prepare(self, graph: Graph) -> None:
-        """Copy the weights of a network in the form that its optimised steps take."""
+    def _prepare(self, graph: Graph) -> tuple[Step, ...]:
+        """Copy the weights of a network in the form that its optimised steps take; these steps."""
         keep = self._cam.activation if self._cam else graph.output
         optimised = fuse_first_pooling(rectify_pooled(graph, keep), self._shapes)
         prepared = [
@@ -162,10 +166,11 @@ class Explainer:
             for step, arrays in zip(optimised.steps, optimised.weights, strict=True)
         ]
         summed = summed_kernel(optimised, self._cam) if self._cam else ()
-        self._steps, self._source = optimised.steps, graph.weights
+        self._source = graph.weights
         self._weights = [
             [tf.constant(array, self._dtype) for array in arrays] for arrays in (*prepared, summed)
         ]
+        return optimised.steps
 
     def _require_fit(self, images: np.ndarray, targets: np.ndarray) -> None:
         if not self._weights:
@@ -188,81 +193,6 @@ class Explainer:
             )
             raise ModelError(msg)
 
-    def _explain(
-        self, images: tf.Tensor, targets: tf.Tensor, weights: Sequence[Weights]
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Logits (samples, classes), and maps (targets, samples, rows, columns) of each method.
-
-        Targets are computed one after the other, because all at once would not fit in memory.
-        """
-
-        def gradient(pictures: tf.Tensor) -> tf.Tensor:
-            activations = self._forward(pictures, weights)
-            return tf.map_fn(
-                lambda target: self._gradients(activations, target, [IMAGE], guided=False)[IMAGE],
-                targets,
-                fn_output_signature=tf.float32,
-                parallel_iterations=1,
-            )
-
-        needed = [*self.methods, *(SHARED_PARTS if SHARED in self.methods else ())]
-        methods = [name for name in dict.fromkeys(needed) if name not in {*AVERAGED, SHARED}]
-        activations = self._forward(images, weights)
-        maps: dict[str, tf.Tensor] = {}
-        if methods:
-            maps = tf.map_fn(
-                lambda target: self._target_maps(activations, target, methods, weights[-1]),
-                targets,
-                fn_output_signature=dict.fromkeys(methods, tf.float32),
-                parallel_iterations=1,
-            )
-        if SHARED in self.methods:
-            coarse, guided = (maps[name] for name in SHARED_PARTS)
-            maps[SHARED] = tf.reduce_mean(coarse, axis=0) * guided
-        zeros = tf.zeros(tf.concat([tf.shape(targets)[:1], tf.shape(images)], 0))
-        if "integrated_gradients" in self.methods:
-            mean = mean_gradient_on_path(gradient, images, zeros)
-            maps["integrated_gradients"] = tf.reduce_sum(mean * images, -1)
-        if "smooth_grad" in self.methods:
-            mean = mean_gradient_under_noise(gradient, images, zeros)
-            maps["smooth_grad"] = tf.reduce_sum(mean, -1)
-        return tf.cast(activations.values[self._logits], tf.float32), maps
-
-    def _forward(self, images: tf.Tensor, weights: Sequence[Weights]) -> Forward:
-        return forward(self._steps, weights[:-1], {IMAGE: tf.cast(images, self._dtype)})
-
-    def _gradients(
-        self, activations: Forward, target: tf.Tensor, at: list[int], *, guided: bool
-    ) -> dict[int, tf.Tensor]:
-        """Gradients of each sample's target logit at some values, float32, keyed by value index."""
-        start = {self._logits: tf.one_hot(target, self.n_classes, dtype=self._dtype)}
-        gradients = backward(self._steps, activations.vjps, start, at, guided=guided)
-        return {value: tf.cast(gradient, tf.float32) for value, gradient in gradients.items()}
-
-    def _target_maps(
-        self, activations: Forward, target: tf.Tensor, methods: Sequence[str], summed: Weights
-    ) -> dict[str, tf.Tensor]:
-        """Maps (samples, rows, columns) of one target of each sample, by each method."""
-        at = [IMAGE] if PLAIN & set(methods) else []
-        if self._cam:
-            at.append(self._cam.gradient)
-        plain = self._gradients(activations, target, at, guided=False)
-        guided: dict[int, tf.Tensor] = {}
-        if GUIDED & set(methods):
-            guided = self._gradients(activations, target, [IMAGE], guided=True)
-        cam_gradient = plain[self._cam.gradient] if self._cam else None
-        if summed:
-            cam_gradient = matrix_product(tf.cast(cam_gradient, self._dtype), summed[0])
-        ingredients = Ingredients(
-            image=activations.values[IMAGE],
-            gradient=plain[IMAGE] if PLAIN & set(methods) else None,
-            guided_gradient=guided.get(IMAGE),
-            activation=activations.values[self._cam.activation] if self._cam else None,
-            cam_gradient=cam_gradient,
-        )
-        maps: dict[str, tf.Tensor] = fused(lambda parts: target_maps(parts, self._cam), ingredients)
-        return {name: maps[name] for name in methods}
-
 
 def sample_bytes(network: keras.Model) -> int:
     """Approximate memory that one sample takes: all values, and their gradients in two passes."""
@@ -270,12 +200,12 @@ def sample_bytes(network: keras.Model) -> int:
     return 3 * 4 * sum(sizes)
 
 
-def _structure(graph: Graph, layer: str | None) -> list[tuple[object, ...]]:
+def _structure(graph: Graph, layer: str | None) -> tuple[tuple[object, ...], ...]:
     """A description of a network without its weights; `layer` is the convolution of Grad-CAM."""
-    return [
-        (step.rule, step.inputs, step.layer == layer, *(array.shape for array in arrays))
+    return tuple(
+        (step.rule, step.inputs, step.output, step.layer == layer, *(a.shape for a in arrays))
         for step, arrays in zip(graph.steps, graph.weights, strict=True)
-    ]
+    )
 
 
 def _are_equal(weights: Sequence[Arrays], others: Sequence[Arrays]) -> bool:
@@ -303,10 +233,16 @@ def _shapes(graph: Graph, network: keras.Model) -> Shapes:
     ]
     start = {IMAGE: tf.constant(image.reshape(1, *(1,) * (2 - graph.rank), *axes))}
     values = forward(graph.steps, weights, start).values
-    output, expected = values[graph.output].numpy(), network(image, training=False).numpy()
-    if graph.ends_in_softmax:
-        output = tf.nn.softmax(output).numpy()
-    if not np.allclose(output, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()):
+    output = values[graph.output]
+    if graph.link:
+        output = {SOFTMAX: tf.nn.softmax, SIGMOID: tf.sigmoid}[graph.link](output)
+    expected = tf.cast(network(image, training=False), tf.float32).numpy()
+    if not np.isfinite(expected).all():
+        msg = f"network {network.name!r} gives outputs that are NaN or infinite; check its weights"
+        raise ModelError(msg)
+    is_half = any(getattr(step, "compute_dtype", "") in HALF for step in network.layers)
+    share = 0.05 if is_half else 1e-3
+    if not np.allclose(output, expected, rtol=share, atol=share / 10 * np.abs(expected).max()):
         msg = (
             f"the output of network {network.name!r} is not what its layers compute; explain a "
             "model whose call only calls its layers"

@@ -1,6 +1,5 @@
 """Which Keras layers can be explained, and how each is written as rules with weights."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +7,12 @@ import keras
 import numpy as np
 
 from tumorcam.errors import ModelError
+from tumorcam.saliency.activations import (
+    Activation,
+    ParametricRectifier,
+    activation_of,
+    layer_activation,
+)
 from tumorcam.saliency.pooling import GlobalMaximum, MaxPooling
 from tumorcam.saliency.rules import (
     Add,
@@ -20,23 +25,25 @@ from tumorcam.saliency.rules import (
     Flatten,
     GlobalAverage,
     Identity,
-    Rectifier,
     Rule,
     ZeroPadding,
 )
 
-SOFTMAX = "softmax"
+REBUILD = (
+    "Build the network of these layers: Conv1D, Conv2D, Dense, BatchNormalization, poolings, "
+    "ZeroPadding, Flatten, Concatenate, Add, dropout, noise and activations; docs/api.md lists them"
+)
 
 
 class LayerRules(NamedTuple):
     """What a Keras layer computes: a linear rule with its weights, then an activation.
 
-    `linear` is None for layers that only activate. `activation` is a rectifier, SOFTMAX or None.
+    `linear` is None for layers that only activate. `activation` is a rule, SOFTMAX or None.
     """
 
     linear: Rule | None
     weights: Arrays
-    activation: Rectifier | str | None
+    activation: Activation
 
 
 def read_layer(layer: keras.Layer, n_axes: int) -> LayerRules:
@@ -56,20 +63,19 @@ def read_layer(layer: keras.Layer, n_axes: int) -> LayerRules:
     """
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise refusal(layer, "its channels come first")
-    make_rule = LINEAR.get(type(layer))
-    if make_rule is None and type(layer) not in RECTIFIERS:
-        raise refusal(layer, "its gradient is not implemented")
+    kind = type(layer)
+    make_rule = LINEAR.get(kind)
+    if make_rule is None and kind not in (*ACTIVATION_LAYERS, keras.layers.Activation):
+        raise refusal(layer, f"tumorcam has no rule for layers of type {kind.__name__}")
     linear, weights = make_rule(layer, n_axes) if make_rule else (None, ())
     return LayerRules(linear, weights, _activation(layer))
 
 
-def refusal(layer: keras.Layer, reason: str) -> ModelError:
-    """The error for a layer that cannot be explained exactly."""
-    supported = ", ".join(sorted(kind.__name__ for kind in (*LINEAR, *RECTIFIERS)))
+def refusal(layer: keras.Layer, reason: str, advice: str = REBUILD) -> ModelError:
+    """The error for a layer that cannot be explained exactly, with the reason and what to do."""
     msg = (
-        f"layer {layer.name!r} ({type(layer).__name__}) cannot be explained exactly: {reason}; "
-        f"build the network of {supported} with ReLU, ReLU6, LeakyReLU or no activation, and a "
-        "softmax at its end at most"
+        f"layer {layer.name!r} ({type(layer).__name__}) cannot be explained exactly: {reason}. "
+        f"{advice}"
     )
     return ModelError(msg)
 
@@ -159,39 +165,34 @@ def _simple(rule: Rule) -> Any:
     return lambda layer, n_axes: (rule, ())
 
 
-def _activation(layer: keras.Layer) -> Rectifier | str | None:
-    """The activation after a layer's linear part: a rectifier, SOFTMAX or None."""
-    if isinstance(layer, keras.layers.ReLU):
-        if layer.threshold:
-            raise refusal(layer, f"its threshold is {layer.threshold}")
-        ceiling = math.inf if layer.max_value is None else float(layer.max_value)
-        return Rectifier(float(layer.negative_slope), ceiling)
-    if isinstance(layer, keras.layers.LeakyReLU):
-        return Rectifier(float(layer.negative_slope))
-    if isinstance(layer, keras.layers.Softmax):
-        return SOFTMAX
+def _parametric(layer: keras.Layer, n_axes: int) -> tuple[Rule, Arrays]:
+    slope = np.asarray(layer.alpha, np.float32)
+    if n_axes == 3 and slope.ndim == 2:  # images of one axis get one row
+        slope = slope[np.newaxis]
+    return ParametricRectifier(), (slope,)
+
+
+def _activation(layer: keras.Layer) -> Activation:
+    """The activation after a layer's linear part, SOFTMAX or None."""
+    if isinstance(layer, ACTIVATION_LAYERS):
+        try:
+            return layer_activation(layer)
+        except ModelError as error:
+            raise refusal(layer, f"its {error}") from None
     function = getattr(layer, "activation", None)
     if isinstance(function, keras.Layer):
         return _activation(function)
-    if function is None:
-        return None
-    if function not in ACTIVATIONS:
-        raise refusal(layer, f"its activation is {getattr(function, '__name__', function)}")
-    return ACTIVATIONS[function]
+    try:
+        return activation_of(function)
+    except ModelError as error:
+        raise refusal(layer, f"its activation is {error}, which has no rule") from None
 
 
-ACTIVATIONS: dict[Any, Rectifier | str | None] = {
-    keras.activations.linear: None,
-    keras.activations.relu: Rectifier(),
-    keras.activations.relu6: Rectifier(ceiling=6.0),
-    keras.activations.leaky_relu: Rectifier(slope=0.2),  # Keras 3's default
-    keras.activations.softmax: SOFTMAX,
-}
-RECTIFIERS = (
+ACTIVATION_LAYERS = (
     keras.layers.ReLU,
     keras.layers.LeakyReLU,
+    keras.layers.ELU,
     keras.layers.Softmax,
-    keras.layers.Activation,
 )
 LINEAR: dict[type, Callable[[keras.Layer, int], tuple[Rule, Arrays]]] = {
     keras.layers.Conv1D: _convolution,
@@ -210,6 +211,8 @@ LINEAR: dict[type, Callable[[keras.Layer, int], tuple[Rule, Arrays]]] = {
     keras.layers.ZeroPadding2D: _padding,
     keras.layers.Concatenate: _concatenate,
     keras.layers.Add: _simple(Add()),
+    keras.layers.PReLU: _parametric,
+    keras.layers.Identity: _simple(Identity()),
     keras.layers.Flatten: _simple(Flatten()),
     keras.layers.Dropout: _simple(Identity()),
     keras.layers.SpatialDropout1D: _simple(Identity()),

@@ -283,7 +283,10 @@ def first_maximum(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
 def rectify_maximum(
     value: tf.Tensor, first: tf.Tensor, rectifier: Rectifier | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The rectified maximum of each window, and its index, -1 where the derivative is 0."""
+    """The rectified maximum of each window, and its index, -1 where the derivative is 0.
+
+    `value` and `first` are those of `first_maximum`.
+    """
     if rectifier is None:
         return value, first
     activation = rectifier.apply(value)

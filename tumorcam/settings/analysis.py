@@ -194,3 +194,11 @@ class ReportSettings:
         AtLeast(1),
         AtMost(10_000),
     ] = 20
+    annotation: Annotated[
+        str,
+        Doc(
+            "The path of a gene table whose symbols, IDs and synonyms the search on the page also "
+            "finds: TSV or CSV, plain or .gz; empty is none."
+        ),
+        FilePath(),
+    ] = ""

@@ -18,6 +18,7 @@ from tumorcam.errors import FileError
 from tumorcam.explain.shards import (
     BAND,
     SALIENCY_TYPE,
+    coordinates,
     saliency_attributes,
     shard_digest,
     shard_faults,
@@ -111,7 +112,8 @@ def reduce_run(
             world.barrier()
             if not world.is_root:
                 return
-            write_saliency(run, plan, source.sample_index, config, sources)
+            names = coordinates(cohort.tumors, cohort.genes, cohort.decoy_gene)
+            write_saliency(run, plan, source.sample_index, config, sources, names)
             shared = _shared_tables(columns, source, missing=[key.name for key in audit.faults])
             tables.write_significance(run.significance, attributes, shared, parts)
     shutil.rmtree(run.bands)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tumorcam.explain.shards import coordinates
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
+from tumorcam.storage.dimensions import name_dimensions
 
 SIGNIFICANCE_TYPE, RANKING_TYPE = "tumorcam-significance", "tumorcam-ranking"
 REMEDY = "run `tumorcam reduce`"
@@ -168,14 +170,37 @@ class Significance(SharedTables):
                 group = file[key.name]
             return records.read_record(group, Ranking)
 
-    def evidence(self, key: RankingKey, gene: int) -> np.ndarray:
-        """(tumors,) str: a gene's grades in one ranking; FileError where the file is damaged."""
+    def evidence(self, key: RankingKey, gene: int | slice = slice(None)) -> np.ndarray:
+        """(tumors,) str: a gene's grades in one ranking, (tumors, genes) those of all genes.
+
+        Raises
+        ------
+        FileError
+            If the file is damaged.
+        """
         with hdf5.open_file(self.path, SIGNIFICANCE_TYPE, remedy=REMEDY) as file:
             return records.read_array(file, f"{key.name}/evidence", np.s_[:, gene])
 
 
 GENE_STATISTICS = tuple(f.name for f in fields(GeneStatistics) if f.name != "evidence")
+DECOYS = ("present", "chance")  # the two passes
 DECOY_STATISTICS = tuple(f.name for f in fields(DecoyStatistics))
+DIMENSIONS = {  # of the datasets of significance.h5
+    **dict.fromkeys((*GENE_STATISTICS, "evidence"), ("tumors", "genes")),
+    **dict.fromkeys(("expression_auroc", "log2_fold_change"), ("tumors", "genes")),
+    **{f"{kind}/{name}": ("tumors", "decoys") for kind in DECOYS for name in DECOY_STATISTICS},
+    "nulls/score": ("nulls", "tumors", "genes"),
+    "nulls/decoy_score": ("nulls", "tumors", "decoys"),
+    **dict.fromkeys(("called", "learned"), ("nulls",)),
+    "replicate_score": ("present_replicates", "tumors", "gene_or_decoy"),
+    "fold_score": ("folds", "tumors", "gene_or_decoy"),
+    "probability": ("replicates", "samples", "tumors"),
+    **dict.fromkeys(("n", "recall", "decoys_in_top_20", "tumors"), ("tumors",)),
+    **dict.fromkeys(("genes", "is_entrapped"), ("genes",)),
+    "decoy_gene": ("decoys",),
+    "methods": ("methods",),
+    "missing_shards": ("missing_shards",),
+}
 
 
 def write_ranking(path: Path, attributes: Mapping[str, str], ranking: Ranking) -> None:
@@ -200,6 +225,9 @@ def write_significance(
         for key, part in zip(keys, rankings, strict=True):
             with hdf5.open_file(part, RANKING_TYPE, remedy=REMEDY) as ranking:
                 ranking.copy(ranking[key.name], file, name=key.name)
+        labels = coordinates(shared.tumors, shared.genes, shared.decoy_gene)
+        labels["decoys"] = shared.genes[shared.decoy_gene]
+        name_dimensions(file, DIMENSIONS, labels)
 
 
 def read_significance(path: Path, cohort_digest: str) -> Significance:

@@ -21,7 +21,10 @@ def made_with(config: Config, stage: str) -> dict[str, str]:
 
 
 def changes(attributes: Mapping[str, Any], config: Config, stage: str) -> dict[str, str]:
-    """`then -> now` by section.key for each setting of a file that has changed since."""
+    """`then -> now` by section.key for each setting of a file that has changed since.
+
+    `attributes` are those of the file's root, and `stage` is the one that made it.
+    """
     stored = str(attributes.get(CONFIG, "{}"))
     return changed_settings(stored, settings_json(config, stage))
 
@@ -44,6 +47,8 @@ def first_changed(names: Iterable[str]) -> str:
 
 def require_settings(path: Path, attributes: Mapping[str, Any], config: Config, stage: str) -> None:
     """Check that a file was made with the present settings.
+
+    `attributes` are those of the file's root, and `stage` is the one that made it.
 
     Raises
     ------

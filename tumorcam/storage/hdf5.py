@@ -211,6 +211,8 @@ def stored_digest(path: Path, encoding_type: str, *, remedy: str) -> str:
 def require_cohort(attributes: Mapping[str, Any], path: Path, digest: str, *, remedy: str) -> None:
     """Check that the attributes of a file name a cohort.
 
+    `digest` is the present cohort's, and `remedy` is what the message advises.
+
     Raises
     ------
     StaleError

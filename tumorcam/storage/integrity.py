@@ -38,6 +38,7 @@ FIRST_LINE = re.compile(
 OLD_FIRST_LINE = b"tumorcam; SHA-256 of all after the first 512 bytes: "  # of version 0.1
 BLOCK_BYTES = 16 * 2**20  # of a dataset, read at once while digesting
 READ_BYTES = 4 * 2**20  # of a file
+UNDIGESTED = set("digest complete CLASS NAME DIMENSION_LIST REFERENCE_LIST".split())  # attributes
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
 KINDS = {  # of what a path may be instead of a regular file
     stat.S_IFDIR: "a folder",
@@ -249,17 +250,16 @@ def open_hdf5(path: Path) -> h5py.File:
 def content_digest(file: h5py.File) -> str:
     """SHA-256 over every dataset (name, type, shape, bytes) and attribute of a file.
 
-    The root attributes `digest` and `complete` are left out, since they are written later. Of a
-    virtual dataset only the names of its sources count: those files have digests of their own.
+    The root attributes `digest` and `complete` are left out, since they are written later, and so
+    are the references between datasets and their dimensions. Of a virtual dataset only the names of
+    its sources count: those files have digests of their own.
     """
     hasher = hashlib.sha256()
     names: list[str] = []
     file.visit(names.append)
     for name in ["/", *sorted(names)]:
         item = file[name]
-        attributes = {
-            k: _plain(v) for k, v in item.attrs.items() if k not in ("digest", "complete")
-        }
+        attributes = {k: _plain(item.attrs[k]) for k in item.attrs if k not in UNDIGESTED}
         hasher.update(json.dumps([name, attributes], sort_keys=True).encode())
         if isinstance(item, h5py.Dataset):
             hasher.update(f"{item.dtype.str}{item.shape}".encode())

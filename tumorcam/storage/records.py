@@ -25,12 +25,19 @@ COMPRESSION: dict[str, dict[str, Any]] = {
     "bitshuffle-lz4": dict(hdf5plugin.Bitshuffle()),
     "blosc2-zstd": dict(hdf5plugin.Blosc2(cname="zstd", clevel=1)),
 }
+NEEDS_PLUGIN = ("bitshuffle-lz4", "blosc2-zstd")
 DIGEST = "digest"  # of the file; `hdf5.create_file` writes it, so that no record does
 HDF5_ERRORS = (KeyError, RuntimeError, ValueError, TypeError, SystemError)  # of h5py
 ENTRIES_HERE = {"entries_here": True}  # metadata of a mapping whose entries need no group around
 Chunks = tuple[int | None, ...]  # None: the whole axis
 
 Record = TypeVar("Record")
+
+
+def requirement(compression: str) -> dict[str, str]:
+    """The attribute of a file that names what a reader needs for a compression; mostly empty."""
+    needed = "hdf5plugin: a Python reader imports it before it reads the data"
+    return {"requires": needed} if compression in NEEDS_PLUGIN else {}
 
 
 def stored(*, chunks: Chunks, compressed: bool = False) -> Any:
@@ -92,7 +99,8 @@ def read_record(
             values[name] = np.empty(0)
         elif "entries_here" in fields[name].metadata:
             entry = typing.get_args(hints[name])[1]
-            names = [key for key in group if key not in fields]
+            with reading(group):
+                names = [k for k in group if k not in fields and not _is_scale(group[k])]
             values[name] = {key: _read_value(group, key, entry) for key in names}
         else:
             values[name] = _read_value(group, name, hints[name])
@@ -142,7 +150,10 @@ def write_dataset(
     chunks: Chunks | None = None,
     compression: str = "none",
 ) -> None:
-    """Write an array with a checksum on every chunk; strings become fixed-width UTF-8."""
+    """Write an array with a checksum on every chunk; strings become fixed-width UTF-8.
+
+    `name` is the dataset's in `group`; `compression` is as for `write_record`.
+    """
     array = np.asarray(values)
     if array.dtype.kind in "UO":
         array = np.char.encode(array.astype(str), "utf-8")
@@ -158,6 +169,11 @@ def write_dataset(
     group.create_dataset(
         name, data=array, chunks=sizes, fletcher32=True, **COMPRESSION[compression]
     )
+
+
+def _is_scale(item: h5py.Group | h5py.Dataset) -> bool:
+    """Whether this is a dimension that `dimensions.name_dimensions` has added."""
+    return isinstance(item, h5py.Dataset) and item.is_scale
 
 
 def _write_stored(

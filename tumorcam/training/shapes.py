@@ -64,7 +64,10 @@ def layer_windows(settings: ModelSettings, side: int) -> list[Windows]:
 
 
 def n_weights(settings: ModelSettings, side: int, n_tumors: int) -> int:
-    """Number of weights and biases of the network, batch normalizations and skip path included."""
+    """Number of weights and biases of the network, batch normalizations and skip path included.
+
+    `side` is that of the image, in pixels; `n_tumors` is the number of logits.
+    """
     shape = image_shape(settings, side)
     n_cells = [shape[0], *(windows.n_cells for windows in layer_windows(settings, side))][-1]
     channels, total = 1, 0
@@ -81,6 +84,8 @@ def n_weights(settings: ModelSettings, side: int, n_tumors: int) -> int:
 
 def n_operations(settings: ModelSettings, side: int, n_tumors: int) -> tuple[int, int]:
     """Floating-point operations of one sample's forward pass, and of its dense layers alone.
+
+    `side` is that of the image, in pixels; `n_tumors` is the number of logits.
 
     Two for each weight and each cell that it is used in.
     """

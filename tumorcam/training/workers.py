@@ -32,7 +32,10 @@ class Workers:
         return int(self.strategy.num_replicas_in_sync)
 
     def expect(self, seconds: float, what: str) -> None:
-        """Limit the time that the work at hand may take, if this process has peers."""
+        """Limit the time that the work at hand may take, if this process has peers.
+
+        `seconds` is the limit, and `what` names the work in the message.
+        """
         if self.watchdog is not None:
             self.watchdog.expect(seconds, what)
 

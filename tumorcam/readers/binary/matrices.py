@@ -57,6 +57,8 @@ class StoredMatrix:
 def find_matrix(item: Any, name: str) -> StoredMatrix:
     """A matrix of the file by its dataset or group, checked but for its values.
 
+    `item` is the dataset or group, and `name` its path in the file, for messages.
+
     Raises
     ------
     Fault

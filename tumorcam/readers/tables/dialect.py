@@ -215,7 +215,10 @@ def refuse_thousands(rows: Sequence[Sequence[str]], path: Path) -> None:
 
 
 def dialect_fact(dialect: Dialect, name: str, n_columns: int, n_rows: int) -> Fact:
-    """What was understood of the dialect, for the report."""
+    """What was understood of the dialect, for the report.
+
+    `name` is the delimiter in words; `n_columns` and `n_rows` are the size of what was looked at.
+    """
     decimal = "" if dialect.decimal == "." else ", decimal commas"
     return Fact(
         "format",

@@ -182,7 +182,10 @@ def mended(cells: list[str], heading: Heading) -> list[str] | None:
 
 
 def reason_to_drop(cells: Sequence[str], width: int) -> str:
-    """Why a row is none of the table; empty if it is one."""
+    """Why a row is none of the table; empty if it is one.
+
+    `cells` are those of the row, and `width` is the number of cells in the header.
+    """
     if not any(cells):
         return BLANK
     is_comment = cells[0].startswith(("!", "#")) and len(cells) != width
@@ -190,7 +193,11 @@ def reason_to_drop(cells: Sequence[str], width: int) -> str:
 
 
 def wrong_width(line: int, cells: Sequence[str], heading: Heading, is_end: bool) -> str:
-    """The message for a row with too few or too many cells, to follow the name of the file."""
+    """The message for a row with too few or too many cells, to follow the name of the file.
+
+    `line` is its number from 1 and `cells` are its cells; `is_end` says whether it is the file's
+    last.
+    """
     width = len(heading.header) - heading.n_trailing
     remedy = "correct that line, or write the file again"
     if is_end and len(cells) < width:
