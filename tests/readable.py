@@ -32,11 +32,10 @@ def markdown_prose(text: str) -> list[str]:
     text = re.sub(r"<!--.*?-->|^\s*<[^>]+>\s*$", "", text, flags=re.DOTALL | re.MULTILINE)
     blocks: list[list[str]] = [[]]
     for line in text.splitlines():
-        if re.match(r"\s*\||\s*#|    \S|:::|!!!|\?\?\?|=== ", line) and not re.match(
-            r" {4}[a-z(`*\[]", line
-        ):
-            blocks.append([])
-        elif not line.strip():
+        if (
+            re.match(r"\s*\||\s*#|    \S|:::|!!!|\?\?\?|=== ", line)
+            and not re.match(r" {4}[a-z(`*\[]", line)
+        ) or not line.strip():
             blocks.append([])
         elif match := re.match(r"\s*(?:[*+-]|\d+\.)\s+(.*)", line):
             blocks.append([match[1]])
