@@ -4,6 +4,8 @@ This module and the top of each job import nothing heavy, so that `--help` is in
 """
 
 import argparse
+import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +144,8 @@ def run(command: Command, argv: Sequence[str] | None = None) -> int:
     def parse_and_run() -> int:
         parser = argparse.ArgumentParser(prog=f"tumorcam {command.name}")
         command.fill_parser(parser)
-        return _run_body(command, parser.parse_args(argv))
+        words = sys.argv[1:] if argv is None else argv
+        return _run_body(command, parser.parse_args(argv), words)
 
     return with_streams(parse_and_run)
 
@@ -170,7 +173,7 @@ def message_of(error: Exception) -> str:
     return foreseeable(error) or f"{type(error).__name__}: {words}; {keep_traceback()}"
 
 
-def _run_body(command: Command, args: argparse.Namespace) -> int:
+def _run_body(command: Command, args: argparse.Namespace, words: Sequence[str]) -> int:
     """Load the config and call the job's body.
 
     The log ends with a record of how the job ended; `done` means exit code 0. What a user can act
@@ -185,7 +188,7 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     from tumorcam.storage.run_folder import RunFolder
 
     prepare_tensorflow()
-    launch = current_launch()
+    launch = dataclasses.replace(current_launch(), command=(command.name, *words))
     try:
         with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
             given = overrides(args)

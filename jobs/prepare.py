@@ -17,7 +17,8 @@ def prepare(job: Job) -> int:
     from tumorcam.cohort.cohort import cohort_of, is_current, plan_of, read_cohort, write_cohort
     from tumorcam.cohort.summary import cohort_summary
     from tumorcam.operations.later_checks import check_later_stages, check_settings
-    from tumorcam.operations.stages import input_digest, require_replaceable
+    from tumorcam.operations.stages import digest_input, require_replaceable
+    from tumorcam.storage.input_files import write_input_files
     from tumorcam.storage.plan import write_plan
     from tumorcam.storage.run_config import write_run_config
 
@@ -25,7 +26,8 @@ def prepare(job: Job) -> int:
     if job.args.dry_run:
         return _print_plan(job)
     start_logging(job.run.logs, "prepare", job.launch)
-    path, digest = job.run.cohort, input_digest(job.config)
+    path, read = job.run.cohort, digest_input(job.config)
+    digest = read.input_digest
     require_replaceable(job.config, digest)
     if is_current(path, job.config, digest):
         logger.info("%s is there and complete", path)
@@ -34,6 +36,7 @@ def prepare(job: Job) -> int:
         content = _content(job)
         warnings = check_later_stages(job.config, cohort_of(path, "", content))
         write_cohort(path, content, job.config, digest)
+    write_input_files(job.run.input_files, read)
     cohort = read_cohort(path, job.config)
     write_run_config(job.config, job.overrides)
     write_plan(job.run.plan, plan_of(cohort, job.config))

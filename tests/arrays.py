@@ -8,6 +8,7 @@ import pandas as pd
 
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.summary import count_by_type
+from tumorcam.cohort.tally import KEPT, READ, tally_of
 from tumorcam.readers.inputs import Inputs
 from tumorcam.readers.matrix import Drop, Fact, Matrix
 from tumorcam.storage.stored_values import StoredValues
@@ -53,4 +54,8 @@ def selection_of(
         dropped=pd.DataFrame(columns=list(Drop._fields), dtype=str),
         facts=pd.DataFrame(columns=list(Fact._fields), dtype=str),
         counts=count_by_type(samples, samples),
+        tally=tally_of(
+            [("gene", READ, len(genes)), ("gene", KEPT, len(genes))],
+            [("sample", READ, len(samples)), ("sample", KEPT, len(samples))],
+        ),
     )

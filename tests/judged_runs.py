@@ -13,6 +13,7 @@ import pandas as pd
 
 from jobs import prepare
 from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.tally import unexplained
 from tumorcam.settings.config import load_config
 
 MAX_MESSAGE = 1100  # characters; a message must be readable at one glance
@@ -120,6 +121,10 @@ def patient_of_barcode(sample: str) -> str:
 def _faults(cohort: Cohort, expected: Expected) -> Iterator[str]:
     drops = [f"{d.kind} {d.name}: {d.reason}" for d in cohort.dropped.itertuples()]
     facts = [" ".join(fact) for fact in cohort.facts.astype(str).to_numpy()]
+    assert cohort.tally is not None
+    for kind in ("gene", "sample"):
+        if n := unexplained(cohort.tally, kind):
+            yield f"{n} {kind}s are neither dropped nor kept: {cohort.tally.to_dict('records')}"
     if expected.log2 is None:
         yield from _faults_of_sizes(cohort, expected)
     else:

@@ -13,7 +13,7 @@ from tumorcam.cohort.images import Scaler
 from tumorcam.explain.shards import MethodMaps, Shard, shard_attributes, write_shard
 from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.settings.config import Config
-from tumorcam.significance import decoys, statistics
+from tumorcam.significance import classification, decoys, statistics
 from tumorcam.significance.decoys import Scores
 from tumorcam.significance.tables import (
     DECOY_STATISTICS,
@@ -196,8 +196,9 @@ def write_tables(
 ) -> None:
     """Write significance.h5."""
     expression, n_tumors = cohort.expression(), len(cohort.tumors)
-    called = np.nan_to_num(probability).mean(axis=0).argmax(axis=1)
-    recall = np.array([(called[cohort.tumor == t] == t).mean() for t in range(n_tumors)])
+    ensemble = classification.ensemble_probability(probability)
+    has_shard = ~np.isnan(ensemble).any(axis=1)
+    scores = classification.score_classifier(ensemble[has_shard], cohort.tumor[has_shard])
     shared = SharedTables(
         methods=tuple(config.explain.methods),
         tumors=cohort.tumors,
@@ -207,7 +208,7 @@ def write_tables(
         n=np.array([len(set(cohort.patient[cohort.tumor == t])) for t in range(n_tumors)]),
         expression_auroc=statistics.expression_auroc(expression, cohort.tumor, n_tumors=n_tumors),
         log2_fold_change=statistics.log2_fold_change(expression, cohort.tumor, n_tumors=n_tumors),
-        classification=Classification(probability, recall),
+        classification=Classification(probability, scores.recall),
         missing_shards=tuple(missing),
     )
     files = []

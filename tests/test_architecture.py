@@ -29,7 +29,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
         for name in ("network", "paths", "initial_weights", "prediction")
     ),
     *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints")),
-    *(f"tumorcam.training.{name}" for name in ("workers", "threads")),
+    *(f"tumorcam.training.{name}" for name in ("workers", "threads", "device_notes")),
     *(f"tumorcam.applied.{name}" for name in ("classify", "missing_genes", "networks", "ensemble")),
     *(f"tumorcam.explain.{name}" for name in ("explain", "devices", "sample")),
     "tumorcam.faithfulness.perturbation",
@@ -37,7 +37,9 @@ TENSORFLOW = {  # packages and modules in which a network runs
 }
 WITHOUT_TENSORFLOW = {
     f"jobs.{name}"
-    for name in "prepare report reduce status verify pipeline init inspect fetch".split()
+    for name in (
+        "prepare report reduce status verify pipeline init inspect fetch compare enrich"
+    ).split()
 }
 HOMES = {  # of files in HDF5: each has the record, its writer and its reader
     "tumorcam.cohort.cohort",
@@ -55,7 +57,7 @@ OTHER_HDF5 = {  # other people's files, and a site's file system
         f"tumorcam.readers.binary.{name}"
         for name in ("anndata_file", "frames", "hdf5_checks", "matrices")
     ),
-    "tumorcam.report.tables",
+    "tumorcam.report.ranking_h5ad",
     "tumorcam.operations.preflight",
 }
 HDF5_FUNCTIONS = set(

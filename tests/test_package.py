@@ -1,7 +1,9 @@
 """What a user finds when he imports the package: names, help and types, and no TensorFlow."""
 
 import ast
+import importlib
 import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +61,30 @@ def test_help_shows_the_arguments_and_what_they_mean(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'tumorcam' has no attribute 'grad_cams'"):
         _ = tumorcam.grad_cams
+
+
+def test_the_example_of_the_documentation_works():
+    page = (PACKAGE.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(block, names)
+    shapes = {name: names[name].shape for name in ("own", "pairs", "every")}
+    assert shapes == {"own": (5, 28, 28), "pairs": (5, 2, 28, 28), "every": (5, 10, 28, 28)}
+
+
+def test_the_documentation_has_an_entry_for_each_function():
+    page = (PACKAGE.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^::: tumorcam\.(\w+)$", page, re.MULTILINE)
+    assert sorted(entries) == sorted(tumorcam.LIBRARY)
+
+
+def test_the_documentation_names_each_layer_and_activation():
+    page = (PACKAGE.parent / "docs" / "api.md").read_text(encoding="utf-8").lower()
+    layers = importlib.import_module("tumorcam.saliency.layers")
+    kinds = [kind.__name__ for kind in (*layers.LINEAR, *layers.ACTIVATION_LAYERS)]
+    stems = {re.sub(r"(?<=ing)[12]d$", "", kind.lower()) for kind in kinds}
+    assert sorted(stem for stem in stems if f"`{stem}" not in page) == []
+    activations = importlib.import_module("tumorcam.saliency.activations")
+    rules = [rule for rule in activations.ACTIVATIONS.values() if hasattr(rule, "name")]
+    names = {rule.name.replace("_", " ") for rule in rules}
+    assert sorted(name for name in names if name not in page) == []

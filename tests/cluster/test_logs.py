@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorcam.cluster import logs
-from tumorcam.cluster.launcher import CHILD_VARIABLE, Launch
+from tumorcam.cluster.job_notes import JobNotes
+from tumorcam.cluster.launcher import CHILD_VARIABLE, Launch, n_cpus
 from tumorcam.cluster.logs import DONE, FAILED, STARTED, STOPPED, LogRecord
 
 LAPTOP = Launch.from_environ({})
@@ -96,12 +97,14 @@ def test_a_log_begins_and_ends_with_a_record_that_no_console_gets(
     logs.logger.info("word")
     logs.end_logging(DONE)
     logs.end_logging(FAILED, "after the end")
-    first, word, last = lines_of(path)
+    first, at_start, word, at_end, last = lines_of(path)
     start = LogRecord.from_line(first)
     assert (start.state, start.job, start.restart) == (STARTED, "12_3", 2)
     assert (start.host, start.process) == (socket.gethostname(), os.getpid())
     assert word[8:] == " train: word" and set(json.loads(last)) == {"state", "date"}
     assert LogRecord.from_line(last).state == DONE
+    assert JobNotes.from_line(at_start).cores == n_cpus()
+    assert JobNotes.from_line(at_end).seconds >= 0 and "cpu" not in at_end.replace("cpu_s", "")
     console = screen.getvalue()
     assert "{" not in console and "done" not in console
     readable = f"train: starts: {start.date[:10]}, job 12_3, restart 2, host {start.host}, process"
@@ -120,13 +123,10 @@ def test_the_next_start_stands_after_a_blank_line(tmp_path):
         path = logs.start_logging(tmp_path, "train", LAPTOP)
         logs.end_logging(state, "")
     lines = lines_of(path)
-    assert [json.loads(line)["state"] for line in lines if line] == [
-        STARTED,
-        STOPPED,
-        STARTED,
-        DONE,
-    ]
-    assert lines[2] == "" and len(lines) == 5
+    records = [line for line in lines if '"state"' in line]
+    states = [STARTED, STOPPED, STARTED, DONE]
+    assert [json.loads(line)["state"] for line in records] == states
+    assert lines[4] == "" and len(lines) == 9
 
 
 class Clock:

@@ -83,7 +83,7 @@ def test_without_a_learned_gene_nothing_is_claimed(config):
     run, first, classifier, checks = with_learned(config, 0)
     first = dataclasses.replace(first, called_at={0.2: 0})
     sentences = answer(run, first, with_accuracy(classifier, 0.95, 0.94), checks)
-    assert sentences.result.startswith("No gene of the 4 tumor types can be sentences to drive")
+    assert sentences.result.startswith("No gene of the 4 tumor types can be said to drive")
     assert sentences.belief.startswith("This does not show that no gene matters")
     assert sentences.next_step == (
         "Set layout.spacing = 2 and run again, so that neighbours on the image do not mix."

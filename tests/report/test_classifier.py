@@ -51,14 +51,14 @@ def test_the_share_through_the_convolutions_is_told_where_there_is_a_skip_path(r
     model = dataclasses.replace(run.config.model, skip="linear")
     skip = dataclasses.replace(run, config=dataclasses.replace(run.config, model=model))
     paths = classifier.summarise_classifier(skip).paths
-    assert "account for 25 % of the logits" in paths and "bypasses the convolutions" in paths
-    assert "so Grad-CAM maps describe the smaller part of it." in paths
+    assert "account for 25 % of the logits" in paths and "goes past the convolutions" in paths
+    assert "and Grad-CAM maps show the smaller part of it." in paths
     first, *others = run.networks
     networks = {first: dataclasses.replace(run.networks[first], convolution_share=0.85)}
     networks |= {key: run.networks[key] for key in others}
     paths = classifier.summarise_classifier(dataclasses.replace(skip, networks=networks)).paths
     assert "account for 40 % of the logits" in paths, "the mean over four networks"
-    assert "bypasses" not in paths
+    assert "goes past" not in paths
 
 
 def test_without_read_nothing_is_merged(run):

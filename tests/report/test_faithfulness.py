@@ -10,7 +10,7 @@ from test_page import check, page_of, run_job
 
 from tumorcam.errors import StaleError
 from tumorcam.explain.views import ranking_keys
-from tumorcam.report import faithfulness, faithfulness_figures, figures
+from tumorcam.report import faithfulness, faithfulness_figures, false_calls, figures
 from tumorcam.report.results import read_run
 
 METHODS = ["guided_grad_cam", "guided_backprop", "gradient_x_input"]
@@ -61,15 +61,15 @@ def test_the_page_has_every_check_and_its_files(config):
     html = (folder / "index.html").read_text(encoding="utf-8")
     check(html)
     for words in (
-        "On permuted labels no pair of tumor and gene is called in 5 of 5 runs; there is no sign "
-        "that genes rank above their own decoys.</strong>",
-        "Deleting the top 10 genes lowers the tumor&#39;s logit more than deleting genes of like "
-        "variance in 4 of 4 tumors",
+        "On permuted labels no pair is called in 5 of 5 runs. There is no sign that genes rank "
+        "above their own decoys.</strong>",
+        "Deleting its top genes lowers the logit more than deleting genes of like variance in 4 of "
+        "4 tumors",
         "Logistic regression on the 30 genes that are in some tumor&#39;s top 20 calls 90.0 % of "
-        "the held-out samples correctly; on as many random genes 52.0 %, on as many of the most "
-        "variable ones 80.0 %.",
+        "the held-out samples correctly. On as many random genes it calls 52.0 %, on as many of "
+        "the most variable ones 80.0 %.",
         "The top 50 genes of two halves of the replicates overlap with a Jaccard index of",
-        "(median of 3 tumors); the t-test&#39;s is 4.0 times.",
+        "as well as a random ranking does, and the t-test 4.0 times.",
         "called pairs are neither driver nor proxy of any tumor: within what q_decoy promises.",
     ):
         assert words in section(html), words
@@ -90,7 +90,7 @@ def test_parts_that_a_run_cannot_have_are_said_to_be_absent(config):
 def test_called_pairs_on_permuted_labels_are_a_warning(parts):
     called = parts["nulls"].called.copy()
     called[5, 2] = 7
-    nulls = faithfulness.null_check(changed_record(parts["nulls"], called=called), TITLES, FIRST)
+    nulls = false_calls.null_check(changed_record(parts["nulls"], called=called), TITLES, FIRST)
     assert nulls.verdict.level == "input"
     assert "in 4 of 5 runs, and up to 7 pairs are called in the others" in nulls.verdict.text
     assert [row["called"] for row in nulls.rows] == [7, 0, 0, 0, 0, 0]
@@ -111,22 +111,22 @@ def test_calls_of_permuted_genes_are_held_against_the_promise(parts):
             false_low=np.full(part.called.shape, low),
             false_high=np.full(part.called.shape, high),
         )
-        check = faithfulness.entrapment_check(changed, TITLES, FIRST, 0.05)
+        check = false_calls.entrapment_check(changed, TITLES, FIRST, 0.05)
         assert "1 of 400 called pairs are of the 5 permuted genes" in check.verdict.text
         assert words in check.verdict.text
     none = changed_record(part, called=np.zeros_like(part.called))
-    check = faithfulness.entrapment_check(none, TITLES, FIRST, 0.05)
+    check = false_calls.entrapment_check(none, TITLES, FIRST, 0.05)
     assert check.verdict.text == "No pair has a q_decoy of at most 0.05."
     assert len(check.rows) == 6 and check.rows[0]["entrapped"] == part.entrapped[5, at]
 
 
 def test_genes_above_their_decoys_without_learning_are_a_warning(parts):
     high = np.full(6, -0.5)
-    nulls = faithfulness.null_check(
+    nulls = false_calls.null_check(
         changed_record(parts["nulls"], difference_high=high), TITLES, FIRST
     )
     assert nulls.verdict.level == "mixed"
-    assert "genes rank above their own decoys there" in nulls.verdict.text
+    assert "Genes rank above their own decoys there" in nulls.verdict.text
 
 
 def test_one_null_run_has_no_interval(parts):
@@ -136,22 +136,21 @@ def test_one_null_run_has_no_interval(parts):
         difference_low=np.full(6, math.nan),
         difference_high=np.full(6, math.nan),
     )
-    nulls = faithfulness.null_check(alone, TITLES, FIRST)
+    nulls = false_calls.null_check(alone, TITLES, FIRST)
     assert nulls.verdict.text == (
-        "On permuted labels no pair of tumor and gene is called in 1 of 1 run. That is few: take 3 "
-        "null runs or more."
+        "On permuted labels no pair is called in 1 of 1 run. That is few: take 3 null runs or more."
     )
 
 
 def test_a_ranking_that_no_tumor_bears_out(config):
     part = drawn_deletion(METHODS, np.random.default_rng(0))
-    low = part.difference_low.copy()
+    low = part.area_low.copy()
     low[:3, 0, 2, 1] = -0.1
-    write_checks(config, deletion=changed_record(part, difference_low=low))
+    write_checks(config, deletion=changed_record(part, area_low=low))
     verdict = checks_of(config).deletion.verdict
     assert verdict.level == "input" and "in 1 of 4 tumors" in verdict.text
     nothing = np.full(low.shape, math.nan)
-    write_checks(config, deletion=changed_record(part, area_low=nothing, difference_low=nothing))
+    write_checks(config, deletion=changed_record(part, area_low=nothing))
     assert checks_of(config).deletion.verdict.level == "unknown"
 
 
@@ -173,7 +172,7 @@ def test_few_layouts_make_rough_halves(parts):
         part = changed_record(parts["stability"], **values)
         return faithfulness.stability_check(part, TITLES, FIRST, n_genes=1000).verdict
 
-    assert "rough" not in verdict().text and "by chance 0.03" in verdict().text
+    assert "rough" not in verdict().text and "by chance it is 0.03" in verdict().text
     assert (
         "With 4 replicates this is rough: take 6 or more." in verdict(replicates=np.array(4)).text
     )
@@ -193,7 +192,7 @@ def test_no_tumor_with_markers_and_nothing_called(config, parts):
 
 def test_too_many_false_pairs_are_said(parts):
     many = changed_record(parts["planted"], neither=parts["planted"].called // 2)
-    verdict = faithfulness.planted_check(many, TITLES, FIRST, 0.05).verdict
+    verdict = false_calls.planted_check(many, TITLES, FIRST, 0.05).verdict
     assert verdict.level == "mixed" and "above what q_decoy promises" in verdict.text
 
 

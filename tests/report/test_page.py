@@ -111,7 +111,7 @@ def test_the_page_tells_the_share_through_the_convolutions_where_there_is_a_skip
     model = dataclasses.replace(tiny_run.model, skip="linear", image="row")
     html = page_of(finish_run(dataclasses.replace(tiny_run, model=model)))
     assert "The convolutions account for 25 % of the logits" in html
-    assert "so Grad-CAM maps describe the smaller part of it." in html
+    assert "and Grad-CAM maps show the smaller part of it." in html
     assert "as one row" in html
 
 
@@ -246,10 +246,14 @@ def test_a_partial_run_says_so_in_every_output(tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("prefix", "replicates", "networks"),
-    [("r00-", 1, 2), ("r01-", 1, 2), (("r00-f00", "r01-f00"), 2, 2)],
+    ("prefix", "replicates", "parts"),
+    [
+        ("r00-", 1, "1 replicate × 2 folds"),
+        ("r01-", 1, "1 replicate × 2 folds"),
+        (("r00-f00", "r01-f00"), 2, "2 replicates × 1 fold"),
+    ],
 )
-def test_without_a_replicate_or_a_fold_the_page_has_numbers(tiny_run, prefix, replicates, networks):
+def test_without_a_replicate_or_a_fold_the_page_has_numbers(tiny_run, prefix, replicates, parts):
     names = [key.name for key in read_plan(RunFolder.of(tiny_run).plan).shards]
     config = finish_run(tiny_run, missing=[name for name in names if name.startswith(prefix)])
     run = read_run(config)
@@ -257,7 +261,7 @@ def test_without_a_replicate_or_a_fold_the_page_has_numbers(tiny_run, prefix, re
     assert (n == 48) == (replicates == 1)
     html = page_of(config)
     assert f"{replicates} of 2 replicates and {n} of 48 samples." in html
-    assert f"{networks} networks ({replicates} replicates × 2 folds) learned" in html
+    assert f"2 of 4 networks ({parts}) learned" in html
     section = html[html.index('<section id="classifier">') : html.index("<h3>By tumor</h3>")]
     assert "nan" not in section and '<td class="n">–</td>' not in section
     assert 'id="figure-example"' in html

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from jobs import reduce, report
@@ -28,7 +29,10 @@ def test_a_partial_run_is_reported(explained_copy, prefixes, n_replicates, n_net
     assert f"{n_replicates} of 2 replicates" in html and 'id="figure-example"' in html
     content = read_run(explained_copy)
     assert len(content.networks) == n_networks
-    rows = summarise_classifier(content).rows
+    summary = summarise_classifier(content)
+    recall = content.results.classification.recall
+    np.testing.assert_array_equal(recall, summary.scores.recall, "graded by what the page shows")
+    rows = summary.rows
     assert not any(math.isnan(row.accuracy) or math.isnan(row.macro_f1) for row in rows)
 
 

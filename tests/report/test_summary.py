@@ -28,10 +28,13 @@ def test_called_words_count_the_expected_errors(run):
         return called_words(called, 12, 0.05)
 
     text = words(431, 400.0, 1440.0)
-    assert "431 (tumor, gene) pairs are called at q_decoy ≤ 0.05 (5 to 95 % when the" in text
-    assert "drawn again with replacement: 400 to 1,440); 12 of them are graded learned." in text
-    assert "at most 5 % of the called pairs, about 22, are genes" in text  # 21.55
-    assert words(0, 0.0, 25.0).startswith("No (tumor, gene) pair is called at q_decoy ≤ 0.05 (5")
+    assert text.startswith(
+        "431 (tumor, gene) pairs are called at q_decoy ≤ 0.05; 12 of them are graded learned. When "
+    )
+    assert "drawn again with replacement, 400 to 1,440 are called (5 to 95 %)." in text
+    assert "at most 5 % of the called pairs are false: at most 21 of these" in text  # 21.55
+    assert "fewer than 1 of these" in words(19, 3.0, 25.0)
+    assert words(0, 0.0, 25.0).startswith("No (tumor, gene) pair is called at q_decoy ≤ 0.05. When")
     assert words(0, math.nan, math.nan) == "No (tumor, gene) pair is called at q_decoy ≤ 0.05."
 
 
@@ -42,7 +45,7 @@ def test_a_blind_ranking_fills_the_top_with_decoys_in_proportion():
 
 
 @pytest.mark.parametrize(
-    ("n_learned", "expression_share", "decoys", "level"),
+    ("n_learned", "uncalled_share", "decoys", "level"),
     [
         (100, 0.1, 0.5, "network"),
         (100, 0.6, 0.5, "mixed"),
@@ -52,10 +55,10 @@ def test_a_blind_ranking_fills_the_top_with_decoys_in_proportion():
         (0, 0.0, math.nan, "unknown"),
     ],
 )
-def test_the_verdict_follows_decoys_then_evidence(n_learned, expression_share, decoys, level):
+def test_the_verdict_follows_decoys_then_evidence(n_learned, uncalled_share, decoys, level):
     verdict = judge_ranking(
         n_learned,
-        expression_share=expression_share,
+        uncalled_share=uncalled_share,
         decoys_in_top=decoys,
         blind=18.0,
         guided_own=False,
@@ -98,7 +101,7 @@ def test_a_ranking_without_testable_genes_has_no_shares(run):
     summary = summarise_ranking(
         run, dataclasses.replace(ranking, rank=unknown, evidence=untestable)
     )
-    assert math.isnan(summary.expression_share)
+    assert math.isnan(summary.uncalled_share)
     assert all(not tumor.rows for tumor in summary.top)
 
 

@@ -313,6 +313,23 @@ def test_equal_weights_are_not_prepared_again_and_changed_ones_are(batch):
     same_bits(explainer(images, targets), fresh, slice(None))
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("position", [0, 2, 5, -1])
+def test_only_steps_whose_weights_changed_are_prepared_again(batch, position):
+    _, images, targets = batch
+    network = explainer_network()
+    explainer = Explainer(network, batch_size=8)
+    tensors = explainer._weights
+    kernel = network.layers[position].kernel
+    kernel.assign_add(np.full(kernel.shape, 0.01))
+    explainer.take_weights(network)
+    is_kept = [a is b for a, b in zip(tensors, explainer._weights, strict=True)]
+    with_weights = [i for i, arrays in enumerate(tensors[:-1]) if arrays]
+    assert sum(not is_kept[i] for i in with_weights) == 1
+    fresh = Explainer(network, batch_size=8)(images, targets)
+    same_bits(explainer(images, targets), fresh, slice(None))
+
+
 def test_released_weights_are_asked_for(batch):
     _, images, targets = batch
     network = explainer_network()

@@ -86,10 +86,12 @@ def prepare_tensorflow() -> None:
 class Launch:
     """A process as its launcher sees it: its rank, array task, job, signals and limits.
 
-    `variables` are those of the environment, of which each property reads its own.
+    `variables` are those of the environment, of which each property reads its own. `command` is
+    the subcommand with its arguments, such as ("train", "my.toml"); empty if nobody told it.
     """
 
     variables: Mapping[str, str]
+    command: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Launch":
@@ -188,6 +190,11 @@ class Launch:
             array, task = (self.variables[f"SLURM_ARRAY_{n}"] for n in ("JOB_ID", "TASK_ID"))
             return f"{array}_{task}"
         return self.variables.get("SLURM_JOB_ID", "")
+
+    @property
+    def command_line(self) -> str:
+        """The command as a user would type it; empty if nobody told it."""
+        return shlex.join(["tumorcam", *self.command]) if self.command else ""
 
     @property
     def tag(self) -> str:

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from tumorcam.cluster.launcher import Launch
+from tumorcam.cluster.job_notes import JobNotes, notes_at_start
+from tumorcam.cluster.launcher import Launch, n_cpus
 
 SECONDS_BETWEEN_LINES = 60.0  # of progress where standard error is no terminal
 STARTED, DONE, FAILED, STOPPED = "started", "done", "failed", "stopped"  # states of a LogRecord
@@ -65,9 +66,24 @@ class LogRecord:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that survives a full disk: lines come late or are lost, but the job goes on."""
+    """A log file that survives a full disk: lines come late or are lost, but the job goes on.
+
+    It knows since when it is written, by the clock and by the processor time of this process.
+    """
 
     has_failed = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+        self.start, self.cpu_start = time.monotonic(), time.process_time()
+
+    @property
+    def usage(self) -> JobNotes:
+        """The time since the log was started, and the processor time of this process."""
+        return JobNotes(
+            seconds=round(time.monotonic() - self.start, 3),
+            cpu_seconds=round(time.process_time() - self.cpu_start, 3),
+        )
 
     def _open(self) -> Any:
         """Open the file; OSError where something else than a file stands in its place."""
@@ -84,7 +100,9 @@ class _LogFile(logging.FileHandler):
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """A line with time and job, or a LogRecord as it is, which begins after a blank line."""
+        """A line with time and job, or notes or a LogRecord as they are; a start after a blank."""
+        if isinstance(record.msg, JobNotes):
+            return record.msg.to_line()
         if not isinstance(record.msg, LogRecord):
             return super().format(record)
         is_next_start = record.msg.state == STARTED and self.stream and self.stream.tell() > 0
@@ -109,7 +127,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     """Begin the log file JOB-RANK.log, whose path is returned.
 
     Rank 0 writes its lines to standard error too, other ranks only errors. The file begins with a
-    LogRecord; where standard error is no terminal it gets a readable line instead, since Slurm
+    LogRecord and JobNotes; where standard error is no terminal it gets a readable line, since Slurm
     appends the output of a restarted job to that of the earlier start. A process of `tumorcam run`
     prints no such line, even where mpiexec hides the terminal from it.
 
@@ -126,9 +144,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
         logs.mkdir(parents=True, exist_ok=True)
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.INFO if rank == 0 else logging.ERROR)
-    log_file = _LogFile(
-        logs / f"{job}-{rank}.log", encoding="utf-8", errors="backslashreplace", delay=True
-    )
+    log_file = _LogFile(logs / f"{job}-{rank}.log")
     _close_handlers()
     for handler in (console, log_file):
         handler.setFormatter(logging.Formatter(f"%(asctime)s {job}: %(message)s", "%H:%M:%S"))
@@ -137,6 +153,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     logger.propagate = False
     date = _now()
     _write(log_file, _start_record(launch, date))
+    _write(log_file, notes_at_start(launch.command_line, n_cpus(), with_commit=rank == 0))
     if rank == 0 and not sys.stderr.isatty() and not launch.is_child:
         _write(console, f"starts: {date.partition(' ')[0]}, {launch.description}")
     return Path(log_file.baseFilename)
@@ -159,8 +176,15 @@ def log_to_console(job: str) -> Iterator[None]:
         logger.propagate = propagate
 
 
+def write_notes(notes: JobNotes) -> None:
+    """Write notes of this process to its log file, if there is one."""
+    for handler in logger.handlers:
+        if isinstance(handler, _LogFile):
+            _write(handler, notes)
+
+
 def end_logging(state: str, error: str = "") -> None:
-    """End the log file, if there is one, with a LogRecord, and close it.
+    """End the log file, if there is one, with its notes and a LogRecord, and close it.
 
     Parameters
     ----------
@@ -170,7 +194,8 @@ def end_logging(state: str, error: str = "") -> None:
         Why the work is not done.
     """
     for handler in logger.handlers:
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, _LogFile):
+            _write(handler, handler.usage)
             _write(handler, LogRecord(state, date=_now(), error=error))
     _close_handlers()
     logger.propagate = True
@@ -212,7 +237,7 @@ def _now() -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _write(handler: logging.Handler, message: str | LogRecord) -> None:
+def _write(handler: logging.Handler, message: str | LogRecord | JobNotes) -> None:
     """Write a message by one handler alone."""
     handler.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, message, (), None))
 

@@ -109,6 +109,9 @@ class CohortFile:
         What was understood of the input, and why; a row for each `Fact`.
     counts : DataFrame
         Samples of the input and of the cohort by tumor and type, as `summary.count_by_type` has it.
+    tally : DataFrame or None
+        Genes and samples that were read, left out for each reason, and kept; a column each for
+        kind, step and n. None in files of earlier versions and of new samples.
     """
 
     expression: StoredValues = records.stored(chunks=(CHUNK_SAMPLES, CHUNK_GENES))
@@ -120,6 +123,7 @@ class CohortFile:
     dropped: pd.DataFrame
     facts: pd.DataFrame
     counts: pd.DataFrame
+    tally: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class Cohort:
         Number of folds.
     layouts : tuple of GeneLayout
         One for each network: the folds of a replicate side by side.
-    dropped, facts, counts : DataFrame
+    dropped, facts, counts, tally : DataFrame
         As in `CohortFile`.
     is_counted : (samples,) bool, or None
         Which new samples count in the tables of tumors; None for a run's own samples, which all do.
@@ -174,6 +178,7 @@ class Cohort:
     dropped: pd.DataFrame
     facts: pd.DataFrame
     counts: pd.DataFrame
+    tally: pd.DataFrame | None = None
     is_counted: np.ndarray | None = None
     recall: np.ndarray | None = None
 
@@ -369,4 +374,5 @@ def cohort_of(path: Path, digest: str, content: CohortFile) -> Cohort:
         dropped=content.dropped,
         facts=content.facts,
         counts=content.counts,
+        tally=content.tally,
     )

@@ -77,6 +77,7 @@ def prepare_cohort(selection: Selection, config: Config) -> CohortFile:
         dropped=selection.dropped,
         facts=selection.facts,
         counts=selection.counts,
+        tally=selection.tally,
     )
 
 

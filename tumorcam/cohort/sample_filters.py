@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tumorcam.cohort import tally
 from tumorcam.cohort.drops import STOP, stop_or_drop
 from tumorcam.cohort.splits import thin_tumors
 from tumorcam.errors import CohortError, InputError, quoted
@@ -25,12 +26,14 @@ MIN_TUMORS = 2
 class KeptSamples(NamedTuple):
     """The samples that are kept, sorted by ID, and what was left out and why.
 
-    `table` has the columns sample, patient, tumor, sample_type and source.
+    `table` has the columns sample, patient, tumor, sample_type and source. `steps` has the number
+    of samples that were left out for each reason, those that a filter takes out on purpose too.
     """
 
     table: pd.DataFrame
     dropped: list[Drop]
     facts: list[Fact]
+    steps: list[tuple[str, int]]
 
 
 def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> KeptSamples:
@@ -55,11 +58,17 @@ def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> K
     cohort = config.cohort
     labelled, dropped = distinct_samples(cohort, names, samples)
     choice = choose_types(labelled, cohort)
-    kept, facts = choice.samples, list(choice.facts)
-    dropped += choice.dropped
-    kept, dropped_tumors, tumor_facts = _with_tumors(cohort, kept)
-    facts += tumor_facts
-    dropped += dropped_tumors
+    of_types = choice.samples
+    n_named = len(choice.dropped)
+    steps = [
+        (tally.TABLE_ALONE, samples["sample"].nunique() - len(labelled)),
+        *tally.by_reason([*dropped, *choice.dropped]),
+        (tally.UNLIKE_TYPES, len(labelled) - n_named - len(of_types)),
+    ]
+    of_tumors = _with_tumors(cohort, of_types)
+    kept, facts = of_tumors.table, [*choice.facts, *of_tumors.facts]
+    dropped += [*choice.dropped, *of_tumors.dropped]
+    steps += of_tumors.steps
     _require_patients(cohort, kept)
     kept = kept.assign(patient=kept["patient"].where(kept["patient"] != "", kept["sample"]))
     if cohort.aliquots == "latest":
@@ -69,8 +78,9 @@ def filter_samples(config: Config, names: list[str], samples: pd.DataFrame) -> K
             "portion, or the first of equal ones"
         )
         dropped += [Drop("sample", name, reason) for name in kept.loc[~is_latest, "sample"]]
+        steps.append((reason, int((~is_latest).sum())))
         kept = kept[is_latest]
-    return KeptSamples(kept.sort_values("sample").reset_index(drop=True), dropped, facts)
+    return KeptSamples(kept.sort_values("sample").reset_index(drop=True), dropped, facts, steps)
 
 
 def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
@@ -115,7 +125,7 @@ def without_rare_tumors(config: Config, samples: pd.DataFrame) -> KeptSamples:
         )
         raise CohortError(msg)
     slugs(np.array(tumors))  # refuses tumors that give the same file name
-    return KeptSamples(kept, dropped, [])
+    return KeptSamples(kept, dropped, [], [(tally.RARE_TUMOR, len(dropped))])
 
 
 def _thin_tumors(config: Config, samples: pd.DataFrame) -> np.ndarray:
@@ -163,20 +173,25 @@ def distinct_samples(
     return table[table["sample"].isin(matrix)], dropped
 
 
-def _with_tumors(
-    cohort: CohortSettings, samples: pd.DataFrame
-) -> tuple[pd.DataFrame, list[Drop], list[Fact]]:
+def _with_tumors(cohort: CohortSettings, samples: pd.DataFrame) -> KeptSamples:
     """The samples that have a tumor, of the sources and tumors that the config names."""
-    kept, facts = _only(samples, "source", cohort.sources)
-    is_unlabelled = kept["tumor"] == ""
+    of_source, facts = _only(samples, "source", cohort.sources)
+    is_unlabelled = of_source["tumor"] == ""
+    names = of_source.loc[is_unlabelled, "sample"]
     dropped = stop_or_drop(
         cohort.unlabelled,
-        [Drop("sample", name, "has no tumor type") for name in kept.loc[is_unlabelled, "sample"]],
+        [Drop("sample", name, "has no tumor type") for name in names],
         "samples without tumor type",
         'label them, or set cohort.unlabelled = "drop", which leaves them out and lists them',
     )
-    kept, more = _only(kept[~is_unlabelled], "tumor", cohort.tumors)
-    return kept, dropped, facts + more
+    labelled = of_source[~is_unlabelled]
+    kept, more = _only(labelled, "tumor", cohort.tumors)
+    steps = [
+        (tally.OTHER_SOURCE, len(samples) - len(of_source)),
+        *tally.by_reason(dropped),
+        (tally.OTHER_TUMOR, len(labelled) - len(kept)),
+    ]
+    return KeptSamples(kept, dropped, facts + more, steps)
 
 
 def _only(

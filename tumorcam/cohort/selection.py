@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tumorcam.cohort import bad_values, sample_filters
+from tumorcam.cohort import bad_values, sample_filters, tally
 from tumorcam.cohort.bad_values import BadValueCounts, Names
 from tumorcam.cohort.drops import log_drops
 from tumorcam.cohort.evidence import EvidenceSum
@@ -34,8 +34,6 @@ from tumorcam.storage.stored_values import StoredValues
 
 MAX_GENES = 107**2  # if cohort.genes is 0: images of 107 x 107 pixels, decoys not counted
 MIN_GENES = 4  # an image of 2 x 2 pixels
-IS_TOTAL = "holds the sums of all other genes"
-IS_LABEL = "has one value in each tumor type: a label or a flag, not a gene"
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ class Selection:
         What was understood of the input; a row for each `Fact` (str).
     counts : DataFrame
         Samples of the input and of the cohort by tumor and type, from `summary.count_by_type`.
+    tally : DataFrame
+        Genes and samples that were read, left out for each reason, and kept: kind, step and n.
     """
 
     expression: StoredValues
@@ -67,16 +67,22 @@ class Selection:
     dropped: pd.DataFrame
     facts: pd.DataFrame
     counts: pd.DataFrame
+    tally: pd.DataFrame
 
 
 class CheckedValues(NamedTuple):
-    """The raw values of the samples that are kept, and which rows of the matrix are good genes."""
+    """The raw values of the samples that are kept, and which rows of the matrix are good genes.
+
+    `steps` has the number of samples that were left out for each reason, `gene_steps` of genes.
+    """
 
     kept: KeptValues
     samples: pd.DataFrame
     is_usable: np.ndarray
     dropped: list[Drop]
     facts: list[Fact]
+    steps: list[tuple[str, int]]
+    gene_steps: list[tuple[str, int]]
 
 
 def select(config: Config, given: Inputs, folder: Path | None = None) -> Selection:
@@ -125,7 +131,7 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
     dropped = [
         *(*matrix.dropped, *given.dropped, *samples.dropped, *named.dropped),
         *(*checked.dropped, *values.dropped),
-        *(Drop("gene", name, IS_LABEL) for name in values.names[statistics.is_label]),
+        *(Drop("gene", name, tally.IS_LABEL) for name in values.names[statistics.is_label]),
     ]
     log_drops(dropped)
     facts = [*matrix.facts, *given.facts, *samples.facts, *named.facts, *checked.facts]
@@ -137,6 +143,24 @@ def select(config: Config, given: Inputs, folder: Path | None = None) -> Selecti
         dropped=pd.DataFrame(dropped, columns=list(Drop._fields), dtype=str),
         facts=pd.DataFrame(facts, columns=list(Fact._fields), dtype=str),
         counts=count_by_type(given.samples, checked.samples),
+        tally=tally.tally_of(
+            tally.gene_rows(
+                matrix,
+                named,
+                [
+                    *checked.gene_steps,
+                    *tally.choice_steps(
+                        int(checked.is_usable.sum()),
+                        values.dropped,
+                        statistics,
+                        is_usable,
+                        len(genes),
+                    ),
+                ],
+                len(genes),
+            ),
+            tally.sample_rows(given, samples.steps + checked.steps, len(checked.samples)),
+        ),
     )
 
 
@@ -191,15 +215,19 @@ def check_values(
     bad = bad_values.LeftOut(np.zeros(len(named.names), bool), [])
     if not keeps_missing or cohort.bad_values == "drop_genes":
         bad = bad_values.bad_genes(counts, names, cohort)
+    is_usable = named.is_gene & ~bad.mask & ~np.isin(np.arange(len(bad.mask)), totals)
+    n_bad = int(named.is_gene.sum() - is_usable.sum()) - len(totals)
     return CheckedValues(
         kept,
         samples,
-        named.is_gene & ~bad.mask & ~np.isin(np.arange(len(bad.mask)), totals),
+        is_usable,
         [
-            *(Drop("gene", named.names[row], IS_TOTAL) for row in totals),
+            *(Drop("gene", named.names[row], tally.IS_TOTAL) for row in totals),
             *(*left_out.dropped, *bad.dropped),
         ],
         facts,
+        [(tally.BAD_VALUES, len(left_out.dropped))],
+        [(tally.IS_TOTAL, len(totals)), (tally.BAD_VALUES, n_bad)],
     )
 
 
@@ -210,7 +238,8 @@ def _without_rare_tumors(config: Config, checked: CheckedValues) -> CheckedValue
     if left.dropped:
         kept = kept.only(checked.samples["sample"].isin(left.table["sample"]).to_numpy())
     dropped = [*checked.dropped, *left.dropped]
-    return checked._replace(kept=kept, samples=left.table, dropped=dropped)
+    steps = [*checked.steps, *left.steps]
+    return checked._replace(kept=kept, samples=left.table, dropped=dropped, steps=steps)
 
 
 def _count_bad_values(

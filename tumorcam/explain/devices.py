@@ -6,6 +6,7 @@ import subprocess
 import tensorflow as tf
 
 from tumorcam.cluster.launcher import Launch
+from tumorcam.training.device_notes import note_devices
 
 FREE_SHARE = 0.5  # of free memory for values; convolutions want workspace too
 MIB = 2**20
@@ -24,12 +25,15 @@ def take_gpu(launch: Launch) -> str:
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
+        note_devices([], [])
         return ""
     index = launch.local_rank % len(gpus)
     tf.config.set_visible_devices(gpus[index], "GPU")
     tf.config.experimental.set_memory_growth(gpus[index], True)
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    return launch.gpu_names(len(gpus))[index]
+    name = launch.gpu_names(len(gpus))[index]
+    note_devices([gpus[index]], [name])
+    return name
 
 
 def device_names() -> list[str]:

@@ -158,10 +158,13 @@ def _checks(
     drives = truth.drives if truth is not None else None
     samples, curves = _deletion(run, cohort, config, work)
     markers = planted = None
+    levels = ranking_checks.levels_of(config)
     if is_marker is not None:
         markers = ranking_checks.marker_lifts(significance, is_marker, work.t_statistic)
     if truth is not None:
-        planted = ranking_checks.planted_scores(significance, truth, work.t_statistic)
+        planted = ranking_checks.planted_scores(
+            significance, truth, work.t_statistic, levels=levels
+        )
     return FaithfulnessChecks(
         tumors=cohort.tumors,
         methods=np.array(significance.methods),
@@ -173,7 +176,7 @@ def _checks(
         retrained=retraining.retrained_table(ranks.in_order(rows)),
         stability=ranking_checks.stability_of(significance, config),
         nulls=ranking_checks.null_agreement(significance, drives),
-        entrapment=ranking_checks.entrapment_of(significance),
+        entrapment=ranking_checks.entrapment_of(significance, levels=levels),
         markers=markers,
         planted=planted,
         marker_file=Path(config.faithfulness.markers).name,

@@ -1,5 +1,6 @@
 """Rankings of significance.h5 against permuted labels, themselves, known markers and drivers."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -20,6 +21,11 @@ from tumorcam.significance.truth import PlantedTruth
 
 LEVELS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)  # of q_decoy, at which pairs are called
 MIN_TOP, MAX_TOP = 5, 50  # genes of a tumor whose stability is measured: as many as are called
+
+
+def levels_of(config: Config) -> tuple[float, ...]:
+    """The levels of q_decoy at which pairs are called, the threshold of the run among them."""
+    return tuple(sorted({*LEVELS, config.significance.q_decoy}))
 
 
 def null_agreement(significance: Significance, drives: np.ndarray | None) -> Nulls | None:
@@ -99,9 +105,13 @@ def stability_of(significance: Significance, config: Config) -> Stability:
 
 
 def planted_scores(
-    significance: Significance, planted: PlantedTruth, t_statistic: np.ndarray
+    significance: Significance,
+    planted: PlantedTruth,
+    t_statistic: np.ndarray,
+    *,
+    levels: Sequence[float] = LEVELS,
 ) -> PlantedScores:
-    """Every ranking, and the t-test, against the planted drivers."""
+    """Every ranking, and the t-test, against the planted drivers; `levels` as `levels_of`."""
     counts: dict[str, list[list[int]]] = {
         name: [] for name in ("called", "own", "other", "proxy", "neither")
     }
@@ -109,7 +119,7 @@ def planted_scores(
     for ranking in map(significance.ranking, significance.keys):
         scores = [
             truth.score_against_truth(planted, ranking.rank, ranking.q_decoy, threshold=level)
-            for level in LEVELS
+            for level in levels
         ]
         precision.append(scores[0].precision)
         area.append(_mean(_area(ranking.score, planted)))
@@ -123,13 +133,20 @@ def planted_scores(
         area=np.array(area),
         t_precision=np.array(t_scores.precision),
         t_area=np.array(_mean(_area(_finite(t_statistic), planted))),
-        level=np.array(LEVELS),
+        level=np.array(levels),
         **{key: np.array(rows) for key, rows in counts.items()},
     )
 
 
-def entrapment_of(significance: Significance) -> Entrapment | None:
+def entrapment_of(
+    significance: Significance, *, levels: Sequence[float] = LEVELS
+) -> Entrapment | None:
     """The entrapped genes among the called pairs of each ranking; None where no gene is entrapped.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        From `levels_of`.
 
     References
     ----------
@@ -140,14 +157,14 @@ def entrapment_of(significance: Significance) -> Entrapment | None:
         return None
     called = np.stack(
         [
-            [ranking.q_decoy <= level for level in LEVELS]
+            [ranking.q_decoy <= level for level in levels]
             for ranking in map(significance.ranking, significance.keys)
         ]
     )
     n_called, n_entrapped = called.sum(axis=(2, 3)), called[..., is_entrapped].sum(axis=(2, 3))
     share = statistics.wilson_interval(n_entrapped, n_called)
     return Entrapment(
-        level=np.array(LEVELS),
+        level=np.array(levels),
         n_entrapped=np.array(is_entrapped.sum()),
         called=n_called,
         entrapped=n_entrapped,

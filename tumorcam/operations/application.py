@@ -18,7 +18,7 @@ from tumorcam.cohort.cohort import is_current, plan_of, read_cohort, write_cohor
 from tumorcam.cohort.summary import fact_lines, facts_of
 from tumorcam.errors import ConfigError, InputError, StaleError
 from tumorcam.operations.inspection import drop_lines, file_roles, read_inputs, values_folder
-from tumorcam.operations.stages import input_digest
+from tumorcam.operations.stages import digest_input
 from tumorcam.readers.column_names import AUTO
 from tumorcam.readers.files import is_file
 from tumorcam.readers.tables.frames import read_frame
@@ -32,6 +32,7 @@ from tumorcam.settings.config import (
     settings_json,
 )
 from tumorcam.storage import integrity
+from tumorcam.storage.input_files import InputFiles, write_input_files
 from tumorcam.storage.plan import write_plan
 from tumorcam.storage.run_config import load_run, write_run_config
 from tumorcam.storage.run_folder import RunFolder
@@ -114,7 +115,8 @@ def prepare_application(
     StaleError
         If the folder has other samples, or the same with other settings.
     """
-    run, digest = RunFolder.of(config), new_digest(config, source)
+    run, read = RunFolder.of(config), digest_input(config)
+    digest = new_digest(read, source)
     require_target(config.apply.target, source.cohort.tumors)
     _require_same_settings(run, config)
     if not is_current(run.cohort, config, digest):
@@ -127,6 +129,7 @@ def prepare_application(
         write_cohort(run.cohort, _content(config, source, reference, launch, say), config, digest)
     else:
         say(f"{run.cohort} is there and complete")
+    write_input_files(run.input_files, InputFiles(digest, read.files))
     write_run_config(config, [])
     write_plan(run.plan, plan_of(read_cohort(run.cohort, config), config))
 
@@ -146,9 +149,9 @@ def _require_same_settings(run: RunFolder, config: Config) -> None:
         raise StaleError(msg)
 
 
-def new_digest(config: Config, source: NetworkSource) -> str:
+def new_digest(read: InputFiles, source: NetworkSource) -> str:
     """SHA-256 over all files that the cohort of new samples is made from."""
-    return integrity.text_digest(f"{input_digest(config)} {source.cohort_digest}")
+    return integrity.text_digest(f"{read.input_digest} {source.cohort_digest}")
 
 
 def _content(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tumorcam.cluster.job_notes import LINE_START
 from tumorcam.cluster.logs import DONE, FAILED, STARTED, LogRecord
 from tumorcam.storage import integrity
 
@@ -113,6 +114,8 @@ def _read_log(path: Path) -> Ending:
     start = end = LogRecord("")
     last_line = ""
     for line in _tail(path):
+        if line.startswith(LINE_START):
+            continue
         record = LogRecord.from_line(line)
         if record is None:
             last_line = line

@@ -11,6 +11,7 @@ from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 from tumorcam.readers import annotation, files, inputs
 from tumorcam.settings.config import Config, section_json
 from tumorcam.storage import chain, integrity, manifest
+from tumorcam.storage.input_files import InputFiles
 from tumorcam.storage.plan import read_plan
 from tumorcam.storage.run_folder import RunFolder
 
@@ -97,7 +98,12 @@ def require_replaceable(config: Config, digest: str) -> None:
 
 
 def input_digest(config: Config) -> str:
-    """SHA-256 over all files that `prepare` reads.
+    """SHA-256 over all files that `prepare` reads; errors as `digest_input`."""
+    return digest_input(config).input_digest
+
+
+def digest_input(config: Config) -> InputFiles:
+    """The SHA-256 of each file that `prepare` reads, and that of all together.
 
     Raises
     ------
@@ -105,7 +111,8 @@ def input_digest(config: Config) -> str:
         If one of them is missing or cannot be read.
     """
     paths = inputs.input_files(inputs.input_settings(config))
-    digests = [files.file_digest(path) for path in paths]
+    digests = [(str(path), files.file_digest(path)) for path in paths]
     for path in annotation.annotation_files(config.layout):
-        digests.append(files.file_digest(path, annotation.SETTING))
-    return integrity.text_digest(" ".join(digests))
+        digests.append((str(path), files.file_digest(path, annotation.SETTING)))
+    together = integrity.text_digest(" ".join(digest for _, digest in digests))
+    return InputFiles(together, dict(digests))

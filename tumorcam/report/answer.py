@@ -112,7 +112,7 @@ def _check_reason(name: str, check: object, setting: str) -> Reason:
 
 
 def _result(run: Run, first: RankingSummary) -> str:
-    evidence = run.results.ranking(first.key).evidence == "learned"
+    evidence = run.results.ranking(first.key).is_learned
     n_pairs, n_tumors = int(evidence.sum()), int(evidence.any(axis=1).sum())
     n_all = len(run.results.tumors)
     if not n_pairs:

@@ -23,12 +23,21 @@ from tumorcam.report.call_results import (
 from tumorcam.report.call_tables import shift_table, top_gene_table, write_call_tables
 from tumorcam.report.page import (
     PageFigure,
+    dropped_rows,
+    fact_rows,
     figure_files,
-    package_versions,
     page_environment,
     write_figure,
 )
+from tumorcam.report.provenance import (
+    MAX_DIGESTED,
+    MAX_INPUT_FILES,
+    NEW_STAGES,
+    Provenance,
+    read_provenance,
+)
 from tumorcam.significance.classification import reliability_table
+from tumorcam.significance.statistics import LEARNED
 from tumorcam.storage import chain, hdf5, integrity, manifest
 
 MAX_ROWS = 2000  # samples in the table of the page
@@ -133,11 +142,15 @@ def render_calls(
         missing=_missing(application),
         genes=_genes(application),
         ranking=application.first_ranking.title,
-        facts=cohort.facts.to_dict("records"),
+        facts=fact_rows(cohort),
+        dropped=dropped_rows(cohort),
+        tally=[],
         figures={figure.name: figure for figure in figures},
         files=files,
         descriptions=tables.described_files(FILES, application.results),
-        versions=package_versions(),
+        provenance=_provenance(application),
+        max_input_files=MAX_INPUT_FILES,
+        max_digested=MAX_DIGESTED,
     )  # fmt: skip
 
 
@@ -204,6 +217,7 @@ def _missing(application: Application) -> dict[str, Any]:
         "largest": float(share.max()),
         "expected": float(expected),
         "full": float(curve["accuracy"].iloc[0]),
+        "samples": int(curve["samples"].iloc[0]),
     }
 
 
@@ -216,9 +230,16 @@ def _genes(application: Application) -> list[dict[str, Any]]:
         {
             "tumor": tumor,
             "n": int(rows["n"].iloc[0]),
-            "n_learned": int((rows["evidence"] == "learned").sum()),
+            "n_learned": int((rows["evidence"] == LEARNED).sum()),
             "rows": rows.head(top).to_dict("records"),
         }
         for tumor, rows in table.groupby("tumor", sort=False)
         if rows["n"].iloc[0]
     ]
+
+
+def _provenance(application: Application) -> Provenance:
+    """The jobs of the new samples, and the digests of the files that the report was made from."""
+    folder = application.folder
+    paths = [folder.config, folder.plan, folder.cohort, folder.significance, folder.calls]
+    return read_provenance(folder, paths, NEW_STAGES)

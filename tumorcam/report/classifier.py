@@ -92,6 +92,12 @@ class ClassifierSummary:
     has_merged: bool
     paths: str
 
+    @property
+    def regression(self) -> ClassifierRow:
+        """The row of logistic regression."""
+        name = BASELINE_NAMES[LOGISTIC_REGRESSION]
+        return next(row for row in self.rows if row.name == name)
+
 
 def summarise_classifier(run: Run) -> ClassifierSummary:
     """Scores of a single network, of growing ensembles and of the baselines.
@@ -150,12 +156,12 @@ def path_words(convolution_share: float) -> str:
         return ""
     words = (
         f"The convolutions account for {100 * convolution_share:.0f} % of the logits (mean over "
-        "the networks), and the linear path from the pixels for the rest"
+        "the networks). The linear path from the pixels accounts for the rest."
     )
     if convolution_share >= SMALL_SHARE:
-        return f"{words}."
+        return words
     return (
-        f"{words}: most of each prediction bypasses the convolutions, so Grad-CAM maps describe "
+        f"{words} So most of each prediction goes past the convolutions, and Grad-CAM maps show "
         "the smaller part of it."
     )
 

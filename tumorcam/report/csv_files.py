@@ -1,8 +1,8 @@
 """CSV files that every reader understands alike, and that a spreadsheet opens whole.
 
-A number with a fraction always has a point or an exponent, also where it is whole. An unknown one
-is NaN, a flag true or false. So pandas, polars and R read one type from each column without options,
-also where the first thousand cells are unknown. Text that looks like a number stands in quotes.
+A number with a fraction always has a point or an exponent, also where it is whole. An unknown
+one is NaN, a flag true or false. So pandas, polars and R read one type from each column without
+options, also where the first thousand cells are unknown.
 """
 
 import itertools
@@ -19,7 +19,6 @@ from tumorcam.storage import hdf5
 MAX_ROWS = 1_000_000  # of a file; a spreadsheet has 1,048,576, its header included
 DIGITS = 6  # significant, of numbers in files; a Parquet file keeps every bit
 FORMULA_STARTS = tuple("=+-@\t\r\n")  # a spreadsheet would run such a cell
-AMBIGUOUS = re.compile(r"[-+]?\d[\d.,]*([eE][-+]?\d+)?|[-+]?inf|nan|true|false", re.IGNORECASE)
 QUOTED = re.compile(r'[",\t\r\n]')
 
 
@@ -113,9 +112,9 @@ def write_csv(
 
 
 def quoted_text(cell: str) -> str:
-    """A text as a cell: no formula, and in quotes where it needs them or looks like a number."""
+    """A text as a cell: no formula, and in quotes where it needs them."""
     text = plain_text(cell)
-    if QUOTED.search(text) or AMBIGUOUS.fullmatch(text):
+    if QUOTED.search(text):
         doubled = text.replace('"', '""')
         return f'"{doubled}"'
     return text

@@ -34,7 +34,6 @@ H5AD_PARTS = (
     Column("obs.n", "int64", "How many patients of the tumor count.", "patients"),
     Column("obs.recall", "float64", "The share of its samples that are called right.", "0 to 1"),
     Column("var.has_decoy", "bool", "Whether the gene has a decoy."),
-    Column("obsm.X_pca", _FLOAT32, "Principal components of X, for scanpy's dendrograms."),
     Column("layers.METHOD_VIEW_score", _FLOAT32, "The score by this method and view."),
     Column("layers.METHOD_VIEW_q_decoy", _FLOAT32, "Its q_decoy.", _P),
     Column("layers.METHOD_VIEW_rank", _FLOAT32, "Its rank in the tumor.", "rank, from 1"),
@@ -46,6 +45,7 @@ H5AD_PARTS = (
     Column("uns.rank_genes_groups.pvals", "float64", "The p_value; 1 where there is none.", _P),
     Column("uns.rank_genes_groups.pvals_adj", "float64", "The q_decoy, else 1.", _P),
     Column("uns.rank_genes_groups.logfoldchanges", _FLOAT32, "The log2_fold_change."),
+    Column("uns.dendrogram_tumor", "dict", "The tumors by the correlation of X, for plots."),
     Column("uns.evidence_codes", "dict", "The code of each grade in the layers."),
     Column("uns.X", "text", "The layer that X is of."),
     Column("uns.significance_digest", "text", "The digest of significance.h5."),
@@ -66,7 +66,7 @@ RUN_TABLES = (
     Table(
         "learned.csv",
         "Open this first. It has a row for each learned (tumor, gene) pair by the ranking that the "
-        "page shows first, sorted by tumor and rank.",
+        "page shows first, by tumor and rank.",
         LEARNED_COLUMNS,
     ),
     Table(

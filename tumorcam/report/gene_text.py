@@ -12,6 +12,7 @@ from tumorcam.readers.wording import plain
 from tumorcam.report import gene_columns
 from tumorcam.report.gene_columns import Answer
 from tumorcam.significance.exact_sums import group_sums
+from tumorcam.significance.statistics import LEARNED
 from tumorcam.significance.tables import Ranking, Significance
 
 COLUMNS = [
@@ -20,7 +21,6 @@ COLUMNS = [
     *("evidence", "mean_inside", "mean_outside", "log2_fold_change", "expression_auroc", "partial"),
 ]
 SAME_IN_ALL = ["gene", "method", "view", "partial"]  # columns that are not printed
-LEARNED = "learned"
 DIRECTIONS: dict[str, Callable[["pd.Series[float]"], "pd.Series[bool]"]] = {  # of log2_fold_change
     "expressed higher than in the others": lambda change: change > 0,
     "expressed lower than in the others": lambda change: change < 0,

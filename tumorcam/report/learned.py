@@ -11,7 +11,7 @@ from tumorcam.explain.views import RankingKey
 from tumorcam.report import gene_columns
 from tumorcam.report.columns import LEARNED_COLUMNS
 from tumorcam.report.csv_files import MAX_ROWS, write_csv
-from tumorcam.report.gene_text import DIRECTIONS, LEARNED
+from tumorcam.report.gene_text import DIRECTIONS
 from tumorcam.report.results import Run
 from tumorcam.report.tables import one_cell
 from tumorcam.report.workbook import Sheet, about_sheet, column_sheet, write_workbook
@@ -27,7 +27,7 @@ def learned_table(results: Significance, ranking: Ranking) -> pd.DataFrame:
 
     The columns are LEARNED_COLUMNS.
     """
-    tumors, genes = np.nonzero(ranking.evidence == LEARNED)
+    tumors, genes = np.nonzero(ranking.is_learned)
     order = np.lexsort((genes, ranking.rank[tumors, genes], tumors))
     tumors, genes = tumors[order], genes[order]
     table = pd.DataFrame(gene_columns.statistics_of(results, ranking, tumors, genes))

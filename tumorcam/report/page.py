@@ -2,10 +2,8 @@
 
 import itertools
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,32 @@ import matplotlib as mpl
 import tomli_w
 from markupsafe import Markup
 
-from tumorcam import __version__
 from tumorcam.cluster.logs import logger
+from tumorcam.cohort.cohort import Cohort
 from tumorcam.faithfulness.results import Faithfulness
 from tumorcam.report import (
     faithfulness_figures,
     figures,
     learned,
     network_figures,
+    provenance,
     ranking_figures,
     tables,
 )
 from tumorcam.report.answer import BAD, FAIR, GOOD, UNCHECKED, answer
 from tumorcam.report.classifier import ClassifierSummary, summarise_classifier
 from tumorcam.report.definitions import DEFINITIONS
-from tumorcam.report.faithfulness import CONTROL_NAMES, Checks, read_checks, summarise_checks
+from tumorcam.report.faithfulness import (
+    CONTROL_NAMES,
+    Checks,
+    read_checks,
+    summarise_checks,
+    with_doubts,
+)
 from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.gene_names import read_aliases
 from tumorcam.report.page_data import json_text, page_data
+from tumorcam.report.provenance import Provenance
 from tumorcam.report.ranking_h5ad import write_ranking_h5ad
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary, summarise_ranking
@@ -41,7 +47,6 @@ from tumorcam.storage import chain, hdf5, integrity, manifest
 
 TEMPLATES = Path(__file__).parent
 FIGURE_KINDS = ("svg", "png", "csv")
-PACKAGES = ("numpy", "scipy", "pandas", "h5py", "matplotlib", "anndata", "pyarrow", "openpyxl")
 MAX_DROPPED_NAMES = 20  # for each reason
 N_FIRST = 8  # genes of each tumor in the table of learned genes
 LEVEL_WORDS = {GOOD: "passed", FAIR: "doubts", BAD: "failed", UNCHECKED: "not checked"}
@@ -151,6 +156,7 @@ def render_page(
 ) -> str:
     """The page as HTML that loads nothing from elsewhere; `rankings[0]` comes first."""
     annotation = run.config.report.annotation
+    rankings = [with_doubts(ranking, checks) for ranking in rankings]
     data = page_data(
         run.cohort,
         run.results,
@@ -175,11 +181,13 @@ def render_page(
             left_out=data.left_out,
             figures={figure.name: figure for figure in page_figures},
             low_recall=_low_recall(run),
-            dropped=_dropped(run),
-            facts=run.cohort.facts.to_dict("records"),
+            dropped=dropped_rows(run.cohort),
+            tally=tally_rows(run.cohort),
+            facts=fact_rows(run.cohort),
             counts=run.cohort.counts.to_dict("records"),
-            digests=_digests(run, checks),
-            versions=package_versions(),
+            provenance=_provenance(run, checks),
+            max_input_files=provenance.MAX_INPUT_FILES,
+            max_digested=provenance.MAX_DIGESTED,
             settings=_settings(run, checks),
             descriptions=tables.described_files(FILES, run.results),
             files=report_files(run),
@@ -255,7 +263,7 @@ def _low_recall(run: Run) -> list[str]:
     return [str(name) for name in run.results.tumors[low]]
 
 
-def _dropped(run: Run) -> list[dict[str, Any]]:
+def dropped_rows(cohort: Cohort) -> list[dict[str, Any]]:
     """A row for each kind and reason: the number of names, and the first of them."""
     return [
         {
@@ -264,22 +272,37 @@ def _dropped(run: Run) -> list[dict[str, Any]]:
             "n": len(rows),
             "names": rows["name"].tolist()[:MAX_DROPPED_NAMES],
         }
-        for (kind, reason), rows in run.cohort.dropped.groupby(["kind", "reason"])
+        for (kind, reason), rows in cohort.dropped.groupby(["kind", "reason"])
     ]
 
 
-def _digests(run: Run, checks: Checks | None) -> dict[str, str]:
-    """SHA-256 of each file that the report was made from, by its name in the run's folder."""
+def tally_rows(cohort: Cohort) -> list[dict[str, Any]]:
+    """What became of all genes and samples of the input; empty where nobody counted them."""
+    rows = [] if cohort.tally is None else cohort.tally.to_dict("records")
+    return [{str(name): cell for name, cell in row.items()} for row in rows]
+
+
+def fact_rows(cohort: Cohort) -> list[dict[str, str]]:
+    """What was understood of the input, without the folders of its files."""
+    return [
+        {str(name): provenance.without_places(str(cell)) for name, cell in row.items()}
+        for row in cohort.facts.to_dict("records")
+    ]
+
+
+def _provenance(run: Run, checks: Checks | None) -> Provenance:
+    """The jobs of the run, and the digests of each file that the report was made from."""
     folder = run.folder
-    digests = {
-        folder.cohort: run.cohort.digest,
-        folder.significance: run.results.digest,
-        folder.baselines: run.baselines.digest,
-        **{folder.model(key): network.digest for key, network in run.networks.items()},
-    }
-    if checks is not None:
-        digests[folder.faithfulness] = checks.record.digest
-    return {str(path.relative_to(folder.root)): digest for path, digest in digests.items()}
+    paths = [folder.config, folder.plan, folder.cohort, folder.significance, folder.baselines]
+    paths += [folder.model(key) for key in run.networks]
+    paths += [folder.faithfulness] * (checks is not None)
+    stages = [
+        stage
+        for stage in provenance.STAGES
+        if not (stage == "synthesize" and run.config.input.expression)
+        and not (stage == "faithfulness" and checks is None)
+    ]
+    return provenance.read_provenance(folder, paths, stages)
 
 
 def _settings(run: Run, checks: Checks | None) -> str:
@@ -287,11 +310,5 @@ def _settings(run: Run, checks: Checks | None) -> str:
     made_with = chain.settings_of({chain.CONFIG: run.results.config})
     if checks is not None:
         made_with |= chain.settings_of({chain.CONFIG: checks.record.config})
-    return tomli_w.dumps(made_with | {"report": config_tables(run.config)["report"]})
-
-
-def package_versions() -> dict[str, str]:
-    """The versions of tumorcam, Python and the packages that the report was made with."""
-    return {"tumorcam": __version__, "Python": platform.python_version()} | {
-        name: version(name) for name in PACKAGES
-    }
+    tables = made_with | {"report": config_tables(run.config)["report"]}
+    return tomli_w.dumps(provenance.settings_without_places(tables))

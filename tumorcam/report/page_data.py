@@ -209,7 +209,7 @@ def _ranking_arrays(ranking: Ranking, *, whole: bool) -> dict[str, Any]:
 
 def _listed_rows(ranking: Ranking, top: int) -> list[list[list[float | None]]]:
     """For each tumor the index, rank, interval and q_value of its first and its learned genes."""
-    is_listed = (ranking.rank <= top) | (ranking.evidence == "learned")
+    is_listed = (ranking.rank <= top) | ranking.is_learned
     return [
         [
             [gene, *_plain_numbers(ranking, tumor, gene)]
@@ -231,7 +231,7 @@ def _first_of_test(cohort: Cohort, ranking: Ranking) -> list[list[int]]:
     The sign of t does not count: a gene that a tumor lacks differs too.
     """
     order = ranked_genes(np.abs(t_statistics(cohort)))
-    n_learned = (ranking.evidence == "learned").sum(axis=1)
+    n_learned = ranking.is_learned.sum(axis=1)
     return [
         genes[: max(MIN_TESTED, int(n))].tolist() for genes, n in zip(order, n_learned, strict=True)
     ]

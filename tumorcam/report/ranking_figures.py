@@ -38,6 +38,7 @@ from tumorcam.report.overlap_figure import (
 )
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary
+from tumorcam.significance.statistics import LEARNED
 from tumorcam.significance.tables import Ranking
 
 GENES_PER_TUMOR = 3  # in the heat map
@@ -62,7 +63,7 @@ class Clustered(NamedTuple):
 
 def figure_names(run: Run) -> list[str]:
     """Names of the figures that `ranking_figures` yields."""
-    learned = run.results.evidence(run.first_ranking) == "learned"
+    learned = run.results.evidence(run.first_ranking) == LEARNED
     names = ["genes", "decoys"] + ["overlaps"] * bool((learned.sum(axis=0) > 1).any())
     return names + ["stability"] * bool(learned.any())
 
@@ -72,7 +73,7 @@ def ranking_figures(
 ) -> Iterator[CaptionedFigure]:
     """The figures of the rankings; `first` is the one that comes first on the page."""
     tumors, names = run.results.tumors.tolist(), figure_names(run)
-    top, learned = heat_map_genes(first.rank), first.evidence == "learned"
+    top, learned = heat_map_genes(first.rank), first.is_learned
     curves: dict[str, dict[str, pd.DataFrame]] = {}
     for ranking in rankings:
         curves.setdefault(ranking.key.method, {})[ranking.key.view] = ranking.decoy_curve
@@ -313,7 +314,7 @@ def stability_data(ranking: Ranking, tumors: np.ndarray, genes: np.ndarray) -> p
 
     The first learned genes of all tumors come before the second ones, at most 40 in all.
     """
-    tumor, gene = np.nonzero(ranking.evidence == "learned")
+    tumor, gene = np.nonzero(ranking.is_learned)
     table = pd.DataFrame(
         {
             "tumor": tumors[tumor].astype(object),

@@ -6,6 +6,7 @@ import anndata
 import h5py
 import numpy as np
 import pandas as pd
+import scipy
 
 from tumorcam.cluster.logs import logger
 from tumorcam.explain.views import RankingKey
@@ -16,7 +17,7 @@ from tumorcam.storage import disk, hdf5
 LAYERS = ("score", "q_decoy", "rank", "q_value")  # of each ranking, besides evidence
 GROUPS = "rank_genes_groups"  # where scanpy looks for its result
 EVIDENCE_TYPE = np.int8
-MAX_COMPONENTS = 50
+TREE = "dendrogram_tumor"
 HEADER_BYTES, FIELD_BYTES = 60_000, 80  # that HDF5 has for all fields of a record; of one field
 
 
@@ -25,8 +26,8 @@ def write_ranking_h5ad(path: Path, results: Significance, key: RankingKey) -> No
 
     `obs` has tumor, n and recall, `var` has_decoy. Each ranking has the layers METHOD_VIEW_score,
     _q_decoy, _rank, _q_value and _evidence. `X` is the score of the given ranking, 0 where it is
-    unknown, and uns["rank_genes_groups"] the same ranking as `scanpy_groups`. obsm["X_pca"] is
-    there for the dendrogram that scanpy draws beside a plot.
+    unknown, and uns["rank_genes_groups"] the same ranking as `scanpy_groups`.
+    uns["dendrogram_tumor"] is what scanpy draws beside a plot.
     """
     layers: dict[str, np.ndarray] = {}
     scores, groups = np.empty(0), {}
@@ -42,11 +43,11 @@ def write_ranking_h5ad(path: Path, results: Significance, key: RankingKey) -> No
         X=scores,
         obs=pd.DataFrame({"tumor": tumor, "n": results.n, "recall": recall}, index=results.tumors),
         var=pd.DataFrame({"has_decoy": has_decoy}, index=results.genes),
-        obsm={"X_pca": principal_components(scores)},
         layers=layers,
         uns={
             "X": f"{key.method}_{key.view}_score",
             **({GROUPS: groups} if groups else {}),
+            **({TREE: dendrogram(results.tumors, scores)} if len(scores) > 1 else {}),
             "evidence_codes": {grade: code for code, grade in enumerate(EVIDENCE)},
             "significance_digest": results.digest,
             "partial": bool(results.missing_shards),
@@ -71,17 +72,34 @@ def ranking_layers(ranking: Ranking) -> dict[str, np.ndarray]:
     return layers | {f"{start}_evidence": codes.astype(EVIDENCE_TYPE)}
 
 
-def principal_components(values: np.ndarray) -> np.ndarray:
-    """(tumors, components) float32: the principal components of (tumors, genes) values.
+def dendrogram(tumors: np.ndarray, values: np.ndarray) -> dict[str, object]:
+    """The tumors by the correlation of their scores, in the layout of scanpy.tl.dendrogram.
 
-    There are at most 50. Of a component and its mirror image, the one whose largest value is
-    positive is taken.
+    scanpy's own stops at a tumor whose scores are all equal; here its correlations are 0.
+
+    Parameters
+    ----------
+    tumors, values : (tumors,) str, (tumors, genes) float32
+        At least two tumors.
     """
-    left, spread, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
-    n = max(1, min(len(values) - 1, len(spread), MAX_COMPONENTS))
-    components = left[:, :n] * spread[:n]
-    largest = np.take_along_axis(components, np.abs(components).argmax(axis=0)[np.newaxis], axis=0)
-    return (components * np.where(largest < 0, -1, 1)).astype(np.float32)
+    centred = values - values.mean(axis=1, keepdims=True, dtype=np.float64)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    correlation = np.clip(unit @ unit.T, -1, 1)
+    np.fill_diagonal(correlation, 1)
+    pairs = np.triu_indices(len(tumors), k=1)
+    linkage = scipy.cluster.hierarchy.linkage(1 - correlation[pairs], method="complete")
+    drawing = scipy.cluster.hierarchy.dendrogram(linkage, labels=tumors.tolist(), no_plot=True)
+    return {
+        "linkage": linkage,
+        "groupby": ["tumor"],
+        "cor_method": "pearson",
+        "linkage_method": "complete",
+        "categories_ordered": drawing["ivl"],
+        "categories_idx_ordered": drawing["leaves"],
+        "dendrogram_info": {name: np.array(values) for name, values in drawing.items()},
+        "correlation_matrix": correlation,
+    }
 
 
 def scanpy_groups(results: Significance, ranking: Ranking) -> dict[str, object]:

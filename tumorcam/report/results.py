@@ -87,9 +87,29 @@ class Run:
         return float(known_mean(np.array(shares)))
 
     @property
+    def networks_text(self) -> str:
+        """How many networks explained samples, such as "8 networks (4 replicates × 2 folds)"."""
+        n_folds = len({key.fold for key in self.networks})
+        parts = f"({_count(self.n_replicates, 'replicate')} × {_count(n_folds, 'fold')})"
+        n, n_planned = len(self.networks), len(self.plan.models)
+        if n == n_planned:
+            return f"{_count(n, 'network')} {parts}"
+        is_product = n == self.n_replicates * n_folds
+        return f"{n} of {_count(n_planned, 'network')}{f' {parts}' if is_product else ''}"
+
+    @property
+    def n_patients(self) -> int:
+        """Number of different patients of the cohort."""
+        return len(set(self.cohort.patient.tolist()))
+
+    @property
     def n_replicates(self) -> int:
         """Number of replicates that explained any sample."""
         return len({key.replicate for key in self.networks})
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def read_results(folder: RunFolder, cohort: Cohort, config: Config) -> Significance:

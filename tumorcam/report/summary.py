@@ -8,21 +8,24 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.explain.views import RankingKey
-from tumorcam.faithfulness.ranking_checks import LEVELS
+from tumorcam.faithfulness.ranking_checks import levels_of
 from tumorcam.report.results import Run
 from tumorcam.report.tables import gene_table
+from tumorcam.significance.statistics import LEARNED
 from tumorcam.significance.tables import Ranking
 from tumorcam.significance.truth import TOP, TruthScores, score_against_truth
 
-EVIDENCE = ("learned", "unstable", "expression-driven", "none", "unknown", "untestable")
-# A ranking with this share of the false genes of a blind ranking reflects the input; one with this
-# share of expression-driven genes at the top reflects it in part.
+EVIDENCE = (LEARNED, "unstable", "expression-driven", "none", "unknown", "untestable")
+# Of the top 20 places: a ranking in which decoys take this share of what they would take in a blind
+# ranking reflects the input; one with this share of genes that are not called does so in part.
 BLIND_SHARE, MIXED_SHARE = 0.5, 0.5
+ROUNDING = 1e-9  # so that 0.05 x 460 is 23, not a little less
 P_LEVEL = 0.05  # of p-values that count as small
 GUIDED_OWN = (
     "The order of genes in own views of guided methods largely repeats the input: go by the called "
     "genes, or by the contrast."
 )
+DECOYS = "decoys, which the networks could not learn,"
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,20 @@ class RankingSummary:
         The method and the view.
     counts : mapping
         Grade of evidence to the number of (tumor, gene) pairs.
-    expression_share : float
-        Share of the tumors' top 20 that is graded expression-driven.
+    uncalled_share : float
+        Share of the tumors' top 20 genes that is not called.
     decoys_in_top, blind : float
-        Number of false genes in the top 20, mean over tumors; the number that a ranking which
-        ignores the training would have.
+        How many of the top 20 places decoys take, mean over tumors: at most so many genes there
+        are false. The same of a ranking that ignores the training. Both are about the order of the
+        genes, not about the called ones.
     n_called, called_low, called_high
         As in `Ranking`.
     called_at : mapping
-        Each of LEVELS to the number of (tumor, gene) pairs with a q_decoy at or below it.
+        Each of `levels_of` to the number of (tumor, gene) pairs with a q_decoy at or below it.
     decoys_rejected : float
         Share of (tumor, present decoy) pairs with a p-value of at most 0.05.
+    lowest_q_decoy : float
+        That of the best pair.
     smallest_q_decoy, too_few_decoys, zero_scale_samples, decoy_curve
         As in `Ranking`.
     verdict, called
@@ -79,7 +85,7 @@ class RankingSummary:
 
     key: RankingKey
     counts: Mapping[str, int]
-    expression_share: float
+    uncalled_share: float
     decoys_in_top: float
     blind: float
     n_called: int
@@ -87,6 +93,7 @@ class RankingSummary:
     called_high: float
     called_at: Mapping[float, int]
     decoys_rejected: float
+    lowest_q_decoy: float
     smallest_q_decoy: float
     too_few_decoys: bool
     zero_scale_samples: int
@@ -106,8 +113,8 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
     """The counts, the verdict and the top genes of a ranking."""
     results, thresholds = run.results, run.config.significance
     counts = {grade: int((ranking.evidence == grade).sum()) for grade in EVIDENCE}
-    is_expression_driven = ranking.evidence == "expression-driven"
-    expression_share = defined_mean(is_expression_driven[ranking.rank <= TOP])
+    is_uncalled = ~(ranking.q_decoy <= thresholds.q_decoy)
+    uncalled_share = defined_mean(is_uncalled[ranking.rank <= TOP])
     decoys_in_top = defined_mean(ranking.decoys_in_top_20)
     blind = blind_decoys(len(results.genes), len(results.decoy_gene))
     truth = None
@@ -121,25 +128,26 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
     return RankingSummary(
         key=ranking.key,
         counts=counts,
-        expression_share=expression_share,
+        uncalled_share=uncalled_share,
         decoys_in_top=decoys_in_top,
         blind=blind,
         n_called=ranking.n_called,
         called_low=ranking.called_low,
         called_high=ranking.called_high,
-        called_at={level: int((ranking.q_decoy <= level).sum()) for level in LEVELS},
+        called_at={level: int((ranking.q_decoy <= level).sum()) for level in levels_of(run.config)},
         decoys_rejected=decoys_rejected(ranking.present.p_value),
+        lowest_q_decoy=lowest(ranking.q_decoy),
         smallest_q_decoy=ranking.smallest_q_decoy,
         too_few_decoys=ranking.too_few_decoys,
         zero_scale_samples=ranking.zero_scale_samples,
         verdict=judge_ranking(
-            counts["learned"],
-            expression_share=expression_share,
+            counts[LEARNED],
+            uncalled_share=uncalled_share,
             decoys_in_top=decoys_in_top,
             blind=blind,
             guided_own=ranking.method.startswith("guided") and ranking.view == "own",
         ),
-        called=called_words(ranking, counts["learned"], thresholds.q_decoy),
+        called=called_words(ranking, counts[LEARNED], thresholds.q_decoy),
         top=_top_genes(run, ranking),
         decoy_curve=ranking.decoy_curve,
         truth=truth,
@@ -147,7 +155,7 @@ def summarise_ranking(run: Run, ranking: Ranking) -> RankingSummary:
 
 
 def blind_decoys(n_genes: int, n_decoys: int) -> float:
-    """Expected number of false genes in the top 20 of a ranking that ignores the training.
+    """How many of the top 20 places decoys take in a ranking that ignores the training.
 
     With G genes and D decoys, D / (G + D) of the 20 places go to decoys, and each decoy stands for
     G / D genes. NaN without decoys.
@@ -166,28 +174,44 @@ def defined_mean(values: np.ndarray) -> float:
     return float(defined.mean()) if defined.size else math.nan
 
 
+def lowest(values: np.ndarray) -> float:
+    """The lowest of all values but NaN; NaN where there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.min()) if defined.size else math.nan
+
+
 def called_words(ranking: Ranking, n_learned: int, q_decoy: float) -> str:
     """How many pairs are called and graded learned, and how many are expected to be wrong."""
     pairs = "pair is" if ranking.n_called <= 1 else "pairs are"
     count = f"{ranking.n_called:,}" if ranking.n_called else "No"
     called = f"{count} (tumor, gene) {pairs} called at q_decoy ≤ {q_decoy:g}"
+    if ranking.n_called:
+        called += f"; {n_learned:,} of them are graded learned"
     if not math.isnan(ranking.called_low):
-        called += " (5 to 95 % when the decoys of this run are drawn again with replacement: "
-        called += f"{ranking.called_low:,.0f} to {ranking.called_high:,.0f})"
+        called += (
+            ". When the decoys of this run are drawn again with replacement, "
+            f"{ranking.called_low:,.0f} to {ranking.called_high:,.0f} are called (5 to 95 %)"
+        )
     if ranking.n_called == 0:
         return f"{called}."
-    n_false = math.ceil(q_decoy * ranking.n_called)
+    n_false = most_false(ranking.n_called, q_decoy)
+    number = f"at most {n_false:,}" if n_false else "fewer than 1"
     return (
-        f"{called}; {n_learned:,} of them are graded learned. On average over draws of the decoys, "
-        f"at most {100 * q_decoy:g} % of the called pairs, about {n_false:,}, are genes that the "
-        "networks use by chance or that are merely present."
+        f"{called}. On average over draws of the decoys, at most {100 * q_decoy:g} % of the called "
+        f"pairs are false: {number} of these. A false pair is of a gene that the networks use by "
+        "chance, or that is merely there."
     )
+
+
+def most_false(n_called: int, q_decoy: float) -> int:
+    """The largest whole number of false pairs that q_decoy allows among the called ones."""
+    return math.floor(q_decoy * n_called + ROUNDING)
 
 
 def judge_ranking(
     n_learned: int,
     *,
-    expression_share: float,
+    uncalled_share: float,
     decoys_in_top: float,
     blind: float,
     guided_own: bool,
@@ -198,7 +222,7 @@ def judge_ranking(
     ----------
     n_learned : int
         Number of (tumor, gene) pairs that are graded learned.
-    expression_share, decoys_in_top, blind : float
+    uncalled_share, decoys_in_top, blind : float
         As in `RankingSummary`; the last two are NaN without decoys.
     guided_own : bool
         Whether it is the own view of a guided method, whose verdict ends with a warning.
@@ -208,42 +232,35 @@ def judge_ranking(
     Adebayo et al. 2018, doi:10.48550/arXiv.1810.03292; Nie et al. 2018,
     doi:10.48550/arXiv.1805.07039 (guided maps repeat the input).
     """
-    decoys = f"{decoys_in_top:.1f} of the top {TOP} places"
+    places = f"take {decoys_in_top:.1f} of the top {TOP} places"
     if math.isnan(decoys_in_top):
         level = "unknown"
         text = "Without decoys nobody can tell whether this follows the network or its input."
     elif decoys_in_top >= BLIND_SHARE * blind:
         level = "input"
         text = (
-            "Reflects the input, not what the network learned: genes that it could not have "
-            f"learned fill an estimated {decoys}; a ranking blind to the training would have "
-            f"{blind:.1f}."
+            f"Its order follows the input, not what the networks learned: {DECOYS} {places}. In a "
+            f"ranking blind to the training they take {blind:.1f}."
         )
     elif n_learned == 0:
         level = "none"
-        text = (
-            f"Not shown to reflect the network: no pair is learned, and genes that it could not "
-            f"have learned fill an estimated {decoys}."
-        )
-    elif expression_share >= MIXED_SHARE:
+        text = f"It is not shown to follow the networks: no pair is learned; {DECOYS} {places}."
+    elif uncalled_share >= MIXED_SHARE:
         level = "mixed"
         text = (
-            f"Uncertain in part: {100 * expression_share:.0f} % of the tumors' top {TOP} genes do "
-            "not stand far enough above decoys. Trust those graded learned."
+            f"It follows the networks in part: {100 * uncalled_share:.0f} % of the tumors' top "
+            f"{TOP} genes are not called. Trust those graded learned."
         )
     else:
         level = "network"
-        text = (
-            "Reflects what the network learned: genes that it could not have learned fill an "
-            f"estimated {decoys}."
-        )
+        text = f"It follows what the networks learned: {DECOYS} {places}."
     return Verdict(level, f"{text} {GUIDED_OWN}" if guided_own else text)
 
 
 def _top_genes(run: Run, ranking: Ranking) -> list[TopGenes]:
     table = gene_table(run.results, ranking)
     rows = table[table["rank"].notna()].groupby("tumor", sort=False).head(run.config.report.top)
-    n_learned = (ranking.evidence == "learned").sum(axis=1)
+    n_learned = ranking.is_learned.sum(axis=1)
     return [
         TopGenes(
             tumor=tumor,

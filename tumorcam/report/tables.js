@@ -81,7 +81,5 @@ function enhance(table, name, rows = null) {
 }
 all("table.sortable").forEach((table, i) => enhance(table, table.id || `table-${i + 1}`));
 
-byId("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  root.dataset.theme = getComputedStyle(root).colorScheme === "dark" ? "light" : "dark";
-});
+const switchTheme = (root = document.documentElement) => (root.dataset.theme = getComputedStyle(root).colorScheme === "dark" ? "light" : "dark");
+document.querySelector("nav").append(h("button", { type: "button", id: "theme", onclick: () => switchTheme() }, "Light or dark"));

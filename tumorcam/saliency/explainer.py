@@ -74,6 +74,7 @@ class Explainer:
         _require_choices("precision", [precision], PRECISIONS)
         self.methods, self.batch_size = tuple(methods), batch_size
         self._dtype = tf.as_dtype(precision)
+        self.release_weights()
         graph = unroll(network)
         for step in graph.steps:
             require_guidable(step.layer, step.rule, [m for m in methods if m in GUIDED])
@@ -113,8 +114,7 @@ class Explainer:
         if not is_same or network.input_shape[1:] != self._input_shape:
             msg = f"network {network.name!r} has other layers; make an Explainer of its own"
             raise ModelError(msg)
-        if not _are_equal(graph.weights, self._source):
-            self._prepare(graph)
+        self._prepare(graph)
 
     def release_weights(self) -> None:
         """Free the memory of the weights; call `take_weights` before the next maps."""
@@ -158,19 +158,34 @@ class Explainer:
         return self._image_shape if self._rank == 2 else self._image_shape[1:]
 
     def _prepare(self, graph: Graph) -> tuple[Step, ...]:
-        """Copy the weights of a network in the form that its optimised steps take; these steps."""
+        """Copy the weights of a network in the form that its optimised steps take; these steps.
+
+        The tensors of steps whose weights are the same as before are kept.
+        """
         keep = self._cam.activation if self._cam else graph.output
         optimised = fuse_first_pooling(rectify_pooled(graph, keep), self._shapes)
-        prepared = [
-            step.rule.prepare(*arrays)
-            for step, arrays in zip(optimised.steps, optimised.weights, strict=True)
+        earlier = self._source if len(self._source) == len(optimised.weights) else None
+        is_same = [
+            earlier is not None and _are_equal([arrays], [earlier[i]])
+            for i, arrays in enumerate(optimised.weights)
         ]
-        summed = summed_kernel(optimised, self._cam) if self._cam else ()
-        self._source = graph.weights
-        self._weights = [
-            [tf.constant(array, self._dtype) for array in arrays] for arrays in (*prepared, summed)
+        weights = [
+            self._weights[i] if is_same[i] else self._tensors(step.rule.prepare(*arrays))
+            for i, (step, arrays) in enumerate(zip(optimised.steps, optimised.weights, strict=True))
         ]
+        if not self._weights or not all(is_same):
+            dense = self._cam.dense.output if self._cam and self._cam.dense else None
+            outputs = [step.output for step in optimised.steps]
+            if dense is not None and is_same[outputs.index(dense)]:
+                weights.append(self._weights[-1])
+            else:
+                summed = summed_kernel(optimised, self._cam) if self._cam else ()
+                weights.append(self._tensors(summed))
+            self._source, self._weights = optimised.weights, weights
         return optimised.steps
+
+    def _tensors(self, arrays: Arrays) -> list[tf.Tensor]:
+        return [tf.constant(array, self._dtype) for array in arrays]
 
     def _require_fit(self, images: np.ndarray, targets: np.ndarray) -> None:
         if not self._weights:

@@ -98,6 +98,8 @@ def _convolution(layer: keras.Layer, n_axes: int) -> tuple[Rule, Arrays]:
 
 def _without_dilation(kernel: np.ndarray, rate: tuple[int, int]) -> np.ndarray:
     """The kernel of an undilated convolution, with zeros between the cells of the dilated one."""
+    if rate == (1, 1):
+        return kernel
     size = [(n - 1) * step + 1 for n, step in zip(kernel.shape[:2], rate, strict=True)]
     wide = np.zeros((*size, *kernel.shape[2:]), kernel.dtype)
     wide[:: rate[0], :: rate[1]] = kernel
@@ -106,6 +108,8 @@ def _without_dilation(kernel: np.ndarray, rate: tuple[int, int]) -> np.ndarray:
 
 def _without_groups(kernel: np.ndarray, n_groups: int) -> np.ndarray:
     """The kernel of an ungrouped convolution, which is zero between channels of two groups."""
+    if n_groups == 1:
+        return kernel
     *size, n_channels, n_filters = kernel.shape
     whole = np.zeros((*size, n_channels * n_groups, n_filters), kernel.dtype)
     for group, filters in enumerate(np.split(np.arange(n_filters), n_groups)):

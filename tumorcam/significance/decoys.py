@@ -156,10 +156,13 @@ def called_interval(scores: Scores, rng: np.random.Generator, *, level: float) -
 
 
 def decoys_in_top(gene_scores: np.ndarray, decoy_scores: np.ndarray, *, k: int = 20) -> np.ndarray:
-    """(tumors,) float64: false genes expected in each tumor's top k.
+    """(tumors,) float64: places that decoys take among each tumor's top k, an upper bound.
 
-    It is the number of decoys among the top k of genes and decoys together, times G/D. Of equal
-    scores, decoys come first. NaN for a tumor without scores, and without decoys.
+    It is the number of decoys among the top k of genes and decoys together, times G/D. It bounds
+    the false genes there from above: the decoy of a gene that matters carries the values of that
+    gene, so it ranks higher than a gene that does not matter. It is about the order of the genes,
+    not about the called ones, whose false share `decoy_q_values` estimates. Of equal scores, decoys
+    come first. NaN for a tumor without scores, and without decoys.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def _write_rankings(
     for key, path in progress(share, "reduce", "rankings", visible=world.is_root):
         ranking = rank_genes(columns, key, source)
         tables.write_ranking(path, attributes, ranking)
-        n_learned = np.count_nonzero(ranking.evidence == "learned")
+        n_learned = np.count_nonzero(ranking.is_learned)
         logger.info("%s: %d (tumor, gene) pairs learned", key.name, n_learned)
     return paths
 
@@ -318,7 +318,7 @@ def _null_runs(
         score=np.stack([scores.gene for scores in nulls]),
         decoy_score=band.null_score[..., present],
         called=np.array([np.count_nonzero(q <= settings.q_decoy) for q in q_decoy]),
-        learned=np.array([np.count_nonzero(grade == "learned") for grade in grades]),
+        learned=np.array([np.count_nonzero(grade == statistics.LEARNED) for grade in grades]),
     )
 
 

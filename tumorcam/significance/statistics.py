@@ -15,6 +15,7 @@ MAX_EXACT_PATIENTS = 50  # the largest n with an exact p-value, as scipy.stats.w
 TRIMMED = 0.2  # share of the patients cut off at either end (Wilcox 2012, section 3.3)
 MIN_TRIMMED_PATIENTS = 10
 TOP_GENES = 50  # largest number of a tumor's top genes
+LEARNED = "learned"  # the grade of evidence of a pair that meets all thresholds
 TOP_SHARE = 20  # the top has at most one gene in so many
 
 
@@ -319,7 +320,7 @@ def grade_evidence(
     grades = {
         "untestable": np.isnan(q_value),
         "unknown": np.isnan(q_decoy),
-        "learned": is_called & ~(replication < settings.replication),
+        LEARNED: is_called & ~(replication < settings.replication),
         "unstable": is_called,
         "expression-driven": (rank <= top_k(rank.shape[1])) & (q_decoy > settings.q_decoy),
     }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tumorcam.explain.shards import coordinates
 from tumorcam.explain.views import VIEWS, RankingKey, ranking_keys
+from tumorcam.significance import statistics
 from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.dimensions import name_dimensions
@@ -100,6 +101,11 @@ class Ranking(GeneStatistics):
         """The method and view."""
         return RankingKey(self.method, self.view)
 
+    @property
+    def is_learned(self) -> np.ndarray:
+        """(tumors, genes) bool: graded learned. What counts learned pairs anywhere counts these."""
+        return np.asarray(self.evidence == statistics.LEARNED)
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -189,9 +195,9 @@ DIMENSIONS = {  # of the datasets of significance.h5
     **dict.fromkeys((*GENE_STATISTICS, "evidence"), ("tumors", "genes")),
     **dict.fromkeys(("expression_auroc", "log2_fold_change"), ("tumors", "genes")),
     **{f"{kind}/{name}": ("tumors", "decoys") for kind in DECOYS for name in DECOY_STATISTICS},
-    "nulls/score": ("nulls", "tumors", "genes"),
-    "nulls/decoy_score": ("nulls", "tumors", "decoys"),
-    **dict.fromkeys(("called", "learned"), ("nulls",)),
+    "nulls/score": ("null_runs", "tumors", "genes"),
+    "nulls/decoy_score": ("null_runs", "tumors", "decoys"),
+    **dict.fromkeys(("called", "learned"), ("null_runs",)),
     "replicate_score": ("present_replicates", "tumors", "gene_or_decoy"),
     "fold_score": ("folds", "tumors", "gene_or_decoy"),
     "probability": ("replicates", "samples", "tumors"),

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,10 +165,29 @@ class RunFolder:
         """The web page of the report."""
         return self.report / "index.html"
 
+    def comparison(self, name: str, key: Sequence[str] | None = None) -> Path:
+        """Folder of this run's comparison with another one, whose name is given.
+
+        Parameters
+        ----------
+        key : sequence of str, or None
+            Method and view of the ranking; None for the one that is compared by default.
+        """
+        return self.root / "compare" / _file_name(name, key)
+
+    def enrichment(self, name: str, key: Sequence[str] | None = None) -> Path:
+        """Folder of the tests of gene sets, which a file of the given name has."""
+        return self.root / "enrichment" / _file_name(name, key)
+
     @property
     def logs(self) -> Path:
         """Folder of the logs and of Slurm's output."""
         return self.root / "logs"
+
+    @property
+    def input_files(self) -> Path:
+        """The list of the input files and their digests."""
+        return self.logs / "input-files.json"
 
     def model(self, key: ModelKey) -> Path:
         """The artifact of a model."""
@@ -239,6 +259,11 @@ def slugs(labels: np.ndarray) -> list[str]:
             )
             raise CohortError(msg)
     return words
+
+
+def _file_name(name: str, key: Sequence[str] | None) -> str:
+    """A name, and a ranking's method and view, as a word that is safe as a file name."""
+    return "-".join([_slug(name) or "unnamed", *(key or ())])
 
 
 def _slug(label: str) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tumorcam.cluster import preemption
+from tumorcam.cluster.launcher import current_launch
 from tumorcam.cluster.logs import logger
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, Watchdog
 from tumorcam.errors import ClusterError, ConfigError
+from tumorcam.training.device_notes import note_devices
 
 SECONDS_AFTER_FAREWELL = 1.0  # in which the other workers read the last values of this one
 
@@ -108,6 +110,7 @@ def join_workers(watchdog: Watchdog | None) -> Workers:
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    note_devices(gpus, current_launch().gpu_names(len(gpus)))
     if watchdog is None:
         mirrored = len(tf.config.list_logical_devices("GPU")) > 1
         make = tf.distribute.MirroredStrategy if mirrored else tf.distribute.get_strategy
