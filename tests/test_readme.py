@@ -93,7 +93,10 @@ NOT_RUN = {
     "curl": "downloads from servers that a test must not ask",
 }
 VARIABLES = ("TUMORCAM_FUZZ_EXAMPLES=", "READER_FUZZ_SECONDS=")  # before pytest
-RUN_ELSEWHERE = {"tutorial.md": "tests/test_tutorial.py runs them on real data, where it is"}
+RUN_ELSEWHERE = {
+    "tutorial.md": "tests/test_tutorial.py runs them on real data, where it is",
+    "compare.md": "tests/jobs/test_compare.py and test_enrich.py run them on two finished runs",
+}
 COMPUTING = ("run", "show", "apply", "preflight")  # of these the plan alone is printed here
 STANDS_FOR = {"configs/tcga.toml": "configs/demo.toml"}  # the finished run stands for a large one
 SAMPLE = "TCGA-01-0001-01"  # of the demo at full size
