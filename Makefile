@@ -8,12 +8,13 @@ BIN = .venv/bin
 PIP_INSTALL = -m pip install -qq --disable-pip-version-check
 ARGS =
 
-.PHONY: help demo test lint peers lock
+.PHONY: help demo test lint docs peers lock
 
 help:
 	@echo "make demo   the whole pipeline on a planted cohort, seven minutes on two cores with its set-up"
 	@echo "make test   all tests; make test ARGS='-k store' for some"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   the documentation as web pages in site/, with every link checked"
 	@echo "make peers  maps held against xplique and captum, which it installs"
 	@echo "make lock   write the lock files anew, from the ranges in setup.cfg"
 
@@ -30,6 +31,11 @@ lint: .venv/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: .venv/dev.stamp
+	@echo "docs: building site/ and checking its links"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
 
 peers: .venv/peers.stamp
 	@echo "peers: running tests/saliency/test_peers.py"

@@ -1,4 +1,4 @@
-"""What README.md and docs/ tell a user to type and to open; README's commands are run here."""
+"""What README.md and docs/ tell a user to type and to open; their commands are run here."""
 
 import dataclasses
 import importlib
@@ -7,8 +7,10 @@ import shlex
 import shutil
 import tomllib
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 
+import gdc_stand_in
 import pytest
 import tomli_w
 from stub_run import write_stubs
@@ -38,6 +40,7 @@ from tumorcam.faithfulness.results import (
     SampleFalls,
     Stability,
 )
+from tumorcam.operations.gdc_server import GdcServer
 from tumorcam.settings.config import Config, config_tables, load_config
 from tumorcam.significance.tables import (
     Classification,
@@ -68,11 +71,35 @@ def blocks_of(text: str) -> list[list[str]]:
 README = read(ROOT / "README.md")
 DESIGN, FILES = read(ROOT / "docs" / "design.md"), read(ROOT / "docs" / "files.md")
 TEXT = "\n".join(map(read, PAGES))
-README_BLOCKS = blocks_of(README)
-COMMANDS = [command for block in blocks_of(TEXT) for command in block]
+BLOCKS = [(page, block) for page in PAGES for block in blocks_of(read(page))]
+COMMANDS = [command for _, block in BLOCKS for command in block]
 OF_TUMORCAM = sorted({command for command in COMMANDS if command.startswith("tumorcam ")})
-NOT_RUN = ("source", "python3 -m venv", "my-environment/bin/pip")  # they make an environment
-COMPUTING = ("run", "show", "apply")  # of these the plan alone is printed here
+# What is not run here, by the words it begins with, and why. A path that it names must exist.
+NOT_RUN = {
+    "source": "it changes the shell that types it",
+    "python3 -m venv": "makes an environment; CI installs the wheel into one",
+    "python -m venv": "makes an environment; CI installs the wheel into one",
+    "my-environment/bin/pip": "installs packages; CI installs the wheel",
+    ".venv/bin/pip": "installs packages; CI installs the wheel",
+    ".venv-wheels/bin/pip": "downloads packages for another machine",
+    "module load": "modules are a site's own",
+    "apptainer": "needs Apptainer, which no test machine has",
+    "sbatch": "needs Slurm; tests/slurm/ runs the scripts on a Slurm of its own",
+    "slurm/pipeline.sh": "needs Slurm; tests/slurm/ runs it with a stand-in for sbatch",
+    "cat preflight.out": "the output of a job on a site",
+    "make": "takes minutes; .ci/run calls it; its target must exist",
+    "python -m benchmarks.": "takes minutes to hours; the module must exist",
+    "python tests/": "takes hours; the file must exist",
+    "hub=": "a variable of the shell, for curl",
+    "curl": "downloads from servers that a test must not ask",
+}
+VARIABLES = ("TUMORCAM_FUZZ_EXAMPLES=", "READER_FUZZ_SECONDS=")  # before pytest
+RUN_ELSEWHERE = {
+    "tutorial.md": "tests/test_tutorial.py runs them on real data, where it is",
+    "compare.md": "tests/jobs/test_compare.py and test_enrich.py run them on two finished runs",
+}
+COMPUTING = ("run", "show", "apply", "preflight")  # of these the plan alone is printed here
+STANDS_FOR = {"configs/tcga.toml": "configs/demo.toml"}  # the finished run stands for a large one
 SAMPLE = "TCGA-01-0001-01"  # of the demo at full size
 SMALL = {"genes": 120, "samples_per_tumor": 6, "drivers": 2}
 HISTORY = (
@@ -121,24 +148,50 @@ def project(finished_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return copy
 
 
-@pytest.mark.parametrize("block", README_BLOCKS, ids=lambda block: block[0])
-def test_every_command_of_the_readme_works(block, project):
+@pytest.fixture
+def gdc(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that stands for the GDC's."""
+    monkeypatch.setattr(GdcServer.__init__, "__defaults__", (gdc_stand_in.QUICK, None))
+    with gdc_stand_in.running(30) as server:
+        server.add(30, "TCGA-LUAD")
+        yield server.url
+
+
+def in_small(words: list[str], gdc: str) -> list[str]:
+    """A command on the small demo: what takes long prints its plan, and no other host is asked."""
+    if words[1] in COMPUTING and "--dry-run" not in words:
+        return [*words, "--dry-run"]
+    return [*words, "--server", gdc] if words[1] == "fetch" else words
+
+
+def is_path(word: str) -> bool:
+    return bool(re.fullmatch(r"(slurm|tests|benchmarks|configs)/[\w./-]+", word))
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[f"{p.name}: {b[0]}" for p, b in BLOCKS])
+def test_every_command_of_the_documents_works(page, block, project, gdc):
     config = load_config(Path("configs/demo.toml"))
-    sample = read_cohort(RunFolder.of(config).cohort, config).sample[0]
+    stands_for = STANDS_FOR | {SAMPLE: read_cohort(RunFolder.of(config).cohort, config).sample[0]}
+    if not any("init my.toml" in command for command in block):
+        stands_for["my.toml"] = "configs/demo.toml"
     for command in block:
-        words = [sample if word == SAMPLE else word for word in shlex.split(command)]
-        if words[0] == "tumorcam":
-            dry = ["--dry-run"] if words[1] in COMPUTING else []
-            assert command_line.main([*words[1:], *dry]) == 0, command
-        elif words[0] == "make":
+        words = [stands_for.get(word, word) for word in shlex.split(command, comments=True)]
+        if words[0] == "tumorcam" and page.name not in RUN_ELSEWHERE:
+            assert command_line.main(in_small(words, gdc)[1:]) == 0, command
+        elif words[0] != "tumorcam":
+            assert command.startswith((*NOT_RUN, *VARIABLES)), f"say in NOT_RUN why: {command}"
+            assert [word for word in filter(is_path, words) if not (ROOT / word).exists()] == []
+        if words[0] == "make":
             assert re.search(rf"^{words[1]}:", read(ROOT / "Makefile"), re.MULTILINE), command
-        elif words[:2] == ["python", "-m"]:
+        if command.startswith("python -m benchmarks"):
             assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").exists(), command
-        elif words[0] in ("sbatch", "python") or words[0].startswith("slurm/"):
-            script = next(word for word in words if word.endswith((".sh", ".py")))
-            assert (ROOT / script).exists(), command
-        else:
-            assert command.startswith(NOT_RUN), command
+
+
+def test_what_is_not_run_has_a_reason_and_a_use():
+    typed = [command for command in COMMANDS if not command.startswith("tumorcam")]
+    assert [start for start in NOT_RUN if not any(c.startswith(start) for c in typed)] == []
+    assert all(len(reason.split()) > 3 for reason in (*NOT_RUN.values(), *RUN_ELSEWHERE.values()))
+    assert [name for name in RUN_ELSEWHERE if not (ROOT / "docs" / name).exists()] == []
 
 
 def test_make_demo_runs_the_pipeline(project, capsys):
