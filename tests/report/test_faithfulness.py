@@ -221,3 +221,16 @@ def test_figures_name_their_sets_and_tumors(config):
     assert {"ACC", "BRCA", "COAD", "READ", "mean"} <= set(texts["deletion-tumors"])
     assert "as promised" in texts["false-share"]
     assert faithfulness_figures.figure_names(None) == []
+
+
+def test_without_enough_patients_the_curves_are_drawn_empty(config):
+    """A few samples of each tumor give no mean curve, as with faithfulness.samples = 2."""
+    write_checks(config)
+    part = faithfulness.read_checks(read_run(config)).deletion
+    names = ("curve", "curve_low", "curve_high", "accuracy", "intact_accuracy")
+    empty = changed_record(
+        part, **{name: np.full_like(getattr(part, name), np.nan) for name in names}
+    )
+    method = str(part.sets[0])
+    figure = faithfulness_figures.curves_figure(empty, method, "Gradient × input, contrast")
+    assert "genes" in figures.svg_text(figure, name="deletion", description="curves")

@@ -40,6 +40,7 @@ MARKER_COLORS = (BLUE, ORANGE, GREEN)
 LINES = ("-", "--", "-.", ":")  # of the methods
 INCHES_PER_ROW = 0.19  # of a tumor with its three intervals
 TITLE_LETTERS = 22  # in a line of a title
+X_MARGIN = 1.15  # factor beyond the smallest and the largest number of genes
 WIDE_NAME = 40  # letters of a name beside the only panel of a figure
 
 
@@ -117,7 +118,8 @@ def curves_figure(part: Deletion, method: str, name: str) -> Figure:
         upper.axhline(0, color=GREY, lw=0.6)
         upper.set_title(title)
         lower.axhline(part.intact_accuracy[-1], color=GREY, lw=0.6)
-        lower.set(xscale="log", xlabel="genes", ylim=(0, 1))
+        limits = part.sizes[0] / X_MARGIN, part.sizes[-1] * X_MARGIN  # also where no curve is known
+        lower.set(xlim=limits, xscale="log", xlabel="genes", ylim=(0, 1))
     panels[0, 0].set_ylabel("change (logits)")
     panels[1, 0].set_ylabel("accuracy (line: unchanged)")
     name_lines(panels[0, -1], names)
