@@ -109,7 +109,9 @@ class Command:
             help="number of null runs, trained on permuted labels; as --set layout.nulls=N",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
+            "--dry-run",
+            action="store_true",
+            help="print what is left to do and its cost, and do nothing",
         )
         self.add_options(parser)
 
@@ -180,6 +182,7 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     from tumorcam.cluster import preemption, quiet, streams
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
     from tumorcam.cluster.logs import DONE, FAILED, STOPPED, logger
+    from tumorcam.cluster.screen import clean_screen
     from tumorcam.errors import PreemptedError
     from tumorcam.storage.run_config import load_run
     from tumorcam.storage.run_folder import RunFolder
@@ -187,7 +190,11 @@ def _run_body(command: Command, args: argparse.Namespace) -> int:
     prepare_tensorflow()
     launch = current_launch()
     try:
-        with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
+        with (
+            preemption.stop_on_signal(),
+            quiet.without_chatter(verbose=launch.is_verbose),
+            clean_screen(),
+        ):
             given = overrides(args)
             if command.name == APPLY:  # the others are of the new samples
                 given = [text for text in given if text.startswith(PLACE)]

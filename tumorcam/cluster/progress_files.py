@@ -7,7 +7,6 @@ or that an MPI launcher started, needs no connection, and the reader never meets
 import contextlib
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def write_report(path: Path, report: Report) -> None:
     aside = path.with_suffix(".part")
     with contextlib.suppress(OSError):
         aside.write_text(json.dumps(dataclasses.asdict(report)), encoding="utf-8")
-        os.replace(aside, path)
+        aside.replace(path)
 
 
 def read_reports(folder: Path) -> list[Report]:

@@ -76,13 +76,14 @@ class Screen:
         if self._bars is None:
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),
-                BarColumn(BAR_WIDTH),
+                BarColumn(BAR_WIDTH, complete_style="cyan", finished_style="green"),
                 _Count(),
                 _Left(),
                 TextColumn("{task.fields[note]}", markup=False),
                 console=Console(file=sys.stderr, soft_wrap=True, highlight=False),
                 refresh_per_second=REFRESHES_PER_SECOND,
                 transient=True,
+                redirect_stdout=sys.stdout.isatty(),  # a file gets its text itself
             )
             self._bars.start()
         return self._bars.add_task(title, total=n_all or None, unit=unit, note="", left=None)
