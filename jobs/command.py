@@ -66,6 +66,13 @@ class Job:
         cohort = local_cohort(self.run.cohort, self.config, self.launch.scratch_folder)
         return explained_cohort(self.run, cohort, self.config)
 
+    def print_left(self, stage: str, *plan: str) -> int:
+        """Print a stage's plan, and what is left of it at which cost; 0, for a dry run."""
+        from tumorcam.operations.work_left import stage_lines
+
+        print(*stage_lines(self.config, stage, self.launch, plan), sep="\n")
+        return 0
+
     @property
     def command_line(self) -> list[str]:
         """The config and all overrides, those of the run's start included, for another job."""

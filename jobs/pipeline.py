@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 
 from . import command
@@ -25,14 +24,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_stages(job: Job) -> int:
     """Run the stages that are not finished; the exit code of the first that fails."""
-    from tumorcam.cluster.processes import Cost
     from tumorcam.errors import ConfigError
     from tumorcam.operations.run_progress import RunDisplay
     from tumorcam.operations.stages import unfinished_stages
     from tumorcam.operations.work_left import n_ranks_of
     from tumorcam.storage.run_config import write_run_config
 
-    threads = job.config.run.threads_per_rank
     n_ranks = n_ranks_of(job.config, job.args.ranks)
     every = NEW_SAMPLES if job.run.networks else STAGES
     if job.args.until not in every:
@@ -41,23 +38,18 @@ def run_stages(job: Job) -> int:
     if job.args.dry_run:
         return _print_left(job, stages, n_ranks)
     job.require_current("models", "shards", settings_alone=True)
-    environment, started = job.launch.child_environment(threads), time.monotonic()
-    costs: dict[str, Cost] = {}
+    environment = job.launch.child_environment(job.config.run.threads_per_rank)
     unfinished = unfinished_stages(job.config, stages)
     if "prepare" not in unfinished and job.run.config.exists():  # else prepare writes it
         write_run_config(job.config, job.overrides)
-    code = 0
     with RunDisplay(job.config, unfinished, n_ranks=n_ranks) as display:
         for stage in unfinished:
-            print(f"run: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
-            commands = stage_commands(stage, job, n_ranks)
-            code, costs[stage] = display.run(stage, commands, environment)
-            if code:
+            if display.run(stage, stage_commands(stage, job, n_ranks), environment):
                 break
-    if code:
-        _print_failure(job, stage, code)
-        return code
-    print(*costs_of_stages(costs), sep="\n")
+    if display.exit_code:
+        _print_failure(job, stage, display.exit_code)
+        return display.exit_code
+    print(*display.cost_lines(), sep="\n", end="\n" * bool(unfinished))
     print(f"all is there: {job.run.page}" if stages == every else "done")
     return 0
 

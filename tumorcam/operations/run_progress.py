@@ -171,6 +171,8 @@ class RunDisplay:
         self._works: list[StageWork] = []
         self._bars: list[TaskID] = []
         self._share = 0.0
+        self._costs: dict[str, processes.Cost] = {}
+        self.exit_code = 0
 
     def __enter__(self) -> "RunDisplay":
         folder = tempfile.TemporaryDirectory(prefix="tumorcam-progress-")
@@ -183,16 +185,24 @@ class RunDisplay:
 
     def run(
         self, stage: str, commands: Sequence[Sequence[str]], environment: Mapping[str, str]
-    ) -> processes.Ended:
-        """Run the processes of a stage, and show how far they are."""
+    ) -> int:
+        """Run the processes of a stage, and show how far they are; the exit code."""
         self._begin(stage)
-        is_terminal = SCREEN.is_terminal
-        return processes.run_together(
+        print(f"run: {self._stage_started - self._started:6.0f} s  {stage}", flush=True)
+        self.exit_code, self._costs[stage] = processes.run_together(
             commands,
             {**environment, PROGRESS_VARIABLE: str(self._folder)},
             watch=self.refresh,
-            write=SCREEN.write if is_terminal else None,
+            write=SCREEN.write if SCREEN.is_terminal else None,
         )
+        return self.exit_code
+
+    def cost_lines(self) -> list[str]:
+        """Time and memory of each stage."""
+        return [
+            f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process"
+            for stage, cost in self._costs.items()
+        ]
 
     def refresh(self) -> None:
         """Show how far the run is now."""

@@ -275,8 +275,8 @@ def left_lines(
     lines += [_row(work.stage, work.left_text, work) for work in works]
     core_seconds = [work.core_seconds for work in works]
     if None in core_seconds:
-        remedy = f"tumorcam prepare {root if root.exists() else 'CONFIG'} --dry-run"
-        lines.append(f"prepare tells the cost: `{remedy}` reads the input and prints it")
+        remedy = "`tumorcam run CONFIG --until prepare`"
+        lines.append(f"the cost is clear once cohort.h5 is there: {remedy} writes it")
     else:
         in_all = StageWork(
             "in all", 1, 1, "", sum(s or 0.0 for s in core_seconds),
@@ -287,13 +287,15 @@ def left_lines(
     return [*lines, *["would run:"] * bool(commands), *(f"  {shlex.join(c)}" for c in commands)]
 
 
-def stage_lines(config: Config, stage: str, launch: Launch) -> list[str]:
+def stage_lines(config: Config, stage: str, launch: Launch, plan: Sequence[str]) -> list[str]:
     """What is left of one stage, in lines; a dry run of that stage prints them.
 
     Parameters
     ----------
     launch : Launch
         Of this process; the number of its launcher's processes counts.
+    plan : sequence of str
+        Lines that come first, if something is left.
     """
     n_ranks = n_ranks_of(config, launch.world_size)
     stages = NEW_STAGES if RunFolder.of(config).networks else STAGES
@@ -301,7 +303,7 @@ def stage_lines(config: Config, stage: str, launch: Launch) -> list[str]:
     own = [work for work in works if work.stage == stage]
     if not own:
         return [f"nothing is left of {stage} in {RunFolder.of(config).root}"]
-    return left_lines(config, own, n_ranks=n_ranks)
+    return [*plan, *left_lines(config, own, n_ranks=n_ranks)]
 
 
 def _row(stage: str, left: str, work: StageWork, seconds: float | None = None) -> str:
