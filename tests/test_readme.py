@@ -142,6 +142,7 @@ def test_every_command_of_the_readme_works(block, project):
 
 def test_make_demo_runs_the_pipeline(project, capsys):
     assert "tumorcam run configs/demo.toml" in read(ROOT / "Makefile")
+    shutil.rmtree("runs")  # a dry run names what is left
     assert command_line.main(["run", "configs/demo.toml", "--dry-run"]) == 0
     plan = capsys.readouterr().out
     assert all(f"-m jobs {stage} configs/demo.toml" in plan for stage in pipeline.STAGES)
