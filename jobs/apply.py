@@ -38,6 +38,7 @@ def apply(job: Job) -> int:
     from tumorcam.cluster.logs import logger, start_logging
     from tumorcam.cluster.processes import run_together
     from tumorcam.operations.application import default_name, new_config, prepare_application
+    from tumorcam.operations.work_left import left_lines, n_ranks_of, work_left
     from tumorcam.storage.run_folder import RunFolder
     from tumorcam.training.source import source_run
 
@@ -46,6 +47,10 @@ def apply(job: Job) -> int:
     own = [text for text in job.args.overrides if not text.startswith(command.PLACE)]
     config = new_config(source, name, job.args.files, own)
     run = RunFolder.of(config)
+    if job.args.dry_run and run.cohort.exists():
+        works = work_left(config, STAGES[1:], n_ranks=n_ranks_of(config, job.args.ranks))
+        print(*left_lines(config, works, n_ranks=n_ranks_of(config, job.args.ranks)), sep="\n")
+        return 0
     if job.args.dry_run:
         print(f"would apply {len(source.cohort.layouts)} networks of {source.run.root} to "
               f"{' '.join(config.input.expression)}, and write {run.root}")  # fmt: skip

@@ -31,8 +31,9 @@ def classify(job: Job) -> int:
     share = job.share(job.args.share)
     keys = share_of(plan.prediction_tasks, share)
     if job.args.dry_run:
-        print(f"would classify {len(keys)} of {len(plan.prediction_tasks)} blocks of samples")
-        return 0
+        missing = missing_predictions(job.run, plan, keys, job.config)
+        text = f"would classify {len(missing)} of {len(plan.prediction_tasks)} blocks of samples"
+        return job.print_left("classify", text)
     job.require_current("predictions", settings_alone=True)
     rank = job.launch.share
     name = f"classify-{share.index // rank.count}"

@@ -68,6 +68,13 @@ class Job:
         cohort = local_cohort(self.run.cohort, self.config, self.launch.scratch_folder)
         return explained_cohort(self.run, cohort, self.config)
 
+    def print_left(self, stage: str, *plan: str) -> int:
+        """Print a stage's plan, and what is left of it at which cost; 0, for a dry run."""
+        from tumorcam.operations.work_left import stage_lines
+
+        print(*stage_lines(self.config, stage, self.launch, plan), sep="\n")
+        return 0
+
     @property
     def command_line(self) -> list[str]:
         """The config and all overrides, those of the run's start included, for another job."""
@@ -111,7 +118,9 @@ class Command:
             help="number of null runs, trained on permuted labels; as --set layout.nulls=N",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
+            "--dry-run",
+            action="store_true",
+            help="print what is left to do and its cost, and do nothing",
         )
         self.add_options(parser)
 
@@ -183,6 +192,7 @@ def _run_body(command: Command, args: argparse.Namespace, words: Sequence[str]) 
     from tumorcam.cluster import preemption, quiet, streams
     from tumorcam.cluster.launcher import current_launch, prepare_tensorflow
     from tumorcam.cluster.logs import DONE, FAILED, STOPPED, logger
+    from tumorcam.cluster.screen import clean_screen
     from tumorcam.errors import PreemptedError
     from tumorcam.storage.run_config import load_run
     from tumorcam.storage.run_folder import RunFolder
@@ -190,7 +200,11 @@ def _run_body(command: Command, args: argparse.Namespace, words: Sequence[str]) 
     prepare_tensorflow()
     launch = dataclasses.replace(current_launch(), command=(command.name, *words))
     try:
-        with preemption.stop_on_signal(), quiet.without_chatter(verbose=launch.is_verbose):
+        with (
+            preemption.stop_on_signal(),
+            quiet.without_chatter(verbose=launch.is_verbose),
+            clean_screen(),
+        ):
             given = overrides(args)
             if command.name == APPLY:  # the others are of the new samples
                 given = [text for text in given if text.startswith(PLACE)]

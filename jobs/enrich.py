@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def enrich(job: Job) -> int:
     """Print what is tested, and unless this is a dry run test it and write the results."""
-    from tumorcam.cluster.logs import progress
+    from tumorcam.cluster.progress import progress
     from tumorcam.report.enrichment import EnrichmentOptions, enrichment_sources, plan_enrichment
     from tumorcam.report.enrichment_page import plan_text, results_text, run_tests, write_enrichment
     from tumorcam.report.result_folder import require_place

@@ -30,11 +30,9 @@ def explain(job: Job) -> int:
     share = job.share(job.args.share)
     keys = share_of(plan.explain_tasks, share)
     if job.args.dry_run:
-        print(
-            f"would explain {len(keys)} of {len(plan.explain_tasks)} shards, {plan.n_samples} "
-            "samples a replicate"
-        )
-        return 0
+        n_left, n_all = len(shard_faults(job.run, plan, keys, job.config)), len(plan.explain_tasks)
+        text = f"would explain {n_left} of {n_all} shards, {plan.n_samples} samples a replicate"
+        return job.print_left("explain", text)
     rank = job.launch.share
     start_logging(job.run.logs, f"explain-{share.index // rank.count}", job.launch, rank=rank.index)
     job.require_current("models")

@@ -36,11 +36,11 @@ def _print_cost(job: Job) -> int:
     cohort = read_cohort(job.run.cohort, job.config)
     side, n_images = cohort.layouts[0].side, n_forward_passes(cohort, job.config)
     models = {block.model for block in blocks_of(cohort, job.config)}
-    print(
+    return job.print_left(
+        "faithfulness",
         f"would show {n_images:,} images of {side} x {side} pixels to {len(models)} networks: "
-        "their held-out samples with genes deleted, replaced or inserted"
+        "their held-out samples with genes deleted, replaced or inserted",
     )
-    return 0
 
 
 COMMAND = Command(

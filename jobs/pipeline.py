@@ -1,9 +1,7 @@
 """All stages of a run on this machine, in order; each does only what is missing."""
 
 import argparse
-import shlex
 import sys
-import time
 from collections.abc import Sequence
 
 from . import command
@@ -32,36 +30,32 @@ def run_stages(job: Job) -> int:
     ConfigError
         If --until names no stage of this run.
     """
-    from tumorcam.cluster.launcher import n_cpus
-    from tumorcam.cluster.processes import Cost, run_together
     from tumorcam.errors import ConfigError
+    from tumorcam.operations.run_progress import RunDisplay
     from tumorcam.operations.stages import unfinished_stages
+    from tumorcam.operations.work_left import n_ranks_of
     from tumorcam.storage.run_config import write_run_config
 
-    threads = job.config.run.threads_per_rank
-    n_ranks = max(1, job.args.ranks or n_cpus() // threads)
+    n_ranks = n_ranks_of(job.config, job.args.ranks)
     every = NEW_SAMPLES if job.run.networks else STAGES
     if job.args.until not in every:
         raise ConfigError(f"--until {job.args.until}: {job.run.root} has {', '.join(every)}")
     stages = every[: every.index(job.args.until) + 1]
     if job.args.dry_run:
-        commands = [words for stage in stages for words in stage_commands(stage, job, n_ranks)]
-        print(*map(shlex.join, commands), sep="\n")
-        return 0
+        return _print_left(job, stages, n_ranks)
     job.require_current("models", "shards", settings_alone=True)
-    environment, started = job.launch.child_environment(threads), time.monotonic()
-    costs: dict[str, Cost] = {}
+    environment = job.launch.child_environment(job.config.run.threads_per_rank)
     unfinished = unfinished_stages(job.config, stages)
     if "prepare" not in unfinished and job.run.config.exists():  # else prepare writes it
         write_run_config(job.config, job.overrides)
-    for stage in unfinished:
-        print(f"run: {time.monotonic() - started:6.0f} s  {stage}", flush=True)
-        code, costs[stage] = run_together(stage_commands(stage, job, n_ranks), environment)
-        if code:
-            _print_failure(job, stage, code)
-            return code
-    for stage, cost in costs.items():
-        print(f"{stage:12}{cost.seconds:8.1f} s{cost.peak_bytes / 2**20:8.0f} MB in one process")
+    with RunDisplay(job.config, unfinished, n_ranks=n_ranks) as display:
+        for stage in unfinished:
+            if display.run(stage, stage_commands(stage, job, n_ranks), environment):
+                break
+    if display.exit_code:
+        _print_failure(job, stage, display.exit_code)
+        return display.exit_code
+    print(*display.cost_lines(), sep="\n", end="\n" * bool(unfinished))
     print(f"all is there: {job.run.page}" if stages == every else "done")
     return 0
 
@@ -80,17 +74,24 @@ def stage_commands(stage: str, job: Job, n_ranks: int) -> list[list[str]]:
     return [[sys.executable, *module]]
 
 
+def _print_left(job: Job, stages: Sequence[str], n_ranks: int) -> int:
+    """Print what is left, what it costs, and the commands that would do it."""
+    from tumorcam.operations.work_left import left_lines, work_left
+
+    works = work_left(job.config, stages, n_ranks=n_ranks)
+    commands = [words for work in works for words in stage_commands(work.stage, job, n_ranks)]
+    print(*left_lines(job.config, works, n_ranks=n_ranks, commands=commands), sep="\n")
+    return 0
+
+
 def _print_failure(job: Job, stage: str, code: int) -> None:
     """Print why a stage failed, by its logs, and the command that goes on."""
-    from tumorcam.operations.job_endings import stage_causes
+    from tumorcam.operations.job_endings import failure_lines
 
-    for cause in stage_causes(job.run.logs, stage)[:1]:
-        print(f"run: {cause}", file=sys.stderr)
     words = ["tumorcam", "run", *job.command_line]
     words += ["--ranks", str(job.args.ranks)] if job.args.ranks else []
     words += ["--until", job.args.until] if job.args.until != STAGES[-1] else []
-    text = f"{stage} ended with exit code {code}; what is done is kept, go on with:"
-    print(f"run: {text} {shlex.join(words)}", file=sys.stderr)
+    print(*failure_lines(job.run.logs, stage, code, words), sep="\n", file=sys.stderr)
 
 
 COMMAND = Command(

@@ -49,12 +49,12 @@ def _print_plan(job: Job) -> int:
     """Print what was understood of the input, what is kept, and what the run would take."""
     from tumorcam.cohort.preparation import prepare_cohort
     from tumorcam.operations.inspection import describe_plan, read_selection
-    from tumorcam.operations.stages import input_digest, require_replaceable
+    from tumorcam.operations.stages import has_current_cohort, input_digest, require_replaceable
 
     require_replaceable(job.config, input_digest(job.config))
     selection = read_selection(job.config, job.launch, print)
     print(*describe_plan(job.config, prepare_cohort(selection, job.config)), sep="\n")
-    return 0
+    return job.print_left("prepare") if has_current_cohort(job.config) else 0
 
 
 def _content(job: Job) -> "CohortFile":

@@ -25,11 +25,11 @@ def reduce(job: Job) -> int:
 
     plan = job.plan
     if job.args.dry_run:
-        print(
+        return job.print_left(
+            "reduce",
             f"would reduce {len(plan.explain_tasks)} shards of {plan.n_samples} samples a "
-            f"replicate, {plan.n_genes} genes and {plan.n_decoys} decoys"
+            f"replicate, {plan.n_genes} genes and {plan.n_decoys} decoys",
         )
-        return 0
     world = ranks.connect(job.launch)
     start_logging(job.run.logs, "reduce", job.launch, rank=world.rank)
     ranks.on_root(world, lambda: job.require_current("models"))

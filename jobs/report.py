@@ -19,8 +19,8 @@ def report(job: Job) -> int:
         return _report_calls(job)
     if job.args.dry_run:
         names = page.report_files(results.read_run(job.config))
-        print(f"would write to {job.run.report}:", *names, sep="\n  ")
-        return 0
+        lines = (f"would write to {job.run.report}:", *(f"  {name}" for name in names))
+        return job.print_left("report", *lines)
     start_logging(job.run.logs, "report", job.launch)
     job.require_current("models", "shards", "significance", "faithfulness")
     page.write_report(results.read_run(job.config))
@@ -35,8 +35,8 @@ def _report_calls(job: Job) -> int:
 
     if job.args.dry_run:
         names = call_files(read_application(job.config))
-        print(f"would write to {job.run.report}:", *names, sep="\n  ")
-        return 0
+        lines = (f"would write to {job.run.report}:", *(f"  {name}" for name in names))
+        return job.print_left("report", *lines)
     start_logging(job.run.logs, "report", job.launch)
     job.require_current("predictions", "shards", "significance")
     write_call_report(read_application(job.config))

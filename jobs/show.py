@@ -64,7 +64,7 @@ def _tables(job: Job, args: argparse.Namespace) -> "Answer":
 
 def _map(job: Job, args: argparse.Namespace) -> "Answer":
     """The genes of one sample, by the models that held it out; in a dry run, their names."""
-    from tumorcam.cluster.logs import progress
+    from tumorcam.cluster.progress import progress
     from tumorcam.explain import devices, sample
     from tumorcam.report import answers, sample_figure
     from tumorcam.training.threads import use_threads

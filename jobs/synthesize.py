@@ -35,11 +35,11 @@ def synthesize(job: Job) -> int:
 def _print_cost(job: Job) -> int:
     settings = job.config.synthesize
     n_samples = len(settings.tumors) * settings.samples_per_tumor
-    print(
+    return job.print_left(
+        "synthesize",
         f"would write {job.run.input.root}: {n_samples} samples of {len(settings.tumors)} tumors, "
-        f"{settings.genes} genes, {settings.drivers} drivers a tumor"
+        f"{settings.genes} genes, {settings.drivers} drivers a tumor",
     )
-    return 0
 
 
 COMMAND = Command(

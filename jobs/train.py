@@ -29,13 +29,12 @@ def train(job: Job) -> int:
     """
     from tumorcam.cluster.processes import run_together
     from tumorcam.storage.plan import BASELINES
-    from tumorcam.training.tasks import chosen_tasks, untrained
+    from tumorcam.training.tasks import chosen_tasks, train_plan, untrained
 
-    plan = job.plan
-    names = chosen_tasks(plan.train_tasks, job.args.model, job.args.share, job.launch)
-    if job.args.dry_run:
-        print(f"would train {len(names)} of {len(plan.train_tasks)}: {', '.join(names)}")
-        return 0
+    plan, args = job.plan, job.args
+    names = chosen_tasks(plan.train_tasks, args.model, args.share, job.launch)
+    if args.dry_run:
+        return job.print_left("train", train_plan(job.run, plan, names, job.config))
     job.require_current("models")
     if job.args.model or len(names) == 1:
         return _train(job, plan, names[0])

@@ -28,7 +28,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
         f"tumorcam.training.{name}"
         for name in ("network", "paths", "initial_weights", "prediction")
     ),
-    *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints")),
+    *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints", "event_file")),
     *(f"tumorcam.training.{name}" for name in ("workers", "threads", "device_notes")),
     *(f"tumorcam.applied.{name}" for name in ("classify", "missing_genes", "networks", "ensemble")),
     *(f"tumorcam.explain.{name}" for name in ("explain", "devices", "sample")),

@@ -196,6 +196,7 @@ def test_what_is_not_run_has_a_reason_and_a_use():
 
 def test_make_demo_runs_the_pipeline(project, capsys):
     assert "tumorcam run configs/demo.toml" in read(ROOT / "Makefile")
+    shutil.rmtree("runs")  # a dry run names what is left
     assert command_line.main(["run", "configs/demo.toml", "--dry-run"]) == 0
     plan = capsys.readouterr().out
     assert all(f"-m jobs {stage} configs/demo.toml" in plan for stage in pipeline.STAGES)

@@ -1,6 +1,5 @@
 import io
 import json
-import logging
 import os
 import socket
 import sys
@@ -127,59 +126,3 @@ def test_the_next_start_stands_after_a_blank_line(tmp_path):
     states = [STARTED, STOPPED, STARTED, DONE]
     assert [json.loads(line)["state"] for line in records] == states
     assert lines[4] == "" and len(lines) == 9
-
-
-class Clock:
-    """A clock that goes on by `step` seconds whenever it is read."""
-
-    def __init__(self, step):
-        self.now, self.step = 0.0, step
-
-    def monotonic(self):
-        self.now += self.step
-        return self.now
-
-
-@pytest.fixture
-def lines(monkeypatch):
-    """What is logged, with a standard error that is no terminal."""
-    messages = []
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())
-    monkeypatch.setattr(logs.logger, "handlers", [handler])
-    monkeypatch.setattr(logs.logger, "level", logging.INFO)
-    return messages
-
-
-@pytest.mark.parametrize("visible", [True, False])
-def test_progress_yields_every_item(lines, visible):
-    items = logs.progress(iter(range(5)), "explain", "batches", visible=visible)
-    assert list(items) == list(range(5))
-
-
-def test_a_batch_log_gets_a_line_a_minute_with_throughput_and_time_left(lines, monkeypatch):
-    monkeypatch.setattr(logs, "time", Clock(30.0))
-    assert len(list(logs.progress(range(6), "explain", "batches"))) == 6
-    assert lines == [
-        "explain: 2 of 6, 120 s left, 0.0333 batches/s",
-        "explain: 4 of 6, 60 s left, 0.0333 batches/s",
-        "explain: 6 of 6, 0 s left, 0.0333 batches/s",
-    ]
-
-
-def test_without_a_length_no_time_is_foretold(lines, monkeypatch):
-    monkeypatch.setattr(logs, "time", Clock(60.0))
-    list(logs.progress(iter("ab"), "read", "blocks"))
-    assert lines == ["read: 1, 0.0167 blocks/s", "read: 2, 0.0167 blocks/s"]
-
-
-def test_a_terminal_gets_a_bar(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    assert list(logs.progress(range(3), "explain", "batches")) == [0, 1, 2]
-    assert "explain" in screen.getvalue() and "batches" in screen.getvalue()

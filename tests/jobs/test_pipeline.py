@@ -31,7 +31,7 @@ def started(monkeypatch):
 
     calls = Started()
 
-    def run_together(commands, environment):
+    def run_together(commands, environment, **options):
         calls.append((commands, environment))
         exit_code = 7 if stage_of(commands[0]) == calls.fail else 0
         return processes.Ended(exit_code, processes.Cost(1.5, 100 * 2**20))
@@ -111,7 +111,8 @@ def test_ranks_default_to_cpus_over_threads(config_file, started, monkeypatch, n
 def test_a_dry_run_prints_commands_for_a_shell(tmp_path, config_file, started, capsys):
     assert pipeline.main([config_file, "--dry-run", "--ranks", "2", "--set", "run.name=a b"]) == 0
     assert not started and not (tmp_path / "run").exists()
-    lines = capsys.readouterr().out.splitlines()
+    _, _, text = capsys.readouterr().out.partition("would run:\n")
+    lines = text.splitlines()
     assert len(lines) == 8, "train has two"
     assert all(line.endswith("--set 'run.name=a b'") or "--share" in line for line in lines)
 

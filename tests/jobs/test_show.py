@@ -241,3 +241,34 @@ def test_exactly_one_question_is_asked(tiny_toml, words):
     with pytest.raises(SystemExit) as ended:
         show.main([tiny_toml, *words])
     assert ended.value.code == 2
+
+
+def test_no_picture_replaces_another_one(trained_copy, toml, capsys):
+    """A second question has files of its own; the same one has the same files."""
+    sample = str(read(trained_copy).sample[7])
+    folder = trained_copy.folder / "report" / "show"
+
+    def pictures(*words):
+        assert show.main([toml, "--sample", sample, *words]) == 0
+        text = capsys.readouterr().out
+        return text, {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    text, first = pictures()
+    assert len(first) == 2 and f"see {folder}/{sample}-" in text
+    for words in (
+        ["--target", "coad"],
+        ["--cutoff", "0.3"],
+        ["--method", "gradient_x_input"],
+        ["--replicate", "1"],
+    ):
+        _, later = pictures(*words)
+        assert first.items() <= later.items() and len(later) == len(first) + 2
+        first = later
+    assert pictures("--target", "COAD")[1] == first
+    name = next(name for name in first if "-COAD-" in name and name.endswith(".svg"))
+    (folder / name).write_text("<svg>of another model</svg>", encoding="utf-8")
+    text, later = pictures("--target", "coad")
+    assert (folder / name).read_text(encoding="utf-8") == "<svg>of another model</svg>"
+    assert later[name.replace(".svg", "-2.svg")] == first[name]
+    assert f"{name[:-4]}-2.png and .svg ({name[:-4]} is there already" in text
+    assert pictures("--target", "coad")[1] == later

@@ -123,7 +123,8 @@ def test_the_page_of_the_default_network_tells_no_share(config):
 def test_the_job_writes_every_file_that_it_announces(config, capsys):
     assert run_job(config, "--dry-run") == 0
     folder = config.folder / "report"
-    announced = capsys.readouterr().out.split()[4:]
+    lines = capsys.readouterr().out.splitlines()
+    announced = [line.strip() for line in lines if line.startswith("  ")]
     assert not folder.exists()
     assert run_job(config) == 0
     written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}

@@ -12,8 +12,9 @@ from tumorcam.applied.predictions import Logits, judged_samples, prediction_attr
 from tumorcam.applied.reference import Reference, read_reference
 from tumorcam.applied.shift import HangingCalls, shifted_genes
 from tumorcam.cluster import preemption
-from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.logs import logger
 from tumorcam.cluster.processes import Background
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys, place_genes
 from tumorcam.errors import PreemptedError

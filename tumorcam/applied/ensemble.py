@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tumorcam.applied.reference import SMALLEST
-from tumorcam.cluster.logs import progress
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.settings.config import Config

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tumorcam.cluster.logs import progress
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
 from tumorcam.settings.config import Config

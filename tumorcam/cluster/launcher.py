@@ -34,6 +34,7 @@ TENSORFLOW_VARIABLES = {
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 CHILD_VARIABLE = "TUMORCAM_CHILD"  # set for processes that a job starts
+PROGRESS_VARIABLE = "TUMORCAM_PROGRESS"  # folder into which the stages of a run report
 PREEMPTION_SIGNAL = "USR1@120"  # a signal, and how many seconds before the end of the job
 FIRST_PORT, N_PORTS = 20_000, 12_000  # TensorFlow's workers listen there, below Linux's own ports
 
@@ -118,6 +119,12 @@ class Launch:
     def is_child(self) -> bool:
         """Whether another job started this process (`processes.run_together`)."""
         return CHILD_VARIABLE in self.variables
+
+    @property
+    def progress_folder(self) -> Path | None:
+        """Where this process reports its progress; None where no `tumorcam run` started it."""
+        folder = self.variables.get(PROGRESS_VARIABLE, "")
+        return Path(folder) if folder else None
 
     @property
     def share(self) -> Share:

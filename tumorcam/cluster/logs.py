@@ -1,4 +1,4 @@
-"""Log files and progress: a bar on a terminal, a line a minute in a batch log."""
+"""Log files of jobs, and what of them goes to the console."""
 
 import contextlib
 import dataclasses
@@ -11,20 +11,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+from typing import Any
 
 from tumorcam.cluster.job_notes import JobNotes, notes_at_start
 from tumorcam.cluster.launcher import Launch, n_cpus
 
-SECONDS_BETWEEN_LINES = 60.0  # of progress where standard error is no terminal
 STARTED, DONE, FAILED, STOPPED = "started", "done", "failed", "stopped"  # states of a LogRecord
 
-Item = TypeVar("Item")
 logger = logging.getLogger("tumorcam")
 
 
@@ -63,6 +59,18 @@ class LogRecord:
             return None
         names = [field.name for field in dataclasses.fields(cls)]  # another version may have more
         return cls(**{name: fields[name] for name in names if name in fields})
+
+
+class _Console(logging.StreamHandler[Any]):
+    """Standard error as it is when a line is written, since bars on a terminal stand in for it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class _LogFile(logging.FileHandler):
@@ -142,7 +150,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
     """
     with contextlib.suppress(OSError):  # the log file prints the error
         logs.mkdir(parents=True, exist_ok=True)
-    console = logging.StreamHandler(sys.stderr)
+    console = _Console()
     console.setLevel(logging.INFO if rank == 0 else logging.ERROR)
     log_file = _LogFile(logs / f"{job}-{rank}.log")
     _close_handlers()
@@ -162,7 +170,7 @@ def start_logging(logs: Path, job: str, launch: Launch, *, rank: int = 0) -> Pat
 @contextlib.contextmanager
 def log_to_console(job: str) -> Iterator[None]:
     """Let the log's lines go to standard error in the block, for a command without a log file."""
-    console = logging.StreamHandler(sys.stderr)
+    console = _Console()
     console.setFormatter(logging.Formatter(f"%(asctime)s {job}: %(message)s", "%H:%M:%S"))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(console)
@@ -222,6 +230,13 @@ def keep_traceback() -> str:
     return f"this should not happen; please report it with {file.name}"
 
 
+def log_to_file(message: str) -> None:
+    """Write a line to the log file alone, if there is one."""
+    for handler in logger.handlers:
+        if isinstance(handler, _LogFile):
+            _write(handler, message)
+
+
 def _start_record(launch: Launch, date: str) -> LogRecord:
     return LogRecord(
         STARTED,
@@ -246,81 +261,3 @@ def _close_handlers() -> None:
     for handler in logger.handlers[:]:
         logger.removeHandler(handler)
         handler.close()
-
-
-def progress(
-    items: Iterable[Item], title: str, unit: str, *, visible: bool = True
-) -> Iterator[Item]:
-    """The items, while progress, speed and the remaining time are shown.
-
-    Parameters
-    ----------
-    items : iterable
-        The remaining time needs their number: give something that has a length.
-    title, unit : str
-        The title of the bar and what one item is, such as "explain" and "batches".
-    visible : bool
-        False on all ranks but 0.
-    """
-    if not visible:
-        yield from items
-    elif sys.stderr.isatty():
-        yield from tqdm(items, desc=title, unit=f" {unit}", leave=False)
-    else:
-        yield from _logged(items, title, unit)
-
-
-class CountedProgress:
-    """Called with how much of how much is done, it shows that as `progress` does.
-
-    Parameters
-    ----------
-    title, unit : str
-        As in `progress`; "bytes" are counted in kB, MB and GB on a terminal.
-    """
-
-    def __init__(self, title: str, unit: str) -> None:
-        self.title, self.unit = title, unit
-        self._bar: tqdm[Any] | None = None
-        self._last = self._start = time.monotonic()
-
-    def __call__(self, n_done: int, n_all: int) -> None:
-        """Show that so much of so much is done."""
-        now = time.monotonic()
-        if sys.stderr.isatty():
-            if self._bar is None:
-                self._bar = tqdm(total=n_all, desc=self.title, leave=False, **_unit(self.unit))
-            self._bar.update(n_done - self._bar.n)
-            if n_done >= n_all:
-                self.close()
-        elif now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            _log_progress(self.title, self.unit, n_done, n_all, now - self._start)
-
-    def close(self) -> None:
-        """Take the bar away, if there is one."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _unit(unit: str) -> dict[str, Any]:
-    """The options of tqdm for a unit."""
-    return {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": f" {unit}"}
-
-
-def _logged(items: Iterable[Item], title: str, unit: str) -> Iterator[Item]:
-    """The items, with a line of progress a minute."""
-    total = len(items) if isinstance(items, Sized) else 0
-    start = last = time.monotonic()
-    for n_done, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES:
-            last = now
-            _log_progress(title, unit, n_done, total, now - start)
-
-
-def _log_progress(title: str, unit: str, n_done: int, total: int, seconds: float) -> None:
-    speed = n_done / seconds
-    rest = f" of {total}, {(total - n_done) / speed:.0f} s left" if total else ""
-    logger.info("%s: %d%s, %.3g %s/s", title, n_done, rest, speed, unit)

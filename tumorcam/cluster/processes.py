@@ -3,23 +3,27 @@
 import contextlib
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import IO, NamedTuple, ParamSpec, TypeVar
 
 from tumorcam.cluster.launcher import CHILD_VARIABLE
 from tumorcam.errors import ClusterError, PreemptedError
 
 MAX_CHARACTERS = 4_000  # characters of a failed process
 MAX_WAITING = 2  # calls of a Background
+SECONDS_BETWEEN_LOOKS = 0.2  # at child processes
+SECONDS_TO_END = 2.0  # that the last lines of child processes are waited for
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Arguments = ParamSpec("Arguments")
@@ -77,27 +81,42 @@ class Background:
         return call
 
 
-def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Ended:
+def run_together(
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    *,
+    watch: Callable[[], None] | None = None,
+    write: Callable[[str], None] | None = None,
+) -> Ended:
     """Run commands side by side until all have ended.
 
     The first one alone writes to the terminal. Of any other that fails, the end of its standard
     error is printed. They end when this process does, whatever ends it.
+
+    Parameters
+    ----------
+    watch : callable or None
+        Called several times a second while they run.
+    write : callable or None
+        Gets each line that the first one prints, in place of the terminal.
     """
     started, exit_code, peak = time.monotonic(), 0, 0
     with contextlib.ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
+        pipe = stack.enter_context(_lines_to(write)) if write else None
         children = [
             subprocess.Popen(
                 words,
                 env={**environment, CHILD_VARIABLE: "1"},
+                stdout=pipe if pipe and stderr is pipe and sys.stdout.isatty() else None,
                 stderr=stderr,
                 preexec_fn=_end_with_parent,
             )
-            for words, stderr in zip(commands, [None, *errors], strict=True)
+            for words, stderr in zip(commands, [pipe, *errors], strict=True)
         ]
         stack.enter_context(_ended_with_us(children))
         for child, stderr in zip(children, [None, *errors], strict=True):
-            _, status, usage = os.wait4(child.pid, 0)
+            status, usage = _wait(child.pid, watch)
             child.returncode = os.waitstatus_to_exitcode(status)
             exit_code = exit_code or child.returncode
             peak = max(peak, usage.ru_maxrss * 1024)
@@ -105,6 +124,35 @@ def run_together(commands: Sequence[Sequence[str]], environment: Mapping[str, st
                 stderr.seek(0)
                 print(stderr.read().decode(errors="replace")[-MAX_CHARACTERS:], file=sys.stderr)
     return Ended(exit_code, Cost(time.monotonic() - started, peak))
+
+
+def _wait(process: int, watch: Callable[[], None] | None) -> tuple[int, resource.struct_rusage]:
+    """Wait for a child process; its status and what it used."""
+    ended, status, usage = os.wait4(process, os.WNOHANG if watch else 0)
+    while watch and not ended:
+        watch()
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        ended, status, usage = os.wait4(process, os.WNOHANG)
+    return status, usage
+
+
+@contextlib.contextmanager
+def _lines_to(write: Callable[[str], None]) -> Iterator[IO[bytes]]:
+    """The writing end of a pipe, whose lines a thread hands on until nobody holds the pipe."""
+    reading, writing = os.pipe()
+
+    def copy() -> None:
+        with open(reading, "rb") as lines:  # noqa: PTH123 - a descriptor
+            for line in lines:
+                write(line.decode(errors="replace").rstrip("\r\n"))
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    try:
+        with open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
+            yield pipe
+    finally:
+        thread.join(SECONDS_TO_END)
 
 
 def _end_with_parent() -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from tumorcam.applied.networks import judging_classifier
 from tumorcam.cluster import preemption
-from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.logs import logger
 from tumorcam.cluster.processes import Background
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.errors import PreemptedError, ShardError

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tumorcam.cluster.logs import progress
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import features_without_decoys
 from tumorcam.faithfulness.deletion import CHANGES, DONOR, INSERTION, ResponseBlock

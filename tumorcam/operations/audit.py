@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tumorcam.cluster.logs import progress
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import plan_of, read_cohort
 from tumorcam.errors import DamageError, FileError, StaleError, UnreadableError
 from tumorcam.operations.expected_files import (

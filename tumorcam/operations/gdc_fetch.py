@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tumorcam.cluster.logs import CountedProgress
+from tumorcam.cluster.progress import CountedProgress
 from tumorcam.cluster.resources import existing
 from tumorcam.errors import FileError, ServerError
 from tumorcam.operations.gdc_download import Outcome, bytes_to_fetch, download, locked

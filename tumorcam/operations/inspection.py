@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.cluster.launcher import Launch
-from tumorcam.cluster.logs import CountedProgress
+from tumorcam.cluster.progress import CountedProgress
 from tumorcam.cluster.resources import existing, size_text
 from tumorcam.cohort.cohort import CohortFile, cohort_of, plan_of
 from tumorcam.cohort.evidence import EvidenceSum

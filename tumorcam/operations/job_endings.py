@@ -1,6 +1,7 @@
 """Why the last job of a stage ended before its work was done, from the logs of a run."""
 
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,21 @@ class Ending(NamedTuple):
         unknown = "no last word: it still runs, or was killed; last line: "
         text = " ".join((self.error or unknown + self.last_line).split())[:MAX_CHARACTERS]
         return text.encode("utf-8", "replace").decode()  # a file's name may be no Unicode
+
+
+def failure_lines(logs: Path, stage: str, code: int, command: Sequence[str]) -> list[str]:
+    """Why a stage of `tumorcam run` failed, by its logs, and the command that goes on.
+
+    Parameters
+    ----------
+    code : int
+        The exit code of the stage.
+    command : sequence of str
+        The words of the command.
+    """
+    causes = [f"run: {cause}" for cause in stage_causes(logs, stage)[:1]]
+    text = f"{stage} ended with exit code {code}; what is done is kept, go on with:"
+    return [*causes, f"run: {text} {shlex.join(command)}"]
 
 
 def stage_causes(logs: Path, job: str, queued: Collection[str] = ()) -> list[str]:

@@ -113,6 +113,13 @@ def png_bytes(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
+class Picture(NamedTuple):
+    """The content of both files of a figure."""
+
+    svg: str
+    png: bytes
+
+
 def write_picture(path: Path, figure: Figure, *, name: str, description: str) -> str:
     """Write a figure to PATH.svg and PATH.png; the text of the SVG file.
 
@@ -123,11 +130,10 @@ def write_picture(path: Path, figure: Figure, *, name: str, description: str) ->
     name, description : str
         As in `svg_text`.
     """
-    svg = svg_text(figure, name=name, description=description)
-    figure.set_layout_engine("none")  # both files have the layout of the first
+    svg, png = picture_of(figure, name=name, description=description)
     hdf5.write_text(path.with_name(f"{path.name}.svg"), svg)
     with hdf5.write_aside(path.with_name(f"{path.name}.png")) as aside:
-        aside.write_bytes(png_bytes(figure))
+        aside.write_bytes(png)
     return svg
 
 
@@ -149,6 +155,13 @@ def write_data(path: Path, data: pd.DataFrame, *, partial: bool) -> None:
     table = data.assign(**texts, partial=partial)
     text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     hdf5.write_text(path, text)
+
+
+def picture_of(figure: Figure, *, name: str, description: str) -> Picture:
+    """A figure as SVG and PNG in one layout; the arguments are those of `svg_text`."""
+    svg = svg_text(figure, name=name, description=description)
+    figure.set_layout_engine("none")  # both files have the layout of the first
+    return Picture(svg, png_bytes(figure))
 
 
 def _save(figure: Figure, stream: Any, **options: Any) -> None:

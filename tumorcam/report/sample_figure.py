@@ -1,5 +1,7 @@
 """The picture of one sample: its input beside its saliency, the outstanding genes ringed."""
 
+import itertools
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +36,7 @@ from tumorcam.report.figures import (
 )
 from tumorcam.report.gene_columns import Answer
 from tumorcam.report.line_names import name_points
+from tumorcam.storage import hdf5
 
 MAX_NAMES = 20  # of genes beside the map; more would overlap
 INPUT_LIMIT = 3.0  # training SD; the colour scale of the input ends there
@@ -80,8 +83,11 @@ def picks_figure(sample_map: SampleMap, table: pd.DataFrame, *, title: str, meth
     return figure
 
 
-def write_picture(path: Path, figure: Figure, *, description: str) -> None:
-    """Write the figure to PATH.png and PATH.svg.
+def write_picture(path: Path, figure: Figure, *, description: str) -> Path:
+    """Write the figure to PATH.png and PATH.svg, or beside them where these are another picture.
+
+    The same picture leaves its files as they are. Another one, such as that of a model which was
+    trained anew, stays, and this one gets PATH-2, PATH-3 and so on.
 
     Parameters
     ----------
@@ -89,8 +95,25 @@ def write_picture(path: Path, figure: Figure, *, description: str) -> None:
         The path of both files without their suffix.
     description : str
         What a screen reader reads out.
+
+    Returns
+    -------
+    Path
+        The path of both files without their suffix, as they are now.
     """
-    figures.write_picture(path, figure, name="show", description=description)
+    picture = figures.picture_of(figure, name="show", description=description)
+    for number in itertools.count(1):
+        own = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        svg, png = (own.with_name(f"{own.name}.{suffix}") for suffix in ("svg", "png"))
+        is_same = svg.is_file() and svg.read_bytes() == picture.svg.encode()
+        if is_same and png.is_file():
+            return own
+        if is_same or not (os.path.lexists(svg) or os.path.lexists(png)):
+            break
+    hdf5.write_text(svg, picture.svg)
+    with hdf5.write_aside(png) as aside:
+        aside.write_bytes(picture.png)
+    return own
 
 
 def draw_picks(path: Path, cohort: Cohort, question: Question, maps: Sequence[SampleMap]) -> Answer:
@@ -106,9 +129,10 @@ def draw_picks(path: Path, cohort: Cohort, question: Question, maps: Sequence[Sa
     table = picks_table(maps, cohort.genes, cutoff=question.cutoff)
     title = describe(cohort, question, maps[0], table)
     figure = picks_figure(maps[0], table, title=title, method=question.method)
-    write_picture(path, figure, description=title)
+    written = write_picture(path, figure, description=title)
     text = table_text(table, n_replicates=len(maps))
-    lines = [title, text, f"see {path}.png and .svg"]
+    other = "" if written == path else f" ({path.name} is there already, and is another picture)"
+    lines = [title, text, f"see {written}.png and .svg{other}"]
     return Answer("\n".join(lines), full_table(cohort, question, maps[0], table))
 
 

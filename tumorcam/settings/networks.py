@@ -265,3 +265,10 @@ class TrainingSettings:
         AtLeast(0),
         AtMost(1),
     ] = 0.02
+    tensorboard: Annotated[
+        bool,
+        Doc(
+            "If true, the training also writes its losses and accuracy as event files of "
+            "TensorBoard into logs/tensorboard/ of the run; it changes no result."
+        ),
+    ] = False

@@ -23,6 +23,7 @@ STAGE_OF_SETTING = {  # where it is another one than the section's; None: no res
     "layout.nulls": None,  # null runs may be added, and change nothing else
     "training.checkpoint_steps": None,
     "training.checkpoint_share": None,
+    "training.tensorboard": None,
     "explain.compression": None,
     "explain.batch_size": None,  # maps agree within 1e-6; on a GPU its memory decides
     "report.view": "faithfulness",

@@ -11,7 +11,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster import ranks, slurm
-from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.logs import logger
+from tumorcam.cluster.progress import progress
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.errors import FileError

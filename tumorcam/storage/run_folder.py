@@ -201,6 +201,10 @@ class RunFolder:
         """Folder of a model's checkpoints while it trains."""
         return self.model(key).with_name("checkpoints")
 
+    def tensorboard(self, key: ModelKey) -> Path:
+        """Folder of a model's event files for TensorBoard."""
+        return self.logs / "tensorboard" / key.name
+
     def prediction(self, key: ShardKey) -> Path:
         """The logits of a block of new samples by one model."""
         return self.predictions / f"{key.name}.h5"

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.logs import logger
+from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.settings.config import Config
 from tumorcam.training.baselines import (

@@ -1,5 +1,6 @@
 """The training loop, on one or several devices and nodes; it resumes from checkpoints."""
 
+import contextlib
 import math
 import shutil
 import time
@@ -13,7 +14,8 @@ import pandas as pd
 import tensorflow as tf
 
 from tumorcam.cluster import preemption
-from tumorcam.cluster.logs import logger, progress
+from tumorcam.cluster.logs import logger
+from tumorcam.cluster.progress import progress
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
@@ -32,6 +34,7 @@ from tumorcam.training.artifact import (
 )
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
+from tumorcam.training.event_file import EventFile, scores_text
 from tumorcam.training.initial_weights import fit_initial_weights
 from tumorcam.training.network import (
     MOMENTUM,
@@ -100,8 +103,10 @@ def train_model(
     images = network_images(network, task.training.features[:INITIAL_SAMPLES], task.layout)
     fit_initial_weights(network, images)
     stamp = integrity.text_digest(repr(sorted(attributes.items())))
-    loop = TrainingLoop(config, task, network, workers, run.checkpoints(key) / stamp[:12])
-    history = loop.run(run.history(key))
+    events = run.tensorboard(key) if config.training.tensorboard else None
+    loop = TrainingLoop(config, task, network, workers, run.checkpoints(key) / stamp[:12], events)
+    with contextlib.closing(loop.events):
+        history = loop.run(run.history(key))
     if workers.is_chief:
         write_model(path, attributes, _trained_model(cohort, task, loop, history))
         shutil.rmtree(run.checkpoints(key), ignore_errors=True)
@@ -125,6 +130,7 @@ class TrainingLoop:
         network: keras.Model,
         workers: Workers,
         checkpoints: Path,
+        tensorboard: Path | None = None,
     ) -> None:
         self.config, self.task, self.network, self.workers = config, task, network, workers
         self.batches = BatchMaker(
@@ -155,6 +161,7 @@ class TrainingLoop:
         self.checkpoints = Checkpoints(checkpoints, state, is_chief=workers.is_chief, share=share)
         if self.checkpoints.restore():
             logger.info("%s goes on from step %d", task.name, int(self.step))
+        self.events = EventFile(tensorboard if workers.is_chief else None, int(self.step))
 
     def run(self, history_path: Path) -> pd.DataFrame:
         """Train until the last epoch or until patience ends; returns the learning curve.
@@ -171,7 +178,7 @@ class TrainingLoop:
         started = time.monotonic()
         title, is_chief = f"train {self.task.name}", self.workers.is_chief
         with preemption.deferred_stop() as stop_signal:
-            for step in progress(steps, title, "steps", visible=is_chief):
+            for step in progress(steps, title, "steps", visible=is_chief, note=self._scores_text):
                 is_due = (step + 1) % training.checkpoint_steps == 0
                 wishes = Wishes(bool(stop_signal()), is_due and self.checkpoints.is_affordable())
                 stops, saves = self._take_step(data, wishes)
@@ -194,6 +201,11 @@ class TrainingLoop:
         n_epochs = int(self.step) // self.batches.steps_per_epoch
         curve = pd.DataFrame(self.history.numpy()[:n_epochs], columns=HISTORY_COLUMNS)
         return curve.astype({"epoch": int})
+
+    def _scores_text(self) -> str:
+        epoch, n_steps = divmod(int(self.step), self.batches.steps_per_epoch)
+        loss = float(self.epoch_loss) / n_steps if n_steps else np.nan
+        return scores_text(self.history.numpy(), epoch, loss)
 
     def _is_over(self) -> bool:
         n_epochs = int(self.step) // self.batches.steps_per_epoch
@@ -218,6 +230,7 @@ class TrainingLoop:
             raise self.workers.lost(error, where) from error
         self.workers.expect(STEP_TIMEOUT, f"{self.task.name}: step {int(self.step) + 1}")
         self.epoch_loss.assign_add(float(loss))
+        self.events.add_loss(int(self.step) + 1, float(loss))
         return Wishes(*(total > 0 for total in totals))
 
     def _stop(self, signal: str, *, is_saved: bool) -> None:
@@ -246,7 +259,9 @@ class TrainingLoop:
             for best, weights in zip(self.best, self.network.get_weights(), strict=True):
                 best.assign(weights)
         rate = float(self.optimizer.learning_rate)
-        self.history[epoch].assign([epoch, training_loss, loss, accuracy, rate, seconds])
+        row = [epoch, training_loss, loss, accuracy, rate, seconds]
+        self.history[epoch].assign(row)
+        self.events.add_epoch(int(self.step), dict(zip(HISTORY_COLUMNS, row, strict=True)))
         self.epoch_loss.assign(0.0)
         if self.workers.is_chief:
             hdf5.write_text(history_path, self.learning_curve().to_csv(index=False))

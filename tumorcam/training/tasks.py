@@ -56,3 +56,9 @@ def untrained(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) 
         return hdf5.is_complete(run.model(keys[name]), MODEL_TYPE, attributes)
 
     return [name for name in names if not is_trained(name)]
+
+
+def train_plan(run: RunFolder, plan: Plan, names: Sequence[str], config: Config) -> str:
+    """What a dry run says: which of these models and baselines are left."""
+    left = untrained(run, plan, names, config)
+    return f"would train {len(left)} of {len(plan.train_tasks)}: {', '.join(left)}"

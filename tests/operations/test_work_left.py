@@ -1,0 +1,131 @@
+"""What a run still has to do, and what it costs."""
+
+import dataclasses
+
+import pytest
+from stub_run import write_stubs
+
+from jobs import explain, pipeline, reduce, train
+from tumorcam.cohort.cohort import read_cohort
+from tumorcam.operations import work_left
+from tumorcam.operations.time_ahead import time_ahead
+from tumorcam.operations.work_left import (
+    STAGES,
+    StageWork,
+    disk_text,
+    left_lines,
+    n_ranks_of,
+    total_seconds,
+)
+from tumorcam.storage.run_folder import RunFolder
+
+RATE = 4e9  # of this machine, whose processors are two
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    monkeypatch.setattr(work_left, "matrix_rate", lambda: RATE)
+    monkeypatch.setattr(work_left.launcher, "n_cpus", lambda: 2)
+
+
+def left(config, n_ranks=2):
+    works = work_left.work_left(config, STAGES, n_ranks=n_ranks)
+    return {work.stage: work for work in works}
+
+
+def test_by_arithmetic_where_nothing_is_measured(tiny_run):
+    works = left(tiny_run)
+    assert list(works) == ["train", "explain", "reduce", "faithfulness", "report"]
+    assert works["train"].left_text == "5 of 5 models", "four networks and the baselines"
+    assert works["explain"].left_text == "12 of 12 shards"
+    cohort = read_cohort(RunFolder.of(tiny_run).cohort, tiny_run)
+    ahead = time_ahead(tiny_run, cohort, RATE / 2)
+    assert works["train"].core_seconds == pytest.approx(ahead.train * 3600)
+    assert works["train"].seconds == pytest.approx(ahead.train * 1800), "two processes"
+    assert works["explain"].core_seconds == pytest.approx(ahead.explain * 3600)
+    assert works["train"].basis == "by arithmetic, at 2 GFLOP/s a core, 2 epochs"
+    assert works["report"].n_cores == 1
+
+
+def test_measured_from_the_run_s_own_models_and_shards(trained_copy):
+    run, config = RunFolder.of(trained_copy), trained_copy
+    plan_models = sorted(run.models.glob("*/model.h5"))
+    for seconds, path in zip((3.0, 5.0, 7.0, 99.0), plan_models, strict=True):
+        rows = "".join(f"{epoch},{seconds}\n" for epoch in range(2))
+        path.with_name("history.csv").write_text(f"epoch,seconds\n{rows}", encoding="utf-8")
+    size = sum(path.stat().st_size for path in plan_models[:3]) / 3
+    plan_models[3].unlink()
+    run.logs.mkdir(exist_ok=True)
+    line = "12:00:07 explain-0: explain: 8 shards in 40.0 s\n"
+    (run.logs / "explain-0-0.log").write_text(line, encoding="utf-8")
+    works = left(config)
+    assert works["train"].left_text == "1 of 5 models"
+    assert works["train"].core_seconds == pytest.approx(10.0), "the mean of 6, 10 and 14"
+    assert works["train"].seconds == pytest.approx(10.0), "one model, one process"
+    assert works["train"].basis == "measured: 3 models"
+    assert works["train"].disk == round(size)
+    assert works["explain"].core_seconds == pytest.approx(12 * 5.0)
+    assert works["explain"].seconds == pytest.approx(12 * 2.5)
+    assert works["explain"].basis == "measured: 8 shards"
+
+
+def test_epochs_that_a_checkpoint_keeps_are_not_left(tiny_run):
+    whole = left(tiny_run)["train"].core_seconds
+    folder = RunFolder.of(tiny_run).models / "r00-f00"
+    folder.mkdir(parents=True)
+    (folder / "history.csv").write_text("epoch,seconds\n0,4.0\n", encoding="utf-8")
+    assert left(tiny_run)["train"].core_seconds == pytest.approx(whole), "no checkpoint is there"
+    (folder / "checkpoints").mkdir()
+    assert left(tiny_run)["train"].core_seconds == pytest.approx(whole * 3.5 / 4)
+
+
+def test_of_a_finished_run_nothing_is_left(tiny_run, tiny_toml, capsys):
+    write_stubs(tiny_run)
+    assert pipeline.main([tiny_toml, "--dry-run"]) == 0
+    assert capsys.readouterr().out == f"nothing is left to do in {tiny_run.folder}\n"
+    for job in (train, explain, reduce):
+        assert job.main([tiny_toml, "--dry-run"]) == 0
+        stage = job.COMMAND.name
+        assert capsys.readouterr().out == f"nothing is left of {stage} in {tiny_run.folder}\n"
+
+
+def test_a_stage_s_dry_run_names_what_is_left_of_it(trained_copy, capsys):
+    config_file = str(trained_copy.folder / "config.toml")
+    (trained_copy.folder / "models" / "r01-f00" / "model.h5").unlink()
+    assert train.main([config_file, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "would train 1 of 5: r01-f00\n" in text and "1 of 5 models" in text
+    assert "measured: 3 models" in text and "explain" not in text
+
+
+def test_the_table_adds_up(tiny_config):
+    works = [
+        StageWork("train", 4, 9, "models", 7200.0, 2, 3_000_000, "measured: 5 models"),
+        StageWork("explain", 8, 48, "shards", 3600.0, 4, 2_000_000_000, "by arithmetic"),
+        StageWork("report", 1, 1, "", 60.0, 1, 0, "by rule"),
+    ]
+    assert total_seconds(works) == 3600 + 900 + 60
+    table = [line.split() for line in left_lines(tiny_config, works, n_ranks=2)[1:]]
+    assert table[1][:9] == ["train", "4", "of", "9", "models", "2", "1.0", "h", "3.0"]
+    assert table[-1] == ["in", "all", "3.02", "1.3", "h", "2.0", "GB"]
+
+
+def test_before_prepare_no_cost_is_named(tiny_config):
+    works = work_left.work_left(tiny_config, STAGES, n_ranks=2)
+    lines = left_lines(tiny_config, works, n_ranks=2)
+    assert total_seconds(works) is None
+    assert "the cost is clear once cohort.h5 is there" in lines[-1]
+    assert [line.split()[0] for line in lines[2:-1]] == list(STAGES[1:])
+
+
+def test_processes_are_those_asked_for_or_as_many_as_fit(tiny_config):
+    run = dataclasses.replace(tiny_config.run, threads_per_rank=2)
+    config = dataclasses.replace(tiny_config, run=run)
+    assert n_ranks_of(config, None) == 1 and n_ranks_of(config, 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"), [(0, "0.0 MB"), (3_140_000, "3.1 MB"), (2_500_000_000, "2.5 GB")]
+)
+def test_disk_as_text(n_bytes, text):
+    assert disk_text(n_bytes) == text
