@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tumorcam.report import figures
+from tumorcam.report.columns import FLAG, Column, columns_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -97,14 +98,16 @@ def test_data_are_written_as_text_that_no_spreadsheet_runs(tmp_path):
     data = pd.DataFrame(
         {"gene": ["=SUM(A1)", "-G", "TP53"], "score": [1 / 3, np.nan, 2.0], "is_learned": True}
     )
-    figures.write_data(tmp_path / "a.csv", data, partial=False)
+    columns = [*columns_of(data), Column("partial", FLAG, "")]
+    figures.write_data(tmp_path / "a.csv", data, columns, partial=False)
     assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == [
         "gene,score,is_learned,partial",
-        "'=SUM(A1),0.333333,True,False",
-        "'-G,,True,False",
-        "TP53,2,True,False",
+        "'=SUM(A1),0.333333,true,false",
+        "'-G,NaN,true,false",
+        "TP53,2.0,true,false",
     ]
-    figures.write_data(tmp_path / "b.csv", data.astype({"gene": "string"}), partial=True)
+    strings = data.astype({"gene": "string"})
+    figures.write_data(tmp_path / "b.csv", strings, columns, partial=True)
     assert pd.read_csv(tmp_path / "b.csv")["gene"].tolist() == ["'=SUM(A1)", "'-G", "TP53"]
     assert pd.read_csv(tmp_path / "b.csv")["partial"].all()
 

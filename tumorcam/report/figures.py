@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from tumorcam.report.csv_files import DIGITS, plain_text
+from tumorcam.report.columns import Column
+from tumorcam.report.csv_files import write_csv
 from tumorcam.storage import hdf5
 
 # Okabe & Ito 2008, "Color Universal Design": distinct with any colour vision.
@@ -137,24 +138,17 @@ def write_picture(path: Path, figure: Figure, *, name: str, description: str) ->
     return svg
 
 
-def write_data(path: Path, data: pd.DataFrame, *, partial: bool) -> None:
-    """Write the data of a figure as CSV, with 6 significant digits and an empty cell for NaN.
-
-    No cell is a formula for a spreadsheet.
+def write_data(path: Path, data: pd.DataFrame, columns: Sequence[Column], *, partial: bool) -> None:
+    """Write the data of a figure as CSV, like every other table; see `csv_files.write_csv`.
 
     Parameters
     ----------
+    columns : sequence of Column
+        Those of the data, and last `partial`.
     partial : bool
         Whether shards were missing, which the last column tells.
     """
-    texts = {
-        str(name): column.map(lambda cell: plain_text(cell) if isinstance(cell, str) else cell)
-        for name, column in data.items()
-        if column.dtype.kind not in "biuf"
-    }
-    table = data.assign(**texts, partial=partial)
-    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
-    hdf5.write_text(path, text)
+    write_csv(path, [data.assign(partial=partial)], columns)
 
 
 def picture_of(figure: Figure, *, name: str, description: str) -> Picture:

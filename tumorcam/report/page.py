@@ -34,6 +34,7 @@ from tumorcam.report.faithfulness import (
     summarise_checks,
     with_doubts,
 )
+from tumorcam.report.figure_columns import FIGURE_COLUMNS
 from tumorcam.report.figures import CaptionedFigure
 from tumorcam.report.gene_names import read_aliases
 from tumorcam.report.page_data import json_text, page_data
@@ -253,7 +254,8 @@ def write_figure(folder: Path, drawing: CaptionedFigure, *, partial: Sequence[st
         with mpl.rc_context(figures.STYLE):
             figure.suptitle(mark, x=0.01, ha="left", fontsize="medium", fontweight="bold")
     svg = figures.write_picture(folder / name, figure, name=name, description=caption)
-    figures.write_data(folder / f"{name}.csv", data, partial=bool(partial))
+    columns = FIGURE_COLUMNS[name]
+    figures.write_data(folder / f"{name}.csv", data, columns, partial=bool(partial))
     # matplotlib escapes the text within
     return PageFigure(name, caption, Markup(figures.screen_svg(svg, figure)))
 
