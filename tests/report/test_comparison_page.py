@@ -41,9 +41,10 @@ def test_the_page_and_the_tables_are_written(comparison, tmp_path):
     counts = learned_counts(comparison)
     assert genes["learned_in"].value_counts().to_dict() == {k: n for k, n in counts.items() if n}
     agreement = pd.read_csv(tmp_path / "out" / "agreement.csv")
-    pd.testing.assert_frame_equal(agreement, comparison.agreement)  # all digits
-    accuracy = (tmp_path / "out" / "accuracy.csv").read_text()
-    assert ".0,,," not in accuracy and len(accuracy.splitlines()) == 4
+    pd.testing.assert_frame_equal(agreement, comparison.agreement, check_dtype=False)
+    accuracy = pd.read_csv(tmp_path / "out" / "accuracy.csv", index_col="classifier")
+    assert len(accuracy) == 3
+    assert accuracy["only_a"].isna().tolist() == [False, True, False]  # no test of the mean
 
 
 def test_the_page_is_sound_and_loads_nothing(comparison):

@@ -6,13 +6,21 @@ from typing import Any
 import pandas as pd
 
 from tumorcam.readers.wording import plain
-from tumorcam.report import tables
 from tumorcam.report.comparison import Comparison
+from tumorcam.report.csv_files import write_csv
 from tumorcam.report.page import fixed, page_environment, percent, small
 from tumorcam.report.provenance import page_versions
-from tumorcam.report.rank_agreement import BOTH, ONLY_A, ONLY_B, TOP_SIZES
+from tumorcam.report.rank_agreement import BOTH, ONLY_A, ONLY_B
+from tumorcam.report.result_columns import (
+    ACCURACY_COLUMNS,
+    AGREEMENT_COLUMNS,
+    COMPARED_GENE_COLUMNS,
+    SETTING_COLUMNS,
+    TOP_SIZES,
+)
 from tumorcam.report.result_folder import write_results
 from tumorcam.report.run_accuracy import COUNTS
+from tumorcam.report.tables import ALL_DIGITS
 from tumorcam.storage import hdf5, manifest
 
 COMMAND = "compare"
@@ -49,11 +57,13 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     """
     names = [name for name in FILES if name != manifest.FILE_NAME]
     with write_results(folder, names, comparison_sources(comparison)) as aside:
-        whole = dict.fromkeys(COUNTS, "Int64")
-        tables.write_new_csv(aside / "accuracy.csv", comparison.accuracy.astype(whole))
-        tables.write_new_csv(aside / "changed_settings.csv", comparison.settings)
-        tables.write_new_csv(aside / "agreement.csv", comparison.agreement)
-        tables.write_new_csv(aside / "genes.csv", comparison.learned)
+        for name, table, columns in (
+            ("accuracy.csv", comparison.accuracy, ACCURACY_COLUMNS),
+            ("changed_settings.csv", comparison.settings, SETTING_COLUMNS),
+            ("agreement.csv", comparison.agreement, AGREEMENT_COLUMNS),
+            ("genes.csv", comparison.learned, COMPARED_GENE_COLUMNS),
+        ):
+            write_csv(aside / name, [table], columns, digits=ALL_DIGITS)
         hdf5.write_text(aside / "index.html", render_comparison(comparison))
 
 

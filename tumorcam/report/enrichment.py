@@ -13,6 +13,7 @@ from tumorcam.explain.views import RankingKey
 from tumorcam.readers.files import file_digest, is_file
 from tumorcam.readers.gmt import GeneSetFile, read_gene_sets
 from tumorcam.readers.wording import plain
+from tumorcam.report.result_columns import ENRICHMENT_COLUMNS
 from tumorcam.report.results import read_results, require_ranking
 from tumorcam.report.set_matching import MatchedSets, match_sets
 from tumorcam.settings.config import Config
@@ -25,10 +26,7 @@ OVER_REPRESENTATION, PRERANK = "over-representation", "prerank"
 LEARNED = "learned"
 GENES_BETWEEN = "; "  # separates genes in a cell
 MAX_PERMUTATIONS = 1_000_000
-COLUMNS = (
-    *("tumor", "set", "kind", "size", "file_size", "overlap", "nes", "odds_ratio"),
-    *("p_value", "fdr", "genes"),
-)
+COLUMNS = tuple(column.name for column in ENRICHMENT_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tumorcam.readers.wording import plain
-from tumorcam.report import tables
+from tumorcam.report.csv_files import write_csv
 from tumorcam.report.enrichment import (
-    COLUMNS,
     OVER_REPRESENTATION,
     PRERANK,
     EnrichmentPlan,
@@ -20,7 +19,9 @@ from tumorcam.report.enrichment import (
 )
 from tumorcam.report.page import page_environment
 from tumorcam.report.provenance import page_versions
+from tumorcam.report.result_columns import ENRICHMENT_COLUMNS
 from tumorcam.report.result_folder import write_results
+from tumorcam.report.tables import ALL_DIGITS
 from tumorcam.storage import hdf5, manifest
 
 LEVEL = 0.05  # of the FDR that the summary counts sets at
@@ -91,9 +92,8 @@ def write_enrichment(plan: EnrichmentPlan, tests: list[TumorTests], folder: Path
     """
     names = [name for name in FILES if name != manifest.FILE_NAME]
     with write_results(folder, names, enrichment_sources(plan)) as aside:
-        parts = [test.table for test in tests if len(test.table)]
-        whole = pd.concat(parts) if parts else pd.DataFrame(columns=list(COLUMNS))
-        tables.write_new_csv(aside / "enrichment.csv", whole)
+        parts = (test.table for test in tests)
+        write_csv(aside / "enrichment.csv", parts, ENRICHMENT_COLUMNS, digits=ALL_DIGITS)
         hdf5.write_text(aside / "index.html", render_enrichment(plan, tests))
 
 

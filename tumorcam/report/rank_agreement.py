@@ -8,16 +8,12 @@ from scipy.stats import hypergeom
 
 from tumorcam.cohort.cohort import ENTRAPPED, Cohort
 from tumorcam.faithfulness.agreement import spearman
+from tumorcam.report.result_columns import COMPARED_GENE_COLUMNS, TOP_SIZES
 from tumorcam.significance.tables import Ranking
 
-TOP_SIZES = (20, 50, 100)
 LEARNED = "learned"
 BOTH, ONLY_A, ONLY_B = "both", "A only", "B only"
 UNLISTED = "not in its input, or varies less than the genes that it keeps"
-GENE_COLUMNS = (
-    *("tumor", "gene", "learned_in", "a_has_gene", "b_has_gene", "absence"),
-    *(f"{name}_{run}" for name in ("evidence", "rank", "q_decoy") for run in "ab"),
-)
 
 
 class CommonNames(NamedTuple):
@@ -125,8 +121,9 @@ def learned_table(
     Returns
     -------
     DataFrame
-        The columns GENE_COLUMNS. `learned_in` is BOTH, ONLY_A or ONLY_B; `absence` says why a run
-        does not have the gene. Numbers of a run without the gene are NaN, its evidence is empty.
+        The columns of COMPARED_GENE_COLUMNS. `learned_in` is BOTH, ONLY_A or ONLY_B; `absence` says
+        why a run does not have the gene. Numbers of a run without the gene are NaN, its evidence
+        is empty.
     """
     names = [cohort.genes.tolist() for cohort in cohorts]
     index = [{name: i for i, name in enumerate(genes)} for genes in names]
@@ -155,7 +152,7 @@ def learned_table(
                 if i is None:
                     row["absence"] = f"{run.upper()}: {absence.get(gene, UNLISTED)}"
             rows.append(row)
-    table = pd.DataFrame(rows, columns=list(GENE_COLUMNS))
+    table = pd.DataFrame(rows, columns=[column.name for column in COMPARED_GENE_COLUMNS])
     best = table[["rank_a", "rank_b"]].min(axis=1)
     order = table.assign(best=best).sort_values(["tumor", "learned_in", "best", "gene"]).index
     return table.loc[order].reset_index(drop=True)

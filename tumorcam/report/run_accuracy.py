@@ -15,7 +15,7 @@ from tumorcam.significance.tables import Significance
 from tumorcam.training.baselines import Baselines
 
 ENSEMBLE, SINGLE = "Ensemble of all networks", "Single network (mean)"
-COUNTS = ("only_a", "only_b")  # columns of whole numbers, empty without a test
+COUNTS = ("only_a", "only_b")  # columns of whole numbers, NaN without a test
 
 
 class McNemarTest(NamedTuple):
