@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import copy_run
+from written_tables import check_folder, named_tables
 
 from jobs import export
 from tumorcam.applied.classify import logits_of
 from tumorcam.applied.reference import calibrated, read_reference
 from tumorcam.cohort.cohort import read_cohort
+from tumorcam.report.dictionary import EXPORT_TABLES
 from tumorcam.storage import manifest
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
@@ -108,8 +110,10 @@ def test_the_script_classifies_a_table_in_any_order(exported, tmp_path, name):
     child = run_alone(tmp_path, folder / "use.py", tmp_path / name)
     assert child.returncode == 0, child.stderr
     assert "2 of 36 genes are missing" in child.stderr
-    (tmp_path / "calls.csv").write_text(child.stdout, encoding="utf-8")
-    calls = pd.read_csv(tmp_path / "calls.csv", dtype={"sample": str})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "calls.csv").write_text(child.stdout, encoding="utf-8")
+    check_folder(tmp_path / "out", named_tables(EXPORT_TABLES, "TUMOR", cohort.tumors.tolist()))
+    calls = pd.read_csv(tmp_path / "out" / "calls.csv", dtype={"sample": str})
     tumors = cohort.tumors.tolist()
     assert calls.columns.tolist() == ["sample", "call", "probability", *tumors]
     assert calls["sample"].tolist() == samples

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from applied_runs import folder_of, new_table, own_table, prepare_new, settings_of, write_matrix
+from conftest import TUMORS
+from written_tables import check_folder, named_tables
 
 from jobs import (
     apply,
@@ -25,6 +27,7 @@ from jobs import (
     verify,
 )
 from tumorcam.operations.application import default_name
+from tumorcam.report.dictionary import CALL_FIGURE_TABLES, CALL_TABLES, RUN_TABLES
 from tumorcam.storage.run_folder import RunFolder
 
 
@@ -47,6 +50,9 @@ def test_the_folder_is_named_after_the_file():
 
 def test_one_command_gives_the_page_and_the_tables(applied):
     folder = RunFolder.of(settings_of(applied, NAME)).report
+    every = [table for table in RUN_TABLES if "genes.csv" in table.files]
+    every += [*named_tables(CALL_TABLES, "TUMOR", TUMORS), *CALL_FIGURE_TABLES]
+    check_folder(folder, every, optional=["figures/confusion.csv"])
     calls = pd.read_csv(folder / "calls.csv")
     assert len(calls) == 32 and calls["is_own_patient"].sum() == 8
     assert calls["networks"].tolist() == np.where(calls["is_own_patient"], 2, 4).tolist()

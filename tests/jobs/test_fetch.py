@@ -13,12 +13,14 @@ import gdc_stand_in
 import numpy as np
 import pandas as pd
 import pytest
+from written_tables import check_file
 
 from jobs import fetch
 from tumorcam.operations import gdc_fetch
 from tumorcam.operations.gdc_download import CHUNK
 from tumorcam.operations.gdc_server import GdcServer
 from tumorcam.readers.inputs import open_inputs
+from tumorcam.report.dictionary import DOWNLOAD_TABLES
 from tumorcam.settings.inputs import InputSettings
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,8 @@ def test_a_dry_run_writes_nothing(stand_in, tmp_path, capsys):
 def test_a_limit_takes_the_first_and_a_later_call_the_rest(stand_in, tmp_path, capsys):
     assert fetch.main(words(stand_in, tmp_path / "gdc", "--limit", "3")) == 0
     assert "lists 3 of 12 files" in capsys.readouterr().out
+    for table in DOWNLOAD_TABLES:
+        check_file(tmp_path / "gdc" / table.name, table.columns)
     assert len(pd.read_csv(tmp_path / "gdc" / "gdc_sample_sheet.tsv", sep="\t")) == 3
     assert fetch.main(words(stand_in, tmp_path / "gdc")) == 0
     assert sorted(stand_in.downloads()) == sorted(stand_in.contents)

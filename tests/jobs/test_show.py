@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import write_toml
 from made_up_run import finish_run
+from written_tables import check_file, columns_of_file
 
 from jobs import show
 from tumorcam.cohort.cohort import read_cohort
@@ -18,6 +19,7 @@ from tumorcam.explain.explain import explain_shards
 from tumorcam.explain.sample import ask, explain_sample, held_out_models, picks_table
 from tumorcam.explain.shards import read_predictions
 from tumorcam.explain.views import RankingKey
+from tumorcam.report.dictionary import ANSWER_TABLES
 from tumorcam.settings import METHODS
 from tumorcam.settings.config import load_config
 from tumorcam.significance.tables import read_significance
@@ -53,6 +55,7 @@ def test_one_sample_becomes_a_table_and_two_pictures(trained_copy, toml, tmp_pat
     named = [e.text for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     genes = [line.split()[0] for line in said.splitlines() if line.lstrip().startswith("GENE")]
     assert genes and all(any(gene in text for text in named) for gene in genes)
+    check_file(csv, columns_of_file(ANSWER_TABLES, "show --sample"))
     table = pd.read_csv(csv)
     assert table["gene"].tolist() == genes
     assert set(table["sample"]) == {sample} and set(table["target"]) == {"COAD"}
@@ -195,6 +198,7 @@ def test_the_printed_table_is_written_with_all_digits(finished, tmp_path, capsys
     words = [finished, "--tumor", "BRCA", "--top", "5", "--csv", str(path)]
     assert show.main(words) == 0
     printed = capsys.readouterr().out
+    check_file(path, columns_of_file(ANSWER_TABLES, "show --tumor"))
     table = pd.read_csv(path, float_precision="round_trip")
     assert len(table) == 5 and all(gene in printed for gene in table["gene"])
     assert f"wrote {path}" in printed

@@ -16,10 +16,12 @@ from training_runs import (
     trained,
     with_training,
 )
+from written_tables import check_file, columns_of_file
 
 from tumorcam.cohort import splits
 from tumorcam.cohort.images import features_without_decoys
 from tumorcam.errors import ModelError
+from tumorcam.report.dictionary import TRAINING_TABLES
 from tumorcam.storage import integrity
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
@@ -73,6 +75,7 @@ def test_a_model_file_has_all_that_the_design_says(trained_run):
 
 def test_history_csv_holds_the_same_as_the_model(trained_run):
     model, path = trained(trained_run), RunFolder.of(trained_run).history(KEY)
+    check_file(path, columns_of_file(TRAINING_TABLES, "history.csv"))
     csv = pd.read_csv(path, float_precision="round_trip")
     pd.testing.assert_frame_equal(csv, model.history, check_exact=True)
     assert model.history["epoch"].tolist() == list(range(trained_run.training.epochs))

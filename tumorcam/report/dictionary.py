@@ -1,7 +1,9 @@
-"""The data dictionary: every table that a run writes, and its columns, as in docs/tables.md."""
+"""The data dictionary: every table that any command writes, and its columns, for docs/tables.md."""
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tumorcam.report.call_columns import (
     CALL_COLUMNS,
@@ -24,8 +26,26 @@ from tumorcam.report.columns import (
     Column,
 )
 from tumorcam.report.csv_files import MAX_ROWS
+from tumorcam.report.figure_columns import CALL_FIGURES, RUN_FIGURES
+from tumorcam.report.result_columns import (
+    ACCURACY_COLUMNS,
+    AGREEMENT_COLUMNS,
+    COMPARED_GENE_COLUMNS,
+    ENRICHMENT_COLUMNS,
+    SETTING_COLUMNS,
+)
+from tumorcam.report.stage_columns import (
+    EXPORT_CALL_COLUMNS,
+    GDC_SHEET_COLUMNS,
+    HISTORY_COLUMNS,
+    MANIFEST_COLUMNS,
+    SYNTHETIC_EXPRESSION_COLUMNS,
+    SYNTHETIC_SAMPLE_COLUMNS,
+    TRUTH_COLUMNS,
+)
 from tumorcam.report.summary import EVIDENCE
 
+LINE = 132  # letters in a line of a document
 _FLOAT32, _P = "float32", "probability, 0 to 1"
 _CODES = ", ".join(f"{code} {grade}" for code, grade in enumerate(EVIDENCE))
 H5AD_PARTS = (
@@ -60,6 +80,26 @@ class Table:
     name: str
     text: str
     columns: tuple[Column, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """The names of its files; a sheet of a workbook has the name of the workbook."""
+        return self.name.split(": ")[0].split(", ")
+
+
+class Section(NamedTuple):
+    """Tables of one folder or command: a title, what writes them and where, and the tables."""
+
+    title: str
+    text: str
+    tables: tuple[Table, ...]
+
+
+def _figure_tables(
+    texts: Mapping[str, str], columns: Mapping[str, tuple[Column, ...]]
+) -> tuple[Table, ...]:
+    """The tables of figures, by the texts of their names, in this order."""
+    return tuple(Table(f"figures/{n}.csv", text, columns[n]) for n, text in texts.items())
 
 
 RUN_TABLES = (
@@ -123,26 +163,163 @@ ANSWER_TABLES = (
     Table("show --tumor", "A row for each of the first genes.", TUMOR_ANSWER_COLUMNS),
     Table("show --sample", "A row for each gene or decoy of the map.", MAP_ANSWER_COLUMNS),
 )
+FIGURE_TABLES = _figure_tables(
+    {
+        "confusion": "A row for each cell: a pair of true and called tumor.",
+        "learning": "A row for each network, quantity and epoch.",
+        "example": "A row for each pixel that has a gene or a decoy. Some runs have no example.",
+        "genes": "A row for each cell: a pair of tumor and gene.",
+        "decoys": "A row for each point of the curves, one curve for each method and view.",
+        "overlaps": "A row for each bar. It is there if two tumors share a learned gene.",
+        "stability": "A row for each learned pair in the figure. It is there if one is learned.",
+        "deletion": "A row for each point of the curves. It needs `tumorcam faithfulness`.",
+        "deletion-tumors": "A row for each marker. It needs `tumorcam faithfulness`.",
+        "false-share": "A row for each point of the curves. It also needs planted drivers.",
+    },
+    RUN_FIGURES,
+)
+CALL_FIGURE_TABLES = _figure_tables(
+    {
+        "confusion": "A row for each cell. It is there if some samples have a tumor type.",
+        "calibration": "A row for each point: a group of samples and a bin of the probability.",
+        "unlike": "A row for each group of samples and bin of the distance.",
+        "missing": "A row for each point of the curve.",
+        "shift": "A row for each bin of the shift. It is there if the shift is known.",
+    },
+    CALL_FIGURES,
+)
+COMPARISON_TABLES = (
+    Table("accuracy.csv", "A row for each classifier.", ACCURACY_COLUMNS),
+    Table("changed_settings.csv", "A row for each setting that differs.", SETTING_COLUMNS),
+    Table("agreement.csv", "A row for each tumor that both runs have.", AGREEMENT_COLUMNS),
+    Table(
+        "genes.csv",
+        "A row for each tumor and gene that either run calls learned.",
+        COMPARED_GENE_COLUMNS,
+    ),
+)
+ENRICHMENT_TABLES = (
+    Table("enrichment.csv", "A row for each tumor, set and test.", ENRICHMENT_COLUMNS),
+)
+SYNTHETIC_TABLES = (
+    Table(
+        "truth.csv",
+        "A row for each tumor and planted gene. A file without `role` has drivers alone.",
+        TRUTH_COLUMNS,
+    ),
+    Table("samples.tsv", "A row for each sample.", SYNTHETIC_SAMPLE_COLUMNS),
+    Table(
+        "expression.tsv.gz",
+        "A row for each gene, and a column for each sample.",
+        SYNTHETIC_EXPRESSION_COLUMNS,
+    ),
+)
+TRAINING_TABLES = (
+    Table("history.csv", "A row for each finished epoch, with all digits.", HISTORY_COLUMNS),
+)
+DOWNLOAD_TABLES = (
+    Table("gdc_manifest.txt", "A row for each file, tabs between its cells.", MANIFEST_COLUMNS),
+    Table(
+        "gdc_sample_sheet.tsv",
+        "A row for each file. Several patients or samples of a file stand in one cell, with a "
+        "comma and a blank between them. What the GDC does not say is `--`.",
+        GDC_SHEET_COLUMNS,
+    ),
+)
+EXPORT_TABLES = (Table("calls.csv", "A row for each sample of TABLE.", EXPORT_CALL_COLUMNS),)
+SECTIONS = (
+    Section(
+        "Report of a run",
+        "`tumorcam report` writes these files to `report/` in the folder of the run.",
+        RUN_TABLES,
+    ),
+    Section(
+        "Figures of a run",
+        "Beside each figure of the report stands its data, a row for each mark. Its name is that "
+        "of the figure.",
+        FIGURE_TABLES,
+    ),
+    Section(
+        "Report of new samples",
+        "`tumorcam apply` writes these files to `applied/NAME/report/` in the folder of the run. "
+        "`genes.csv` and `genes.parquet` stand there, too, with the columns above.",
+        CALL_TABLES,
+    ),
+    Section(
+        "Figures of new samples",
+        "They stand in `figures/` of that report.",
+        CALL_FIGURE_TABLES,
+    ),
+    Section(
+        "Comparison of two runs",
+        "`tumorcam compare` writes these files to `compare/NAME_OF_A/` in the folder of run B, "
+        "with all digits. [compare.md](compare.md) says how the numbers are computed.",
+        COMPARISON_TABLES,
+    ),
+    Section(
+        "Tests of gene sets",
+        "`tumorcam enrich` writes this file to `enrichment/NAME/` in the folder of the run, with "
+        "all digits.",
+        ENRICHMENT_TABLES,
+    ),
+    Section(
+        "Answers of show",
+        "`tumorcam show … --csv FILE` writes the printed table to a file, with all digits.",
+        ANSWER_TABLES,
+    ),
+    Section(
+        "Made-up cohort",
+        "`tumorcam synthesize` writes these files to `input/` in the folder of the run.",
+        SYNTHETIC_TABLES,
+    ),
+    Section(
+        "Training",
+        "`tumorcam train` writes this file beside each network in `models/`.",
+        TRAINING_TABLES,
+    ),
+    Section(
+        "Download from the GDC",
+        "`tumorcam fetch` writes these files to the folder that `--out` names. They have the "
+        "layout of the GDC's own.",
+        DOWNLOAD_TABLES,
+    ),
+    Section(
+        "Exported networks",
+        "`tumorcam export` writes `use.py`, and `python use.py TABLE > calls.csv` this file.",
+        EXPORT_TABLES,
+    ),
+)
 
 
 def tables_document() -> str:
     """The part of docs/tables.md that lists every table and its columns, as Markdown."""
-    parts = {
-        "Report of a run": RUN_TABLES,
-        "Report of new samples": CALL_TABLES,
-        "Answers of `tumorcam show … --csv FILE`": ANSWER_TABLES,
-    }
-    sections = (f"## {title}\n\n{_sections(tables)}" for title, tables in parts.items())
     rows = f"A CSV file has at most {MAX_ROWS:,} rows below its header."
-    return "\n".join([f"{rows}\n", *sections])
+    sections = (
+        f"## {section.title}\n\n{_paragraph(section.text)}\n\n{_tables(section.tables)}"
+        for section in SECTIONS
+    )
+    overview = ["| tables | files |", "| --- | --- |", *map(_overview_row, SECTIONS), ""]
+    return "\n".join([f"{rows}\n", *overview, *sections])
 
 
-def _sections(tables: Iterable[Table]) -> str:
-    return "\n".join(_section(table) for table in tables)
+def _overview_row(section: Section) -> str:
+    """The title of a section with a link to it, and the names of its tables."""
+    anchor = section.title.lower().replace(" ", "-")
+    names = dict.fromkeys(name for table in section.tables for name in table.files)
+    return f"| [{section.title}](#{anchor}) | {', '.join(f'`{name}`' for name in names)} |"
 
 
-def _section(table: Table) -> str:
-    lines = [f"### {table.name}", "", table.text, ""]
+def _tables(tables: Iterable[Table]) -> str:
+    return "\n".join(_table(table) for table in tables)
+
+
+def _table(table: Table) -> str:
+    lines = [f"### {table.name}", "", _paragraph(table.text), ""]
     lines += ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
     lines += [f"| `{c.name}` | {c.dtype} | {c.unit} | {c.meaning} |" for c in table.columns]
     return "\n".join([*lines, ""])
+
+
+def _paragraph(text: str) -> str:
+    """The text in lines as long as those of the other documents."""
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
