@@ -62,6 +62,7 @@ def random_content(n_tumors: int, n_genes: int, rng: np.random.Generator) -> dic
             rank_low=np.ones(shape),
             rank_high=np.full(shape, 9.0),
             evidence=np.where(is_learned, "learned", "none"),
+            is_learned=is_learned,
             present=decoy,
             chance=decoy,
         )

@@ -123,3 +123,16 @@ def test_children_end_with_a_parent_that_is_killed(tmp_path):
     while orphans():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_lines_of_the_first_process_go_where_they_are_wanted_while_it_is_watched(capfd):
+    code = "import sys, time; print('to stderr', file=sys.stderr); time.sleep(0.6); sys.exit(3)"
+    lines, looks = [], []
+    ended = processes.run_together(
+        [[sys.executable, "-c", code]],
+        os.environ,
+        watch=lambda: looks.append(1),
+        write=lines.append,
+    )
+    assert ended.exit_code == 3 and lines == ["to stderr"] and len(looks) >= 2
+    assert capfd.readouterr().err == ""

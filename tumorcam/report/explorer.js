@@ -4,16 +4,16 @@ const link = (kind, name) => h("a", { href: `#${kind}/${encodeURIComponent(name)
 const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1") : "–");
 const small = (value) => (!Number.isFinite(value) ? "–" : value > 0 && value < 0.001 ? "< 0.001" : fixed(value, 3));
 
-const tableOf = (name, columns, rows) => {
+const tableOf = (name, columns, indices, { grade = () => null, texts, nodes = () => ({}) }) => {
   const head = h("tr", {}, ...columns.map(([title, kind, help]) => h("th", { scope: "col", class: kind, title: help ?? null }, title)));
   const table = h("table", {}, h("thead", {}, head), h("tbody"));
   const content = h("div", {}, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, table));
   const cell = (text, i, node) => h(i === 0 ? "th" : "td", { class: columns[i][1], scope: i === 0 ? "row" : null }, node?.() ?? text);
-  enhance(table, name, rows.map(({ grade, texts, nodes = {} }) => ({
-    grade,
-    get cells() { return (this.texts ??= texts()); }, // when they are needed: a tumor has 20,000 rows
-    node() { return h("tr", {}, ...this.cells.map((text, i) => cell(text, i, nodes[i]))); },
-  })));
+  const row = { // texts are made when they are needed: a tumor has 20,000 rows
+    get cells() { return (this.made ??= texts(this.index, this.place)); },
+    node() { return h("tr", {}, ...this.cells.map((text, i) => cell(text, i, nodes(this.index)[i]))); },
+  };
+  enhance(table, name, indices.map((index, place) => Object.assign(Object.create(row), { index, place, grade: grade(index) })));
   return content;
 };
 // ---- Data of the run ----
@@ -104,12 +104,12 @@ function genePanel(gene) {
           Plot.tickX(boxes, { x: "median", y: "tumor", stroke: "currentColor", strokeWidth: 2 })] })),
     tableOf(`${name}`, [["Tumor", ""], ["Evidence", ""], ["Speaks by", "", "high or low expression speaks for the tumor"], ["Score", "n"], ["Margin", "n"], ["q_decoy", "n"], ["Replication", "n"],
       ["AUROC", "n"], ["log₂ FC", "n"]],
-      order.map((t) => ({ grade: grade(t, gene), texts: () => [run.tumors[t], grade(t, gene), isLearned(t, gene) ? speaks(t, gene) : "–", fixed(value("score", t, gene)), fixed(value("margin", t, gene)), small(value("q_decoy", t, gene)), fixed(value("replication", t, gene)),
-        fixed(shared("auroc", t, gene)), fixed(shared("change", t, gene))],
-        nodes: { 0: () => link("tumor", run.tumors[t]), 1: () => badge(grade(t, gene)) } }))),
+      order, { grade: (t) => grade(t, gene), nodes: (t) => ({ 0: () => link("tumor", run.tumors[t]), 1: () => badge(grade(t, gene)) }),
+        texts: (t) => [run.tumors[t], grade(t, gene), isLearned(t, gene) ? speaks(t, gene) : "–", fixed(value("score", t, gene)), fixed(value("margin", t, gene)), small(value("q_decoy", t, gene)),
+          fixed(value("replication", t, gene)), fixed(shared("auroc", t, gene)), fixed(shared("change", t, gene))] }),
     h("h4", {}, "Score in every ranking"),
     tableOf(`${name}, every ranking`, [["Tumor", ""], ...run.rankings.map((r) => [r.title, "n"])],
-      order.map((t) => ({ texts: () => [run.tumors[t], ...run.rankings.map((r) => fixed(value("score", t, gene, r.key)))], nodes: { 0: () => link("tumor", run.tumors[t]) } }))),
+      order, { texts: (t) => [run.tumors[t], ...run.rankings.map((r) => fixed(value("score", t, gene, r.key)))], nodes: (t) => ({ 0: () => link("tumor", run.tumors[t]) }) }),
   ];
 }
 
@@ -140,23 +140,24 @@ function tumorPanel(tumor) {
   const name = run.tumors[tumor];
   const listed = new Map(ranking.listed[tumor].map(([gene, ...rest]) => [gene, rest]));
   const rankOf = (g) => listed.get(g)?.[0] ?? Infinity;
-  const [scores, change] = [column(`${ranking.key}/score`, tumor), column("change", tumor)];
+  const [scores, change, codes] = [column(`${ranking.key}/score`, tumor), column("change", tumor), column(`${ranking.key}/evidence`, tumor)];
+  const gradeOf = (g) => run.evidence[codes[g]];
   const order = range(nGenes).filter((g) => Number.isFinite(scores[g])).sort((a, b) => scores[b] - scores[a] || rankOf(a) - rankOf(b));
-  const learned = order.filter((g) => isLearned(tumor, g));
+  const learned = order.filter((g) => gradeOf(g) === "learned");
   const tested = new Set(run.tested[tumor]);
   const changes = [...order].sort((a, b) => Math.abs(change[b]) - Math.abs(change[a]));
   const kinds = { "learned, and first by t-test": BLUE, "learned, not first by t-test": ORANGE, "not learned, first by t-test": "#2a9d6f", neither: GREY };
-  const kind = (g) => Object.keys(kinds)[isLearned(tumor, g) ? (tested.has(g) ? 0 : 1) : tested.has(g) ? 2 : 3];
-  const points = [...new Set([...learned, ...tested, ...order.slice(0, 300), ...changes.slice(0, 300)])].map((g) => ({ gene: run.genes[g], x: shared("change", tumor, g), y: value("score", tumor, g), kind: kind(g) }));
+  const kind = (g) => Object.keys(kinds)[gradeOf(g) === "learned" ? (tested.has(g) ? 0 : 1) : tested.has(g) ? 2 : 3];
+  const points = [...new Set([...learned, ...tested, ...order.slice(0, 300), ...changes.slice(0, 300)])].map((g) => ({ gene: run.genes[g], x: change[g], y: scores[g], kind: kind(g) }));
   const spans = learned.slice(0, 40).filter((g) => listed.get(g)).map((g) => ({ gene: run.genes[g], rank: listed.get(g)[0], low: listed.get(g)[1], high: listed.get(g)[2] }));
   return [
     h("h3", { tabindex: -1 }, name), h("p", {}, run.facts[tumor]),
     h("p", {}, `${learned.length} genes are learned by ${ranking.title}: ${learned.filter((g) => speaks(tumor, g) === "high").length} by their high expression, ${learned.filter((g) => speaks(tumor, g) === "low").length} by their low expression in ${name}.`),
     tableOf(`${name}`, [["Gene", ""], ["Rank", "n", "1 is the highest score; ≈: of rounded scores"], ["95 %", "n", "interval of the rank"], ["Evidence", ""], ["Speaks by", "", "high or low expression speaks for the tumor"], ["Score", "n"], ["Margin", "n"], ["q_decoy", "n"],
       ["q_value", "n"], ["Replication", "n"], ["AUROC", "n"], ["log₂ FC", "n"]],
-      order.map((g, i) => ({ grade: grade(tumor, g), texts: () => [run.genes[g], listed.has(g) ? String(listed.get(g)[0]) : `≈ ${i + 1}`, listed.get(g)?.[1] ? `${listed.get(g)[1]}–${listed.get(g)[2]}` : "–", grade(tumor, g), isLearned(tumor, g) ? speaks(tumor, g) : "–", fixed(value("score", tumor, g)),
-        fixed(value("margin", tumor, g)), small(value("q_decoy", tumor, g)), listed.has(g) ? small(listed.get(g)[3] ?? NaN) : "–", fixed(value("replication", tumor, g)), fixed(shared("auroc", tumor, g)), fixed(shared("change", tumor, g))],
-        nodes: { 0: () => link("gene", run.genes[g]), 3: () => badge(grade(tumor, g)) } }))),
+      order, { grade: gradeOf, nodes: (g) => ({ 0: () => link("gene", run.genes[g]), 3: () => badge(gradeOf(g)) }),
+        texts: (g, i) => [run.genes[g], listed.has(g) ? String(listed.get(g)[0]) : `≈ ${i + 1}`, listed.get(g)?.[1] ? `${listed.get(g)[1]}–${listed.get(g)[2]}` : "–", gradeOf(g), gradeOf(g) === "learned" ? speaks(tumor, g) : "–", fixed(scores[g]),
+          fixed(value("margin", tumor, g)), small(value("q_decoy", tumor, g)), listed.has(g) ? small(listed.get(g)[3] ?? NaN) : "–", fixed(value("replication", tumor, g)), fixed(shared("auroc", tumor, g)), fixed(change[g])] }),
     h("div", { class: "columns" },
       chart(`${name}-volcano`, `Score against log₂ fold change in ${name}: the ${points.length.toLocaleString("en")} genes of ${nGenes.toLocaleString("en")} that stand out on an axis, are learned, or come first in the t-test (as many as are learned, ${run.tested[tumor].length}).`, {
         marginTop: 85, height: 460, x: { label: "log₂ fold change", grid: true }, y: { label: "score", grid: true }, marks: [
