@@ -40,8 +40,10 @@ def test_the_page_and_the_tables_are_written(comparison, tmp_path):
     assert len(genes) == len(comparison.learned)
     counts = learned_counts(comparison)
     assert genes["learned_in"].value_counts().to_dict() == {k: n for k, n in counts.items() if n}
-    agreement = pd.read_csv(tmp_path / "out" / "agreement.csv")
-    pd.testing.assert_frame_equal(agreement, comparison.agreement, check_dtype=False)
+    path = tmp_path / "out" / "agreement.csv"
+    agreement = pd.read_csv(path, float_precision="round_trip")
+    expected = comparison.agreement.astype(agreement.dtypes)
+    pd.testing.assert_frame_equal(agreement, expected, check_exact=True)  # all digits
     accuracy = pd.read_csv(tmp_path / "out" / "accuracy.csv", index_col="classifier")
     assert len(accuracy) == 3
     assert accuracy["only_a"].isna().tolist() == [False, True, False]  # no test of the mean
