@@ -15,9 +15,15 @@ POLARS = {TEXT: pl.String, WHOLE: pl.Int64, NUMBER: pl.Float64, FLAG: pl.Boolean
 PANDAS = {TEXT: "object", WHOLE: "int64", NUMBER: "float64", FLAG: "bool"}
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".gz": "\t"}
 KINDS = (*SEPARATORS, ".parquet")
+SPELLINGS = {  # a number has a point or an exponent
+    NUMBER: r"NaN|-?(inf|\d+\.\d+|\d+(\.\d+)?e[+-]?\d+)",
+    FLAG: "true|false",
+    WHOLE: r"-?\d+",
+}
 CODED = {  # columns of text whose cells may all be numbers, so that a reader must be told
     "changed_settings.csv": ("a", "b"),
     "samples.tsv": ("sample_type",),
+    "calls.csv": ("sample_type",),
 }
 
 
@@ -43,18 +49,23 @@ def check_file(path: Path, columns: Sequence[Column]) -> None:
     if path.suffix == ".parquet":
         assert pq.read_schema(path).remove_metadata() == arrow_schema(columns)
         return
-    separator, coded = SEPARATORS[path.suffix], CODED.get(path.name, ())
+    names = [column.name for column in columns]
+    separator = SEPARATORS[path.suffix]
+    coded = [name for name in CODED.get(path.name, ()) if name in names]
     by_pandas = pd.read_csv(path, sep=separator, dtype=dict.fromkeys(coded, "object"))
+    cells = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
     texts = dict.fromkeys(coded, pl.String)
     by_polars = pl.read_csv(path.read_bytes(), separator=separator, schema_overrides=texts)
     assert len(by_pandas) == len(by_polars) > 0, path
-    assert list(by_pandas) == by_polars.columns == [column.name for column in columns], path
+    assert list(by_pandas) == by_polars.columns == names, path
     for column in columns:
         where = path.name, column.name
         pandas, polars = by_pandas[column.name], by_polars[column.name]
         assert polars.dtype == POLARS[column.dtype], where
         is_empty = column.dtype == TEXT and pandas.isna().all()  # pandas takes it for float64
         assert is_empty or str(pandas.dtype) == PANDAS[column.dtype], where
+        if column.dtype in SPELLINGS:
+            assert cells[column.name].str.fullmatch(SPELLINGS[column.dtype]).all(), where
         if column.dtype == NUMBER:
             assert pandas.isna().sum() == polars.is_nan().sum() and not polars.null_count(), where
 

@@ -10,7 +10,7 @@ _SD = "training SD"
 CALL_COLUMNS = (
     Column("sample", TEXT, "The ID of the sample."),
     Column("patient", TEXT, "Its patient; empty where that is unknown."),
-    Column("sample_type", TEXT, "Its type, as a code of TCGA; empty where that is unknown."),
+    Column("sample_type", TEXT, "Its type, as a code of TCGA, such as 01; empty where unknown."),
     Column("source", TEXT, "Its source or batch; empty where that is unknown."),
     Column("label", TEXT, "The tumor type in the samples table; empty where that is unknown."),
     Column("call", TEXT, "The tumor that the networks call."),
@@ -44,8 +44,16 @@ _SHEET_NAMES = {  # names that a sample sheet of the GDC has, and like ones
     "missing_share": "Genes Missing",
     "top_genes": "Top Genes",
 }
+_SHEET_MEANINGS = {
+    "sample_type": "Its type in words, such as primary solid tumor; empty where unknown."
+}
 SHEET_COLUMNS = {  # of calls.tsv, by the name in calls.csv
-    column.name: Column(_SHEET_NAMES[column.name], column.dtype, column.meaning, column.unit)
+    column.name: Column(
+        _SHEET_NAMES[column.name],
+        column.dtype,
+        _SHEET_MEANINGS.get(column.name, column.meaning),
+        column.unit,
+    )
     for column in named(" ".join(_SHEET_NAMES), CALL_COLUMNS)
 }
 TOP_GENE_COLUMNS = (

@@ -13,7 +13,7 @@ SYNTHETIC_SAMPLE_COLUMNS = (
     Column("sample", TEXT, "The ID of the sample."),
     Column("patient", TEXT, "The ID of its patient."),
     Column("tumor", TEXT, "Its tumor."),
-    Column("sample_type", TEXT, "The code 01 of TCGA, a primary tumor; read it as text."),
+    Column("sample_type", TEXT, "The code 01 of TCGA, a primary tumor."),
     Column("batch", TEXT, "Its batch."),
 )
 SYNTHETIC_EXPRESSION_COLUMNS = (
