@@ -1,6 +1,9 @@
 """The page does not contradict itself: a quantity has one number, wherever it stands."""
 
+import base64
 import dataclasses
+import gzip
+import json
 import re
 from typing import NamedTuple
 
@@ -13,6 +16,8 @@ from test_page import page_of
 
 from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.ranking_checks import levels_of, planted_scores
+from tumorcam.report.answer import LEVELS
+from tumorcam.report.page import LEVEL_WORDS
 from tumorcam.report.results import read_run
 from tumorcam.report.summary import most_false
 
@@ -137,7 +142,7 @@ def test_a_quantity_has_one_number_on_the_page(config):
     html = page_of(config)
     titles = [key.title for key in ranking_keys(config.explain.methods)]
     level = config.significance.q_decoy
-    verdicts = tables_of(html[html.index('id="summary"') : html.index('id="genes"')])[0]
+    (verdicts,) = tables_of(section(html, "rankings"))
     called = {k: number(v) for k, v in titled(verdicts, "Called", titles).items()}
     learned = {k: number(v) for k, v in titled(verdicts, "Learned", titles).items()}
     lead_agrees(html, called[FIRST], learned[FIRST], level)
@@ -156,8 +161,10 @@ def test_a_quantity_has_one_number_on_the_page(config):
 
 
 def lead_agrees(html: str, n_called: int, n_learned: int, level: float) -> None:
-    """The sentences on top have the numbers of the table below, and promise what q_decoy does."""
-    answer = text_of(re.search(r'<div class="answer.*?</div>', html, re.DOTALL)[0])
+    """The sentences on top and at the decoys have the numbers of the table of rankings."""
+    top = re.search(r"\(([\d,]+) pairs? of tumor and gene\)", text_of(html))
+    assert (number(top[1]) if top else 0) == n_learned
+    answer = text_of(section(html, "decoys"))
     assert ("Nothing is called." in answer) == (n_called == 0)
     if not n_called:
         assert "No (tumor, gene) pair is called" in answer
@@ -171,11 +178,15 @@ def lead_agrees(html: str, n_called: int, n_learned: int, level: float) -> None:
 
 
 def learned_agree(html: str, learned: dict[str, int]) -> None:
-    """Every number of learned pairs is the sum of those of the tumors."""
-    for ranking in re.split(r'<details class="ranking"', section(html, "genes"))[1:]:
-        title = re.search(r'class="name">([^<]+)', ranking)[1]
-        whole, *by_tumor = re.findall(r"([\d,]+) learned", ranking)
-        assert number(whole) == sum(map(number, by_tumor)) == learned[title]
+    """The table of tumors and the data of the panels have the same learned pairs."""
+    (tumors,) = tables_of(section(html, "genes"))
+    assert sum(map(number, tumors.column("Learned").values())) == learned[FIRST]
+    data = json.loads(re.search(r'id="run-data">(.*?)</script>', html, re.DOTALL)[1])
+    code = data["evidence"].index("learned")
+    for ranking in data["rankings"]:
+        packed = data["arrays"][f"{ranking['key']}/evidence"]["data"]
+        codes = np.frombuffer(gzip.decompress(base64.b64decode(packed)), np.uint8)
+        assert (codes == code).sum() == learned[ranking["title"]]
 
 
 def truth_agrees(html: str, called: dict[str, int]) -> None:
@@ -203,9 +214,10 @@ def truth_agrees(html: str, called: dict[str, int]) -> None:
 def classifier_agrees(html: str) -> None:
     """Accuracy, samples and recall agree between the lead, the tables and the warnings."""
     classifiers, by_tumor, *_, by_source = tables_of(section(html, "classifier"))
-    lead = text_of(html[html.index('class="lead"') : html.index('class="facts"')])
-    accuracy, n, regression = re.search(
-        r"call ([\d.]+ %) of the ([\d,]+) samples.*?regression: ([\d.]+ %)", lead
+    reasons = tables_of(html[html.index('id="summary"') : html.index("</header>")])[0]
+    accuracy, regression = re.search(
+        r"call ([\d.]+ %) of the held-out samples.*?calls ([\d.]+ %)",
+        reasons.column("Why")["Classifier"],
     ).groups()
     ensemble = [name for name in classifiers.column("Accuracy") if name.startswith("Ensemble")]
     rows = ensemble or [next(iter(classifiers.column("Accuracy")))]
@@ -213,14 +225,14 @@ def classifier_agrees(html: str) -> None:
     assert classifiers.column("Accuracy")["Logistic regression"] == regression
     samples = [number(cell) for cell in by_tumor.column("Samples").values()]
     sources = [number(cell) for cell in by_source.column("Samples").values()]
-    assert sum(samples) == sum(sources) == number(n)
+    assert sum(samples) == sum(sources)
     recalls = [float(cell.split()[0]) for cell in by_tumor.column("Recall").values()]
     mean = np.average(recalls, weights=samples)
     assert abs(mean - float(accuracy.split()[0])) <= 0.6, "recalls are rounded to 1 %"
     missed = {t for t, cell in by_tumor.column("Recall").items() if float(cell.split()[0]) < 50}
     warning = re.search(r"Too often missed to be explained:</strong> ([^.]+)\.", html)
     assert missed == (set(warning[1].split(", ")) if warning else set())
-    n_networks = number(lead)
+    n_networks = number(re.search(r"([\d,]+)(?: of [\d,]+)? networks \([^)]*\) learned", html)[1])
     assert f"All {n_networks} networks have the same layers." in text_of(html)
 
 
@@ -238,19 +250,14 @@ def cohort_agrees(html: str) -> None:
 
 
 def verdicts_agree(html: str, verdicts: Table, titles: list[str]) -> None:
-    """The verdict on top, in the table and at the genes is one text and one level."""
+    """The verdict on top and in the table of rankings is one text and one level."""
     levels = re.findall(r'class="verdict (\w+)">([^<]+?)\s*<p>(.*?)\s*</p>', html, re.DOTALL)
     by_title = {title.strip(): (level, text_of(text)) for level, title, text in levels}
     assert sorted(by_title) == sorted(titles)
     level, text = by_title[FIRST]
-    top = re.search(r'<div class="answer (\w+)">(.*?)</div>', html, re.DOTALL)
-    assert top[1] == level and text.split("Too few")[0].strip() in text_of(top[2])
-    for ranking in re.split(r'<details class="ranking"', section(html, "genes"))[1:]:
-        title = re.search(r'class="name">([^<]+)', ranking)[1]
-        level, text = by_title[title]
-        warning = re.search(r'<p class="warning">(.*?)</p>', ranking, re.DOTALL)
-        assert (warning is not None) == (level != "network")
-        assert warning is None or text.startswith(text_of(warning[1]))
+    reasons = tables_of(html[html.index('id="summary"') : html.index("</header>")])[0]
+    assert reasons.column("Verdict")["Decoys"] == LEVEL_WORDS[LEVELS[level]]
+    assert reasons.column("Why")["Decoys"] == text.split("Too few")[0].strip()
 
 
 class TestWithoutDecoys:
@@ -264,7 +271,7 @@ class TestWithoutDecoys:
         (truth,) = tables_of(section(html, "truth"))
         assert set(truth.column("Called").values()) == {"0"}
         assert set(truth.column("Observed false share").values()) == {"–"}
-        verdicts = tables_of(html[html.index('id="summary"') : html.index('id="genes"')])[0]
+        (verdicts,) = tables_of(section(html, "rankings"))
         for head in ("Top 20 places that decoys take", "Lowest q_decoy"):
             assert set(verdicts.column(head).values()) == {"–"}
         assert set(verdicts.column("Learned").values()) == {"0"}
@@ -297,7 +304,7 @@ def test_a_ranking_that_a_check_speaks_against_is_not_praised(tiny_run, part):
         file["gradient_x_input/contrast/decoys_in_top_20"][...] = 0.0
     write_true_checks(config)
     html = page_of(config)
-    assert '<div class="answer network">' in html
+    assert f'class="verdict network">{FIRST}' in html
     methods = list(config.explain.methods)
     parts = drawn_parts(methods, 2 * len(methods))
     called = parts["nulls"].called + 1
@@ -311,5 +318,6 @@ def test_a_ranking_that_a_check_speaks_against_is_not_praised(tiny_run, part):
     }
     write_checks(config, **{part: changed[part]}, planted=None, entrapment=None)
     html = page_of(config)
-    assert '<div class="answer mixed">' in html
-    assert "But " in text_of(re.search(r'<div class="answer mixed">.*?</div>', html, re.DOTALL)[0])
+    assert f'class="verdict mixed">{FIRST}' in html
+    reasons = tables_of(html[html.index('id="summary"') : html.index("</header>")])[0]
+    assert "But " in reasons.column("Why")["Decoys"]
