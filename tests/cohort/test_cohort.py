@@ -73,6 +73,7 @@ def test_the_datasets_are_those_of_the_documentation(written, selection):
         assert file["layouts"].attrs["side"] == 8
         assert file["layouts/pixel"].shape == (2, 2, 36 + 18)
     assert sorted(names) == sorted(
+        "tally/kind tally/step tally/n "
         "counts/n_kept counts/n_samples counts/sample_type counts/tumor "
         "expression decoy_expression tumors samples/sample samples/patient samples/tumor "
         "samples/sample_type samples/source samples/tumor_index samples/fold genes/name "

@@ -29,6 +29,8 @@ def two_gpus(monkeypatch):
     calls = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["first", "second"])
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda *args: calls.append(args))
+    details = lambda gpu: {"device_name": f"model of the {gpu}"}  # noqa: E731
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details)
     for name in ("set_memory_growth", "enable_tensor_float_32_execution"):
         monkeypatch.setattr(
             tf.config.experimental, name, lambda *args, name=name: calls.append((name, *args))

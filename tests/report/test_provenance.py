@@ -18,7 +18,7 @@ from tumorcam.storage.input_files import InputFiles, read_input_files, write_inp
 from tumorcam.storage.run_folder import RunFolder
 
 AT_START = JobNotes(
-    "tumorcam train /home/alice/my.toml --model r00-f00",
+    "tumorcam train /home/zenobia/my.toml --model r00-f00",
     40 * "a",
     {"tumorcam": "0.2", "Python": "3.11", "numpy": "2.4"},
     "a CPU",
@@ -123,11 +123,11 @@ def test_what_is_no_log_of_ours_is_left_out(tmp_path):
     ("text", "expected"),
     [
         ("runs/demo/a.toml", "runs/demo/a.toml"),
-        ("/home/alice/a.toml", "…/a.toml"),
-        ("~alice/x/a.toml", "…/a.toml"),
-        ("../../alice/a.toml", "…/a.toml"),
+        ("/home/zenobia/a.toml", "…/a.toml"),
+        ("~zenobia/x/a.toml", "…/a.toml"),
+        ("../../zenobia/a.toml", "…/a.toml"),
         ("input.expression=/home/al ice/m.tsv", "input.expression=…/m.tsv"),
-        ("x=['/data/alice/a.tsv', '/data/bob/']", "x=['…/a.tsv', '…/bob']"),
+        ("x=['/data/zenobia/a.tsv', '/data/bob/']", "x=['…/a.tsv', '…/bob']"),
         ("0/4", "0/4"),
     ],
 )  # fmt: skip
@@ -136,7 +136,10 @@ def test_folders_that_may_name_a_user_are_left_out(text, expected):
 
 
 def test_settings_lose_their_folders():
-    settings = {"input": {"expression": ["/home/alice/m.tsv"], "scale": "log2"}, "run": {"seed": 1}}
+    settings = {
+        "input": {"expression": ["/home/zenobia/m.tsv"], "scale": "log2"},
+        "run": {"seed": 1},
+    }
     assert provenance.settings_without_places(settings) == {
         "input": {"expression": ["…/m.tsv"], "scale": "log2"},
         "run": {"seed": 1},
@@ -207,7 +210,7 @@ def test_the_page_names_no_folder_and_no_host(config):
         *process("10:00:00", "10:30:00", AT_START, seconds=3600),
     )
     html = page_of(config)
-    assert "alice" not in html and "node7" not in html and str(config.folder) not in html
+    assert "zenobia" not in html and "node7" not in html and str(config.folder) not in html
     assert "tumorcam train …/my.toml" in html
     assert "commit aaaaaaaaaaaa" in section_of(html)
 

@@ -56,7 +56,11 @@ def test_a_repaired_run_goes_on_with_what_is_not_done_and_is_whole(slurm, projec
     ids = dict(submitted)
     submit(slurm, "scontrol", "hold", ids["explain"])
     refused = subprocess.run(["slurm/pipeline.sh", config], env=slurm, capture_output=True)
-    assert refused.returncode == 1 and f"scancel {ids['prepare']}".encode() in refused.stderr
+    assert (
+        refused.returncode == 1
+        and b"scancel " in refused.stderr
+        and ids["report"].encode() in refused.stderr
+    )
     wait_until_done(slurm, submitted[1][1], submitted[2][1])
     model = Path("runs/tiny/models/r00-f01/model.h5")
     model.write_bytes(model.read_bytes()[:-10_000])

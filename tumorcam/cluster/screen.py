@@ -72,7 +72,15 @@ class Screen:
         return sys.stderr.isatty()
 
     def add(self, title: str, unit: str, n_all: int) -> TaskID:
-        """Draw a further bar; `n_all` is 0 where nobody can tell it."""
+        """Draw a further bar.
+
+        Parameters
+        ----------
+        title, unit : str
+            What stands before the bar, and what it counts.
+        n_all : int
+            How many there are; 0 where nobody can tell it.
+        """
         if self._bars is None:
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),

@@ -120,7 +120,15 @@ def by_reason(dropped: Iterable[Drop]) -> list[tuple[str, int]]:
 
 
 def unexplained(tally: pd.DataFrame, kind: str) -> int:
-    """What was read minus what was dropped and kept; 0 where every name is accounted for."""
+    """What was read minus what was dropped and kept; 0 where every name is accounted for.
+
+    Parameters
+    ----------
+    tally : DataFrame
+        Kind, step and n, as in the cohort file.
+    kind : str
+        "gene" or "sample".
+    """
     rows = tally[tally["kind"] == kind]
     is_read = rows["step"] == READ
     return int(rows.loc[is_read, "n"].sum() - rows.loc[~is_read, "n"].sum())

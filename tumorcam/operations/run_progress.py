@@ -186,7 +186,15 @@ class RunDisplay:
     def run(
         self, stage: str, commands: Sequence[Sequence[str]], environment: Mapping[str, str]
     ) -> int:
-        """Run the processes of a stage, and show how far they are; the exit code."""
+        """Run the processes of a stage, and show how far they are; the exit code.
+
+        Parameters
+        ----------
+        commands : sequence of sequences of str
+            The command of each process; they run side by side.
+        environment : mapping
+            The environment of the processes.
+        """
         self._begin(stage)
         print(f"run: {self._stage_started - self._started:6.0f} s  {stage}", flush=True)
         self.exit_code, self._costs[stage] = processes.run_together(

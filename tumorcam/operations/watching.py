@@ -79,7 +79,15 @@ def take_snapshot(config: Config) -> Snapshot:
 
 
 def time_text(works: Sequence[StageWork], *, n_ranks: int) -> str:
-    """The time left in one line, with where the time of each stage comes from."""
+    """The time left in one line, with where the time of each stage comes from.
+
+    Parameters
+    ----------
+    works : sequence of StageWork
+        What is left of each stage.
+    n_ranks : int
+        Number of processes that share the work.
+    """
     seconds = total_seconds(works)
     if not works:
         return "nothing is left"

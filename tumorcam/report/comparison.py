@@ -166,6 +166,11 @@ def compare_runs(first: Config, second: Config, *, method: str = "", view: str =
 def common_ranking(a: ComparedRun, b: ComparedRun, *, method: str, view: str) -> RankingKey:
     """The ranking to compare.
 
+    Parameters
+    ----------
+    method, view : str
+        Those that the user asks for; empty takes those that the page of A shows first.
+
     Raises
     ------
     ConfigError

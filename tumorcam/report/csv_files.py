@@ -28,7 +28,10 @@ def plain_text(cell: str) -> str:
 
 
 def number_text(value: float, digits: int = DIGITS) -> str:
-    """A number that every reader takes for one with a fraction, such as 7.0; NaN if unknown."""
+    """A number that every reader takes for one with a fraction, such as 7.0; NaN if unknown.
+
+    `value` is written with so many significant `digits`.
+    """
     text = repr(float(f"{value:.{digits}g}"))
     return "NaN" if text == "nan" else text
 

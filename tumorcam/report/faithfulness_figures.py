@@ -128,7 +128,10 @@ def curves_figure(part: Deletion, method: str, name: str) -> Figure:
 
 
 def curves_data(part: Deletion, method: str, name: str) -> pd.DataFrame:
-    """A row for each point of `curves_figure`; 0 genes is the unchanged sample."""
+    """A row for each point of `curves_figure`; 0 genes is the unchanged sample.
+
+    `method` and `name` are as in `curves_figure`.
+    """
     rows = []
     for c, change in enumerate(CHANGE_NAMES):
         for kind, place in _set_places(part, method).items():

@@ -200,7 +200,14 @@ def label_names(axis: Any, names: Sequence[str], title: str) -> None:
 
 
 def heat_map(axes: Axes, values: np.ndarray, *, colors: str, limits: tuple[float, float]) -> Any:
-    """Cells of colour, row 0 on top; NaN stays blank. What a colour bar is drawn for."""
+    """Cells of colour, row 0 on top; NaN stays blank. What a colour bar is drawn for.
+
+    Parameters
+    ----------
+    values : (rows, columns) float64
+    colors : str
+        The name of matplotlib's colour map, which runs between the two `limits`.
+    """
     mesh = axes.pcolormesh(
         np.arange(values.shape[1]), np.arange(values.shape[0]), np.ma.masked_invalid(values),
         shading="nearest", cmap=colors, vmin=limits[0], vmax=limits[1],

@@ -68,7 +68,8 @@ def name_lines(axes: Axes, names: Sequence[LineName], *, letters: int = NAME_LET
 def name_vertical(axes: Axes, text: str, x: float) -> None:
     """Write the name of a vertical line above the panel, on the side that has more room.
 
-    Call it when the limits of the axes are final.
+    Call it when the limits of the axes are final. `text` is the name, and `x` the place of the line
+    in units of the data.
     """
     place, _ = axes.transAxes.inverted().transform(axes.transData.transform((x, 1.0)))
     axes.annotate(

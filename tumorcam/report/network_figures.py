@@ -123,7 +123,13 @@ def _write_counts(figure: Figure, axes: Axes, confusion: np.ndarray, share: np.n
 def confusion_data(
     confusion: np.ndarray, tumors: Sequence[str], labels: Sequence[str]
 ) -> pd.DataFrame:
-    """A row for each cell of a confusion matrix."""
+    """A row for each cell of a confusion matrix; the arguments are those of `confusion_figure`.
+
+    Parameters
+    ----------
+    tumors, labels : sequence of str
+        The called and the true tumors.
+    """
     return pd.DataFrame(
         {
             "true_tumor": np.repeat(np.array(labels, dtype=object), len(tumors)),

@@ -37,7 +37,13 @@ class TopOverlap(NamedTuple):
 
 
 def common_names(first: np.ndarray, second: np.ndarray) -> CommonNames:
-    """Names that two lists both have, sorted; each list has a name once."""
+    """Names that two lists both have, sorted.
+
+    Parameters
+    ----------
+    first, second : (names,) str
+        Each list has a name once.
+    """
     return CommonNames(*np.intersect1d(first, second, return_indices=True))
 
 

@@ -218,7 +218,15 @@ def _tree_end(clustered: Clustered) -> float:
 def heat_map_data(
     score: np.ndarray, learned: np.ndarray, tumors: Sequence[str], genes: Sequence[str]
 ) -> pd.DataFrame:
-    """A row for each cell of `heat_map_figure`; row 1 is on top, column 1 on the left."""
+    """A row for each cell of `heat_map_figure`; row 1 is on top, column 1 on the left.
+
+    Parameters
+    ----------
+    score, learned : (tumors, genes) float64, bool
+        As in `heat_map_figure`.
+    tumors, genes : sequence of str
+        Their names.
+    """
     share = gene_shares(score)
     row, column = np.argsort(cluster(share.T).order), np.argsort(cluster(share).order)
     n_tumors, n_genes = score.shape
