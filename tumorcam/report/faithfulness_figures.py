@@ -68,9 +68,10 @@ def check_figures(record: Faithfulness, run: Run) -> Iterator[CaptionedFigure]:
     )
     yield CaptionedFigure(
         "deletion-tumors",
-        f"How much more the genes of {name} matter than other genes, tumor by tumor: area between "
-        "the curves over the logarithm of the number of genes, divided by its width, with paired "
-        "95 % bootstrap intervals over patients. Right of the line the ranking is better.",
+        f"How much more the genes of {name} matter than other genes, tumor by tumor. Shown is the "
+        "area between the curves over the logarithm of the number of genes, divided by its width. "
+        "Lines are paired 95 % bootstrap intervals over patients. Right of the line at 0 the "
+        "ranking is better.",
         tumors_figure(record.deletion, ranking, tumors),
         tumors_data(record.deletion, ranking, tumors),
     )
