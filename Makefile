@@ -11,7 +11,7 @@ ARGS =
 .PHONY: help demo test lint docs peers lock
 
 help:
-	@echo "make demo   the whole pipeline on a planted cohort, seven minutes on two cores with its set-up"
+	@echo "make demo   the whole pipeline on a planted cohort, five minutes on two cores with its set-up"
 	@echo "make test   all tests; make test ARGS='-k store' for some"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   the documentation as web pages in site/, with every link checked"
