@@ -4,15 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumorcam.report.classifier import (
-    LOGISTIC_REGRESSION,
-    MANY_LAYOUTS,
-    ClassifierSummary,
-    baseline_accuracy,
-)
+from tumorcam.report.classifier import MANY_LAYOUTS, ClassifierSummary
 from tumorcam.report.faithfulness import Checks
 from tumorcam.report.results import Run
 from tumorcam.report.summary import RankingSummary
+from tumorcam.significance.statistics import LEARNED
 
 GOOD, FAIR, BAD, UNCHECKED = "good", "fair", "bad", "unchecked"
 LEVELS = {"network": GOOD, "mixed": FAIR, "none": FAIR, "unknown": FAIR, "input": BAD}
@@ -80,7 +76,7 @@ def verdict_level(levels: list[str]) -> str:
 def classifier_reason(classifier: ClassifierSummary) -> Reason:
     """The networks against logistic regression on the same held-out samples."""
     networks = classifier.scores.accuracy
-    regression = baseline_accuracy(classifier, LOGISTIC_REGRESSION)
+    regression = classifier.regression.accuracy
     text = (
         f"The networks call {100 * networks:.1f} % of the held-out samples correctly; logistic "
         f"regression calls {100 * regression:.1f} %."
@@ -112,15 +108,15 @@ def _check_reason(name: str, check: object, setting: str) -> Reason:
 
 
 def _result(run: Run, first: RankingSummary) -> str:
-    evidence = run.results.ranking(first.key).is_learned
-    n_pairs, n_tumors = int(evidence.sum()), int(evidence.any(axis=1).sum())
+    is_learned = run.results.evidence(first.key) == LEARNED
+    n_pairs, n_tumors = int(is_learned.sum()), int(is_learned.any(axis=1).sum())
     n_all = len(run.results.tumors)
     if not n_pairs:
         return (
             f"No gene of the {n_all} tumor types can be said to drive the classification: none "
             "stands far enough above its decoys."
         )
-    n_genes = int(evidence.any(axis=0).sum())
+    n_genes = int(is_learned.any(axis=0).sum())
     share = 100 * run.config.significance.q_decoy
     tumors = f"all {n_all}" if n_tumors == n_all else f"{n_tumors} of {n_all}"
     genes = "1 gene" if n_genes == 1 else f"{n_genes:,} genes"
@@ -133,7 +129,7 @@ def _result(run: Run, first: RankingSummary) -> str:
 def _belief(first: RankingSummary, reasons: list[Reason], classifier: ClassifierSummary) -> str:
     about_classifier, *about_list = reasons
     doubts = [reason for reason in about_list if reason.level in (BAD, FAIR)]
-    if not first.counts["learned"]:
+    if not first.counts[LEARNED]:
         return (
             "This does not show that no gene matters: the samples, the networks or the decoys may "
             "not suffice."
@@ -147,7 +143,7 @@ def _belief(first: RankingSummary, reasons: list[Reason], classifier: Classifier
     if about_classifier.level == GOOD:
         return f"Believe it as a statement about these networks: the {passed} below support it."
     networks = 100 * classifier.scores.accuracy
-    regression = 100 * baseline_accuracy(classifier, LOGISTIC_REGRESSION)
+    regression = 100 * classifier.regression.accuracy
     return (
         "Believe the listed genes, but not that the list is complete: the networks call "
         f"{networks:.1f} % of the samples correctly, logistic regression {regression:.1f} %."
@@ -160,7 +156,7 @@ def next_steps(
     """What would help most, in order; the last one always applies."""
     config, steps = run.config, []
     n_called, n_unstable = first.n_called, first.counts["unstable"]
-    regression = baseline_accuracy(classifier, LOGISTIC_REGRESSION)
+    regression = classifier.regression.accuracy
     if run.results.missing_shards:
         steps.append("Finish the run first: run tumorcam explain and then tumorcam reduce.")
     if not len(run.results.decoy_gene):
@@ -172,7 +168,7 @@ def next_steps(
                 "networks were still improving at the end."
             )
         steps.append(_sentence(classifier))
-    if len(run.results.decoy_gene) and not first.counts["learned"]:
+    if len(run.results.decoy_gene) and not first.counts[LEARNED]:
         steps.append(_towards_calls(run, first))
     if n_unstable > UNSTABLE_SHARE * max(n_called, 1):
         steps.append(

@@ -142,11 +142,6 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
     )
 
 
-def baseline_accuracy(classifier: ClassifierSummary, name: str) -> float:
-    """The accuracy of a baseline, one of BASELINE_NAMES, on the held-out samples."""
-    return next(row.accuracy for row in classifier.rows if row.name == BASELINE_NAMES[name])
-
-
 def path_words(convolution_share: float) -> str:
     """The share of the logits through the convolutions, 0 to 1, and what a small one means.
 

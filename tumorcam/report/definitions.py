@@ -13,7 +13,8 @@ DEFINITIONS = {
         "signals."
     ),
     "guided_gradient": (
-        "The guided gradient follows guided backpropagation, multiplied with the gradient."
+        "The guided gradient is the geometric mean of guided backpropagation and the gradient, "
+        "where the two agree."
     ),
     "gradient_x_input": (
         "Gradient × input multiplies each gene's value with the slope of the tumor's output."

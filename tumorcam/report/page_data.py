@@ -71,7 +71,8 @@ def page_data(
     rankings: list[dict[str, Any]] = []
     left_out: list[str] = []
     for key in sorted(results.keys, key=lambda key: (key != first, key.method != first.method)):
-        part = _ranking_arrays(results.ranking(key), whole=key.method == first.method)
+        other = ranking if key == first else results.ranking(key)
+        part = _ranking_arrays(other, whole=key.method == first.method)
         size = sum(len(array["data"]) for array in part.values())
         if rankings and n_characters + size > MAX_CHARACTERS:
             left_out.append(key.title)
@@ -84,7 +85,7 @@ def page_data(
                 "title": key.title,
                 "method": method_name(key.method),
                 "view": key.view,
-                "listed": _listed_rows(results.ranking(key), top),
+                "listed": _listed_rows(other, top),
             }
         )
     content = {
