@@ -48,6 +48,20 @@ def test_after_such_work_a_signal_ends_at_once_again():
             send(signal.SIGTERM)
 
 
+def test_a_drawing_is_finished_before_a_signal_stops_the_work():
+    steps = []
+    with preemption.stop_on_signal():
+        with pytest.raises(PreemptedError, match="stopped by SIGINT"), preemption.undivided():
+            send(signal.SIGINT)
+            steps.append("drawn")
+        with preemption.deferred_stop() as stop_signal:
+            with preemption.undivided():
+                send(signal.SIGTERM)
+            steps.append("such work goes on")
+            assert stop_signal() == "SIGTERM"
+    assert steps == ["drawn", "such work goes on"]
+
+
 def test_handlers_and_the_signal_are_gone_afterwards():
     before = signal.getsignal(signal.SIGUSR1)
     with preemption.stop_on_signal(), preemption.deferred_stop():

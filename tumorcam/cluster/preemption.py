@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -22,7 +23,11 @@ class _Preemption:
 def _receive(number: int, frame: FrameType | None) -> None:
     _Preemption.received = signal.Signals(number).name
     if not _Preemption.is_deferred:
-        raise PreemptedError(f"stopped by {_Preemption.received}", _Preemption.received)
+        _stop()
+
+
+def _stop() -> None:
+    raise PreemptedError(f"stopped by {_Preemption.received}", _Preemption.received)
 
 
 def _signals() -> list[signal.Signals]:
@@ -63,6 +68,20 @@ def deferred_stop() -> Iterator[Callable[[], str]]:
         yield lambda: _Preemption.received
     finally:
         _Preemption.is_deferred = False
+
+
+@contextlib.contextmanager
+def undivided() -> Iterator[None]:
+    """Let the block finish before a signal stops it: half a drawing would be drawn again."""
+    is_main = threading.current_thread() is threading.main_thread()  # the one that hears signals
+    if _Preemption.is_deferred or not is_main:
+        yield
+        return
+    received = _Preemption.received
+    with deferred_stop():
+        yield
+    if _Preemption.received != received:
+        _stop()
 
 
 def exit_code(signal_name: str) -> int:

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from tumorcam.cluster.preemption import undivided
+
 BAR_WIDTH = 24  # characters
 REFRESHES_PER_SECOND = 4
 
@@ -71,6 +73,7 @@ class Screen:
         """Whether standard error is a terminal."""
         return sys.stderr.isatty()
 
+    @undivided()
     def add(self, title: str, unit: str, n_all: int) -> TaskID:
         """Draw a further bar.
 
@@ -96,6 +99,7 @@ class Screen:
             self._bars.start()
         return self._bars.add_task(title, total=n_all or None, unit=unit, note="", left=None)
 
+    @undivided()
     def update(self, bar: TaskID, n_done: float, **fields: object) -> None:
         """Move a bar, and give it a `description`, `total`, `note`, `unit` or `left` in seconds."""
         if self._bars is not None and bar in self._bars.task_ids:
@@ -108,11 +112,13 @@ class Screen:
             if not self._bars.task_ids:
                 self.clear()
 
+    @undivided()
     def write(self, text: str) -> None:
         """Write lines to standard error, above the bars if there are any."""
         with contextlib.suppress(OSError, ValueError):
             print(text, file=sys.stderr, flush=True)
 
+    @undivided()
     def clear(self) -> None:
         """Take all bars away and show the cursor again."""
         if self._bars is not None:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tumorcam.cluster import slurm
+from tumorcam.cluster.preemption import undivided
 from tumorcam.cluster.screen import clock_text
 from tumorcam.errors import ConfigError, PreemptedError
 from tumorcam.operations import audit, job_endings, submissions
@@ -132,7 +133,8 @@ def _draw_anew(look: Callable[[], Snapshot], pause: Callable[[], None]) -> None:
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             snapshot = look()
-            live.update(Text("\n".join(_block(snapshot))), refresh=True)
+            with undivided():
+                live.update(Text("\n".join(_block(snapshot))), refresh=True)
             if snapshot.is_finished:
                 return
             pause()
