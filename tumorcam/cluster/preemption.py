@@ -72,7 +72,10 @@ def deferred_stop() -> Iterator[Callable[[], str]]:
 
 @contextlib.contextmanager
 def undivided() -> Iterator[None]:
-    """Let the block finish before a signal stops it: half a drawing would be drawn again."""
+    """Let the block finish before a signal stops the work.
+
+    A drawing needs it: the terminal's library writes a text again that a signal has cut off.
+    """
     is_main = threading.current_thread() is threading.main_thread()  # the one that hears signals
     if _Preemption.is_deferred or not is_main:
         yield

@@ -99,7 +99,6 @@ class Screen:
             self._bars.start()
         return self._bars.add_task(title, total=n_all or None, unit=unit, note="", left=None)
 
-    @undivided()
     def update(self, bar: TaskID, n_done: float, **fields: object) -> None:
         """Move a bar, and give it a `description`, `total`, `note`, `unit` or `left` in seconds."""
         if self._bars is not None and bar in self._bars.task_ids:

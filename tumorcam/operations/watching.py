@@ -1,5 +1,6 @@
 """The state of a run in lines of text, once or again and again while its jobs work."""
 
+import contextlib
 import math
 import sys
 import time
@@ -130,7 +131,10 @@ def watch(
 
 def _draw_anew(look: Callable[[], Snapshot], pause: Callable[[], None]) -> None:
     console = Console(file=sys.stdout, highlight=False)
-    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+    live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
+    with contextlib.ExitStack() as end:
+        with undivided():
+            end.enter_context(live)  # it hides the cursor, which the end must show again
         while True:
             snapshot = look()
             with undivided():
