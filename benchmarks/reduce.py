@@ -20,23 +20,21 @@ from benchmarks.drawn_run import prepare_drawn, run_job
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.explain.shards import (
     BAND,
-    MethodMaps,
-    Shard,
     read_band,
     read_predictions,
     shard_attributes,
     write_shard,
 )
-from tumorcam.explain.views import VIEWS, ranking_keys
+from tumorcam.explain.views import ranking_keys
+from tumorcam.operations.drawn_run import draw_shard
 from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.significance import band_statistics, held_out, resampling, statistics
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Plan, ShardKey, read_plan
+from tumorcam.storage.plan import Plan, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE, model_attributes, model_digest
 
 N_TUMORS, REPLICATES, FOLDS, RANKS = 22, 6, 5, 2
-DRIVERS = 20  # genes of a tumor whose values are raised
 LOOP_GENES = 2  # of each tumor that the loop does
 
 
@@ -81,45 +79,11 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
         attributes = shard_attributes(
             config, cohort.digest, digests[key.model], key, cohort.n_columns
         )
-        shard = make_shard(config, cohort, key, noise, rng)
+        shard = draw_shard(config, cohort, key, noise, rng)
         write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
     size = sum(path.stat().st_size for path in run.shards.iterdir())
     print(
         f"wrote {len(plan.shards)} shards, {size / 1e9:.1f} GB, {time.monotonic() - started:.0f} s"
-    )
-
-
-def make_shard(
-    config: Config, cohort: Cohort, key: ShardKey, noise: np.ndarray, rng: np.random.Generator
-) -> Shard:
-    index = cohort.rows_of(key)
-    n, n_columns = len(index), cohort.n_columns
-    tumor = cohort.tumor[index].astype(np.int16)
-    raised = np.arange(n_columns) // DRIVERS == tumor[:, np.newaxis]
-
-    def draw() -> np.ndarray:
-        shift = rng.integers(n_columns)
-        rows = rng.permutation(len(noise))[:n]
-        return (noise[rows, shift : shift + n_columns] + 0.5 * raised).astype(np.float16)
-
-    methods = {
-        name: MethodMaps(
-            **{view: draw() for view in VIEWS},
-            scale=np.ones(n, np.float32),
-            cube=None,
-            cube_scale=None,
-        )
-        for name in config.explain.methods
-    }
-    return Shard(
-        sample_index=index.astype(np.int32),
-        tumor=tumor,
-        predicted=tumor,
-        probability=np.eye(N_TUMORS, dtype=np.float32)[tumor],
-        sample=cohort.sample[index],
-        target=tumor,
-        rivals=np.zeros((n, config.explain.rivals), np.int16),
-        methods=methods,
     )
 
 

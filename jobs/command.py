@@ -137,6 +137,18 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add --samples, --tumors and --genes, by which the cost of a run is told before prepare."""
+    for name in ("samples", "tumors", "genes"):
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            default=0,
+            metavar="N",
+            help=f"number of {name}, for the cost of a run that is not prepared yet",
+        )
+
+
 def describe(
     parser: argparse.ArgumentParser, name: str, description: str, examples: Sequence[str]
 ) -> None:

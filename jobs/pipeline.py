@@ -14,12 +14,19 @@ RANKS = {"classify", "explain", *MPI}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add --ranks and --until."""
+    """Add --ranks and --until, and for a dry run the sizes and the nodes."""
     parser.add_argument(
         "--ranks", type=int, help="processes of each parallel stage; default: CPUs / threads"
     )
     choices = dict.fromkeys([*STAGES, *NEW_SAMPLES])
     parser.add_argument("--until", choices=choices, default=STAGES[-1], help="last stage to run")
+    command.add_sizes(parser)
+    parser.add_argument(
+        "--nodes", default="", metavar="N,N", help="dry run: wall time on numbers of nodes"
+    )
+    parser.add_argument(
+        "--cores", type=int, default=0, metavar="N", help="dry run: cores of a node"
+    )
 
 
 def run_stages(job: Job) -> int:
@@ -76,8 +83,13 @@ def stage_commands(stage: str, job: Job, n_ranks: int) -> list[list[str]]:
 
 def _print_left(job: Job, stages: Sequence[str], n_ranks: int) -> int:
     """Print what is left, what it costs, and the commands that would do it."""
+    from tumorcam.operations.node_table import whole_run_lines
     from tumorcam.operations.work_left import left_lines, work_left
 
+    args = job.args
+    if args.nodes or args.samples or args.tumors or args.genes:
+        print(*whole_run_lines(job.config, args, n_ranks), sep="\n")
+        return 0
     works = work_left(job.config, stages, n_ranks=n_ranks)
     commands = [words for work in works for words in stage_commands(work.stage, job, n_ranks)]
     print(*left_lines(job.config, works, n_ranks=n_ranks, commands=commands), sep="\n")

@@ -33,7 +33,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
     *(f"tumorcam.applied.{name}" for name in ("classify", "missing_genes", "networks", "ensemble")),
     *(f"tumorcam.explain.{name}" for name in ("explain", "devices", "sample")),
     "tumorcam.faithfulness.perturbation",
-    *(f"tumorcam.operations.{name}" for name in ("selftest", "preflight")),
+    *(f"tumorcam.operations.{name}" for name in ("selftest", "preflight", "probe_network")),
 }
 WITHOUT_TENSORFLOW = {
     f"jobs.{name}"

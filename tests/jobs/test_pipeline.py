@@ -126,3 +126,31 @@ def test_a_real_child_process_is_started(config_file, tmp_path):
     (tmp_path / "bad.toml").write_text("[input]\nexpression = 'absent.tsv'\n", encoding="utf-8")
     words = [str(tmp_path / "bad.toml"), "--set", f"run.folder={tmp_path}/run", "--ranks", "1"]
     assert pipeline.main(words) == 1, "prepare finds no such file"
+
+
+def test_a_dry_run_tells_the_cost_for_named_sizes_and_nodes(config_file, started, capsys):
+    sizes = ["--samples", "10500", "--tumors", "33", "--genes", "900"]
+    words = [config_file, "--set", "input.expression=absent.tsv", "--dry-run", *sizes]
+    assert pipeline.main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0] == "a run of 10,500 samples of 33 tumors, 900 genes and 900 decoys, as asked for"
+    )
+    assert [line.split()[0] for line in lines[3:-2]] == list(pipeline.STAGES[1:])
+    assert pipeline.main([*words, "--nodes", "1,64", "--cores", "6"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[3:5]] == [["1", "2"], ["64", "128"]]
+    assert max(map(len, lines)) <= 100 and not started
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--nodes", "1,x"], "--nodes 1,x: wanted numbers above 0"),
+        (["--genes", "900"], "pass --samples N --tumors N"),
+    ],
+)
+def test_what_cannot_be_told_is_one_message(config_file, started, capsys, words, message):
+    own = ["--set", "input.expression=absent.tsv"]
+    assert pipeline.main([config_file, *own, "--dry-run", *words]) == 1
+    assert message in capsys.readouterr().err

@@ -4,6 +4,7 @@ from jobs import explain, prepare, train
 from tumorcam.cluster import resources
 from tumorcam.errors import ConfigError
 from tumorcam.operations import cost
+from tumorcam.operations.sizes import Sizes
 from tumorcam.settings.config import Config, config_from_tables
 
 
@@ -16,11 +17,13 @@ def test_the_cost_of_a_known_run():
         "explain": {"methods": ["gradient", "grad_cam"], "cubes": ["gradient"], "batch_size": 10},
     }
     config = config_from_tables(tables, source="test")
-    of_run = cost.cost_of(config, n_samples=100, n_genes=36, n_decoys=36, n_tumors=3)
+    of_run = cost.cost_of(config, Sizes(100, n_genes=36, n_decoys=36, n_tumors=3, n_input_genes=0))
     weights = (3 * 3 * 8 + 8) + (5 * 5 * 8 * 4 + 4) + (4 * 3 + 3)  # 9 pixels become 5
     assert of_run.cohort == 4 * 100 * 72 + 4 * 6 * 72
     assert of_run.models == 4 * weights * 6 * 2
     assert of_run.shards == 2 * 100 * (2 * 2 * (36 + 72) + 81) * 2 * 2
+    assert of_run.training == 4 * 100 * 72 * 2 // 3, "features of the samples outside a fold"
+    assert of_run.train == 5 * 4 * weights + 16 * 4 * 81 * 8
     assert of_run.explain == 4 * weights + 10 * 4 * 81 * 8
     assert of_run.disk == of_run.cohort + of_run.models + of_run.shards
 
@@ -69,6 +72,7 @@ def launch():
 
 
 def test_the_default_run_of_tcga_fits_a_laptop():
-    of_run = cost.cost_of(Config(), n_samples=10_000, n_genes=11_449, n_decoys=11_449, n_tumors=33)
+    sizes = Sizes(10_000, n_genes=11_449, n_decoys=11_449, n_tumors=33, n_input_genes=20_000)
+    of_run = cost.cost_of(Config(), sizes)
     assert of_run.prepare < 2**30 and of_run.train < 2**32
     assert resources.size_text(of_run.cohort).endswith("GiB")

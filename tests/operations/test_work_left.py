@@ -3,12 +3,14 @@
 import dataclasses
 
 import pytest
+from probes import probe_of
 from stub_run import write_stubs
 
 from jobs import explain, pipeline, reduce, train
-from tumorcam.cohort.cohort import read_cohort
-from tumorcam.operations import work_left
-from tumorcam.operations.time_ahead import time_ahead
+from tumorcam.operations import time_ahead, work_left
+from tumorcam.operations.budget import budgets
+from tumorcam.operations.probe import write_probe
+from tumorcam.operations.sizes import sizes_of
 from tumorcam.operations.work_left import (
     STAGES,
     StageWork,
@@ -17,6 +19,7 @@ from tumorcam.operations.work_left import (
     n_ranks_of,
     total_seconds,
 )
+from tumorcam.settings import InputSettings
 from tumorcam.storage.run_folder import RunFolder
 
 RATE = 4e9  # of this machine, whose processors are two
@@ -24,7 +27,7 @@ RATE = 4e9  # of this machine, whose processors are two
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    monkeypatch.setattr(work_left, "matrix_rate", lambda: RATE)
+    monkeypatch.setattr(time_ahead, "matrix_rate", lambda: RATE)
     monkeypatch.setattr(work_left.launcher, "n_cpus", lambda: 2)
 
 
@@ -38,13 +41,35 @@ def test_by_arithmetic_where_nothing_is_measured(tiny_run):
     assert list(works) == ["train", "explain", "reduce", "faithfulness", "report"]
     assert works["train"].left_text == "5 of 5 models", "four networks and the baselines"
     assert works["explain"].left_text == "12 of 12 shards"
-    cohort = read_cohort(RunFolder.of(tiny_run).cohort, tiny_run)
-    ahead = time_ahead(tiny_run, cohort, RATE / 2)
-    assert works["train"].core_seconds == pytest.approx(ahead.train * 3600)
-    assert works["train"].seconds == pytest.approx(ahead.train * 1800), "two processes"
-    assert works["explain"].core_seconds == pytest.approx(ahead.explain * 3600)
-    assert works["train"].basis == "by arithmetic, at 2 GFLOP/s a core, 2 epochs"
+    sizes = sizes_of(tiny_run)
+    probe = time_ahead.assumed_probe(tiny_run, sizes, RATE)
+    for stage, budget in budgets(tiny_run, sizes, probe, 2).items():
+        if stage in works:
+            assert works[stage].core_seconds == pytest.approx(budget.core_seconds(2))
+            assert works[stage].seconds == pytest.approx(budget.seconds(2))
+    assert works["train"].basis == "arithmetic" and "2 GFLOP/s a core" in works["train"].note
     assert works["report"].n_cores == 1
+
+
+def test_a_probe_tells_what_the_run_has_not_measured(tiny_run):
+    write_probe(tiny_run, probe_of(tiny_run, side=8))
+    works = left(tiny_run)
+    budget = budgets(tiny_run, sizes_of(tiny_run), probe_of(tiny_run, side=8), 2)
+    for stage, work in works.items():
+        assert work.basis == "probe" and work.memory == budget[stage].memory > 0
+        assert work.seconds == pytest.approx(budget[stage].seconds(2))
+    lines = left_lines(tiny_run, list(works.values()), n_ranks=2)
+    assert lines[-1].startswith("probe: of node7") and lines.count(lines[-1]) == 1
+
+
+def test_a_table_fits_a_terminal(tiny_run):
+    write_probe(tiny_run, probe_of(tiny_run, side=8))
+    for work in (10.0, 1e9):
+        works = [
+            StageWork("faithfulness", 99_999, 99_999, "models", work, 1, 10**15, basis, 10**12)
+            for basis in ("probe", "measured: 99999 models", work_left.MEASURED_STAGE)
+        ]
+        assert max(map(len, work_left.work_table(works))) <= 100
 
 
 def test_measured_from_the_run_s_own_models_and_shards(trained_copy):
@@ -70,13 +95,18 @@ def test_measured_from_the_run_s_own_models_and_shards(trained_copy):
 
 
 def test_epochs_that_a_checkpoint_keeps_are_not_left(tiny_run):
-    whole = left(tiny_run)["train"].core_seconds
+    whole = networks_alone(tiny_run)
     folder = RunFolder.of(tiny_run).models / "r00-f00"
     folder.mkdir(parents=True)
     (folder / "history.csv").write_text("epoch,seconds\n0,4.0\n", encoding="utf-8")
-    assert left(tiny_run)["train"].core_seconds == pytest.approx(whole), "no checkpoint is there"
+    assert networks_alone(tiny_run) == pytest.approx(whole), "no checkpoint is there"
     (folder / "checkpoints").mkdir()
-    assert left(tiny_run)["train"].core_seconds == pytest.approx(whole * 3.5 / 4)
+    assert networks_alone(tiny_run) == pytest.approx(whole * 3.5 / 4)
+
+
+def networks_alone(config):
+    """Core seconds of the networks without the baselines, which take 3 s by arithmetic."""
+    return left(config)["train"].core_seconds - time_ahead.JOB_SECONDS
 
 
 def test_of_a_finished_run_nothing_is_left(tiny_run, tiny_toml, capsys):
@@ -105,7 +135,7 @@ def test_the_table_adds_up(tiny_config):
         StageWork("report", 1, 1, "", 60.0, 1, 0, "by rule"),
     ]
     assert total_seconds(works) == 3600 + 900 + 60
-    table = [line.split() for line in left_lines(tiny_config, works, n_ranks=2)[1:]]
+    table = [line.split() for line in work_left.work_table(works)]
     assert table[1][:9] == ["train", "4", "of", "9", "models", "2", "1.0", "h", "3.0"]
     assert table[-1] == ["in", "all", "3.02", "1.3", "h", "2.0", "GB"]
 
@@ -114,8 +144,16 @@ def test_before_prepare_no_cost_is_named(tiny_config):
     works = work_left.work_left(tiny_config, STAGES, n_ranks=2)
     lines = left_lines(tiny_config, works, n_ranks=2)
     assert total_seconds(works) is None
-    assert "the cost is clear once cohort.h5 is there" in lines[-1]
-    assert [line.split()[0] for line in lines[2:-1]] == list(STAGES[1:])
+    assert "the cost is clear once cohort.h5 is there" in lines[-2]
+    rows = [line.split()[0] for line in lines if line.split()[0] in STAGES]
+    assert rows == list(STAGES[1:])
+
+
+def test_a_synthetic_cohort_tells_the_cost_before_prepare(tiny_config):
+    made_up = dataclasses.replace(tiny_config, input=InputSettings())
+    works = work_left.work_left(made_up, STAGES, n_ranks=2)
+    assert [work.stage for work in works] == list(STAGES) and total_seconds(works) > 0
+    assert works[2].left_text == "5 of 5 models"
 
 
 def test_processes_are_those_asked_for_or_as_many_as_fit(tiny_config):

@@ -37,6 +37,12 @@ def existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
+def peak_bytes() -> int:
+    """The peak memory of this process so far, without that of the process that started it."""
+    rows = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(row.split()[1]) * 2**10 for row in rows if row.startswith("VmHWM:"))
+
+
 def size_text(n_bytes: int) -> str:
     """A number of bytes for a message, such as `1.5 GiB`."""
     return f"{n_bytes / 2**30:,.1f} GiB"

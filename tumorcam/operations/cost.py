@@ -4,17 +4,16 @@ Every figure is a lower bound of what is really taken, so that what does not fit
 Only shards may take less than their figure, by compression.
 """
 
-import math
 import shutil
 from dataclasses import dataclass
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.resources import existing, memory_limits, size_text
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.layout import choose_decoys
 from tumorcam.cohort.selection import Selection
 from tumorcam.errors import ConfigError
 from tumorcam.explain.shards import sample_bytes_of
+from tumorcam.operations.sizes import Sizes, sizes_of_cohort, sizes_of_selection
 from tumorcam.settings.config import Config
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.shapes import n_weights
@@ -30,72 +29,50 @@ COPIES_OF_WEIGHTS = 5  # the weights, their gradients, AdamW's two moments, the 
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes of the files of a run, and of the memory of one process of each stage."""
+    """Bytes of the files of a run, and of the memory of one process of each stage.
+
+    `training` is the temporary file of one model in training, which vanishes.
+    """
 
     cohort: int
     models: int
     shards: int
+    training: int
     prepare: int
     train: int
     explain: int
 
     @property
     def disk(self) -> int:
-        """Bytes of all files."""
+        """Bytes of all files that stay."""
         return self.cohort + self.models + self.shards
 
 
-def cost_of(config: Config, *, n_samples: int, n_genes: int, n_decoys: int, n_tumors: int) -> Cost:
-    """The cost of a run on a cohort of this size.
-
-    `n_samples`, `n_genes`, `n_decoys` and `n_tumors` are its numbers; the rest is in the config.
-    """
-    n_placed = n_genes + n_decoys
-    side = math.ceil(math.sqrt(n_placed)) * config.layout.spacing
+def cost_of(config: Config, sizes: Sizes) -> Cost:
+    """The cost of a run of these sizes; the rest is in the config."""
+    n_placed, side = sizes.n_genes + sizes.n_decoys, sizes.side(config)
     n_models = config.layout.replicates * config.splits.folds
     n_runs = 1 + config.layout.nulls
     layouts = FLOAT32 * n_models * n_placed
-    values = FLOAT32 * n_samples * n_placed
-    weights = FLOAT32 * n_weights(config.model, side, n_tumors)
-    maps = sample_bytes_of(config, n_columns=n_genes + 2 * n_decoys, side=side)
+    values = FLOAT32 * sizes.n_samples * n_placed
+    weights = FLOAT32 * n_weights(config.model, side, sizes.n_tumors)
+    maps = sample_bytes_of(config, n_columns=sizes.n_columns, side=side)
     map_bytes = FLOAT32 * side**2 * config.model.filters[0] if config.model.filters else 0
-    n_at_once = min(config.explain.batch_size, config.explain.block, n_samples)
+    n_at_once = min(config.explain.batch_size, config.explain.block, sizes.n_samples)
     return Cost(
         cohort=values + layouts,
         models=weights * n_models * n_runs,
-        shards=n_samples * maps * config.layout.replicates * n_runs,
+        shards=sizes.n_samples * maps * config.layout.replicates * n_runs,
+        training=values * (config.splits.folds - 1) // config.splits.folds,
         prepare=layouts,  # values pass through in bands
-        train=values + COPIES_OF_WEIGHTS * weights + config.training.micro_batch * map_bytes,
+        train=COPIES_OF_WEIGHTS * weights + config.training.micro_batch * map_bytes,
         explain=weights + n_at_once * map_bytes,
-    )
-
-
-def cost_of_selection(config: Config, selection: Selection) -> Cost:
-    """The cost of a run on a selection that has no layouts yet."""
-    decoy_gene = choose_decoys(
-        selection.genes,
-        decoys=config.layout.decoys,
-        decoy_genes=config.layout.decoy_genes,
-        rng=config.rng("decoys"),
-    )
-    return cost_of(
-        config,
-        n_samples=len(selection.samples),
-        n_genes=len(selection.genes),
-        n_decoys=len(decoy_gene),
-        n_tumors=selection.samples["tumor"].nunique(),
     )
 
 
 def cost_of_cohort(config: Config, cohort: Cohort) -> Cost:
     """The cost of a run on a cohort."""
-    return cost_of(
-        config,
-        n_samples=len(cohort.sample),
-        n_genes=len(cohort.genes),
-        n_decoys=len(cohort.decoy_gene),
-        n_tumors=len(cohort.tumors),
-    )
+    return cost_of(config, sizes_of_cohort(config, cohort))
 
 
 def require_disk(config: Config, cost: Cost) -> None:
@@ -128,7 +105,7 @@ def require_room(config: Config, selection: Selection, launch: Launch) -> None:
 
     Errors as in `require_disk` and `require_bytes`.
     """
-    cost = cost_of_selection(config, selection)
+    cost = cost_of(config, sizes_of_selection(config, selection))
     require_disk(config, cost)
     require_bytes(cost.prepare, launch, settings=LOWERED["prepare"])
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tumorcam.cluster.launcher import Launch
 from tumorcam.cluster.progress import CountedProgress
-from tumorcam.cluster.resources import existing, size_text
+from tumorcam.cluster.resources import existing
 from tumorcam.cohort.cohort import CohortFile, cohort_of, plan_of
 from tumorcam.cohort.evidence import EvidenceSum
 from tumorcam.cohort.preparation import prepare_cohort
@@ -20,10 +20,12 @@ from tumorcam.cohort.scales import likely_scales
 from tumorcam.cohort.selection import Selection, select
 from tumorcam.cohort.summary import fact_lines, facts_of, type_lines
 from tumorcam.errors import InputError, TumorcamError
-from tumorcam.operations.cost import cost_of_cohort, require_room
+from tumorcam.operations.cost import require_room
 from tumorcam.operations.later_checks import check_later_stages
+from tumorcam.operations.sizes import sizes_of_cohort
 from tumorcam.operations.starter import Choices, choices_of
-from tumorcam.operations.time_ahead import hours_text, matrix_rate, time_ahead
+from tumorcam.operations.time_ahead import speed_of
+from tumorcam.operations.work_left import n_ranks_of, whole_run, work_table
 from tumorcam.readers.genes.naming import name_genes
 from tumorcam.readers.inputs import Inputs, input_settings, open_inputs
 from tumorcam.readers.matrix import Fact
@@ -125,17 +127,16 @@ def describe_plan(config: Config, content: CohortFile) -> list[str]:
     run = RunFolder.of(config)
     cohort = cohort_of(run.cohort, "", content)
     warnings = check_later_stages(config, cohort)
-    plan, cost = plan_of(cohort, config), cost_of_cohort(config, cohort)
-    rate = matrix_rate()
-    ahead = time_ahead(config, cohort, rate)
+    plan, sizes = plan_of(cohort, config), sizes_of_cohort(config, cohort)
+    n_ranks = n_ranks_of(config, None)
+    works = whole_run(config, sizes, speed_of(config, sizes), n_ranks=n_ranks)
     return [
         f"would write {run.root}: {plan.n_samples} samples, {plan.n_genes} genes and "
         f"{plan.n_decoys} decoys on images of side {plan.side}, {len(plan.model_keys)} models, "
-        f"{len(plan.explain_tasks)} shards; disk: {size_text(cost.disk)} at most; memory of one "
-        f"process at least: {size_text(cost.train)} in train, {size_text(cost.explain)} in explain",
-        f"time on all processors of this machine, roughly: train at most {hours_text(ahead.train)} "
-        f"({config.training.epochs} epochs), explain {hours_text(ahead.explain)}; by arithmetic at "
-        f"{rate / 1e9:.0f} GFLOP/s, so divide it by the number of such machines",
+        f"{len(plan.explain_tasks)} shards",
+        f"the whole run on this machine, with {n_ranks} processes of "
+        f"{config.run.threads_per_rank} threads:",
+        *work_table(works),
         *warnings,
     ]
 

@@ -1,7 +1,7 @@
-"""What a run still has to do, and what that costs in core hours, time and disk.
+"""What a run still has to do, and what that costs in core hours, time, disk and memory.
 
-The cost is measured where the run itself has done the same work before; else it is reckoned by a
-rule. Every number is for processors; a GPU is faster.
+The cost is measured where the run itself has done the same work before; else a probe of the machine
+tells it, or arithmetic without one.
 """
 
 import dataclasses
@@ -12,11 +12,10 @@ from pathlib import Path
 
 from tumorcam.cluster import launcher
 from tumorcam.cluster.launcher import Launch
-from tumorcam.cohort.cohort import Cohort, read_cohort
+from tumorcam.cohort.cohort import read_cohort
 from tumorcam.errors import TumorcamError
-from tumorcam.faithfulness.examine import n_forward_passes
 from tumorcam.operations.audit import WHOLE, FileState, audit_run, sound_plan
-from tumorcam.operations.cost import cost_of_cohort
+from tumorcam.operations.budget import StageBudget, Units, budgets
 from tumorcam.operations.expected_files import JOB_OF_NEW_STAGE, JOB_OF_STAGE
 from tumorcam.operations.measured import (
     finished_epochs,
@@ -24,25 +23,18 @@ from tumorcam.operations.measured import (
     stage_seconds,
     trained_models,
 )
+from tumorcam.operations.sizes import Sizes, sizes_of_cohort, sizes_of_config
 from tumorcam.operations.stages import unfinished_stages
-from tumorcam.operations.time_ahead import EFFICIENCY, hours_text, matrix_rate, time_ahead
+from tumorcam.operations.time_ahead import Speed, hours_text, speed_of
 from tumorcam.settings.config import Config
 from tumorcam.storage.plan import Plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.training.shapes import n_operations
-
-# Of stages without networks, as the demo took them on one core; roughly
-REDUCED_VALUES = 1e6  # saliency values of genes and decoys that reduce ranks in a second
-READ_VALUES = 5e6  # expression values that prepare reads in a second
-OTHER_SECONDS = {"synthesize": 3.0, "prepare": 3.0, "report": 20.0}  # at least
 
 STAGES = ("synthesize", "prepare", "train", "explain", "reduce", "faithfulness", "report")
 NEW_STAGES = ("classify", "explain", "reduce", "report")  # after `tumorcam apply`
 SINGLE = ("synthesize", "prepare", "report")  # stages of one process
 UNITS = {"train": "models", "explain": "shards", "classify": "blocks"}
-ARITHMETIC = "by arithmetic, at {:.0f} GFLOP/s a core"
-RULE = "by rule, as the demo took it"
-MEASURED_STAGE = "measured: an earlier start of it"
+MEASURED_STAGE = "measured: earlier start"
 
 
 @dataclass(frozen=True)
@@ -59,12 +51,18 @@ class StageWork:
         Such as models or shards; "" for a stage that is done as a whole.
     core_seconds : float or None
         Seconds of one core; None before the cohort is there.
-    n_cores : int
-        Cores that work on it at once.
+    n_cores : float
+        Cores that work on it at once, on average.
     disk : int
         Bytes that it adds, at most.
     basis : str
-        Where the time comes from: measured, arithmetic or a rule.
+        Where the time comes from: measured, a probe or arithmetic.
+    memory : int
+        Peak bytes of one process; 0 where nobody can tell.
+    scratch : int
+        Bytes of temporary files at once, which vanish.
+    note : str
+        A line that says more of `basis`.
     """
 
     stage: str
@@ -72,9 +70,12 @@ class StageWork:
     n_all: int
     unit: str
     core_seconds: float | None = None
-    n_cores: int = 1
+    n_cores: float = 1
     disk: int = 0
     basis: str = ""
+    memory: int = 0
+    scratch: int = 0
+    note: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -103,82 +104,121 @@ def work_left(config: Config, stages: Sequence[str], *, n_ranks: int) -> list[St
         Processes of each parallel stage.
     """
     states = audit_run(config)
-    try:
-        plan = sound_plan(config)
-        cohort = read_cohort(RunFolder.of(config).cohort, config)
-        reckoning = _Reckoning(config, plan, cohort, states)
-    except TumorcamError:  # prepare has not run yet, or has to run again
-        reckoning = None
+    reckoning = _reckoning(config, states, n_ranks)
     left = []
     for stage in unfinished_stages(config, stages):
         work = reckoning.work(stage) if reckoning else StageWork(stage, 1, 1, "")
-        if work.unit and not work.n_left:
-            continue
-        n_tasks = 1 if stage in SINGLE else n_ranks
-        n_tasks = min(n_tasks, work.n_left) if work.unit else n_tasks
-        threads = 1 if stage in SINGLE else config.run.threads_per_rank
-        left.append(dataclasses.replace(work, n_cores=n_tasks * threads))
+        if work.n_left or not work.unit:
+            left.append(work)
     return left
 
 
+def whole_run(config: Config, sizes: Sizes, speed: Speed, *, n_ranks: int) -> list[StageWork]:
+    """The work of a run of these sizes from nothing.
+
+    Parameters
+    ----------
+    speed : Speed
+        Of the machine.
+    n_ranks : int
+        Processes of each parallel stage.
+    """
+    reckoning = _Reckoning(config, sizes, speed, [], n_ranks)
+    has_input = bool(config.input.expression)
+    return [reckoning.work(stage) for stage in STAGES[has_input:]]
+
+
+def _reckoning(config: Config, states: Sequence[FileState], n_ranks: int) -> "_Reckoning | None":
+    """The work of a run by its cohort, else by `[synthesize]`; None if both say nothing."""
+    run = RunFolder.of(config)
+    try:
+        plan = sound_plan(config)
+        sizes = sizes_of_cohort(config, read_cohort(run.cohort, config))
+    except TumorcamError:  # prepare has not run yet, or has to run again
+        if config.input.expression or run.networks:
+            return None
+        plan, sizes, states = None, sizes_of_config(config), []
+    speed = speed_of(config, sizes)
+    return _Reckoning(config, sizes, speed, states, n_ranks, plan)
+
+
 class _Reckoning:
-    """The work of each stage of a run whose cohort is there."""
+    """The work of each stage of a run; without a plan nothing is done yet."""
 
     def __init__(
-        self, config: Config, plan: Plan, cohort: Cohort, states: Sequence[FileState]
+        self,
+        config: Config,
+        sizes: Sizes,
+        speed: Speed,
+        states: Sequence[FileState],
+        n_ranks: int,
+        plan: Plan | None = None,
     ) -> None:
-        self.config, self.plan, self.cohort = config, plan, cohort
-        self.run = RunFolder.of(config)
+        self.config, self.n_ranks, self.plan = config, n_ranks, plan
+        self.run, self.speed = RunFolder.of(config), speed
         self.states: Mapping[str, list[FileState]] = {
             stage: [state for state in states if state.file.stage == stage]
             for stage in JOB_OF_STAGE | JOB_OF_NEW_STAGE
         }
-        self.cost = cost_of_cohort(config, cohort)
-        self.rate = matrix_rate() / launcher.n_cpus()  # of one core
-        self.ahead = time_ahead(config, cohort, self.rate)  # hours of one core
-        self.arithmetic = ARITHMETIC.format(self.rate / 1e9)
+        self.budgets = budgets(config, sizes, speed.probe, n_ranks)
 
     def work(self, stage: str) -> StageWork:
-        """What is left of one stage, without its number of cores."""
+        """What is left of one stage."""
+        if stage == "classify":
+            return self._classify()
+        budget = self.budgets[stage]
         if stage == "train":
-            return self._train()
-        if stage in ("explain", "classify"):
-            return self._blocks(stage)
-        seconds = stage_seconds(self.run.logs, stage)
-        threads = 1 if stage in SINGLE else self.config.run.threads_per_rank
-        disk = self.cost.cohort if stage == "prepare" else 0
-        if seconds is not None:
-            return StageWork(stage, 1, 1, "", seconds * threads, 1, disk, MEASURED_STAGE)
-        seconds, basis = self._by_rule(stage)
-        return StageWork(stage, 1, 1, "", seconds, 1, disk, basis)
+            return self._train(budget)
+        if stage == "explain":
+            return self._explain(budget)
+        seconds = stage_seconds(self.run.logs, stage) if self.plan else None
+        if seconds is None:
+            return self._work(budget, 1, 1, self.speed.basis)
+        n_processes = 1 if stage in SINGLE else self.n_ranks
+        measured = StageBudget(
+            stage, budget.threads, 0.0, (Units(n_processes, seconds / n_processes),)
+        )
+        measured = dataclasses.replace(measured, disk=budget.disk, memory=budget.memory)
+        return self._work(measured, 1, 1, MEASURED_STAGE)
 
-    def _train(self) -> StageWork:
-        """The networks; the baselines take seconds."""
-        keys, threads = self.plan.model_keys, self.config.run.threads_per_rank
+    def _work(self, budget: StageBudget, n_left: int, n_all: int, basis: str) -> StageWork:
+        """The work of a stage whose cost is known."""
+        core_seconds, seconds = (
+            reckon(self.n_ranks) for reckon in (budget.core_seconds, budget.seconds)
+        )
+        return StageWork(
+            stage=budget.stage,
+            n_left=n_left,
+            n_all=n_all,
+            unit=UNITS.get(budget.stage, ""),
+            core_seconds=core_seconds,
+            n_cores=core_seconds / seconds if seconds else 1,
+            disk=budget.disk,
+            basis=basis,
+            memory=budget.memory,
+            scratch=budget.scratch * budget.n_working(self.n_ranks),
+            note=self.speed.note if basis == self.speed.basis else "",
+        )
+
+    def _train(self, budget: StageBudget) -> StageWork:
+        """The networks and the baselines."""
+        n_models, model_seconds = budget.units[0]
+        if self.plan is None:
+            return self._work(budget, n_models + 1, n_models + 1, self.speed.basis)
         models = [s for s in self.states["models"] if s.file.path != self.run.baselines]
         left = [s.file.path for s in models if s.state != WHOLE]
         whole = [s.file.path for s in models if s.state == WHOLE]
         measured = trained_models(path.with_name("history.csv") for path in whole)
-        unit_seconds, basis = self.ahead.train * 3600 / len(keys), self.arithmetic
-        basis += f", {self.config.training.epochs} epochs"
+        basis = self.speed.basis
         if measured.n_items:
-            unit_seconds, basis = (
-                measured.each_seconds * threads,
-                f"measured: {measured.n_items} models",
-            )
+            model_seconds, basis = measured.each_seconds, f"measured: {measured.n_items} models"
         shares = [1 - self._trained_share(path) for path in left]
-        sizes = [path.stat().st_size for path in whole]
-        disk = sum(sizes) / len(sizes) if sizes else self.cost.models / len(keys)
         n_left = sum(state.state != WHOLE for state in self.states["models"])
-        return StageWork(
-            stage="train",
-            n_left=n_left,
-            n_all=len(self.states["models"]),
-            unit="models",
-            core_seconds=unit_seconds * sum(shares),
-            disk=round(disk * len(left)),
-            basis=basis,
-        )
+        rest = Units(len(left), model_seconds * sum(shares) / max(1, len(left)))
+        beside = budget.beside if n_left > len(left) else 0.0
+        disk = round(_mean_size(whole, budget.disk / n_models) * len(left))
+        rest_budget = dataclasses.replace(budget, units=(rest,), beside=beside, disk=disk)
+        return self._work(rest_budget, n_left, len(self.states["models"]), basis)
 
     def _trained_share(self, model: Path) -> float:
         """The share of a model's epochs that its checkpoints keep."""
@@ -187,54 +227,44 @@ class _Reckoning:
         epochs = finished_epochs(model.with_name("history.csv")).n_items
         return min(1.0, epochs / self.config.training.epochs)
 
-    def _blocks(self, stage: str) -> StageWork:
-        """The shards of explain, or the predictions of classify."""
-        unit, threads = UNITS[stage], self.config.run.threads_per_rank
-        files = self.states["shards" if stage == "explain" else "predictions"]
-        files = [state for state in files if state.file.path != self.run.calls]
+    def _explain(self, budget: StageBudget) -> StageWork:
+        """The shards."""
+        if self.plan is None:
+            return self._work(budget, budget.units[0].n, budget.units[0].n, self.speed.basis)
+        return self._blocks(budget, "shards", self.states["shards"])
+
+    def _classify(self) -> StageWork:
+        """The predictions of new samples, and the calls of all of them."""
+        files = [s for s in self.states["predictions"] if s.file.path != self.run.calls]
+        probe, block = self.speed.probe, self.config.explain.block
+        n_images = min(block, self.plan.n_samples) if self.plan else block
+        units = (Units(len(files), n_images * probe.forward_sample),)
+        budget = StageBudget("classify", probe.threads, probe.tensorflow_start, units)
+        work = self._blocks(budget, "blocks", files)
+        return work if work.n_left else dataclasses.replace(work, n_left=1)  # the calls alone
+
+    def _blocks(self, budget: StageBudget, unit: str, files: Sequence[FileState]) -> StageWork:
+        """The blocks of samples that are left, as measured by the logs of others."""
         n_left = sum(state.state != WHOLE for state in files)
-        n_left = n_left or int(stage == "classify")  # the calls of all samples
-        measured = logged_items(self.run.logs, stage, unit)
-        seconds = self.ahead.explain * 3600 if stage == "explain" else self._forward(len(files))
-        unit_seconds, basis = seconds / max(1, len(files)), self.arithmetic
+        measured = logged_items(self.run.logs, budget.stage, unit)
+        share, basis = n_left / max(1, len(files)), self.speed.basis
+        units = tuple(Units(round(n * share), seconds) for n, seconds in budget.units)
         if measured.n_items:
-            unit_seconds, basis = (
-                measured.each_seconds * threads,
+            units, basis = (
+                (Units(n_left, measured.each_seconds),),
                 f"measured: {measured.n_items} {unit}",
             )
-        sizes = [state.file.path.stat().st_size for state in files if state.state == WHOLE]
-        most = self.cost.shards / max(1, len(files)) if stage == "explain" else 0
-        disk = sum(sizes) / len(sizes) if sizes else most
-        return StageWork(
-            stage=stage,
-            n_left=n_left,
-            n_all=len(files),
-            unit=unit,
-            core_seconds=unit_seconds * n_left,
-            disk=round(disk * n_left),
-            basis=basis,
-        )
+        whole = [state.file.path for state in files if state.state == WHOLE]
+        start = 0.0 if measured.n_items else budget.start
+        disk = round(_mean_size(whole, budget.disk / max(1, len(files))) * n_left)
+        rest = dataclasses.replace(budget, start=start, units=units, disk=disk)
+        return self._work(rest, n_left, len(files), basis)
 
-    def _forward(self, n_blocks: int) -> float:
-        """Seconds of one core for the forward passes of classify."""
-        n_images = n_blocks * min(self.plan.block, self.plan.n_samples)
-        return n_images * self._operations() / (self.rate * EFFICIENCY)
 
-    def _operations(self) -> int:
-        tumors = len(self.cohort.tumors)
-        return n_operations(self.config.model, self.plan.side, tumors)[0]
-
-    def _by_rule(self, stage: str) -> tuple[float, str]:
-        """Seconds of one core, and where they come from."""
-        plan, n_methods = self.plan, len(self.config.explain.methods)
-        if stage == "faithfulness":
-            n_images = n_forward_passes(self.cohort, self.config)
-            return n_images * self._operations() / (self.rate * EFFICIENCY), self.arithmetic
-        if stage == "reduce":
-            n_values = plan.n_samples * plan.n_columns * n_methods * self.cohort.n_replicates
-            return n_values * (1 + plan.nulls) / REDUCED_VALUES, RULE
-        n_values = plan.n_samples * plan.n_genes
-        return OTHER_SECONDS[stage] + n_values * (stage != "report") / READ_VALUES, RULE
+def _mean_size(files: Sequence[Path], at_most: float) -> float:
+    """The mean bytes of some files, and without any the bytes that one takes at most."""
+    sizes = [path.stat().st_size for path in files]
+    return sum(sizes) / len(sizes) if sizes else at_most
 
 
 def disk_text(n_bytes: int) -> str:
@@ -268,23 +298,35 @@ def left_lines(
     if not works:
         return [f"nothing is left to do in {root}"]
     threads = config.run.threads_per_rank
-    lines = [
-        f"left to do in {root}, with {n_ranks} processes of {threads} threads:",
-        f"{'stage':14}{'left':>20}{'core hours':>13}{'wall time':>12}{'disk':>12}  cost",
-    ]
-    lines += [_row(work.stage, work.left_text, work) for work in works]
-    core_seconds = [work.core_seconds for work in works]
-    if None in core_seconds:
-        remedy = "`tumorcam run CONFIG --until prepare`"
-        lines.append(f"the cost is clear once cohort.h5 is there: {remedy} writes it")
-    else:
-        in_all = StageWork(
-            "in all", 1, 1, "", sum(s or 0.0 for s in core_seconds),
-            disk=sum(work.disk for work in works),
-        )  # fmt: skip
-        seconds = total_seconds(works) or 0.0
-        lines.append(_row("in all", "", in_all, seconds))
+    processes = f"with {n_ranks} processes of {threads} threads:"
+    lines = [f"left to do in {root},", processes] if len(str(root)) > 40 else [
+        f"left to do in {root}, {processes}"
+    ]  # fmt: skip
+    lines += work_table(works)
+    if any(work.core_seconds is None for work in works):
+        lines += [
+            "the cost is clear once cohort.h5 is there: `tumorcam run CONFIG --until prepare`",
+            "writes it; before that, tell the sizes with --samples and --tumors",
+        ]
     return [*lines, *["would run:"] * bool(commands), *(f"  {shlex.join(c)}" for c in commands)]
+
+
+def work_table(works: Sequence[StageWork]) -> list[str]:
+    """The cost of each stage and of all in columns, at most 100 characters wide.
+
+    Disk counts temporary files too, and memory is of one process.
+    """
+    head = f"{'stage':12}{'left':>16}{'core hours':>12}{'wall time':>11}{'disk':>11}{'memory':>10}"
+    rows = [_row(work.stage, work.left_text, work) for work in works]
+    seconds = total_seconds(works)
+    if seconds is not None:
+        in_all = StageWork(
+            "in all", 1, 1, "", sum(work.core_seconds or 0.0 for work in works),
+            disk=sum(work.disk for work in works), memory=max(work.memory for work in works),
+            scratch=max(work.scratch for work in works),
+        )  # fmt: skip
+        rows.append(_row("in all", "", in_all, seconds))
+    return [f"{head}  cost by", *rows, *dict.fromkeys(work.note for work in works if work.note)]
 
 
 def stage_lines(config: Config, stage: str, launch: Launch, plan: Sequence[str]) -> list[str]:
@@ -308,9 +350,16 @@ def stage_lines(config: Config, stage: str, launch: Launch, plan: Sequence[str])
 
 def _row(stage: str, left: str, work: StageWork, seconds: float | None = None) -> str:
     if work.core_seconds is None:
-        return f"{stage:14}{left:>20}"
-    core_hours, wall = work.core_seconds / 3600, seconds or work.seconds or 0.0
-    hours = f"{core_hours:,.0f}" if core_hours >= 100 else f"{core_hours:.3g}"
-    disk = disk_text(work.disk) if work.disk else ""
-    row = f"{stage:14}{left:>20}{hours:>13}{hours_text(wall / 3600):>12}{disk:>12}  {work.basis}"
+        return f"{stage:12}{left:>16}"
+    wall = hours_text((seconds or work.seconds or 0.0) / 3600)
+    n_bytes = (work.disk + work.scratch, work.memory)
+    disk, memory = (disk_text(n) if n else "" for n in n_bytes)
+    hours = core_hours_text(work.core_seconds)
+    row = f"{stage:12}{left:>16}{hours:>12}{wall:>11}{disk:>11}{memory:>10}  {work.basis}"
     return row.rstrip()
+
+
+def core_hours_text(core_seconds: float) -> str:
+    """Core hours, such as 0.02, 3.4 or 1,200."""
+    hours = core_seconds / 3600
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"

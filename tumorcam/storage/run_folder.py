@@ -180,6 +180,11 @@ class RunFolder:
         return self.root / "enrichment" / _file_name(name, key)
 
     @property
+    def probe(self) -> Path:
+        """What `tumorcam preflight --probe` has measured of the machine."""
+        return self.root / "probe.json"
+
+    @property
     def logs(self) -> Path:
         """Folder of the logs and of Slurm's output."""
         return self.root / "logs"

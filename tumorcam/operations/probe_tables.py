@@ -1,0 +1,190 @@
+"""The part of a probe without networks, in a process of its own: text, disk, reduce and report.
+
+`python -m tumorcam.operations.probe_tables CONFIG OUTPUT` writes JSON,
+and leaves a drawn run of which reduce and report are missing.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tumorcam.cluster.launcher import current_launch
+from tumorcam.cohort import synthetic, synthetic_files
+from tumorcam.cohort.cohort import Cohort, plan_of
+from tumorcam.cohort.layout import coexpression_tree
+from tumorcam.explain.shards import BAND
+from tumorcam.explain.views import RankingKey, ranking_keys
+from tumorcam.operations.drawn_run import draw_cohort, draw_results
+from tumorcam.operations.inspection import read_selection
+from tumorcam.report import results, tables
+from tumorcam.settings import CohortSettings, InputSettings, SynthesizeSettings
+from tumorcam.settings.config import Config, load_config
+from tumorcam.significance import band_statistics, bands, held_out
+from tumorcam.significance.reduce import SINGLE, rank_genes, reduce_run
+from tumorcam.storage import disk, integrity
+from tumorcam.storage.plan import Plan, ShardKey
+from tumorcam.storage.run_folder import RunFolder
+from tumorcam.storage.stored_values import StoredValues
+from tumorcam.training.baseline_training import held_out_probability
+
+TUMORS, PATIENTS, FEW = 4, 240, 60  # of the drawn cohort: tumors, and patients of each
+REPLICATES = 2
+GENES = 256  # with as many decoys: three bands
+TEXT_GENES, TEXT_SAMPLES = 4000, 60  # of the input text, samples a tumor
+TREE_GENES = 1000
+REGRESSED = 200  # genes
+FILE_BYTES = 2**26
+
+
+def measure(config: Config) -> dict[str, float]:
+    """Seconds and rates of the stages without networks, by the names of a `Probe`.
+
+    Parameters
+    ----------
+    config : Config
+        Of a folder in which a drawn run may be made.
+    """
+    numbers = _disk(config) | _text(config)
+    cohort = draw_cohort(config, TUMORS * PATIENTS, GENES, TUMORS)
+    plan = plan_of(cohort, config)
+    draw_results(config, cohort, plan)
+    with threadpool_limits(config.run.threads_per_rank):
+        numbers |= _genes(cohort) | _reduce(config, cohort, plan)
+        return numbers | _tables(config, cohort, plan)
+
+
+def _disk(config: Config) -> dict[str, float]:
+    """Bytes a second that are written to the folder, and read with their digest."""
+    path, content = config.folder / "written", np.random.default_rng(0).bytes(FILE_BYTES)
+
+    def write() -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(content)
+        disk.sync(path)
+
+    rates = {"write_rate": FILE_BYTES / _seconds(write)}
+    rates["read_rate"] = FILE_BYTES / _seconds(lambda: integrity.file_digest(path))
+    path.unlink()
+    return rates
+
+
+def _text(config: Config) -> dict[str, float]:
+    """Seconds to read a value of an expression matrix in text, and to draw and write one."""
+    tumors = tuple(f"T{i}" for i in range(TUMORS))
+    settings = SynthesizeSettings(
+        tumors=tumors, samples_per_tumor=TEXT_SAMPLES, genes=TEXT_GENES, drivers=2
+    )
+    made_up = dataclasses.replace(
+        config, synthesize=settings, input=InputSettings(), cohort=CohortSettings()
+    )
+
+    def write() -> None:
+        cohort = synthetic.synthesize_cohort(settings, np.random.default_rng(0))
+        synthetic_files.write_synthetic_cohort(cohort, RunFolder.of(config).input)
+
+    n_values = TUMORS * TEXT_SAMPLES * TEXT_GENES
+    written = _seconds(write)
+    read = _seconds(lambda: read_selection(made_up, current_launch(), lambda line: None))
+    return {"write_value": written / n_values, "read_value": read / n_values}
+
+
+def _genes(cohort: Cohort) -> dict[str, float]:
+    """Seconds of what compares genes: a co-expression tree, and a logistic regression."""
+    rng = np.random.default_rng(0)
+    drawn = StoredValues.of(rng.standard_normal((TREE_GENES, len(cohort.sample)), dtype=np.float32))
+    expression = cohort.expression()[:, :REGRESSED] + 2 * np.eye(TUMORS)[cohort.tumor].repeat(
+        REGRESSED // TUMORS, axis=1
+    )
+    is_held_out = cohort.fold == 0
+    regression = _seconds(
+        lambda: held_out_probability(
+            "logistic_regression", expression, cohort.tumor, is_held_out, n_tumors=TUMORS
+        )
+    )
+    n_values = int((~is_held_out).sum()) * REGRESSED * TUMORS
+    return {
+        "tree_pair": _seconds(lambda: coexpression_tree(drawn)) / TREE_GENES**2,
+        "regression_value": regression / n_values,
+    }
+
+
+def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
+    """Seconds of the bands and of the rankings of reduce.
+
+    Three bands of the same columns tell three terms apart: one with all replicates, one with a
+    single replicate, and one with few patients.
+    """
+    key, band = ranking_keys(config.explain.methods)[0], slice(0, BAND)
+    run = RunFolder.of(config)
+
+    def seconds(keys: Sequence[ShardKey]) -> float:
+        source = held_out.read_source(run, cohort, config, keys)
+        return _seconds(lambda: list(band_statistics.band_rankings(source, band, [key])))
+
+    first = [shard for shard in plan.shards if shard.replicate == 0]
+    few = [shard for shard in first if shard.fold == 0 and shard.block == 0]
+    n_more = len(cohort.sample) * (REPLICATES - 1)
+    whole, single, part = seconds(plan.shards), seconds(first), seconds(few)
+    value = max(0.0, whole - single) / (n_more * BAND)
+    n_few = sum(shard.n_samples for shard in few)
+    rest, rest_few = (
+        taken - value * n * BAND for taken, n in ((single, len(cohort.sample)), (part, n_few))
+    )
+    patient = max(0.0, rest - rest_few) / ((len(cohort.sample) - n_few) * BAND)
+    tumor = max(0.0, rest_few - patient * n_few * BAND) / (TUMORS * BAND)
+    rank = _rank_seconds(config, cohort, plan, key)
+    return {
+        "reduce_value": value,
+        "patient_value": patient,
+        "tumor_value": tumor,
+        "rank_pair": rank / (TUMORS * GENES),
+    }
+
+
+def _rank_seconds(config: Config, cohort: Cohort, plan: Plan, key: RankingKey) -> float:
+    """Seconds of one ranking, from bands of all columns."""
+    run, paths = RunFolder.of(config), []
+    source = held_out.read_source(run, cohort, config, plan.shards)
+    for start in range(0, cohort.n_columns, BAND):
+        band = slice(start, min(start + BAND, cohort.n_columns))
+        paths.append(run.band(start // BAND))
+        rankings = band_statistics.band_rankings(source, band, [key])
+        bands.write_band(paths[-1], {}, rankings, band_statistics.band_expression(source, band))
+    with bands.open_bands(paths) as columns:
+        return _seconds(lambda: rank_genes(columns, key, source))
+
+
+def _tables(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
+    """Seconds of the report's tables for a gene of a tumor in a ranking."""
+    files, folder = RunFolder.of(config), config.folder / "tables"
+    reduce_run(files, cohort, plan, config, SINGLE)
+    run = results.read_run(config)
+    folder.mkdir()
+    seconds = _seconds(lambda: _write_tables(run, folder))
+    files.significance.unlink()
+    n_pairs = len(cohort.tumors) * len(cohort.genes) * len(run.results.keys)
+    return {"report_pair": seconds / n_pairs}
+
+
+def _write_tables(run: results.Run, folder: Path) -> None:
+    tables.write_genes_csv(folder, run.results)
+    tables.write_genes_parquet(folder / "genes.parquet", run.results)
+    tables.write_decoys_csv(folder, run.results)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    _numbers = measure(load_config(Path(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(_numbers), encoding="utf-8")
