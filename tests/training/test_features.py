@@ -10,6 +10,7 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.images import fit_scaler, standardised_features
 from tumorcam.errors import FileError
 from tumorcam.storage.plan import ModelKey
+from tumorcam.training import features
 from tumorcam.training.features import SomeExpression, scaler_of, store_features
 
 ROWS = np.array([0, 1, 2, 5, 6, 9, 20, 21, 30, 47])
@@ -31,22 +32,26 @@ def whole(cohort, layout, scaler):
     return standardised_features(cohort.expression(ROWS), decoys, scaler, layout)
 
 
+def read_by(monkeypatch, size):
+    """Read so many samples at once."""
+    smaller = functools.partial(images.sample_blocks, size=size)
+    for module in (images, features):
+        monkeypatch.setattr(module, "sample_blocks", smaller)
+
+
 @pytest.mark.parametrize("block", [1, 3, 256])
 def test_features_on_disk_are_those_of_arrays(cohort, layout, monkeypatch, block):
-    monkeypatch.setattr(
-        images, "sample_blocks", functools.partial(images.sample_blocks, size=block)
-    )
-    monkeypatch.setattr("tumorcam.training.features.sample_blocks", images.sample_blocks)
+    read_by(monkeypatch, block)
     scaler = scaler_of(cohort, ROWS)
     expected = cohort.expression(ROWS)
     np.testing.assert_array_equal(scaler.mean, expected.mean(axis=0, dtype=float).astype("f4"))
-    features, right = store_features(cohort, ROWS, scaler, layout), whole(cohort, layout, scaler)
-    assert len(features) == 10 and features.shape == right.shape
-    assert features[:].dtype == np.float32
-    np.testing.assert_array_equal(features[:], right)
-    np.testing.assert_array_equal(features[4:7], right[4:7])
+    stored, right = store_features(cohort, ROWS, scaler, layout), whole(cohort, layout, scaler)
+    assert len(stored) == 10 and stored.shape == right.shape
+    assert stored[:].dtype == np.float32
+    np.testing.assert_array_equal(stored[:], right)
+    np.testing.assert_array_equal(stored[4:7], right[4:7])
     drawn = np.array([9, 0, 0, 3, 4, 8])
-    np.testing.assert_array_equal(features[drawn], right[drawn])
+    np.testing.assert_array_equal(stored[drawn], right[drawn])
 
 
 @pytest.mark.parametrize("n_samples", [1, 255, 256, 257, 1000])
@@ -68,8 +73,7 @@ def test_the_cohort_is_never_read_whole(cohort, layout, monkeypatch):
         return read(self, name, samples)
 
     monkeypatch.setattr(Cohort, "_rows", counting)
-    monkeypatch.setattr(images, "sample_blocks", functools.partial(images.sample_blocks, size=4))
-    monkeypatch.setattr("tumorcam.training.features.sample_blocks", images.sample_blocks)
+    read_by(monkeypatch, 4)
     store_features(cohort, ROWS, scaler_of(cohort, ROWS), layout)
     assert max(asked) == 4
     assert sum(asked) == 4 * len(ROWS), "twice for the scaler, then genes and decoys"
@@ -77,9 +81,9 @@ def test_the_cohort_is_never_read_whole(cohort, layout, monkeypatch):
 
 def test_the_file_of_features_is_gone_when_nobody_holds_it(cohort, layout):
     before = set(cohort.path.parent.rglob("*"))
-    features = store_features(cohort, ROWS, scaler_of(cohort, ROWS), layout)
+    stored = store_features(cohort, ROWS, scaler_of(cohort, ROWS), layout)
     assert set(cohort.path.parent.rglob("*")) == before, "it has no name from the start"
-    assert features[0:1].any()
+    assert stored[0:1].any()
 
 
 def test_a_full_disk_is_named(cohort, layout, monkeypatch):
