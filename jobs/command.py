@@ -149,6 +149,16 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_nodes(parser: argparse.ArgumentParser) -> None:
+    """Add --nodes and --cores, by which a dry run tells the wall time on several nodes."""
+    parser.add_argument(
+        "--nodes", default="", metavar="N,N", help="dry run: wall time on these numbers of nodes"
+    )
+    parser.add_argument(
+        "--cores", type=int, default=0, metavar="N", help="dry run: cores of a node"
+    )
+
+
 def describe(
     parser: argparse.ArgumentParser, name: str, description: str, examples: Sequence[str]
 ) -> None:

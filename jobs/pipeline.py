@@ -21,12 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     choices = dict.fromkeys([*STAGES, *NEW_SAMPLES])
     parser.add_argument("--until", choices=choices, default=STAGES[-1], help="last stage to run")
     command.add_sizes(parser)
-    parser.add_argument(
-        "--nodes", default="", metavar="N,N", help="dry run: wall time on numbers of nodes"
-    )
-    parser.add_argument(
-        "--cores", type=int, default=0, metavar="N", help="dry run: cores of a node"
-    )
+    command.add_nodes(parser)
 
 
 def run_stages(job: Job) -> int:

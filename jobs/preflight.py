@@ -42,9 +42,8 @@ def _probe(job: Job) -> int:
     """Measure this machine and write probe.json; of several ranks the first alone does it."""
     from tumorcam.operations import probe, probing, sizes
 
-    args = job.args
-    sized = sizes.sizes_of(job.config, args.samples, args.tumors, args.genes)
-    sized = sized or sizes.sizes_of_config(job.config)
+    named = (job.args.samples, job.args.tumors, job.args.genes)
+    sized = sizes.sizes_of(job.config, *named) or sizes.sizes_of_config(job.config, *named)
     if job.args.dry_run:
         print(f"would measure this machine, with images of side {sized.side(job.config)}")
     elif job.launch.share.index == 0:

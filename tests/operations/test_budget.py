@@ -8,6 +8,7 @@ from probes import probe_of
 from tumorcam.operations.budget import StageBudget, Units, budgets
 from tumorcam.operations.sizes import Sizes
 from tumorcam.settings.config import config_from_tables
+from tumorcam.training.shapes import n_operations
 
 SIZES = Sizes(n_samples=600, n_genes=100, n_decoys=100, n_tumors=5, n_input_genes=200)
 TABLES = {
@@ -80,8 +81,9 @@ def test_networks_of_larger_images_grow_with_their_operations():
     small, large = (
         budgets(settings, SIZES, probe_of(settings, side=side), 1)["explain"].units[0].seconds
         for side in (30, 15)
-    )
-    assert 3.5 < large / small < 4.5
+    )  # of the probe
+    operations = [n_operations(settings.model, side, 5)[0] for side in (30, 15)]
+    assert large / small == pytest.approx(operations[0] / operations[1])
 
 
 def test_a_tree_of_genes_takes_time_and_memory():

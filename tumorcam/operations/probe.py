@@ -146,8 +146,8 @@ def probe_lines(probe: Probe) -> list[str]:
         ("peak memory of train, of explain",
          f"{probe.train_peak / MB:,.0f} MB, {probe.explain_peak / MB:,.0f} MB"),
     ]  # fmt: skip
-    about = (
-        f"probe of {probe.machine}, {probe.date}: {probe.cpu}, {probe.devices}; "
-        f"{probe.n_processes} processes of {probe.threads} threads on {probe.n_cpus} CPUs"
-    )
-    return [about, *(f"  {name:38}{value}" for name, value in rows)]
+    about = [
+        f"probe of {probe.machine}, {probe.date}: {probe.cpu}, {probe.devices};",
+        f"{probe.n_processes} processes of {probe.threads} threads on {probe.n_cpus} CPUs",
+    ]
+    return [*about, *(f"  {name:38}{value}" for name, value in rows)]

@@ -316,7 +316,7 @@ def work_table(works: Sequence[StageWork]) -> list[str]:
 
     Disk counts temporary files too, and memory is of one process.
     """
-    head = f"{'stage':12}{'left':>16}{'core hours':>12}{'wall time':>11}{'disk':>11}{'memory':>10}"
+    head = f"{'stage':12}{'left':>20}{'core hours':>11}{'wall time':>10}{'disk':>11}{'memory':>10}"
     rows = [_row(work.stage, work.left_text, work) for work in works]
     seconds = total_seconds(works)
     if seconds is not None:
@@ -350,12 +350,12 @@ def stage_lines(config: Config, stage: str, launch: Launch, plan: Sequence[str])
 
 def _row(stage: str, left: str, work: StageWork, seconds: float | None = None) -> str:
     if work.core_seconds is None:
-        return f"{stage:12}{left:>16}"
+        return f"{stage:12}{left:>20}"
     wall = hours_text((seconds or work.seconds or 0.0) / 3600)
     n_bytes = (work.disk + work.scratch, work.memory)
     disk, memory = (disk_text(n) if n else "" for n in n_bytes)
     hours = core_hours_text(work.core_seconds)
-    row = f"{stage:12}{left:>16}{hours:>12}{wall:>11}{disk:>11}{memory:>10}  {work.basis}"
+    row = f"{stage:12}{left:>20}{hours:>11}{wall:>10}{disk:>11}{memory:>10}  {work.basis}"
     return row.rstrip()
 
 
