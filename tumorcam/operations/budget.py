@@ -171,7 +171,7 @@ class _Reckoning:
         return StageBudget(
             stage="train",
             threads=self.threads,
-            start=0.0,
+            start=probe.job_start,  # of the process that starts one for each model
             units=(Units(self.n_models, model),),
             beside=baselines,
             disk=self.cost.models,
