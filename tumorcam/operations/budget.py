@@ -189,7 +189,8 @@ class _Reckoning:
         n_of_model = math.ceil(n_held_out / block)
         n_shards = self.n_models * n_of_model
         n_loads = self.n_models * min(n_of_model, self.n_processes)
-        seconds = n_held_out / n_of_model * probe.explain_sample * self.growth
+        n_computed = self._in_batches(n_held_out)
+        seconds = n_computed / n_of_model * probe.explain_sample * self.growth
         values = min(block, math.ceil(n_held_out)) * sizes.n_columns * self.n_rankings
         return StageBudget(
             stage="explain",
@@ -269,6 +270,13 @@ class _Reckoning:
             disk=REPORT_BYTES * self.n_pairs,
             memory=probe.report_peak + TABLE_BYTES * self.n_pairs,
         )
+
+    def _in_batches(self, n_samples: float) -> int:
+        """Samples that explaining a model's samples computes: each shard fills its last batch."""
+        explain = self.config.explain
+        size = explain.batch_size
+        n_full, rest = divmod(math.ceil(n_samples), explain.block)
+        return size * (n_full * math.ceil(explain.block / size) + math.ceil(rest / size))
 
     def _regression(self, n_samples: float, n_genes: int) -> float:
         """Seconds of a logistic regression."""

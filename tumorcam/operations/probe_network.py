@@ -43,17 +43,16 @@ def measure(config: Config, replicate: int, started: float) -> dict[str, float |
     use_threads(config.run.threads_per_rank)
     gpu = devices.take_gpu(current_launch())
     key = ModelKey(replicate, 0)
-    first, *shards = [shard for shard in plan.shards if shard.model == key][:EXPLAINED_BATCHES]
-    explain_shards(run, cohort, [first], config, gpu=gpu, visible=False)
-    compiled = time.time()
+    shards = [shard for shard in plan.shards if shard.model == key][:EXPLAINED_BATCHES]
     explain_shards(run, cohort, shards, config, gpu=gpu, visible=False)
-    n_explained = sum(shard.n_samples for shard in shards)
-    sample = (time.time() - compiled) / n_explained
+    written = [run.shard(shard).stat().st_mtime for shard in shards]
+    size = config.explain.batch_size  # each shard is one batch, which is filled up
+    sample = (written[-1] - written[0]) / (size * (len(shards) - 1))
     peak = peak_bytes()
     return {
         "devices": ", ".join(devices.device_names()),
         "tensorflow_start": imported - started,
-        "explain_start": compiled - started - sample * first.n_samples,
+        "explain_start": written[0] - started - sample * size,
         "explain_sample": sample,
         "explain_peak": peak,
         **_forward(run, cohort, key, config),

@@ -128,11 +128,13 @@ def _measure_network(
     run, training = RunFolder.of(config), config.training
     operations = 3 * n_operations(config.model, sizes.side(config), sizes.n_tumors)[0]
     n_trained = max(training.batch_size, min(MAX_TRAINED, EPOCH_OPERATIONS / operations))
-    n_samples = FOLDS * max(
-        n_trained / (1 - training.validation), EXPLAINED_BATCHES * config.explain.block,
+    n_held_out = max(
+        n_trained / (1 - training.validation),
+        EXPLAINED_BATCHES * config.explain.block + sizes.n_tumors,
         MIN_PATIENTS * sizes.n_tumors / FOLDS,
-    )  # fmt: skip
-    cohort = draw_cohort(config, math.ceil(n_samples), sizes.n_genes, sizes.n_tumors)
+    )
+    n_samples = math.ceil(FOLDS * n_held_out)
+    cohort = draw_cohort(config, n_samples, sizes.n_genes, sizes.n_tumors)
     keys = [ModelKey(i, 0) for i in range(config.layout.replicates)]
     words = [[*job, "train", str(run.config), "--model", key.name] for key in keys]
     cost = _run("train", words, environment)
