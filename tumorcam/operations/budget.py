@@ -204,14 +204,16 @@ class _Reckoning:
     def reduce(self) -> StageBudget:
         """Checking the shards, then bands of columns, then rankings."""
         sizes, probe = self.sizes, self.probe
-        n_explained = sizes.n_samples * self.n_replicates * self.n_runs
-        column = (
-            n_explained * probe.reduce_value
+        n_values = sizes.n_samples * self.n_replicates
+        column = self.n_runs * (
+            n_values * probe.reduce_value
             + sizes.n_samples * probe.patient_value
             + sizes.n_tumors * probe.tumor_value
         )
+        gene = sizes.n_samples * probe.gene_patient_value + sizes.n_tumors * probe.gene_tumor_value
         n_bands = math.ceil(sizes.n_columns / BAND)
-        band = sizes.n_columns / n_bands * self.n_rankings * column
+        columns = sizes.n_columns * column + sizes.n_genes * gene
+        band = self.n_rankings * columns / n_bands
         ranking = self.n_pairs / self.n_rankings * probe.rank_pair
         check = self.cost.shards / self.n_models / probe.read_rate
         tables = TABLE_BYTES * self.n_pairs

@@ -46,6 +46,8 @@ class Probe:
         Seconds for a pair of genes in a co-expression tree.
     reduce_value, patient_value, tumor_value : float
         Seconds of reduce for a value of a shard; for a gene or decoy of a patient; of a tumor.
+    gene_patient_value, gene_tumor_value : float
+        Seconds that a gene of a patient, and of a tumor, takes more than a decoy.
     rank_pair, report_pair : float
         Seconds of reduce and of report for a gene of a tumor in a ranking.
     report_start : float
@@ -83,6 +85,8 @@ class Probe:
     reduce_value: float
     patient_value: float
     tumor_value: float
+    gene_patient_value: float
+    gene_tumor_value: float
     rank_pair: float
     report_start: float
     report_pair: float

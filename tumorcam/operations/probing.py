@@ -193,13 +193,13 @@ def _measure_tables(
         _run(stage, [[*job, stage, file] for file in files], environment)
         for stage in ("reduce", "report")
     )
-    n_samples, n_columns, n_rankings = TUMORS * PATIENTS, 3 * GENES, len(VIEWS)
-    n_pairs = TUMORS * GENES * n_rankings
+    n_samples, n_pairs = TUMORS * PATIENTS, TUMORS * GENES * len(VIEWS)
     column = (
         n_samples * (REPLICATES * numbers["reduce_value"] + numbers["patient_value"])
         + TUMORS * numbers["tumor_value"]
     )
-    work = n_columns * n_rankings * column + n_pairs * numbers["rank_pair"]
+    gene = n_samples * numbers["gene_patient_value"] + TUMORS * numbers["gene_tumor_value"]
+    work = len(VIEWS) * GENES * (3 * column + gene) + n_pairs * numbers["rank_pair"]
     return numbers | {
         "job_start": max(0.0, reduce.seconds - work),
         "report_start": max(0.0, report.seconds - n_pairs * numbers["report_pair"]),

@@ -95,6 +95,8 @@ def assumed_probe(config: Config, sizes: Sizes, rate: float) -> Probe:
         reduce_value=1 / (REDUCED_VALUES * threads),
         patient_value=0.0,
         tumor_value=0.0,
+        gene_patient_value=0.0,
+        gene_tumor_value=0.0,
         rank_pair=0.0,
         report_start=REPORT_SECONDS,
         report_pair=0.0,
