@@ -34,7 +34,7 @@ from tumorcam.storage.stored_values import StoredValues
 from tumorcam.training.baseline_training import held_out_probability
 
 TUMORS, PATIENTS, FEW = 4, 240, 60  # of the drawn cohort: tumors, and patients of each
-REPLICATES = 2
+REPLICATES = 4
 GENES = BAND  # with as many decoys: three bands
 TEXT_GENES, TEXT_SAMPLES = 4000, 60  # of the input text, samples a tumor
 TREE_GENES = 1000
@@ -120,7 +120,7 @@ def _genes(cohort: Cohort) -> dict[str, float]:
 def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
     """Seconds of the bands and of the rankings of reduce.
 
-    A second replicate costs the reading of its values. Many and few patients tell what a patient
+    More replicates cost the reading of their values. Many and few patients tell what a patient
     and what a tumor costs, and a band of genes beside one of decoys what genes cost more.
     """
     key, run = ranking_keys(config.explain.methods)[0], RunFolder.of(config)
