@@ -4,6 +4,7 @@ Every figure is a lower bound of what is really taken, so that what does not fit
 Only shards may take less than their figure, by compression.
 """
 
+import dataclasses
 import shutil
 from dataclasses import dataclass
 
@@ -88,7 +89,8 @@ def require_disk(config: Config, cost: Cost) -> None:
     present = sum(file.stat().st_size for folder in folders for file in folder.rglob("*.h5"))
     present += run.cohort.stat().st_size if run.cohort.exists() else 0
     free = shutil.disk_usage(existing(run.root)).free
-    certain = cost.disk - (0 if config.explain.compression == "none" else cost.shards)
+    shards = cost.shards if config.explain.compression == "none" else 0
+    certain = cost.cohort + cost.models + max(shards, cost.training)  # which vanishes before them
     if certain > free + present:
         msg = (
             f"the run takes up to {size_text(cost.disk)} (cohort {size_text(cost.cohort)}, models "
@@ -106,6 +108,8 @@ def require_room(config: Config, selection: Selection, launch: Launch) -> None:
     Errors as in `require_disk` and `require_bytes`.
     """
     cost = cost_of(config, sizes_of_selection(config, selection))
+    if launch.scratch_folder is not None:  # where the features of training stand
+        cost = dataclasses.replace(cost, training=0)
     require_disk(config, cost)
     require_bytes(cost.prepare, launch, settings=LOWERED["prepare"])
 

@@ -247,17 +247,17 @@ class _Reckoning:
         """The blocks of samples that are left, as measured by the logs of others."""
         n_left = sum(state.state != WHOLE for state in files)
         measured = logged_items(self.run.logs, budget.stage, unit)
-        share, basis = n_left / max(1, len(files)), self.speed.basis
-        units = tuple(Units(round(n * share), seconds) for n, seconds in budget.units)
+        n_files, basis = max(1, len(files)), self.speed.basis
+        (n, seconds), *loads = budget.units  # of equal shards; those of uneven folds are as many
+        units = [Units(n_left, n * seconds / n_files)]
+        units += [Units(round(n * n_left / n_files), seconds) for n, seconds in loads]
+        start = budget.start
         if measured.n_items:
-            units, basis = (
-                (Units(n_left, measured.each_seconds),),
-                f"measured: {measured.n_items} {unit}",
-            )
+            basis, start = f"measured: {measured.n_items} {unit}", 0.0
+            units = [Units(n_left, measured.each_seconds)]
         whole = [state.file.path for state in files if state.state == WHOLE]
-        start = 0.0 if measured.n_items else budget.start
-        disk = round(_mean_size(whole, budget.disk / max(1, len(files))) * n_left)
-        rest = dataclasses.replace(budget, start=start, units=units, disk=disk)
+        disk = round(_mean_size(whole, budget.disk / n_files) * n_left)
+        rest = dataclasses.replace(budget, start=start, units=tuple(units), disk=disk)
         return self._work(rest, n_left, len(files), basis)
 
 
