@@ -128,7 +128,10 @@ def test_a_real_child_process_is_started(config_file, tmp_path):
     assert pipeline.main(words) == 1, "prepare finds no such file"
 
 
-def test_a_dry_run_tells_the_cost_for_named_sizes_and_nodes(config_file, started, capsys):
+def test_a_dry_run_tells_the_cost_for_named_sizes_and_nodes(
+    config_file, started, monkeypatch, capsys
+):
+    monkeypatch.setattr(launcher, "n_cpus", lambda: 6)
     sizes = ["--samples", "10500", "--tumors", "33", "--genes", "900"]
     words = [config_file, "--set", "input.expression=absent.tsv", "--dry-run", *sizes]
     assert pipeline.main(words) == 0
