@@ -175,9 +175,9 @@ def _tumor_means(
     total: np.ndarray | float = 0.0
     n_replicates = np.zeros(len(index), dtype=int)
     model_score, replicate_score = [], []
-    for replicate in (r for n, r in values.replicates if n == null):
-        of_replicate = values.of_tumor(key, null, replicate, tumor)
-        has_sample = values.has_sample[null, replicate][index]
+    for replicate in (of for of in values.replicates if of[0] == null):
+        of_replicate = values.of_tumor(key, replicate, tumor)
+        has_sample = values.has_sample[replicate][index]
         models = [has_sample & (cohort.fold[index] == fold) for fold in range(cohort.n_folds)]
         scores = [
             statistics.trimmed_means(patient_means(of_replicate, chosen))

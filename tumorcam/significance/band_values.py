@@ -67,11 +67,14 @@ class BandValues:
         """(samples of the tumor,) int: their indices in the cohort, ascending."""
         return np.sort(self._order[self._start[tumor] : self._start[tumor + 1]])
 
-    def of_tumor(self, key: RankingKey, null: int, replicate: int, tumor: int) -> np.ndarray:
-        """(samples of the tumor, band) float16, in the order of `samples_of`; 0 without a shard."""
+    def of_tumor(self, key: RankingKey, replicate: tuple[int, int], tumor: int) -> np.ndarray:
+        """(samples of the tumor, band) float16, in the order of `samples_of`; 0 without a shard.
+
+        `key` is the ranking, `replicate` one of `replicates`.
+        """
         start, stop = self._start[tumor : tumor + 2]
         values = np.zeros((stop - start, self._band.stop - self._band.start), np.float16)
-        self._seek(key, (null, replicate), start)
+        self._seek(key, replicate, start)
         self._file.readinto(values.reshape(-1).view(np.uint8).data)
         return values[np.argsort(self._order[start:stop])]
 
