@@ -238,14 +238,12 @@ class Cohort:
         genes : (given genes,) int
             Indices, which must ascend.
         """
+        values = np.empty((len(self.sample), len(genes)), np.float32)
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            parts = [
-                records.read_array(file, "expression", np.s_[:, band[0] : band[-1] + 1])[
-                    :, band - band[0]
-                ]
-                for band in _by_chunk(genes, CHUNK_GENES)
-            ]
-        return np.concatenate(parts, axis=1)
+            for band in _by_chunk(genes, CHUNK_GENES):
+                part = records.read_array(file, "expression", np.s_[:, band[0] : band[-1] + 1])
+                values[:, np.searchsorted(genes, band)] = part[:, band - band[0]]
+        return values
 
     def _rows(self, name: str, samples: slice | np.ndarray) -> np.ndarray:
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
