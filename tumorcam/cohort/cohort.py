@@ -266,12 +266,12 @@ class Cohort:
             log2(x + 1) of all samples.
         """
         n_samples, (start, stop, _) = len(self.sample), genes.indices(len(self.genes))
-        step = max(1, BAND_VALUES // max(1, (stop - start) * CHUNK_SAMPLES)) * CHUNK_SAMPLES
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            if n_samples <= step:
+            if n_samples * (stop - start) <= BAND_VALUES:
                 yield records.read_array(file, "expression", np.s_[:, start:stop])
                 return
             values = StoredValues(self.path.parent)
+            step = max(1, BAND_VALUES // ((stop - start) * CHUNK_SAMPLES)) * CHUNK_SAMPLES
             for first in range(0, n_samples, step):
                 rows = np.s_[first : first + step, start:stop]
                 values.add_samples(records.read_array(file, "expression", rows))
