@@ -1,8 +1,10 @@
 """Values of a band of columns, sorted by tumor, so that memory holds those of one tumor at once."""
 
+import io
 import tempfile
 from collections.abc import Sequence
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 
@@ -48,7 +50,12 @@ class BandValues:
         ).tolist()
         self.replicates = list(dict.fromkeys((s.null, s.replicate) for s in source.sample_index))
         self.has_sample = {of: np.zeros(len(cohort.sample), dtype=bool) for of in self.replicates}
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(source.run.root))  # noqa: SIM115
+        n_columns = band.stop - band.start
+        n_values = len(self._order) * n_columns * len(self._keys) * len(self.replicates)
+        self._row_bytes = n_columns * np.dtype(np.float16).itemsize
+        self._file: IO[bytes] = io.BytesIO()
+        if n_values * np.dtype(np.float16).itemsize > IN_MEMORY:
+            self._file = tempfile.TemporaryFile(dir=source.run.root)  # noqa: SIM115
 
     def __enter__(self) -> "BandValues":
         for shard, index in self._source.sample_index.items():
@@ -75,7 +82,7 @@ class BandValues:
         start, stop = self._start[tumor : tumor + 2]
         values = np.zeros((stop - start, self._band.stop - self._band.start), np.float16)
         self._seek(key, replicate, start)
-        self._file.readinto(values.reshape(-1).view(np.uint8).data)
+        self._file.readinto(values.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
         return values[np.argsort(self._order[start:stop])]
 
     def _store(self, shard: ShardKey, index: np.ndarray) -> None:
@@ -94,9 +101,7 @@ class BandValues:
 
     def _seek(self, key: RankingKey, replicate: tuple[int, int], place: int) -> None:
         block = self._keys.index(key) * len(self.replicates) + self.replicates.index(replicate)
-        n_columns = self._band.stop - self._band.start
-        row = block * len(self._order) + int(place)
-        self._file.seek(row * n_columns * np.dtype(np.float16).itemsize)
+        self._file.seek((block * len(self._order) + int(place)) * self._row_bytes)
 
     def _write(self, values: np.ndarray) -> None:
         try:
