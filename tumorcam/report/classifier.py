@@ -178,8 +178,8 @@ def learned_words(fold: np.ndarray) -> str:
     if n_training <= MAX_LEARNED:
         return ""
     return (
-        f" In each fold they learned from {MAX_LEARNED:,} of up to {n_training:,} training "
-        "samples, drawn at random with the same share of each tumor."
+        f" In each fold it learned from {MAX_LEARNED:,} of up to {n_training:,} training samples, "
+        "drawn at random with the same share of each tumor."
     )
 
 
