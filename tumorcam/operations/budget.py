@@ -17,8 +17,9 @@ from tumorcam.operations.cost import FLOAT32, cost_of
 from tumorcam.operations.probe import Probe
 from tumorcam.operations.sizes import Sizes
 from tumorcam.settings.config import Config
-from tumorcam.significance.band_statistics import SUM_BYTES
+from tumorcam.significance.band_values import IN_MEMORY
 from tumorcam.significance.resampling import N_BOOTSTRAPS, N_FLIPS
+from tumorcam.training.baselines import MAX_LEARNED
 from tumorcam.training.shapes import n_operations
 
 FLOAT64 = 8  # bytes
@@ -26,8 +27,8 @@ TABLE_BYTES = 360  # of significance.h5 for a gene of a tumor in a ranking: the 
 REPORT_BYTES = 400  # of all files of the report for the same: the demo has 55 MB
 TREE_BYTES = 14  # of memory for a pair of genes in a co-expression tree: 1.8 GB for 11,449
 SHARDS_AT_ONCE = 3  # in the memory of explain: at work, being joined, being written
-COPIES_OF_EXPRESSION = 3  # in the memory of the baselines: all, standardised, of the others
-COPIES_OF_SUMS = 3  # of a ranking in the memory of reduce: sums, means of samples, of patients
+COPIES_OF_EXPRESSION = 3  # in the memory of the baselines: as read, standardised, at work
+COPIES_OF_VALUES = 3  # of a tumor in the memory of reduce: sums, means of samples, of patients
 
 
 class Units(NamedTuple):
@@ -167,7 +168,7 @@ class _Reckoning:
         epochs = training.epochs * (n_steps * step + n_validation * forward)
         model = probe.train_start + epochs + n_held_out * forward
         baselines = probe.job_start + self.n_folds * self._regression(n_outside, sizes.n_genes)
-        n_values = sizes.n_samples * sizes.n_genes
+        n_values = min(sizes.n_samples, MAX_LEARNED) * sizes.n_genes
         return StageBudget(
             stage="train",
             threads=self.threads,
@@ -229,7 +230,8 @@ class _Reckoning:
             ),
             serial=tables / probe.write_rate,
             disk=tables,
-            scratch=boots + self.n_rankings * self._model_scores(sizes.n_columns),
+            scratch=boots
+            + self.n_rankings * (self._model_scores(sizes.n_columns) + 2 * n_values * BAND),
             memory=probe.base_peak + max(self._band_bytes(), self._ranking_bytes()),
         )
 
@@ -282,20 +284,18 @@ class _Reckoning:
 
     def _regression(self, n_samples: float, n_genes: int) -> float:
         """Seconds of a logistic regression."""
-        return n_samples * n_genes * self.sizes.n_tumors * self.probe.regression_value
+        n_learned = min(n_samples, MAX_LEARNED)
+        return n_learned * n_genes * self.sizes.n_tumors * self.probe.regression_value
 
     def _model_scores(self, n_columns: int) -> int:
         """Bytes of the scores of all models for so many columns of a ranking."""
         return FLOAT64 * self.n_models * self.sizes.n_tumors * n_columns
 
     def _band_bytes(self) -> int:
-        """Memory of a band: as many rankings at once as fit SUM_BYTES."""
-        sums = FLOAT64 * self.sizes.n_samples * BAND * self.n_runs
-        n_at_once = min(self.n_rankings, max(1, SUM_BYTES // sums))
-        values = 2 * self.sizes.n_samples * BAND
-        flips = COPIES_OF_SUMS * FLOAT64 * N_FLIPS * BAND
-        of_ranking = sums + values + self._model_scores(BAND)
-        return n_at_once * of_ranking + (COPIES_OF_SUMS - 1) * sums + flips
+        """Memory of a band: the values of one tumor, and the scores of all models."""
+        n_of_tumor = math.ceil(self.sizes.n_samples / self.sizes.n_tumors)
+        values = COPIES_OF_VALUES * FLOAT64 * BAND * (n_of_tumor + N_FLIPS)
+        return IN_MEMORY + values + 2 * self._model_scores(BAND)
 
     def _ranking_bytes(self) -> int:
         """Memory of a ranking: scores of all models, and the flips of one tumor."""

@@ -25,7 +25,8 @@ from tumorcam.operations.inspection import read_selection
 from tumorcam.report import results, tables
 from tumorcam.settings import CohortSettings, InputSettings, SynthesizeSettings
 from tumorcam.settings.config import Config, load_config
-from tumorcam.significance import band_statistics, bands, held_out
+from tumorcam.significance import band_statistics, bands
+from tumorcam.significance.held_out import read_source
 from tumorcam.significance.reduce import SINGLE, rank_genes, reduce_run
 from tumorcam.storage import disk, integrity
 from tumorcam.storage.plan import Plan, ShardKey
@@ -103,14 +104,19 @@ def _genes(cohort: Cohort) -> dict[str, float]:
     expression = cohort.expression()[:, :REGRESSED] + 2 * np.eye(TUMORS)[cohort.tumor].repeat(
         REGRESSED // TUMORS, axis=1
     )
-    is_held_out = cohort.fold == 0
+    learned, held_out = np.flatnonzero(cohort.fold), np.flatnonzero(cohort.fold == 0)
     regression = _seconds(
         lambda: held_out_probability(
-            "logistic_regression", expression, cohort.tumor, is_held_out, n_tumors=TUMORS
+            ["logistic_regression"],
+            expression.__getitem__,
+            cohort.tumor,
+            learned,
+            held_out,
+            n_tumors=TUMORS,
         ),
         CALLS,
     )
-    n_values = int((~is_held_out).sum()) * REGRESSED * TUMORS
+    n_values = len(learned) * REGRESSED * TUMORS
     return {
         "tree_pair": _seconds(lambda: coexpression_tree(drawn), CALLS) / TREE_GENES**2,
         "regression_value": regression / n_values,
@@ -130,7 +136,7 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
 
     def seconds(keys: Sequence[ShardKey], band: slice) -> float:
         """Of a column."""
-        source = held_out.read_source(run, cohort, config, keys)
+        source = read_source(run, cohort, config, keys)
         taken = _seconds(lambda: list(band_statistics.band_rankings(source, band, [key])), CALLS)
         return taken / BAND
 
@@ -156,7 +162,7 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
 def _rank_seconds(config: Config, cohort: Cohort, plan: Plan, key: RankingKey) -> float:
     """Seconds of one ranking, from bands of all columns."""
     run, paths = RunFolder.of(config), []
-    source = held_out.read_source(run, cohort, config, plan.shards)
+    source = read_source(run, cohort, config, plan.shards)
     for start in range(0, cohort.n_columns, BAND):
         band = slice(start, min(start + BAND, cohort.n_columns))
         paths.append(run.band(start // BAND))
