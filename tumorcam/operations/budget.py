@@ -231,7 +231,8 @@ class _Reckoning:
             serial=tables / probe.write_rate,
             disk=tables,
             scratch=boots
-            + self.n_rankings * (self._model_scores(sizes.n_columns) + 2 * n_values * BAND),
+            + self.n_rankings
+            * (self._model_scores(sizes.n_columns) + 2 * n_values * self.n_runs * BAND),
             memory=probe.base_peak + max(self._band_bytes(), self._ranking_bytes()),
         )
 
