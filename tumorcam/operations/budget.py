@@ -56,8 +56,10 @@ class StageBudget:
         Seconds of one process, while the others wait.
     beside : float
         Seconds of one more unit, for which an idle process is taken where there is one.
-    disk, scratch : int
-        Bytes of its files at most, and of temporary files while it works with one process.
+    disk : int
+        Bytes of its files at most.
+    scratch, shared : int
+        Bytes of temporary files of each process, and of all processes together.
     memory : int
         Peak bytes of one process.
     """
@@ -70,6 +72,7 @@ class StageBudget:
     beside: float = 0.0
     disk: int = 0
     scratch: int = 0
+    shared: int = 0
     memory: int = 0
 
     def n_working(self, n_processes: int) -> int:
@@ -230,9 +233,8 @@ class _Reckoning:
             ),
             serial=tables / probe.write_rate,
             disk=tables,
-            scratch=boots
-            + self.n_rankings
-            * (self._model_scores(sizes.n_columns) + 2 * n_values * self.n_runs * BAND),
+            scratch=2 * self.n_rankings * n_values * self.n_runs * BAND,
+            shared=boots + self.n_rankings * self._model_scores(sizes.n_columns),
             memory=probe.base_peak + max(self._band_bytes(), self._ranking_bytes()),
         )
 

@@ -196,7 +196,7 @@ class _Reckoning:
             disk=budget.disk,
             basis=basis,
             memory=budget.memory,
-            scratch=budget.scratch * budget.n_working(self.n_ranks),
+            scratch=budget.shared + budget.scratch * budget.n_working(self.n_ranks),
             note=self.speed.note if basis == self.speed.basis else "",
         )
 
