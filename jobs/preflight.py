@@ -14,7 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probe",
         action="store_true",
-        help="measure this machine for a minute, and keep it for the costs of a dry run",
+        help="measure this machine for some minutes, and keep it for the costs of a dry run",
     )
     command.add_sizes(parser)
 

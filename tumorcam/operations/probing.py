@@ -1,4 +1,4 @@
-"""A probe of this machine: about a minute of the real functions on a run of drawn numbers."""
+"""A probe of this machine: the real functions at work on a run of drawn numbers."""
 
 import dataclasses
 import importlib.metadata
