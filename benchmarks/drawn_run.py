@@ -11,6 +11,7 @@ from tumorcam.cohort.cohort import Cohort, plan_of, read_cohort, write_cohort
 from tumorcam.cohort.preparation import prepare_cohort
 from tumorcam.cohort.selection import Selection
 from tumorcam.cohort.summary import count_by_type
+from tumorcam.cohort.tally import tally_of
 from tumorcam.readers.matrix import Drop, Fact
 from tumorcam.settings.config import Config, config_toml
 from tumorcam.storage import hdf5
@@ -38,6 +39,7 @@ def prepare_drawn(
         dropped=pd.DataFrame(columns=list(Drop._fields), dtype=str),
         facts=pd.DataFrame(columns=list(Fact._fields), dtype=str),
         counts=count_by_type(samples, samples),
+        tally=tally_of(),
     )
     write_cohort(run.cohort, prepare_cohort(selection, config), config, "drawn")
     cohort = read_cohort(run.cohort, config)
