@@ -249,6 +249,15 @@ class TrainingSettings:
         AtLeast(0.02),
         AtMost(0.5),
     ] = 0.1
+    precision: Annotated[
+        str,
+        Doc(
+            "The precision of the layers while the network learns: float32, or mixed, where they "
+            "compute in bfloat16. Weights, logits, loss and the optimizer stay float32, and so do "
+            "predictions and explanations. bfloat16 has float32's range, so the loss is not scaled."
+        ),
+        Choices(("float32", "mixed")),
+    ] = "float32"
     checkpoint_steps: Annotated[
         int,
         Doc("The number of training steps after which the next checkpoint is due."),
