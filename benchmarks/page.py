@@ -42,7 +42,7 @@ def random_content(n_tumors: int, n_genes: int, rng: np.random.Generator) -> dic
         genes=np.array([f"GENE{i:05d}" for i in range(n_genes)]),
         layouts=(layout,),
         recall=None,
-        gene_band=lambda genes: rng.normal(8, 2, (n_samples, len(range(n_genes)[genes]))),
+        gene_bands=lambda genes: [rng.normal(8, 2, (n_samples, len(range(n_genes)[genes])))],
     )
 
     def ranking(key: RankingKey) -> Any:

@@ -53,6 +53,19 @@ def test_peak_memory_is_the_largest_process():
     assert 900 * 2**20 < ended.cost.peak_bytes < 4 * 2**30
 
 
+def test_processor_time_and_written_bytes_add_up_over_processes(tmp_path):
+    work = """import os, sys, time
+while time.process_time() < 0.5: pass
+with open(sys.argv[1], 'wb') as file:
+    file.write(bytes(2**20)), file.flush(), os.fsync(file)"""
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}, sys.argv[1]])"
+    commands = [[*python(code), str(tmp_path / code[:6])] for code in (work, inner)]
+    cost = run_together(commands, os.environ).cost
+    assert 1 <= cost.cpu_seconds < 5
+    on_disk = cost.written_bytes > 0  # a file system in memory writes nothing
+    assert not on_disk or 2 * 2**20 <= cost.written_bytes < 2 * 2**21
+
+
 def test_mpiexec_is_found_beside_python_then_on_the_path(tmp_path, monkeypatch):
     for folder in ("venv", "path"):
         (tmp_path / folder).mkdir()

@@ -18,7 +18,7 @@ from tumorcam.cohort.selection import Selection
 from tumorcam.errors import DamageError, FileError, StaleError
 from tumorcam.readers.matrix import Fact
 from tumorcam.settings.config import Config
-from tumorcam.storage import integrity, records
+from tumorcam.storage import integrity, records, stored_values
 from tumorcam.storage.plan import ModelKey
 
 
@@ -96,6 +96,20 @@ def test_reading_a_cohort_leaves_the_expression_unread(written, tiny_config, mon
     assert not [v for v in vars(cohort).values() if np.shape(v) in ((48, 36), (48, 18))]
 
 
+@pytest.mark.parametrize("most_values", [1, 100, 800, 10**6])
+def test_bands_of_genes_hold_few_values(written, selection, monkeypatch, most_values):
+    for module in (cohort, stored_values):
+        monkeypatch.setattr(module, "BAND_VALUES", most_values)
+    monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
+    bands = list(written.gene_bands(slice(4, 30)))
+    assert all(band.dtype == np.float32 for band in bands)
+    assert max(band.size for band in bands) <= max(48, most_values)
+    expected = values_of(selection.expression)[:, 4:30]
+    np.testing.assert_array_equal(np.concatenate(bands, axis=1), expected)
+    assert [band.shape for band in written.gene_bands(slice(36, 50))] == [(48, 0)]
+    assert not list(written.path.parent.glob("tmp*"))
+
+
 def test_parts_of_the_expression(written, selection, monkeypatch):
     assert written.expression().dtype == np.float32
     np.testing.assert_array_equal(
@@ -103,9 +117,6 @@ def test_parts_of_the_expression(written, selection, monkeypatch):
     )
     rows = np.array([0, 5, 47])
     np.testing.assert_array_equal(written.expression(rows), values_of(selection.expression)[rows])
-    np.testing.assert_array_equal(
-        written.gene_band(slice(4, 6)), values_of(selection.expression)[:, 4:6]
-    )
     monkeypatch.setattr(cohort, "CHUNK_SAMPLES", 10)
     for rows in (np.array([0, 5, 12, 29, 30, 47]), np.arange(48), np.array([], int)):
         np.testing.assert_array_equal(

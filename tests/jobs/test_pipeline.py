@@ -34,7 +34,7 @@ def started(monkeypatch):
     def run_together(commands, environment, **options):
         calls.append((commands, environment))
         exit_code = 7 if stage_of(commands[0]) == calls.fail else 0
-        return processes.Ended(exit_code, processes.Cost(1.5, 100 * 2**20))
+        return processes.Ended(exit_code, processes.Cost(1.5, 100 * 2**20, 1.0, 0))
 
     monkeypatch.setattr(processes, "run_together", run_together)
     monkeypatch.setattr(processes, "find_mpiexec", lambda: "mpiexec")

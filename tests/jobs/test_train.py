@@ -20,7 +20,7 @@ def trained_names(monkeypatch):
         assert environment["TUMORCAM_TASK"].isdigit()
         assert commands[0][1:4] == ["-m", "jobs", "train"]
         names.append(commands[0][-1])
-        return processes.Ended(0, processes.Cost(1.0, 1))
+        return processes.Ended(0, processes.Cost(1.0, 1, 1.0, 0))
 
     monkeypatch.setattr(processes, "run_together", run_together)
     monkeypatch.setattr(loop, "train_model", lambda run, cohort, key, *_: names.append(key.name))
@@ -153,7 +153,7 @@ def test_a_failing_process_ends_the_share_with_its_code(tiny_run, tiny_toml, mon
 
     def run_together(commands, environment):
         started.append(commands)
-        return processes.Ended(75, processes.Cost(1.0, 1))
+        return processes.Ended(75, processes.Cost(1.0, 1, 1.0, 0))
 
     monkeypatch.setattr(processes, "run_together", run_together)
     assert train.main([tiny_toml]) == 75 and len(started) == 1

@@ -182,3 +182,9 @@ def test_no_sample_need_be_explained_by_all_replicates(partial_run):
     assert not math.isnan(summary.rows[0].balanced_accuracy)
     first = run.plan.shards[0]
     assert np.isnan(run.results.classification.probability[0, samples_of(run.cohort, first)]).all()
+
+
+def test_the_page_says_when_baselines_learned_from_a_part_of_the_samples():
+    assert classifier.learned_words(np.repeat([0, 1], [10_000, 9_000])) == ""
+    words = classifier.learned_words(np.repeat([0, 1, 2], [10_000, 9_000, 2_345]))
+    assert "10,000 of up to 19,000 training samples" in words

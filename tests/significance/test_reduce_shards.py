@@ -17,7 +17,7 @@ from jobs import reduce as job
 from tumorcam.cluster.ranks import Ranks
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.explain.views import RankingKey
-from tumorcam.significance import band_statistics, bands, reduce
+from tumorcam.significance import band_values, bands, reduce
 from tumorcam.significance.tables import read_significance
 from tumorcam.storage.plan import ModelKey, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
@@ -140,11 +140,11 @@ def test_shards_written_in_another_order_give_the_same_tables(wide_copy):
     assert tables_digest(wide_copy) == digest
 
 
-def test_passes_over_few_rankings_at_once_change_no_bit(wide_copy, monkeypatch):
+def test_values_of_a_band_on_disk_change_no_bit(wide_copy, monkeypatch):
     assert job.main([toml(wide_copy)]) == 0
     digest = tables_digest(wide_copy)
     (wide_copy.folder / "significance.h5").unlink()
-    monkeypatch.setattr(band_statistics, "SUM_BYTES", 1)
+    monkeypatch.setattr(band_values, "IN_MEMORY", 1000)
     assert job.main([toml(wide_copy)]) == 0
     assert tables_digest(wide_copy) == digest
 

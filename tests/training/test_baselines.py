@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy import optimize, special
 from scipy.spatial.distance import cdist
 
-from tumorcam.cohort.cohort import read_cohort
+from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.errors import FileError
-from tumorcam.settings.config import Config
+from tumorcam.settings.config import Config, config_from_tables
 from tumorcam.storage import integrity
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import baseline_training
-from tumorcam.training.baseline_training import held_out_probability, train_baselines
+from tumorcam.training.baseline_training import learned_samples, train_baselines
 from tumorcam.training.baselines import BASELINE_METHODS, read_baselines
 
 CONFIG = Config()
@@ -28,6 +28,15 @@ def draw(n_samples=60, n_genes=12, n_tumors=3, seed=0):
     expression = rng.normal(6, 1, (n_samples, n_genes)).astype(np.float32)
     expression[np.arange(n_samples), tumor] += 3
     return expression, tumor, np.arange(n_samples) % 4 == 0
+
+
+def held_out_probability(name, expression, tumor, held_out, *, n_tumors):
+    """Probabilities of the held-out samples by one baseline that learned from all others."""
+    learned, rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    of_name = baseline_training.held_out_probability(
+        [name], expression.__getitem__, tumor, learned, rows, n_tumors=n_tumors
+    )
+    return of_name[name]
 
 
 @pytest.fixture
@@ -144,12 +153,60 @@ def test_finished_baselines_are_skipped_but_not_those_of_another_cohort(
 ):
     fitted = []
 
-    def fit(name, expression, tumor, held_out, *, n_tumors):
-        fitted.append(name)
-        return np.full((held_out.sum(), n_tumors), 1 / n_tumors)
+    def fit(names, read, tumor, learned, held_out, *, n_tumors):
+        fitted.extend(names)
+        return dict.fromkeys(names, np.full((len(held_out), n_tumors), 1 / n_tumors))
 
     monkeypatch.setattr(baseline_training, "held_out_probability", fit)
     path = tmp_path / "baselines.h5"
     for cohort_digest, n_fits in ((cohort.digest, 4), (cohort.digest, 4), ("other", 8)):
         train_baselines(path, dataclasses.replace(cohort, digest=cohort_digest), CONFIG)
         assert len(fitted) == n_fits
+
+
+def test_of_many_training_samples_a_share_of_each_tumor_is_learned(cohort, monkeypatch):
+    training = np.flatnonzero(cohort.fold != 1)
+    np.testing.assert_array_equal(learned_samples(cohort, 1, CONFIG), training)
+    monkeypatch.setattr(baseline_training, "MAX_LEARNED", len(training) // 3)
+    learned = learned_samples(cohort, 1, CONFIG)
+    assert len(learned) == len(training) // 3
+    assert set(learned) < set(training) and (np.diff(learned) > 0).all()
+    np.testing.assert_array_equal(learned, learned_samples(cohort, 1, CONFIG))
+    other = config_from_tables({"run": {"seed": 5}}, source="")
+    assert (learned != learned_samples(cohort, 1, other)).any()
+    shares = np.bincount(cohort.tumor[learned]) / np.bincount(cohort.tumor[training])
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.1)
+
+
+def test_no_tumor_is_lost_from_what_is_learned(cohort, monkeypatch):
+    tumor = np.zeros_like(cohort.tumor)
+    tumor[np.flatnonzero(cohort.fold == 0)[0]] = 1
+    monkeypatch.setattr(baseline_training, "MAX_LEARNED", 3)
+    learned = learned_samples(dataclasses.replace(cohort, tumor=tumor), 1, CONFIG)
+    assert set(tumor[learned]) == {0, 1}
+
+
+def test_with_a_bound_memory_holds_no_more_than_it(cohort, tmp_path, monkeypatch, caplog):
+    """Blocks of held-out samples give what all of them give; the log says what was learned."""
+    n_read = []
+
+    def read(self, samples):
+        n_read.append(len(samples))
+        return expression(self, samples)
+
+    expression = Cohort.expression
+    monkeypatch.setattr(Cohort, "expression", read)
+    monkeypatch.setattr(baseline_training, "MAX_LEARNED", 50)
+    with caplog.at_level("INFO"):
+        train_baselines(tmp_path / "baselines.h5", cohort, CONFIG)
+    assert max(n_read) == 50 and sum(n_read) == 2 * 50 + len(cohort.fold)
+    assert "baselines learn from 50 of" in caplog.text
+    record = read_baselines(tmp_path / "baselines.h5", cohort.digest)
+    for name, stored in record.probability.items():
+        held_out = cohort.fold == 0
+        learned = learned_samples(cohort, 0, CONFIG)
+        chosen = np.flatnonzero(held_out | np.isin(np.arange(len(held_out)), learned))
+        expected = held_out_probability(
+            name, expression(cohort, chosen), cohort.tumor[chosen], held_out[chosen], n_tumors=4
+        )
+        np.testing.assert_allclose(stored[held_out], expected, atol=1e-6)

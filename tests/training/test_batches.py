@@ -211,10 +211,11 @@ def test_the_task_of_a_model_by_its_stored_cohort(tiny_run):
         index = np.flatnonzero(task.role == role)
         np.testing.assert_array_equal(data.tumor, cohort.tumor[index])
         genes = task.scaler.standardise(cohort.expression(index))
-        np.testing.assert_array_equal(data.features[:, :36], genes)
+        features = data.features[:]
+        np.testing.assert_array_equal(features[:, :36], genes)
         gene, permuted = cohort.decoy_gene, cohort.decoy_expression(index)
         decoys = (permuted - task.scaler.mean[gene]) / task.scaler.sd[gene]
-        np.testing.assert_array_equal(data.features[:, 36:], decoys)
+        np.testing.assert_array_equal(features[:, 36:], decoys)
     in_training = cohort.expression(np.flatnonzero(task.role == splits.TRAINING))
     np.testing.assert_allclose(task.scaler.mean, in_training.mean(axis=0), rtol=1e-5)
     np.testing.assert_array_equal(task.layout.pixel, cohort.layouts[2].pixel)
@@ -228,7 +229,7 @@ def test_a_decoy_has_the_same_value_in_every_model(tiny_run):
         mean, sd = (values[cohort.decoy_gene] for values in (task.scaler.mean, task.scaler.sd))
         for role, data in ((splits.TRAINING, task.training), (splits.VALIDATION, task.validation)):
             expected = cohort.decoy_expression(np.flatnonzero(task.role == role))
-            np.testing.assert_allclose(data.features[:, 36:] * sd + mean, expected, rtol=1e-5)
+            np.testing.assert_allclose(data.features[:][:, 36:] * sd + mean, expected, rtol=1e-5)
 
 
 def test_a_null_model_learns_labels_permuted_over_patients(tiny_run):
@@ -271,3 +272,21 @@ def test_no_patient_left_for_validation_is_refused(tiny_run):
     lonely = dataclasses.replace(cohort, tumor=np.arange(48) % 4, patient=cohort.sample, fold=fold)
     with pytest.raises(CohortError, match=r"r00-f00: .* none is left for validation; use more"):
         training_task(lonely, ModelKey(0, 0), tiny_run)
+
+
+def test_the_order_of_an_epoch_is_a_uniform_shuffle_of_all_samples():
+    """Each sample is as likely at any place, and neighbours of the file are apart."""
+    n_samples, n_epochs = 40, 2000
+    batches = maker(n_samples)
+    orders = np.array([batches._order(epoch) for epoch in range(n_epochs)])
+    assert (np.sort(orders, axis=1) == np.arange(n_samples)).all()
+    counts = np.stack([np.bincount(place, minlength=n_samples) for place in orders.T])
+    expected = n_epochs / n_samples
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    freedom = (n_samples - 1) ** 2
+    assert abs(chi_square - freedom) < 5 * np.sqrt(2 * freedom)
+    pairs = (np.abs(np.diff(orders, axis=1)) == 1).sum(axis=1)
+    assert abs(pairs.mean() - 2 * (n_samples - 1) / n_samples) < 5 * np.sqrt(2 / n_epochs)
+    first_half = (orders[:, : n_samples // 2] < n_samples // 2).sum(axis=1)
+    variance = n_samples / 16 * n_samples / (n_samples - 1)  # hypergeometric
+    assert abs(first_half.var() / variance - 1) < 5 * np.sqrt(2 / n_epochs)

@@ -25,6 +25,7 @@ MAX_WAITING = 2  # calls of a Background
 SECONDS_BETWEEN_LOOKS = 0.2  # at child processes
 SECONDS_TO_END = 2.0  # that the last lines of child processes are waited for
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+DISK_BLOCK = 512  # bytes, in which Linux counts what a process writes (ru_oublock)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -34,10 +35,14 @@ class Cost(NamedTuple):
     """Seconds that processes took, and the peak memory of the largest of them in bytes.
 
     Linux also counts the peak of the process that starts them, so it should be a small one.
+    `cpu_seconds` of all processors and `written_bytes` to disk are sums over them and over the
+    processes that they waited for.
     """
 
     seconds: float
     peak_bytes: int
+    cpu_seconds: float
+    written_bytes: int
 
 
 class Ended(NamedTuple):
@@ -100,7 +105,7 @@ def run_together(
     write : callable or None
         Gets each line that the first one prints, in place of the terminal.
     """
-    started, exit_code, peak = time.monotonic(), 0, 0
+    started, exit_code, usages = time.monotonic(), 0, []
     with contextlib.ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:]]
         pipe = stack.enter_context(_lines_to(write)) if write else None
@@ -119,11 +124,17 @@ def run_together(
             status, usage = _wait(child.pid, watch)
             child.returncode = os.waitstatus_to_exitcode(status)
             exit_code = exit_code or child.returncode
-            peak = max(peak, usage.ru_maxrss * 1024)
+            usages.append(usage)
             if child.returncode and stderr:
                 stderr.seek(0)
                 print(stderr.read().decode(errors="replace")[-MAX_CHARACTERS:], file=sys.stderr)
-    return Ended(exit_code, Cost(time.monotonic() - started, peak))
+    cost = Cost(
+        seconds=time.monotonic() - started,
+        peak_bytes=max((usage.ru_maxrss * 1024 for usage in usages), default=0),
+        cpu_seconds=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+        written_bytes=sum(usage.ru_oublock * DISK_BLOCK for usage in usages),
+    )
+    return Ended(exit_code, cost)
 
 
 def _wait(process: int, watch: Callable[[], None] | None) -> tuple[int, resource.struct_rusage]:

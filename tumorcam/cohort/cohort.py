@@ -1,5 +1,6 @@
 """The cohort file: expression, samples, genes, folds, layouts and decoys of one run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tumorcam.settings.config import Config
 from tumorcam.storage import chain, hdf5, records
 from tumorcam.storage.plan import ModelKey, Plan, ShardKey, make_plan, read_plan
 from tumorcam.storage.run_folder import RunFolder
-from tumorcam.storage.stored_values import StoredValues
+from tumorcam.storage.stored_values import BAND_VALUES, StoredValues
 
 COHORT_TYPE = "tumorcam-cohort"
 STAGE = "prepare"
@@ -237,14 +238,12 @@ class Cohort:
         genes : (given genes,) int
             Indices, which must ascend.
         """
+        values = np.empty((len(self.sample), len(genes)), np.float32)
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            parts = [
-                records.read_array(file, "expression", np.s_[:, band[0] : band[-1] + 1])[
-                    :, band - band[0]
-                ]
-                for band in _by_chunk(genes, CHUNK_GENES)
-            ]
-        return np.concatenate(parts, axis=1)
+            for band in _by_chunk(genes, CHUNK_GENES):
+                part = records.read_array(file, "expression", np.s_[:, band[0] : band[-1] + 1])
+                values[:, np.searchsorted(genes, band)] = part[:, band - band[0]]
+        return values
 
     def _rows(self, name: str, samples: slice | np.ndarray) -> np.ndarray:
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
@@ -256,10 +255,28 @@ class Cohort:
             ]
         return np.concatenate(parts)
 
-    def gene_band(self, genes: slice) -> np.ndarray:
-        """(samples, band) float32: log2(x + 1) of all samples and of neighbouring genes."""
+    def gene_bands(self, genes: slice) -> Iterator[np.ndarray]:
+        """Neighbouring genes, as many at once as have BAND_VALUES values, or one.
+
+        More of them are read once into a temporary file beside the cohort.
+
+        Yields
+        ------
+        (samples, band) float32
+            log2(x + 1) of all samples.
+        """
+        n_samples, (start, stop, _) = len(self.sample), genes.indices(len(self.genes))
         with hdf5.open_file(self.path, COHORT_TYPE, remedy=REMEDY) as file:
-            return records.read_array(file, "expression", np.s_[:, genes])
+            if n_samples * (stop - start) <= BAND_VALUES:
+                yield records.read_array(file, "expression", np.s_[:, start:stop])
+                return
+            values = StoredValues(self.path.parent)
+            step = max(1, BAND_VALUES // ((stop - start) * CHUNK_SAMPLES)) * CHUNK_SAMPLES
+            for first in range(0, n_samples, step):
+                rows = np.s_[first : first + step, start:stop]
+                values.add_samples(records.read_array(file, "expression", rows))
+        for _, band in values.bands():
+            yield band.T
 
 
 def write_cohort(path: Path, content: CohortFile, config: Config, input_digest: str) -> None:

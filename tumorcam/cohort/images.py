@@ -1,10 +1,30 @@
 """Standardised expression as square images, and the genes' values back from images."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from tumorcam.cluster.ahead import ahead
 from tumorcam.cohort.layout import GeneLayout
+
+BLOCK = 256  # samples that are read at once
+
+
+class SampleValues(Protocol):
+    """Values of samples, such as an array (samples, columns), or what reads them from disk."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, samples: slice, /) -> np.ndarray:
+        """(samples, columns): neighbouring samples."""
+
+
+def sample_blocks(n_samples: int, size: int = BLOCK) -> Iterator[slice]:
+    """Slices of at most `size` neighbouring samples that make up all samples."""
+    return (slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size))
 
 
 @dataclass(frozen=True)
@@ -29,8 +49,8 @@ class Scaler:
         return Scaler(self.mean[genes], self.sd[genes])
 
 
-def fit_scaler(expression: np.ndarray) -> Scaler:
-    """The scaler of some training samples.
+def fit_scaler(expression: SampleValues) -> Scaler:
+    """The scaler of some training samples, which are read twice, block by block.
 
     The SD of a constant gene is set to 1, so that its standardised value is 0.
 
@@ -39,10 +59,23 @@ def fit_scaler(expression: np.ndarray) -> Scaler:
     expression : (samples, genes) float32
         log2(x + 1), training samples only.
     """
-    mean = expression.mean(axis=0, dtype=np.float64)
-    sd = expression.std(axis=0, dtype=np.float64)
+    mean = _mean(expression, lambda block: block)
+    sd = np.sqrt(_mean(expression, lambda block: np.square(block - mean)))
     is_constant = sd <= 1e-6 * np.maximum(1.0, np.abs(mean))  # float32 rounding of equal values
     return Scaler(mean.astype(np.float32), np.where(is_constant, 1.0, sd).astype(np.float32))
+
+
+def _mean(expression: SampleValues, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(genes,) float64 means of a function of the values, with the bits of `ndarray.mean`.
+
+    Each block is added to the sum so far one sample after the other, as numpy adds along axis 0.
+    """
+    total = np.empty((0, 0))
+    parts = ahead(lambda rows: function(expression[rows]), sample_blocks(len(expression)))
+    for values in parts:
+        rows = np.vstack([total, values]) if total.size else values
+        total = rows.sum(axis=0, dtype=np.float64, keepdims=True)
+    return np.asarray(total[0] / len(expression))
 
 
 def standardised_features(

@@ -77,11 +77,12 @@ def _patients_alike(patients: np.ndarray, tumors: np.ndarray) -> list[np.ndarray
     besides the one of their first sample, so that a class of matched normals is spread evenly.
     """
     names, first, patient = np.unique(patients, return_index=True, return_inverse=True)
-    has_tumor = np.zeros((len(names), tumors.max(initial=-1) + 1), np.int64)
-    has_tumor[patient, tumors] = 1
-    has_tumor[np.arange(len(names)), tumors[first]] = 0
-    key = np.column_stack([has_tumor, tumors[first]])
-    group = np.unique(key, axis=0, return_inverse=True)[1].ravel()
+    has_tumor = np.zeros((len(names), tumors.max(initial=-1) + 1), bool)
+    has_tumor[patient, tumors] = True
+    has_tumor[np.arange(len(names)), tumors[first]] = False
+    of_first = tumors[first].astype(">u4")[:, np.newaxis].view(np.uint8)
+    key = np.hstack([np.packbits(has_tumor, axis=1), of_first])  # a text of bytes: fast to sort
+    group = np.unique(key.view(f"S{key.shape[1]}").ravel(), return_inverse=True)[1]
     return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
 
 
@@ -115,9 +116,10 @@ def roles(
     role = np.where(held_out, HELD_OUT, TRAINING).astype(np.int8)
     names, first = np.unique(np.where(held_out, "", patients), return_index=True)
     free = first[names != ""]
+    chosen = []
     for tumor in np.unique(tumors[free]):
         members = patients[free[tumors[free] == tumor]]
         n_chosen = max(1, round(validation * len(members))) if len(members) > 1 else 0
-        chosen = rng.permutation(members)[:n_chosen]
-        role[np.isin(patients, chosen) & ~held_out] = VALIDATION
+        chosen += rng.permutation(members)[:n_chosen].tolist()
+    role[np.isin(patients, np.array(chosen, patients.dtype)) & ~held_out] = VALIDATION
     return role

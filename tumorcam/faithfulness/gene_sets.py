@@ -122,8 +122,9 @@ def random_genes(sample: str, n_genes: int, config: Config) -> np.ndarray:
 def t_statistics(cohort: Cohort) -> np.ndarray:
     """(tumors, genes) float64: Welch's t of log2 expression, a tumor against all other samples."""
     parts = [
-        welch_statistics(cohort.gene_band(slice(i, i + BAND)), cohort.tumor, len(cohort.tumors))
+        welch_statistics(expression, cohort.tumor, len(cohort.tumors))
         for i in range(0, len(cohort.genes), BAND)
+        for expression in cohort.gene_bands(slice(i, i + BAND))
     ]
     return np.concatenate(parts, axis=1)
 

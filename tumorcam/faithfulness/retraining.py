@@ -12,7 +12,7 @@ from tumorcam.cohort.cohort import Cohort
 from tumorcam.faithfulness.gene_sets import RANDOM, T_TEST, ranked_genes
 from tumorcam.settings.config import Config
 from tumorcam.significance import classification, statistics
-from tumorcam.training.baseline_training import held_out_probability
+from tumorcam.training.baseline_training import held_out_probability, learned_samples
 
 TOP = 20  # genes of each tumor
 DRAWS = 5  # of random genes
@@ -85,9 +85,9 @@ def retrain(
 ) -> dict[int, Retrained]:
     """How well logistic regression on the genes of some tasks classifies held-out samples.
 
-    The folds are those of the networks. A ranking comes from explanations of all samples, so its
-    genes depend on the held-out samples too. Random genes and the most variable genes do not depend
-    on labels.
+    The folds are those of the networks, and the samples that are learned those of the baselines. A
+    ranking comes from explanations of all samples, so its genes depend on the held-out samples too.
+    Random genes and the most variable genes do not depend on labels.
 
     Parameters
     ----------
@@ -104,19 +104,22 @@ def retrain(
     After Hooker et al. 2019, arXiv:1806.10758, who retrain without the top features instead.
     """
     rows = {}
+    learned = [learned_samples(cohort, fold, config) for fold in range(cohort.n_folds)]
     with threadpool_limits(config.run.threads_per_rank):  # on which bits of matrix products depend
         for number, task in tasks.items():
             expression = cohort.some_genes(task.genes)
             probability = np.zeros((len(cohort.tumor), len(cohort.tumors)))
             for fold in range(cohort.n_folds):
-                held_out = cohort.fold == fold
-                probability[held_out] = held_out_probability(
-                    "logistic_regression",
-                    expression,
+                held_out = np.flatnonzero(cohort.fold == fold)
+                of_fold = held_out_probability(
+                    ["logistic_regression"],
+                    expression.__getitem__,
                     cohort.tumor,
+                    learned[fold],
                     held_out,
                     n_tumors=len(cohort.tumors),
                 )
+                probability[held_out] = of_fold["logistic_regression"]
             rows[number] = _retrained(task, probability, cohort.tumor)
     return rows
 

@@ -18,6 +18,7 @@ from tumorcam.significance.classification import (
     merged_confusion,
     score_classifier,
 )
+from tumorcam.training.baselines import MAX_LEARNED
 
 MERGED = ("COAD", "READ")  # one disease by expression; READ is often lost to COAD
 LOGISTIC_REGRESSION = "logistic_regression"
@@ -80,6 +81,8 @@ class ClassifierSummary:
     paths : str
         What share of the logits comes through the convolutions, in words; empty without a skip
         path beside them.
+    learned : str
+        How many training samples the baselines learned from, in words; empty if from all.
     """
 
     rows: list[ClassifierRow]
@@ -91,6 +94,7 @@ class ClassifierSummary:
     pairs: Rows
     has_merged: bool
     paths: str
+    learned: str
 
     @property
     def regression(self) -> ClassifierRow:
@@ -139,6 +143,7 @@ def summarise_classifier(run: Run) -> ClassifierSummary:
         pairs=confused_pairs(scores.confusion, names, top=MAX_PAIRS).to_dict("records"),
         has_merged=set(MERGED) <= set(names.tolist()),
         paths="" if run.config.model.skip == "none" else path_words(run.convolution_share),
+        learned=learned_words(run.cohort.fold),
     )
 
 
@@ -158,6 +163,23 @@ def path_words(convolution_share: float) -> str:
     return (
         f"{words} So most of each prediction goes past the convolutions, and Grad-CAM maps show "
         "the smaller part of it."
+    )
+
+
+def learned_words(fold: np.ndarray) -> str:
+    """How many training samples the baselines learned from; empty if from all.
+
+    Parameters
+    ----------
+    fold : (samples,) int
+        The fold that holds each sample out.
+    """
+    n_training = len(fold) - int(np.bincount(fold).min())
+    if n_training <= MAX_LEARNED:
+        return ""
+    return (
+        f" In each fold it learned from {MAX_LEARNED:,} of up to {n_training:,} training samples, "
+        "drawn at random with the same share of each tumor."
     )
 
 

@@ -182,8 +182,12 @@ def _expression_quantiles(cohort: Cohort) -> Iterator[np.ndarray]:
     """(quantiles, tumors, band) float64 of log2(x + 1); NaN for a tumor without samples."""
     n_tumors, groups = len(cohort.tumors), range(len(cohort.tumors))
     rows = [np.flatnonzero(cohort.tumor == tumor) for tumor in groups]
-    for start in range(0, len(cohort.genes), BAND):
-        band = cohort.gene_band(slice(start, start + BAND))
+    bands = (
+        band
+        for start in range(0, len(cohort.genes), BAND)
+        for band in cohort.gene_bands(slice(start, start + BAND))
+    )
+    for band in bands:
         quantiles = np.full((len(QUANTILES), n_tumors, band.shape[1]), np.nan)
         for tumor in groups:
             if len(rows[tumor]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,6 +34,13 @@ class HeldOutSamples:
     n_patients: np.ndarray
     recall: np.ndarray
     zero_maps: Mapping[str, int]
+
+    @cached_property
+    def is_kept(self) -> np.ndarray:
+        """(samples,) bool: whether each sample of the cohort counts."""
+        is_kept = np.zeros(self.probability.shape[1], dtype=bool)
+        is_kept[self.kept] = True
+        return is_kept
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def _write_bands(source: BandSource, attributes: Mapping[str, str], world: Ranks
     for path, start in progress(share, "reduce", "bands", visible=world.is_root):
         band = slice(start, min(start + BAND, n_columns))
         if not bands.is_band_complete(path, attributes):
-            rankings = band_statistics.all_rankings(source, band)
+            rankings = band_statistics.band_rankings(source, band, source.keys)
             expression = band_statistics.band_expression(source, band)
             bands.write_band(path, attributes, rankings, expression)
     return paths

@@ -1,6 +1,6 @@
 """Family-wise p-values by sign flips and rank intervals by a bootstrap, both over patients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Patients:
     """The patients of some samples; a person with two tumors is two patients.
 
     `patient` (samples,) int is the patient of each sample, ascending with the tumor; `tumor`
-    (patients,) is int; `weights` (bootstraps, patients) float64 are those of the bootstraps.
+    (patients,) is int; `weights` (bootstraps, patients) uint8 are those of the bootstraps.
     """
 
     patient: np.ndarray
@@ -134,18 +134,19 @@ def group_patients(cohort: Cohort, samples: np.ndarray, config: Config) -> Patie
     names, person = np.unique(cohort.patient, return_inverse=True)
     code = cohort.tumor * len(names) + person
     codes, patient = np.unique(code[samples], return_inverse=True)
-    draws = [config.rng("bootstrap", str(names[i])) for i in (codes % len(names)).tolist()]
+    draws = (config.rng("bootstrap", str(names[i])) for i in (codes % len(names)).tolist())
     return Patients(patient, codes // len(names), bootstrap_weights(draws))
 
 
-def bootstrap_weights(draws: Sequence[np.random.Generator]) -> np.ndarray:
-    """(bootstraps, patients) float64 Poisson(1) weights; each patient has its own generator."""
-    weights = [draw.poisson(1.0, N_BOOTSTRAPS) for draw in draws]
-    return np.array(weights, np.float64).reshape(-1, N_BOOTSTRAPS).T
+def bootstrap_weights(draws: Iterable[np.random.Generator]) -> np.ndarray:
+    """(bootstraps, patients) uint8 Poisson(1) weights; each patient has its own generator."""
+    weights = [draw.poisson(1.0, N_BOOTSTRAPS).astype(np.uint8) for draw in draws]
+    return np.array(weights, np.uint8).reshape(-1, N_BOOTSTRAPS).T
 
 
 def bootstrap_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(bootstraps, genes) float32 weighted means of (patients, genes); NaN if all weights are 0."""
+    weights = weights.astype(np.float64)
     total = weights.sum(axis=1, keepdims=True)
     return (weights @ values / np.where(total > 0, total, np.nan)).astype(np.float32)
 

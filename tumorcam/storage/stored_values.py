@@ -176,14 +176,18 @@ class StoredValues:
         """Read a part of a tile into (genes, samples) `target`."""
         width = tile.samples.stop - tile.samples.start
         n_samples = samples.stop - samples.start
-        if n_samples == width:
-            offset = tile.offset + (genes.start - tile.genes.start) * width * FLOAT32
-            target[:] = self._read(offset, target.size).reshape(target.shape)
+        if n_samples == width and target.flags.c_contiguous:
+            self._read(tile.offset + (genes.start - tile.genes.start) * width * FLOAT32, target)
             return
         for row, gene in enumerate(range(genes.start, genes.stop)):
             first = (gene - tile.genes.start) * width + samples.start - tile.samples.start
-            target[row] = self._read(tile.offset + first * FLOAT32, n_samples)
+            self._read(tile.offset + first * FLOAT32, target[row])
 
-    def _read(self, offset: int, n_values: int) -> np.ndarray:
-        content = os.pread(self._file.fileno(), n_values * FLOAT32, offset)
-        return np.frombuffer(content, np.float32)
+    def _read(self, offset: int, target: np.ndarray) -> None:
+        """Fill a contiguous array from a place of the file."""
+        view, n_read = target.reshape(-1).view(np.uint8).data, 0
+        while n_read < len(view):
+            n_more = os.preadv(self._file.fileno(), [view[n_read:]], offset + n_read)
+            if not n_more:
+                raise EOFError(f"the file of values ends before byte {offset + len(view)}")
+            n_read += n_more

@@ -11,6 +11,7 @@ from tumorcam.storage import chain, hdf5, records
 BASELINES_TYPE = "tumorcam-baselines"
 STAGE = "prepare"  # whose settings they depend on: they have none of their own
 REMEDY = "run `tumorcam train CONFIG --model baselines`"
+MAX_LEARNED = 10_000  # samples that a baseline learns from; it classifies as many at once
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """Training samples of a model and their batches, which depend on seed, epoch and step alone."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import Scaler, fit_scaler, place_genes, standardised_features
+from tumorcam.cohort.images import Scaler, place_genes
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.errors import CohortError
 from tumorcam.settings.config import Config
 from tumorcam.storage.plan import ModelKey
+from tumorcam.training.features import StoredFeatures, scaler_of, store_features
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class LearningSet:
     `features` (samples, genes + decoys) float32 are standardised; `tumor` (samples,) is int.
     """
 
-    features: np.ndarray
+    features: StoredFeatures | np.ndarray
     tumor: np.ndarray
 
 
@@ -56,12 +59,15 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
     """The samples that a model learns from, with its scaler.
 
     Decoys carry their permuted values, which say nothing about the tumor beyond chance. All
-    models of a null run learn from the same labels, permuted over patients.
+    models of a null run learn from the same labels, permuted over patients. The features stay on
+    disk, beside the cohort file.
 
     Raises
     ------
     CohortError
         If no patient is left to choose the epoch.
+    FileError
+        If the disk has no room for the features.
     """
     role = sample_roles(cohort, key, config)
     gene_layout = cohort.layout_of(key)
@@ -69,18 +75,12 @@ def training_task(cohort: Cohort, key: ModelKey, config: Config) -> TrainingTask
         "training": np.flatnonzero(role == splits.TRAINING),
         "validation": np.flatnonzero(role == splits.VALIDATION),
     }
-    expression = {kind: cohort.expression(rows) for kind, rows in index.items()}
-    scaler = fit_scaler(expression["training"])
+    scaler = scaler_of(cohort, index["training"])
     labels = cohort.tumor
     if key.null:
         labels = permuted_tumors(cohort.patient, cohort.tumor, config.rng("null", key.null))
     sets = {
-        kind: LearningSet(
-            standardised_features(
-                expression[kind], cohort.decoy_expression(rows), scaler, gene_layout
-            ),
-            labels[rows],
-        )
+        kind: LearningSet(store_features(cohort, rows, scaler, gene_layout), labels[rows])
         for kind, rows in index.items()
     }
     return TrainingTask(key.name, role, scaler, gene_layout, **sets)
@@ -152,6 +152,26 @@ class BatchMaker:
         """Steps of an epoch, in which every training sample occurs at least once."""
         return math.ceil(len(self.data.tumor) / self.config.training.batch_size)
 
+    @functools.cached_property
+    def _order(self) -> Callable[[int], np.ndarray]:
+        """(samples,) int: the order of an epoch, each as likely as any other; kept for its steps.
+
+        Neighbouring epochs may be at work at once.
+        """
+        n_samples = len(self.data.tumor)
+
+        @functools.lru_cache(maxsize=2)
+        def order(epoch: int) -> np.ndarray:
+            return self.config.rng(self.name, "order", epoch).permutation(n_samples)
+
+        return order
+
+    @functools.cached_property
+    def _weights(self) -> np.ndarray:
+        """(tumors,) float32, as in `class_weights`."""
+        balanced = self.config.training.class_weights
+        return class_weights(self.data.tumor, self.n_tumors, balanced=balanced)
+
     def batch(self, epoch: int, step: int, rows: slice = slice(None)) -> Batch:
         """The given rows of one global batch, the same for any worker.
 
@@ -167,29 +187,27 @@ class BatchMaker:
         """
         training, size = self.config.training, self.config.training.batch_size
         n_samples = len(self.data.tumor)
-        order = self.config.rng(self.name, "order", epoch).permutation(n_samples)
-        first = order[(step * size + np.arange(size)) % n_samples]
+        first = self._order(epoch)[(step * size + np.arange(size)) % n_samples][rows]
         rng = self.config.rng(self.name, "batch", epoch, step)
-        second = rng.integers(0, n_samples, size)
+        second = rng.integers(0, n_samples, size)[rows]
         mixup = rng.beta(training.mixup, training.mixup, size) if training.mixup else np.ones(size)
-        share = mixup.astype(np.float32)[:, None]
+        share = mixup.astype(np.float32)[rows, None]
         masks = [_mask(rng, (size, n), training.dropout) for n in self.config.model.dense]
         if self.config.model.skip != "none":
             masks.append(self._path_mask(epoch, step))
-        noise = self._pixel_noise(rng)
-        features = share * self.data.features[first] + (1 - share) * self.data.features[second]
-        features = (features + noise[0]) * noise[1]
-        targets = share * self._targets(first) + (1 - share) * self._targets(second)
-        return Batch(
-            place_genes(features[rows], self.layout), targets[rows], tuple(m[rows] for m in masks)
-        )
+        added, kept = self._pixel_noise(rng)
+        features, targets = self.data.features[first], self._targets(first)
+        if training.mixup:
+            features = share * features + (1 - share) * self.data.features[second]
+            targets = share * targets + (1 - share) * self._targets(second)
+        features = (features + _of_rows(added, rows)) * _of_rows(kept, rows)
+        return Batch(place_genes(features, self.layout), targets, tuple(m[rows] for m in masks))
 
     def _targets(self, sample: np.ndarray) -> np.ndarray:
-        tumor, smoothing = self.data.tumor, self.config.training.label_smoothing
-        weight = class_weights(tumor, self.n_tumors, balanced=self.config.training.class_weights)
-        sharp = np.eye(self.n_tumors, dtype=np.float32)[tumor[sample]]
+        tumor, smoothing = self.data.tumor[sample], self.config.training.label_smoothing
+        sharp = np.eye(self.n_tumors, dtype=np.float32)[tumor]
         smooth = (1 - smoothing) * sharp + smoothing / self.n_tumors
-        return smooth * weight[tumor[sample]][:, None]
+        return smooth * self._weights[tumor][:, None]
 
     def _path_mask(self, epoch: int, step: int) -> np.ndarray:
         """(batch, 2) of 0 or 1: whether a sample has the convolutions, and the skip path.
@@ -202,6 +220,7 @@ class BatchMaker:
         return np.hstack([draw >= dropped, draw < 1 - dropped]).astype(np.float32)
 
     def _pixel_noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """What is added to the features of a batch, and what multiplies them; or one row."""
         training = self.config.training
         shape = (training.batch_size, self.data.features.shape[1])
         added = np.zeros((1, 1), np.float32)
@@ -213,6 +232,11 @@ class BatchMaker:
                 np.float32
             )
         return added, kept
+
+
+def _of_rows(noise: np.ndarray, rows: slice) -> np.ndarray:
+    """The noise of some rows of a batch; all rows share a single one."""
+    return noise[rows] if len(noise) > 1 else noise
 
 
 def _mask(rng: np.random.Generator, shape: tuple[int, int], dropped: float) -> np.ndarray:

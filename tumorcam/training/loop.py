@@ -19,7 +19,6 @@ from tumorcam.cluster.progress import progress
 from tumorcam.cluster.watchdog import PEERS_TIMEOUT, REMEDY, STEP_TIMEOUT
 from tumorcam.cohort import splits
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.cohort.images import features_without_decoys
 from tumorcam.errors import ClusterError, ModelError, PreemptedError
 from tumorcam.settings.config import Config
 from tumorcam.storage import hdf5, integrity
@@ -35,6 +34,7 @@ from tumorcam.training.artifact import (
 from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
 from tumorcam.training.event_file import EventFile, scores_text
+from tumorcam.training.features import HeldOutFeatures
 from tumorcam.training.gradients import batch_gradients
 from tumorcam.training.initial_weights import fit_initial_weights
 from tumorcam.training.network import (
@@ -288,7 +288,9 @@ class TrainingLoop:
             return tuple(parts)
 
         # not from_generator: it makes glibc give freed memory back (see threads.py)
-        batches = tf.data.Dataset.range(start * replicas, total * replicas).map(load).prefetch(2)
+        threads = self.config.run.threads_per_rank
+        batches = tf.data.Dataset.range(start * replicas, total * replicas)
+        batches = batches.map(load, num_parallel_calls=threads, deterministic=True).prefetch(2)
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread sleeps: a finished iterator waits 30 s for it
         return batches.with_options(options)
@@ -339,7 +341,7 @@ def _trained_model(
         kept_epoch = best_epoch
         network.set_weights([weights.numpy() for weights in loop.best])
     held_out = np.flatnonzero(task.role == splits.HELD_OUT)
-    features = features_without_decoys(cohort.expression(held_out), task.scaler, task.layout)
+    features = HeldOutFeatures(cohort, held_out, task.scaler, task.layout)
     logits, share, paths = predict_logits(network, features, task.layout), 1.0, ""
     if has_skip(network):
         convolutions = predict_logits(convolutions_alone(network), features, task.layout)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
+from tumorcam.cluster.ahead import ahead
+from tumorcam.cohort.images import SampleValues, sample_blocks
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.training.network import network_images
 
@@ -20,13 +22,16 @@ class ValidationScores(NamedTuple):
     accuracy: float
 
 
-def predict_logits(network: keras.Model, features: np.ndarray, layout: GeneLayout) -> np.ndarray:
-    """(samples, tumors) float64 logits of (samples, genes + decoys) float32 features."""
-    parts = [
-        image_logits(network, network_images(network, features[i : i + BATCH], layout))
-        for i in range(0, len(features), BATCH)
-    ]
-    return np.concatenate(parts)
+def predict_logits(network: keras.Model, features: SampleValues, layout: GeneLayout) -> np.ndarray:
+    """(samples, tumors) float64 logits of (samples, genes + decoys) float32 features.
+
+    Features on disk are read one block ahead.
+    """
+    images = ahead(
+        lambda samples: network_images(network, features[samples], layout),
+        sample_blocks(len(features), BATCH),
+    )
+    return np.concatenate([image_logits(network, block) for block in images])
 
 
 def image_logits(network: keras.Model, images: np.ndarray) -> np.ndarray:

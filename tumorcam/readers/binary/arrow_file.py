@@ -187,7 +187,7 @@ def _gene_rows(
         for i in columns.number
         if columns.names[i] != name and not is_annotation(columns.names[i])
     ]
-    beside = [i for i in range(len(columns.names)) if i not in set(values)]
+    beside = sorted(set(range(len(columns.names))) - set(values))
     gene = _gene_column(columns, samples, beside, name)
     texts = [i for i in beside if i != gene and columns.names[i]]
     title = columns.names[gene] or "the index"

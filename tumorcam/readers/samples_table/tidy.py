@@ -110,7 +110,8 @@ def tidy(
     for name, cells in tidied.items():
         require_names(cells.unique(), str(name).replace("_", " "), path)
     merged = merge_rows(tidied, join.pairs["rule"], path)
-    rest = [name for name in dict.fromkeys(matrix_samples) if name not in set(tidied["sample"])]
+    has_row = set(tidied["sample"])
+    rest = [name for name in dict.fromkeys(matrix_samples) if name not in has_row]
     if rest and not labelled:
         merged = merged._replace(table=_with_rest(merged.table, rest))
     facts = [*join.facts, *labels.facts, *patients.facts, *types.facts]
