@@ -250,7 +250,7 @@ def test_a_setting_that_was_added_later_leaves_older_files_valid():
     assert "precision" not in json.loads(older)["training"]
     mixed = config_from_tables({"training": {"precision": "mixed"}}, source="")
     assert changed_settings(older, settings_json(mixed, "train")) == {
-        "training.precision": "float32 -> mixed"
+        "training.precision": "'float32' -> 'mixed'"
     }
 
 

@@ -252,9 +252,9 @@ class TrainingSettings:
     precision: Annotated[
         str,
         Doc(
-            "The precision of the layers while the network learns: float32, or mixed, where they "
-            "compute in bfloat16. Weights, logits, loss and the optimizer stay float32, and so do "
-            "predictions and explanations. bfloat16 has float32's range, so the loss is not scaled."
+            "In training, layers compute in float32, or in bfloat16 if this is mixed; weights, logits, "
+            "loss, sums and all predictions and explanations stay float32, and the loss is not "
+            "scaled, as bfloat16 has float32's range."
         ),
         Choices(("float32", "mixed")),
     ] = "float32"
