@@ -252,9 +252,9 @@ class TrainingSettings:
     precision: Annotated[
         str,
         Doc(
-            "In training, layers compute in float32, or in bfloat16 if this is mixed; weights, logits, "
-            "loss, sums and all predictions and explanations stay float32, and the loss is not "
-            "scaled, as bfloat16 has float32's range."
+            "In training, layers compute in float32, or in bfloat16 if this is mixed; weights, "
+            "logits, loss, sums and all predictions and explanations stay float32, and the loss is "
+            "not scaled, as bfloat16 has float32's range."
         ),
         Choices(("float32", "mixed")),
     ] = "float32"

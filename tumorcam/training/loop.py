@@ -298,12 +298,8 @@ class TrainingLoop:
     @tf.function
     def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
         """The loss, then for each wish the number of devices whose worker has it."""
-        strategy, variables = self.workers.strategy, self.network.trainable_variables
-        with strategy.scope():
-            values, gradients = strategy.run(self._replica_step, args=(batch, wishes))
-            sums = strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
-            # in a replica, Keras would add up the gradients of all devices once more
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        values = self.workers.strategy.run(self._replica_step, args=(batch, wishes))
+        sums = self.workers.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
         n_answers = 1 + len(Wishes._fields)
         if averages := moving_moments(self.network):
             self._move_averages(averages, sums[n_answers:])
@@ -324,12 +320,12 @@ class TrainingLoop:
             moved = MOMENTUM * tf.cast(average, tf.float64) + (1 - MOMENTUM) * mean
             average.assign(tf.cast(moved, tf.float32))
 
-    def _replica_step(
-        self, batch: Sequence[tf.Tensor], wishes: tf.Tensor
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """This device's loss, wishes and sums of moments, and the gradients of the whole batch."""
+    def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
+        """A step of the optimizer; this device's loss, its wishes and its sums of moments."""
         step = batch_gradients(self.network, batch, self.config.training)
-        return tf.concat([[step.loss], wishes, *step.moments], axis=0), step.gradients
+        variables = self.network.trainable_variables
+        self.optimizer.apply_gradients(zip(step.gradients, variables, strict=True))
+        return tf.concat([[step.loss], wishes, *step.moments], axis=0)
 
 
 def _trained_model(

@@ -1,5 +1,7 @@
 """The optimizer and its learning rate."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -46,6 +48,10 @@ class AdamW(keras.optimizers.Adam):  # type: ignore[misc]
         rates = tf.stack([learning_rate * correction, decay])
         for old, new in zip(state, fused(self._updated, *values, gradient, rates), strict=True):
             self.assign(old, new)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
+        """Keras adds up the gradients of all devices here; those of `batch_gradients` are sums."""
+        return grads_and_vars
 
     def _updated(
         self,
