@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,7 +186,14 @@ def test_heavy_imports_stand_where_they_belong(path):
         assert not tops & {"tensorflow", "keras"}
     if module != "tumorcam.cluster.ranks":
         assert "mpi4py" not in tops
-    assert "pickle" not in tops
+    assert not tops & {"pickle", "jax", "torch"}  # the latter two: tests and benchmarks alone
+
+
+def test_the_machine_with_an_accelerator_needs_one_file():
+    """It has neither tumorcam nor TensorFlow; PyTorch and captum are imported where it has them."""
+    tree = parse(ROOT / "benchmarks" / "accelerator" / "run.py")
+    tops = {name.split(".")[0] for name in imported(tree)}
+    assert tops - sys.stdlib_module_names == {"jax", "numpy", "torch", "captum"}
 
 
 def test_jobs_that_run_on_a_login_node_never_reach_tensorflow():
