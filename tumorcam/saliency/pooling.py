@@ -70,13 +70,11 @@ class MaxPooling(Windowed):
 
         def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
             def route(pooled: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-                cell = np.arange(height * width).reshape(1, 1, height, 1, width, 1)
-                at_cells = tf.where(
-                    index[:, :, tf.newaxis, :, tf.newaxis] == tf.constant(cell, index.dtype),
-                    guide(pooled, self.rectifier, guided)[:, :, tf.newaxis, :, tf.newaxis],
-                    tf.zeros((), pooled.dtype),
-                )
-                at_image = tf.reshape(at_cells, (-1, *spread, pooled.shape[3]))
+                pooled = guide(pooled, self.rectifier, guided)
+                zero = tf.zeros_like(pooled)
+                cells = [tf.where(index == cell, pooled, zero) for cell in range(height * width)]
+                rows = [tf.stack(cells[a : a + width], 3) for a in range(0, len(cells), width)]
+                at_image = tf.reshape(tf.stack(rows, 2), (-1, *spread, pooled.shape[3]))
                 return crop_or_pad(at_image, (top, left), shape)
 
             return [fused(route, gradient, first)]
