@@ -16,7 +16,7 @@ from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.records import stored
 
-BAND_TYPE = "tumorcam-band"
+BAND_TYPE = "tumorcam-band-of-all-tumors"
 REMEDY = "run `tumorcam reduce`"
 RECORD = ("flip", "gene", "value")  # what FlipRecords has of each record
 EXPRESSION = "log2_fold_change"  # has a column for each gene of a band
