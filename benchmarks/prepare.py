@@ -1,10 +1,9 @@
-"""Time of prepare beside pandas, and its peak memory for few and for many samples.
+"""Peak memory of prepare for few and for many samples, and its contenders in the suite.
 
-    python -m benchmarks.prepare speed  [--samples 10000] [--genes 20000] [--rounds 3]
-    python -m benchmarks.prepare memory [--samples 2000 50000] [--genes 5000]
+    python -m benchmarks.prepare [--samples 2000 50000] [--genes 5000]
 
-The pandas program reads the same file, transposes it and writes HDF5. Each runs in a process of its
-own; the contenders take turns.
+The programs in pandas and polars read the same file, transpose it and write HDF5. Each runs in a
+process of its own.
 """
 
 import argparse
@@ -12,12 +11,14 @@ import gzip
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
+import polars
 
+from benchmarks.measurement import BOUND, OURS, PEER, Rate, Team
 from tumorcam.cluster.launcher import current_launch
 from tumorcam.cluster.processes import Cost, run_together
 
@@ -30,42 +31,54 @@ values = numpy.ascontiguousarray(table.to_numpy().T, dtype=numpy.float32)
 with h5py.File(sys.argv[2], "w") as file:
     file.create_dataset("expression", data=values, chunks=(256, 256), fletcher32=True)
 """
+POLARS = """
+import sys, h5py, numpy, polars
+table = polars.read_csv(sys.argv[1], separator="\\t", infer_schema_length=1)
+values = numpy.ascontiguousarray(table[:, 1:].to_numpy().T, dtype=numpy.float32)
+with h5py.File(sys.argv[2], "w") as file:
+    file.create_dataset("expression", data=values, chunks=(256, 256), fletcher32=True)
+"""
+WORK, UNIT = "a gzipped table of text", "MB/s of text"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("speed", "memory"))
-    parser.add_argument("--samples", type=int, nargs="+", default=[])
-    parser.add_argument("--genes", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, nargs="+", default=[2_000, 50_000])
+    parser.add_argument("--genes", type=int, default=5_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        if args.what == "speed":
-            folder, n_samples = Path(scratch), (args.samples or [10_000])[0]
-            write_input(folder, n_samples, args.genes or 20_000)
-            print_speed(folder, args.rounds)
-        else:
-            for n_samples in args.samples or (2_000, 50_000):
-                folder = Path(scratch) / str(n_samples)
-                write_input(folder, n_samples, args.genes or 5_000)
-                cost = prepare(folder)
-                peak = cost.peak_bytes / 2**20
-                print(f"{n_samples} samples: {peak:.0f} MiB, {cost.seconds:.1f} s", flush=True)
+        for n_samples in args.samples:
+            folder = Path(scratch) / str(n_samples)
+            write_input(folder, n_samples, args.genes)
+            cost = prepare(folder)
+            peak = cost.peak_bytes / 2**20
+            print(f"{n_samples} samples: {peak:.0f} MiB, {cost.seconds:.1f} s", flush=True)
 
 
-def print_speed(folder: Path, n_rounds: int) -> None:
-    """Time both programs in turn, and print medians and their ratio."""
-    pandas_seconds, seconds, peaks = [], [], []
-    for _ in range(n_rounds):
-        words = [sys.executable, "-c", PANDAS, str(folder / "matrix.tsv.gz"), str(folder / "a.h5")]
-        pandas_seconds.append(run(words).seconds)
-        cost = prepare(folder)
-        seconds.append(cost.seconds)
-        peaks.append(cost.peak_bytes)
-        print(f"pandas {pandas_seconds[-1]:.1f} s, prepare {seconds[-1]:.1f} s", flush=True)
-    ratio = median(a / b for a, b in zip(pandas_seconds, seconds, strict=True))
-    print(f"pandas {median(pandas_seconds):.1f} s, prepare {median(seconds):.1f} s: {ratio:.2f} x")
-    print(f"peak memory of prepare: {max(peaks) / 2**30:.2f} GiB")
+def prepare_team(folder: Path, n_samples: int, n_genes: int) -> Team:
+    """prepare, the same in pandas and polars, and the parser alone on text that lies in memory."""
+    write_input(folder, n_samples, n_genes)
+    matrix = folder / "matrix.tsv.gz"
+    text = gzip.decompress(matrix.read_bytes())
+    size = len(text) / 1e6
+
+    def parse() -> float:
+        started = time.perf_counter()
+        polars.read_csv(text, separator="\t", infer_schema_length=1)
+        return time.perf_counter() - started
+
+    def program(code: str) -> float:
+        return run([sys.executable, "-c", code, str(matrix), str(folder / "a.h5")]).seconds
+
+    def team() -> list[Rate]:
+        return [
+            Rate(WORK, "tumorcam prepare", OURS, UNIT, size / prepare(folder).seconds),
+            Rate(WORK, "polars' parser, text in memory", BOUND, UNIT, size / parse()),
+            Rate(WORK, "polars and h5py", PEER, UNIT, size / program(POLARS)),
+            Rate(WORK, "pandas and h5py", PEER, UNIT, size / program(PANDAS)),
+        ]
+
+    return team
 
 
 def write_input(folder: Path, n_samples: int, n_genes: int) -> None:

@@ -1,65 +1,111 @@
-"""Time and memory of the reduce job at full size on made-up shards, beside a loop in pandas.
+"""Time and memory of the reduce job at full size on made-up shards; its contenders in the suite.
 
-    python -m benchmarks.reduce [--samples 10000] [--genes 11449] [--keep FOLDER]
+    python -m benchmarks.reduce [--samples 10000] [--genes 11449] [--replicates 6] [--ranks 2]
+        [--keep FOLDER]
 
-The loop does the same for a few genes of each tumor; its time is scaled to all of them.
+The loop in pandas and scipy does what reduce does, for a few genes of each tumor.
 """
 
 import argparse
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
+import h5py
 import numpy as np
 import pandas as pd
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from benchmarks.drawn_run import prepare_drawn, run_job
+from benchmarks.measurement import BOUND, OURS, PEER, Rate, Team
+from tumorcam.cluster.processes import Cost
 from tumorcam.cohort.cohort import Cohort, read_cohort
 from tumorcam.explain.shards import (
-    BAND,
+    MethodMaps,
+    Shard,
     read_band,
-    read_predictions,
     shard_attributes,
     write_shard,
 )
-from tumorcam.explain.views import ranking_keys
-from tumorcam.operations.drawn_run import draw_shard
+from tumorcam.explain.views import VIEWS, ranking_keys
 from tumorcam.settings.config import Config, config_from_tables
-from tumorcam.significance import band_statistics, held_out, resampling, statistics
+from tumorcam.significance import resampling, statistics
 from tumorcam.storage import hdf5
-from tumorcam.storage.plan import Plan, read_plan
+from tumorcam.storage.plan import Plan, ShardKey, read_plan
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training.artifact import MODEL_TYPE, model_attributes, model_digest
 
-N_TUMORS, REPLICATES, FOLDS, RANKS = 22, 6, 5, 2
+N_TUMORS, FOLDS = 22, 5
+DRIVERS = 20  # genes of a tumor whose values are raised
 LOOP_GENES = 2  # of each tumor that the loop does
+WORK, UNIT = "all shards of a run", "MB/s of values"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--genes", type=int, default=11_449)
+    parser.add_argument("--replicates", type=int, default=6)
+    parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder of the run, to be used again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = (args.keep or Path(scratch)) / "run"
-        config = config_from_tables(
-            {
-                "run": {"folder": str(folder), "threads_per_rank": 1},
-                "layout": {"replicates": REPLICATES},
-                "splits": {"folds": FOLDS},
-                "explain": {"cubes": []},
-            },
-            source="benchmark",
-        )
-        if not folder.exists():
+        config = run_config((args.keep or Path(scratch)) / "run", args.replicates)
+        if not config.folder.exists():
             make_shards(config, args.samples, args.genes)
-        plan = read_plan(RunFolder(folder).plan)
-        print_job(config, plan)
-        print_loop(config, plan)
+        plan = read_plan(RunFolder.of(config).plan)
+        cost = reduce(config, args.ranks)
+        print(
+            f"{plan.n_samples} samples x {plan.n_genes} genes x {N_TUMORS} tumors x "
+            f"{args.replicates} replicates, {args.ranks} ranks of one thread: "
+            f"{cost.seconds:.0f} s, {cost.peak_bytes / 2**20:.0f} MB a rank at most"
+        )
+
+
+def run_config(folder: Path, replicates: int) -> Config:
+    """The settings of a made-up run."""
+    return config_from_tables(
+        {
+            "run": {"folder": str(folder), "threads_per_rank": 1},
+            "layout": {"replicates": replicates},
+            "splits": {"folds": FOLDS},
+            "explain": {"cubes": []},
+        },
+        source="benchmark",
+    )
+
+
+def reduce(config: Config, n_ranks: int = 1) -> Cost:
+    """Reduce the run anew."""
+    RunFolder.of(config).significance.unlink(missing_ok=True)
+    return run_job(config, "reduce", n_ranks=n_ranks)
+
+
+def reduce_team(config: Config) -> Team:
+    """The job on one rank of one thread, plain reading of the same values, and the loop."""
+    plan = read_plan(RunFolder.of(config).plan)
+    keys = ranking_keys(config.explain.methods)
+    size = sum(key.n_samples for key in plan.shards) * plan.n_columns * len(keys) * 2 / 1e6
+    paths = [RunFolder.of(config).shard(key) for key in plan.shards]
+
+    def read_plainly() -> float:
+        started = time.perf_counter()
+        for path in paths:
+            with h5py.File(path) as file:
+                for key in keys:
+                    file[key.name][:]
+        return time.perf_counter() - started
+
+    def team() -> list[Rate]:
+        share = N_TUMORS * LOOP_GENES / (N_TUMORS * plan.n_columns * len(keys))
+        return [
+            Rate(WORK, "tumorcam reduce, one rank", OURS, UNIT, size / reduce(config).seconds),
+            Rate(WORK, "h5py, plain reading", BOUND, UNIT, size / read_plainly()),
+            Rate(WORK, "pandas and scipy", PEER, UNIT, size * share / loop_seconds(config, plan)),
+        ]
+
+    return team
 
 
 def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
@@ -79,7 +125,7 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
         attributes = shard_attributes(
             config, cohort.digest, digests[key.model], key, cohort.n_columns
         )
-        shard = draw_shard(config, cohort, key, noise, rng)
+        shard = make_shard(config, cohort, key, noise, rng)
         write_shard(run.shard(key), attributes, shard, compression=config.explain.compression)
     size = sum(path.stat().st_size for path in run.shards.iterdir())
     print(
@@ -87,45 +133,55 @@ def make_shards(config: Config, n_samples: int, n_genes: int) -> None:
     )
 
 
-def print_job(config: Config, plan: Plan) -> None:
-    """Print the time and memory of the reduce job on two ranks of one thread."""
-    RunFolder.of(config).significance.unlink(missing_ok=True)
-    cost = run_job(config, "reduce", n_ranks=RANKS)
-    print(
-        f"{plan.n_samples} samples x {plan.n_genes} genes x {N_TUMORS} tumors x {REPLICATES} "
-        f"replicates, {RANKS} ranks of one thread: {cost.seconds:.0f} s, "
-        f"{cost.peak_bytes / 2**20:.0f} MB a rank at most"
+def make_shard(
+    config: Config, cohort: Cohort, key: ShardKey, noise: np.ndarray, rng: np.random.Generator
+) -> Shard:
+    index = cohort.rows_of(key)
+    n, n_columns = len(index), cohort.n_columns
+    tumor = cohort.tumor[index].astype(np.int16)
+    raised = np.arange(n_columns) // DRIVERS == tumor[:, np.newaxis]
+
+    def draw() -> np.ndarray:
+        shift = rng.integers(n_columns)
+        rows = rng.permutation(len(noise))[:n]
+        return (noise[rows, shift : shift + n_columns] + 0.5 * raised).astype(np.float16)
+
+    methods = {
+        name: MethodMaps(
+            **{view: draw() for view in VIEWS},
+            scale=np.ones(n, np.float32),
+            cube=None,
+            cube_scale=None,
+        )
+        for name in config.explain.methods
+    }
+    return Shard(
+        sample_index=index.astype(np.int32),
+        tumor=tumor,
+        predicted=tumor,
+        probability=np.eye(N_TUMORS, dtype=np.float32)[tumor],
+        sample=cohort.sample[index],
+        target=tumor,
+        rivals=np.zeros((n, config.explain.rivals), np.int16),
+        methods=methods,
     )
 
 
-def print_loop(config: Config, plan: Plan) -> None:
-    """Print the time a gene of a tumor takes in a band, on one thread, and in the loop."""
+def loop_seconds(config: Config, plan: Plan) -> float:
+    """Seconds that the loop takes for some genes of each tumor in one ranking, without reading."""
     run = RunFolder.of(config)
     cohort = read_cohort(run.cohort, config)
     key = ranking_keys(config.explain.methods)[0]
+    values = np.zeros((cohort.n_replicates, plan.n_samples, LOOP_GENES))
+    for shard in plan.shards:
+        part = read_band(run.shard(shard), [key], slice(0, LOOP_GENES))[key.name]
+        values[shard.replicate, cohort.rows_of(shard)] = part
+    started = time.perf_counter()
     with threadpool_limits(1):
-        source = held_out.read_source(run, cohort, config, plan.shards)
-        started = time.monotonic()
-        _, ranking = next(band_statistics.band_rankings(source, slice(0, BAND), [key]))
-        own = (time.monotonic() - started) / (BAND * N_TUMORS)
-        values = np.zeros((REPLICATES, plan.n_samples, LOOP_GENES))
-        started = time.monotonic()
-        for shard in plan.shards:
-            path = run.shard(shard)
-            part = read_band(path, [key], slice(0, LOOP_GENES))[key.name]
-            values[shard.replicate, read_predictions(path).sample_index] = part
-        reading = (time.monotonic() - started) / (BAND * N_TUMORS)  # whole chunks are read
-        seconds = []
         for tumor in range(N_TUMORS):
             for gene in range(LOOP_GENES):
-                started = time.monotonic()
-                p_value = loop_statistics(values[:, :, gene], cohort, tumor)
-                seconds.append(time.monotonic() - started)
-                of_band = ranking.p_value[tumor, gene]
-                assert np.isclose(p_value, of_band, rtol=1e-6), (p_value, of_band)
-    loop = median(seconds) + reading
-    times = f"{own * 1e6:.0f} us, in the loop {loop * 1e6:.0f} us: {loop / own:.0f} x"
-    print(f"a gene of a tumor: {times}")
+                loop_statistics(values[:, :, gene], cohort, tumor)
+    return time.perf_counter() - started
 
 
 def loop_statistics(values: np.ndarray, cohort: Cohort, tumor: int) -> float:

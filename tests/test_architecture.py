@@ -27,7 +27,7 @@ TENSORFLOW = {  # packages and modules in which a network runs
     "tumorcam.saliency",
     *(
         f"tumorcam.training.{name}"
-        for name in ("network", "paths", "initial_weights", "prediction")
+        for name in ("network", "paths", "gradients", "initial_weights", "prediction")
     ),
     *(f"tumorcam.training.{name}" for name in ("loop", "optimizer", "checkpoints", "event_file")),
     *(f"tumorcam.training.{name}" for name in ("workers", "threads", "device_notes")),

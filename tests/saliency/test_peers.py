@@ -56,7 +56,7 @@ def of_xplique(xplique, name, network, images, targets, **options):
 def of_captum(captum, network, images, targets, **options):
     """captum's Guided Grad-CAM at the rectifier behind the last convolution."""
     torch = importlib.import_module("torch")
-    twin = importlib.import_module("benchmarks.explain").torch_twin(network)
+    twin = importlib.import_module("benchmarks.explain_peers").torch_twin(network)
     last = [i for i, layer in enumerate(twin) if isinstance(layer, torch.nn.Conv2d)][-1]
     pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).requires_grad_()
     method = captum.GuidedGradCam(twin, twin[last + 1])

@@ -245,6 +245,15 @@ def test_changed_settings_name_old_and_new():
     assert changed_settings("{}", '{"a": {"b": 1}}') == {"a.b": "None -> 1"}
 
 
+def test_a_setting_that_was_added_later_leaves_older_files_valid():
+    older = settings_json(Config(), "train")
+    assert "precision" not in json.loads(older)["training"]
+    mixed = config_from_tables({"training": {"precision": "mixed"}}, source="")
+    assert changed_settings(older, settings_json(mixed, "train")) == {
+        "training.precision": "'float32' -> 'mixed'"
+    }
+
+
 def test_random_numbers_depend_on_seed_and_purpose_alone():
     def draw(seed, *purpose):
         return rng_for(seed, *purpose).integers(2**32, size=4).tolist()

@@ -196,11 +196,11 @@ def test_with_a_bound_memory_holds_no_more_than_it(cohort, tmp_path, monkeypatch
 
     expression = Cohort.expression
     monkeypatch.setattr(Cohort, "expression", read)
-    monkeypatch.setattr(baseline_training, "MAX_LEARNED", 50)
+    monkeypatch.setattr(baseline_training, "MAX_LEARNED", 10)
     with caplog.at_level("INFO"):
         train_baselines(tmp_path / "baselines.h5", cohort, CONFIG)
-    assert max(n_read) == 50 and sum(n_read) == 2 * 50 + len(cohort.fold)
-    assert "baselines learn from 50 of" in caplog.text
+    assert max(n_read) == 10 and sum(n_read) == 2 * 10 + len(cohort.fold)
+    assert "baselines learn from 10 of 24 samples" in caplog.text
     record = read_baselines(tmp_path / "baselines.h5", cohort.digest)
     for name, stored in record.probability.items():
         held_out = cohort.fold == 0

@@ -50,9 +50,12 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert_same_model(whole, resumed)
 
 
-def test_a_network_with_batch_norm_and_a_skip_path_resumes_too(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_a_network_with_batch_norm_and_a_skip_path_resumes_too(
+    tiny_run, tmp_path, monkeypatch, precision
+):
     model = dataclasses.replace(tiny_run.model, skip="linear", batch_norm=True, image="row")
-    config = dataclasses.replace(tiny_run, model=model)
+    config = dataclasses.replace(with_training(tiny_run, precision=precision), model=model)
     uninterrupted = train(tmp_path / "whole", config)
     with monkeypatch.context() as patched, pytest.raises(Killed):
         die_at(patched, 5)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -151,34 +152,43 @@ def test_two_mirrored_devices_equal_one(one_device, tiny_toml, tmp_path):
 
 
 OPTIONS = ["--set", "model.skip=linear", "--set", "model.batch_norm=true"]
+MIXED = [*OPTIONS, "--set", "training.precision=mixed"]
 
 
-@pytest.fixture
-def with_options(tiny_run, tiny_toml, tmp_path):
-    """Folder of a run whose model has a skip path and batch norm, trained on one device."""
-    assert train.main([tiny_toml, *OPTIONS, "--model", MODEL.name]) == 0
+class WithOptions(NamedTuple):
+    """Folder of a run whose model was trained on one device, and the options of the training."""
+
+    folder: Path
+    options: list[str]
+
+
+@pytest.fixture(params=[OPTIONS, MIXED], ids=["float32", "mixed"])
+def with_options(request, tiny_run, tiny_toml, tmp_path):
+    """The model has a skip path and batch norm."""
+    assert train.main([tiny_toml, *request.param, "--model", MODEL.name]) == 0
     model, kept = RunFolder.of(tiny_run).model(MODEL), RunFolder(tmp_path / "kept").model(MODEL)
     kept.parent.mkdir(parents=True)
     model.replace(kept)
-    return tmp_path / "kept"
+    return WithOptions(tmp_path / "kept", request.param)
 
 
 def test_two_mirrored_devices_average_the_moments_of_all_micro_batches(
     with_options, tiny_toml, tmp_path
 ):
     config_file = tmp_path / "options.toml"
-    config_file.write_text(config_toml(load_config(Path(tiny_toml), OPTIONS[1::2])), "utf-8")
+    config = load_config(Path(tiny_toml), with_options.options[1::2])
+    config_file.write_text(config_toml(config), "utf-8")
     mirrored = run_python("-c", MIRRORED, config_file, tmp_path / "two")
     output, _ = mirrored.communicate(timeout=600)
     assert mirrored.returncode == 0, output
-    assert_learned_the_same(with_options, tmp_path / "two")
+    assert_learned_the_same(with_options.folder, tmp_path / "two")
 
 
 @pytest.mark.slow
 def test_two_workers_average_the_moments_of_all_micro_batches(with_options, tiny_run, tiny_toml):
-    codes, output = end_of(start_workers(tiny_toml, *OPTIONS))
+    codes, output = end_of(start_workers(tiny_toml, *with_options.options))
     assert codes == [0, 0], output
-    assert_learned_the_same(with_options, tiny_run.folder)
+    assert_learned_the_same(with_options.folder, tiny_run.folder)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from tumorcam.storage import integrity
 from tumorcam.storage.plan import ModelKey
 from tumorcam.storage.run_folder import RunFolder
 from tumorcam.training import loop
-from tumorcam.training.loop import HISTORY_COLUMNS, Wishes, float64_sum
+from tumorcam.training.loop import HISTORY_COLUMNS, Wishes
 from tumorcam.training.network import MOMENTUM, load_classifier, network_images
 from tumorcam.training.prediction import ValidationScores
 
@@ -227,13 +227,3 @@ def centred(logits):
 
 def test_without_a_skip_path_all_comes_through_the_convolutions(trained_run):
     assert trained(trained_run).convolution_share == 1.0
-
-
-def test_a_sum_of_gradients_hardly_depends_on_the_order_of_its_terms():
-    """float32 sums of the same terms differ in about every second value."""
-    terms = np.random.default_rng(0).normal(size=(16, 4000)).astype(np.float32)
-    forward, backward = (float64_sum(*order).numpy() for order in (terms, terms[::-1]))
-    assert forward.dtype == np.float64
-    np.testing.assert_array_equal(forward.astype(np.float32), backward.astype(np.float32))
-    single = [np.add.reduce(order, axis=0) for order in (terms, terms[::-1])]
-    assert (single[0] != single[1]).mean() > 0.3

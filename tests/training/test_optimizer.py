@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,7 +6,7 @@ import tensorflow as tf
 from tumorcam.settings import ModelSettings, TrainingSettings
 from tumorcam.settings.config import Config
 from tumorcam.training.network import build_network
-from tumorcam.training.optimizer import make_optimizer
+from tumorcam.training.optimizer import AdamW, make_optimizer
 
 
 def optimizer_and_layer(**changes):
@@ -47,3 +48,19 @@ def test_the_rate_grows_with_the_batch_that_it_is_meant_for(batch, rate):
     settings = TrainingSettings(batch_size=128, learning_rate_batch=batch, warmup_epochs=0.0)
     optimizer = make_optimizer(Config(training=settings), 10)
     assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-6)
+
+
+def test_steps_are_those_of_keras_s_adamw():
+    layers = [optimizer_and_layer()[1] for _ in range(2)]
+    optimizers = [AdamW(0.1, decay=0.5), keras.optimizers.AdamW(0.1, weight_decay=0.5)]
+    rng = np.random.default_rng(0)
+    steps = [[rng.normal(size=shape) for shape in ((4, 3), (3,))] for _ in range(5)]
+    for optimizer, layer in zip(optimizers, layers, strict=True):
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        optimizer.build(layer.trainable_variables)
+        take = tf.function(optimizer.apply)
+        for gradients in steps:
+            take([tf.constant(gradient, tf.float64) for gradient in gradients])
+    for values, expected in zip(*(layer.get_weights() for layer in layers), strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-5)
+        assert np.abs(values - 1).min() > 0.001

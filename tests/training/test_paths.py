@@ -68,7 +68,7 @@ def test_batch_normalizations_use_the_moments_of_the_micro_batch_and_move_nothin
     norm.gamma.assign([1.0, 2.0, 3.0, 4.0])
     norm.beta.assign([0.1, 0.2, 0.3, 0.4])
     before = network.get_weights()
-    logits, moments = forward(network, ONES, KEPT * 0 + 1)
+    logits, moments, _ = forward(network, ONES, KEPT * 0 + 1)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     value = keras.Model(network.inputs, network.get_layer("conv1").output)(IMAGES).numpy()
@@ -79,7 +79,7 @@ def test_batch_normalizations_use_the_moments_of_the_micro_batch_and_move_nothin
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_poolings_have_the_values_and_gradients_of_tensorflow(padding):
+def test_poolings_have_the_values_and_gradients_of_tensorflow_s_relu_and_pooling(padding):
     layer = keras.layers.MaxPooling2D(2, padding=padding)
     draw = np.random.default_rng(0).integers(-2, 3, (4, 7, 5, 3))  # many equal maxima
     image, weight = tf.constant(draw, tf.float32), tf.random.stateless_normal((), (1, 2))
@@ -93,5 +93,25 @@ def test_poolings_have_the_values_and_gradients_of_tensorflow(padding):
         return value, tape.gradient(loss, image)
 
     ours = value_and_gradient(lambda image: max_pool(layer, image))
-    for array, of_layer in zip(ours, value_and_gradient(layer), strict=True):
-        np.testing.assert_array_equal(array, of_layer)
+    of_tensorflow = value_and_gradient(lambda image: layer(tf.nn.relu(image)))
+    for array, expected in zip(ours, of_tensorflow, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"batch_norm": True, "skip": "linear"}, {"image": "row"}], ids=str
+)
+def test_mixed_precision_rounds_to_bfloat16_and_gives_float32_logits(settings):
+    """bfloat16 has 8 bits; the errors of a few layers add up to some of its steps of 2**-8."""
+    network, masks = network_of(**settings), [ONES, KEPT] if "skip" in settings else [ONES]
+    images = IMAGES.reshape(-1, *network.input_shape[1:])
+    masks = [mask.astype(np.float32) for mask in masks]
+    single = training_forward(network, images, masks)
+    mixed = training_forward(network, images, masks, tf.bfloat16)
+    assert {mixed.logits.dtype, *(moment.dtype for moment in mixed.moments)} == {tf.float32}
+    assert mixed.products[0].inputs.dtype == tf.bfloat16
+    for moment, expected in zip(mixed.moments, single.moments, strict=True):
+        np.testing.assert_allclose(moment, expected, rtol=0.02, atol=0.02)
+    logits, expected = mixed.logits.numpy(), single.logits.numpy()
+    error = np.abs(logits - expected).max() / np.abs(expected).max()
+    assert 1e-5 < error < 0.03

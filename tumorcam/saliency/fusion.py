@@ -1,12 +1,14 @@
 """Rewrites of a graph that compute the same maps in less time."""
 
+import math
 from dataclasses import replace
 
 from tumorcam.saliency.graph import IMAGE, Graph, Shapes, Step
 from tumorcam.saliency.pooling import MaxPooling, PooledConvolution
 from tumorcam.saliency.rules import Arrays, Convolution, Flatten, Rectifier
 
-MAX_FUSED_CHANNELS = 3  # of an image; with more of them the fused convolution is slower
+MAX_TAPS = 128  # products a pooled cell in the fused convolution, which XLA compiles one by one
+MAX_FILTERS = 128  # of the fused convolution; its gradient has a term for each
 
 
 def rectify_pooled(graph: Graph, keep: int) -> Graph:
@@ -48,7 +50,7 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
     A network whose first steps are others is returned unchanged. A skip path may flatten the image
     beside them.
     """
-    steps = _first_pooled_convolution(graph, n_channels=shapes[IMAGE][-1])
+    steps = _first_pooled_convolution(graph)
     if steps is None:
         return graph
     first, pooling = steps
@@ -74,17 +76,19 @@ def fuse_first_pooling(graph: Graph, shapes: Shapes) -> Graph:
     )
 
 
-def _first_pooled_convolution(graph: Graph, n_channels: int) -> tuple[Step, Step] | None:
-    """The steps of the image's only convolution and of its pooling; None if it has others."""
+def _first_pooled_convolution(graph: Graph) -> tuple[Step, Step] | None:
+    """The steps of the image's only convolution and of its pooling; None if they stay apart."""
     first = [step for step in graph.consumers(IMAGE) if not isinstance(step.rule, Flatten)]
     if (
-        n_channels > MAX_FUSED_CHANNELS
-        or len(first) != 1
+        len(first) != 1
         or not isinstance(first[0].rule, Convolution)
         or first[0].rule.strides != (1, 1)
     ):
         return None
     behind = graph.consumers(first[0].output)
-    if len(behind) == 1 and isinstance(behind[0].rule, MaxPooling) and behind[0].rule.is_separate:
-        return first[0], behind[0]
-    return None
+    if len(behind) != 1 or not isinstance(behind[0].rule, MaxPooling):
+        return None
+    pooling = behind[0].rule
+    *taps, n_filters = graph.weights[graph.steps.index(first[0])][0].shape
+    is_small = math.prod((*pooling.size, *taps)) <= MAX_TAPS and n_filters <= MAX_FILTERS
+    return (first[0], behind[0]) if pooling.is_separate and is_small else None

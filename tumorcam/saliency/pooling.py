@@ -3,9 +3,11 @@
 The gradient of a window's maximum goes to its first largest cell, row by row.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,6 @@ from tumorcam.saliency.rules import (
     add_all,
     crop_or_pad,
     fused,
-    matrix_product,
 )
 
 
@@ -69,13 +70,11 @@ class MaxPooling(Windowed):
 
         def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
             def route(pooled: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-                cell = np.arange(height * width).reshape(1, 1, height, 1, width, 1)
-                at_cells = tf.where(
-                    index[:, :, tf.newaxis, :, tf.newaxis] == tf.constant(cell, index.dtype),
-                    guide(pooled, self.rectifier, guided)[:, :, tf.newaxis, :, tf.newaxis],
-                    tf.zeros((), pooled.dtype),
-                )
-                at_image = tf.reshape(at_cells, (-1, *spread, pooled.shape[3]))
+                pooled = guide(pooled, self.rectifier, guided)
+                zero = tf.zeros_like(pooled)
+                cells = [tf.where(index == cell, pooled, zero) for cell in range(height * width)]
+                rows = [tf.stack(cells[a : a + width], 3) for a in range(0, len(cells), width)]
+                at_image = tf.reshape(tf.stack(rows, 2), (-1, *spread, pooled.shape[3]))
                 return crop_or_pad(at_image, (top, left), shape)
 
             return [fused(route, gradient, first)]
@@ -123,11 +122,11 @@ class GlobalMaximum(Rule):
 class PooledConvolution(Rule):
     """A convolution of few channels and the max pooling of its output, in one step.
 
-    A patch is the part of the image on which a pooling window depends. A convolution with the
-    window's strides computes all cells of the window from its patch, as channels. This takes twice
-    the arithmetic of the plain convolution, but the unpooled image is never written, and the
-    vector-Jacobian product is a few small matrix products and shifted sums. It is faster only for
-    a first layer of one or a few channels.
+    XLA compiles both directions into loops over the pooling windows, so that the unpooled image and
+    its gradient are never written. A patch is the part of the image on which a window depends. Its
+    gradient is the sum over the filters of the gradient behind the pooling times the part of the
+    kernel that the window's largest cell saw. This is a quarter of the arithmetic of a convolution
+    of the unpooled gradient, most of whose cells are zero.
     """
 
     convolution: tuple[Window, Window]
@@ -138,7 +137,7 @@ class PooledConvolution(Rule):
     rectifier: Rectifier | None
 
     def prepare(self, *weights: np.ndarray) -> Arrays:
-        """The kernel of a whole window, the bias, and matrices from a window's gradient to a patch.
+        """Kernel, bias, and each filter's kernel in the patch, by the index of a window's cell + 1.
 
         Parameters
         ----------
@@ -149,9 +148,9 @@ class PooledConvolution(Rule):
         Returns
         -------
         tuple of ndarray
-            (patch rows, patch columns, channels, window cells * filters), (filters,) and
-            (window cells, filters, patch cells * channels) float32. The columns of the matrices
-            are ordered by blocks of the pooling's size.
+            The kernel, the bias, and (1 + window cells, filters, patch cells * channels) float32:
+            zeros for the index -1, then the kernels. The patch is ordered by blocks of the
+            pooling's size.
         """
         kernel, bias = weights
         sizes = self._sizes
@@ -160,56 +159,75 @@ class PooledConvolution(Rule):
         patch = np.zeros((height, width, kernel.shape[2], *sizes, kernel.shape[3]), np.float32)
         for a, b in itertools.product(*map(range, sizes)):
             patch[a : a + len(kernel), b : b + kernel.shape[1], :, a, b] = kernel
-        n_used = [
-            size + window.size - 1 for size, window in zip(sizes, self.convolution, strict=True)
-        ]
-        whole = patch.reshape(height, width, kernel.shape[2], -1)
-        blocks = whole.reshape(n_blocks[0], sizes[0], n_blocks[1], sizes[1], *whole.shape[2:])
+        blocks = patch.reshape(n_blocks[0], sizes[0], n_blocks[1], sizes[1], kernel.shape[2], -1)
         to_patch = blocks.transpose(5, 0, 2, 1, 3, 4)
-        return (
-            np.ascontiguousarray(whole[: n_used[0], : n_used[1]]),
-            bias,
-            to_patch.reshape(math.prod(sizes), kernel.shape[3], -1),
-        )
+        cells = to_patch.reshape(math.prod(sizes), kernel.shape[3], -1)
+        return kernel, bias, np.concatenate([np.zeros_like(cells[:1]), cells])
 
     def __call__(self, values: Sequence[tf.Tensor], weights: Weights) -> LayerOutput:
         kernel, bias, to_patch = weights
-        n_cells = math.prod(self._sizes)
-        top, left = (
+        dtype = values[0].dtype
+        start = [
             convolution.before + pooling.before
             for convolution, pooling in zip(self.convolution, self.pooling, strict=True)
-        )
-        n_rows, n_columns = (
-            (n - 1) * size + n_patch
-            for n, size, n_patch in zip(self.pooled, self._sizes, kernel.shape[:2], strict=True)
-        )
-        image = crop_or_pad(values[0], (-top, -left), (n_rows, n_columns))
+        ]
+        image = crop_or_pad(values[0], (-start[0], -start[1]), self._seen())
         outside = self._outside()
 
-        def pool(windows: tf.Tensor, term: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def pool(*tensors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            padded, taps, term = (tf.cast(tensor, tf.float32) for tensor in tensors)
             cells = [
-                cell if mask is None else cell + tf.constant(mask, cell.dtype)
-                for cell, mask in zip(tf.split(windows, n_cells, -1), outside, strict=True)
+                cell if mask is None else cell + tf.constant(mask, tf.float32)
+                for cell, mask in zip(self._window_cells(padded, taps), outside, strict=True)
             ]
             largest, first = first_maximum(cells)
-            return rectify_maximum(largest + term, first, self.rectifier)
+            return rectify_maximum(tf.cast(largest + term, dtype), first, self.rectifier)
 
-        value, first = fused(pool, tf.nn.conv2d(image, kernel, self._sizes, "VALID"), bias)
+        value, first = fused(pool, image, kernel, bias)
 
         def vjp(gradient: tf.Tensor, guided: bool) -> list[tf.Tensor]:
-            def route(pooled: tf.Tensor, index: tf.Tensor) -> list[tf.Tensor]:
-                pooled = guide(pooled, self.rectifier, guided)
-                zero = tf.zeros_like(pooled)
-                return [tf.where(index == cell, pooled, zero) for cell in range(n_cells)]
+            def to_patches(pooled: tf.Tensor, index: tf.Tensor, kernels: tf.Tensor) -> tf.Tensor:
+                # each filter is read alone, for XLA would write what all filters share
+                return chained_sum(
+                    tf.cast(guide(pooled[..., f : f + 1], self.rectifier, guided), tf.float32)
+                    * tf.cast(
+                        tf.gather(kernels[:, f], tf.cast(index[..., f], tf.int32) + 1), tf.float32
+                    )
+                    for f in range(pooled.shape[-1])
+                )
 
-            def overlap(*patches: tf.Tensor) -> tf.Tensor:
-                return crop_or_pad(self._overlap(add_all(patches)), (top, left), self.image)
+            def overlap(patches: tf.Tensor) -> tf.Tensor:
+                whole = crop_or_pad(self._overlap(patches), (start[0], start[1]), self.image)
+                return tf.cast(whole, dtype)
 
-            cells = fused(route, gradient, first)
-            patches = [matrix_product(cell, to_patch[i]) for i, cell in enumerate(cells)]
-            return [fused(overlap, *patches)]
+            return [fused(overlap, fused(to_patches, gradient, first, to_patch))]
 
         return LayerOutput(value, vjp)
+
+    def _seen(self) -> Pair:
+        """Rows and columns of the padded image that the pooled cells see."""
+        n_rows, n_columns = (
+            n * pooling.size + convolution.size - 1
+            for n, pooling, convolution in zip(
+                self.pooled, self.pooling, self.convolution, strict=True
+            )
+        )
+        return n_rows, n_columns
+
+    def _window_cells(self, image: tf.Tensor, kernel: tf.Tensor) -> list[tf.Tensor]:
+        """The convolution's output at each cell of the windows, without bias."""
+        (height, width), taps = self._sizes, list(np.ndindex(*kernel.shape[:3]))
+        rows, columns = (
+            (n - 1) * size + 1 for n, size in zip(self.pooled, self._sizes, strict=True)
+        )
+        return [
+            chained_sum(
+                image[:, a + i : a + i + rows : height, b + j : b + j + columns : width, c : c + 1]
+                * kernel[i, j, c]
+                for i, j, c in taps
+            )
+            for a, b in np.ndindex(height, width)
+        ]
 
     @property
     def _sizes(self) -> Pair:
@@ -269,6 +287,11 @@ class PooledConvolution(Rule):
             is_inside = np.logical_and.outer(*inside)[..., None]
             masks.append(None if is_inside.all() else np.where(is_inside, 0, -np.inf))
         return masks
+
+
+def chained_sum(terms: Iterable[tf.Tensor]) -> tf.Tensor:
+    """The sum of terms, added in their order, for functions that XLA compiles."""
+    return functools.reduce(operator.add, terms)
 
 
 def first_maximum(cells: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

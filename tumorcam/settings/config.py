@@ -34,7 +34,7 @@ from tumorcam.settings import (
     TrainingSettings,
 )
 from tumorcam.settings.schema import Setting, section_settings
-from tumorcam.settings.stages import first_stage, stages_until
+from tumorcam.settings.stages import ADDED, first_stage, stages_until
 from tumorcam.settings.values import check_plain, checked_value
 
 MAX_CONFIG_BYTES = 10_000_000
@@ -167,7 +167,8 @@ def settings_json(config: Config, stage: str) -> str:
     """All settings that the files of a stage depend on, as canonical JSON, which each file carries.
 
     These are also those that earlier stages depend on. The section `synthesize` does not count
-    where the input is the user's own, nor `apply` where a run has networks of its own.
+    where the input is the user's own, nor `apply` where a run has networks of its own. Settings of
+    `stages.ADDED` are left out at their value there, so that files from before stay valid.
 
     Parameters
     ----------
@@ -181,7 +182,12 @@ def settings_json(config: Config, stage: str) -> str:
     if not config.apply.run:
         del tables["apply"]
     chosen = {
-        section: {key: v for key, v in table.items() if first_stage(section, key) in stages}
+        section: {
+            key: value
+            for key, value in table.items()
+            if first_stage(section, key) in stages
+            and (f"{section}.{key}", value) not in ADDED.items()
+        }
         for section, table in tables.items()
     }
     return json.dumps({name: table for name, table in chosen.items() if table}, sort_keys=True)
@@ -195,7 +201,7 @@ def section_json(config: Config, section: str) -> str:
 
 def changed_settings(old_json: str, new_json: str) -> dict[str, str]:
     """`old -> new` by section.key for each setting that differs between `settings_json` texts."""
-    old, new = _by_name(old_json), _by_name(new_json)
+    old, new = (ADDED | _by_name(text) for text in (old_json, new_json))
     return {
         name: f"{quoted(old.get(name))} -> {quoted(new.get(name))}"
         for name in sorted(old.keys() | new.keys())

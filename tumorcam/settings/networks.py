@@ -249,6 +249,15 @@ class TrainingSettings:
         AtLeast(0.02),
         AtMost(0.5),
     ] = 0.1
+    precision: Annotated[
+        str,
+        Doc(
+            "In training, layers compute in float32, or in bfloat16 if this is mixed; weights, "
+            "logits, loss, sums and all predictions and explanations stay float32, and the loss is "
+            "not scaled, as bfloat16 has float32's range."
+        ),
+        Choices(("float32", "mixed")),
+    ] = "float32"
     checkpoint_steps: Annotated[
         int,
         Doc("The number of training steps after which the next checkpoint is due."),

@@ -31,6 +31,9 @@ STAGE_OF_SETTING = {  # where it is another one than the section's; None: no res
     "apply.false_alarms": "train",
     "apply.target": "explain",
 }
+ADDED = {  # since files have version 3: files that do not name the setting have this value
+    "training.precision": "float32",
+}
 
 
 def first_stage(section: str, key: str) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from tumorcam.explain.views import RankingKey
 from tumorcam.significance import resampling, statistics
 from tumorcam.significance.band_values import BandValues
-from tumorcam.significance.bands import BandExpression, BandRanking
+from tumorcam.significance.bands import BandExpression, BandFlips, BandRanking
 from tumorcam.significance.held_out import BandSource
 from tumorcam.significance.statistics import PatientStatistics
 
@@ -92,7 +92,6 @@ def _band_ranking(
         for column in fields(PatientStatistics)
     }
     null_scores = [_null_scores(null, source) for null in nulls]
-    flips = {str(i): tumor.flips for i, tumor in enumerate(real) if tumor.flips is not None}
     return BandRanking(
         **by_tumor,
         model_score=np.stack([tumor.model_score for tumor in real], axis=2),
@@ -101,7 +100,7 @@ def _band_ranking(
         null_score=_stacked([null.score for null in null_scores]),
         null_model_score=_stacked([null.model_score for null in null_scores]),
         bootstrap=np.stack([tumor.bootstrap for tumor in real]),
-        flips=flips,
+        flips=BandFlips.of([tumor.flips for tumor in real]),
     )
 
 

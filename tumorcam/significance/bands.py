@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tumorcam.significance.statistics import PatientStatistics
 from tumorcam.storage import hdf5, records
 from tumorcam.storage.records import stored
 
-BAND_TYPE = "tumorcam-band"
+BAND_TYPE = "tumorcam-band-of-all-tumors"
 REMEDY = "run `tumorcam reduce`"
+RECORD = ("flip", "gene", "value")  # what FlipRecords has of each record
+EXPRESSION = "log2_fold_change"  # has a column for each gene of a band
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,42 @@ class BandStatistics(PatientStatistics):
 
 
 @dataclass(frozen=True)
+class BandFlips:
+    """Sign flips of the testable genes of one band, a row a tumor.
+
+    As `FlipRecords`: `statistic` (tumors, genes), `flip`, `gene` and `value` (tumors, records).
+    The first `n_records` (tumors,) int of a row are records; tumors with too few patients have
+    none.
+    """
+
+    n_records: np.ndarray
+    statistic: np.ndarray = stored(chunks=(1, None))
+    flip: np.ndarray = stored(chunks=(1, None))
+    gene: np.ndarray = stored(chunks=(1, None))
+    value: np.ndarray = stored(chunks=(1, None))
+
+    @classmethod
+    def of(cls, flips: Sequence[FlipRecords | None]) -> "BandFlips":
+        """The flips of all tumors; of a tumor with too few patients they are None."""
+        columns = {}
+        for column in fields(FlipRecords):
+            rows = [np.empty(0) if of is None else getattr(of, column.name) for of in flips]
+            longest = max(rows, key=len)
+            columns[column.name] = np.zeros((len(rows), len(longest)), longest.dtype)
+            for row, values in zip(columns[column.name], rows, strict=True):
+                row[: len(values)] = values
+        n_records = np.array([0 if of is None else len(of.flip) for of in flips])
+        return cls(n_records, **columns)
+
+
+@dataclass(frozen=True)
 class BandResamples:
     """Bootstraps and sign flips of the genes of one band in one ranking.
 
-    `bootstrap` (tumors, bootstraps, genes) float32 is NaN for tumors with too few patients;
-    `flips` holds, by the number of the tumor, the flips of its testable genes.
+    `bootstrap` (tumors, bootstraps, genes) float32 is NaN for tumors with too few patients.
     """
 
-    flips: Mapping[str, FlipRecords]
+    flips: BandFlips
     bootstrap: np.ndarray = stored(chunks=(1, None, None))
 
 
@@ -91,7 +122,7 @@ class Bands:
 
     def bootstraps(self, key: RankingKey, tumor: int) -> np.ndarray:
         """(bootstraps, genes) float32 scores of one tumor."""
-        parts = [records.read_array(group, "bootstrap", tumor) for group in self._groups(key)]
+        parts = [records.read_array(group, "bootstrap", tumor) for group in self._of_genes(key)]
         return np.concatenate(parts, axis=-1)
 
     def null_model_score(self, key: RankingKey, null: int) -> np.ndarray:
@@ -101,8 +132,21 @@ class Bands:
 
     def flips(self, key: RankingKey, tumor: int) -> list[FlipRecords]:
         """The flips of one tumor, band by band."""
-        groups = [_inner(group, f"flips/{tumor}") for group in self._groups(key)]
-        return [records.read_record(group, FlipRecords) for group in groups]
+        flips = []
+        for group in (_inner(group, "flips") for group in self._of_genes(key)):
+            n = records.read_array(group, "n_records", tumor)
+            statistic = records.read_array(group, "statistic", tumor)
+            columns = [records.read_array(group, name, np.s_[tumor, :n]) for name in RECORD]
+            flips.append(FlipRecords(statistic, *columns))
+        return flips
+
+    def _of_genes(self, key: RankingKey) -> list[h5py.Group]:
+        """The bands that have genes, in one ranking."""
+        return [_inner(file, key.name) for file in self._files_of_genes]
+
+    @cached_property
+    def _files_of_genes(self) -> list[h5py.File]:
+        return [file for file in self.files if records.array_shape(file, EXPRESSION)[-1]]
 
     def _groups(self, key: RankingKey) -> list[h5py.Group]:
         return [_inner(file, key.name) for file in self.files]

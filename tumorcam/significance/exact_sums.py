@@ -1,7 +1,6 @@
 """Sums and ranks of the columns of a matrix, whose bits do not depend on the other columns."""
 
 import numpy as np
-import scipy  # whose modules are imported at their first use: they take a second
 
 
 def group_sums(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
@@ -49,14 +48,21 @@ def known_mean(values: np.ndarray) -> np.ndarray:
 def midranks(values: np.ndarray) -> np.ndarray:
     """(rows, columns) float64: each value's rank in its row from 1 up, the mean rank for ties.
 
-    The numbers of `scipy.stats.rankdata`, in a third of its time for rows without ties; a row with
-    NaN is all NaN.
+    The numbers of `scipy.stats.rankdata` in a third of its time; a row with NaN is all NaN.
     """
-    order = np.argsort(values, axis=1)
+    n_rows, n_columns = values.shape
+    place = np.argsort(values, axis=1)
+    place += n_columns * np.arange(n_rows)[:, np.newaxis]
+    upwards = np.take(values, place)
     ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1)[np.newaxis], axis=1)
-    upwards = np.take_along_axis(values, order, axis=1)
-    plain = (upwards[:, 1:] > upwards[:, :-1]).all(axis=1) & ~np.isnan(upwards[:, -1:]).any(axis=1)
-    if not plain.all():
-        ranks[~plain] = scipy.stats.rankdata(values[~plain], axis=1)
+    np.put(ranks, place, np.arange(1.0, n_columns + 1))  # over and over: the same for each row
+    is_repeat = np.zeros((n_rows, n_columns + 1), dtype=np.int8)  # of the value before
+    is_repeat[:, 1:n_columns] = upwards[:, 1:] == upwards[:, :-1]
+    ends = np.flatnonzero(np.diff(is_repeat.ravel()))  # the first and the last of equal values
+    (row, first), last = np.divmod(ends[::2], n_columns + 1), ends[1::2] % (n_columns + 1)
+    n_equal = last - first + 1
+    nth = np.arange(n_equal.sum()) - np.repeat(np.cumsum(n_equal) - n_equal, n_equal)
+    tied = place[np.repeat(row, n_equal), np.repeat(first, n_equal) + nth]
+    np.put(ranks, tied, np.repeat((first + last) / 2 + 1, n_equal))
+    ranks[np.isnan(upwards[:, -1:]).any(axis=1)] = np.nan
     return ranks

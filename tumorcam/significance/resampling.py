@@ -13,6 +13,7 @@ from tumorcam.significance.exact_sums import midranks
 N_FLIPS = 999  # the smallest p-value is 1 / 1,000
 N_BOOTSTRAPS = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the bootstrapped ranks
+ROWS = 128  # of a matrix that are worked on at once, so that they stay in a CPU's cache
 BLOCK = 1024  # patients whose signs are in memory at once; fixed, since it orders the sums
 
 
@@ -72,24 +73,33 @@ def flip_records(values: np.ndarray, draw: Callable[[int], np.random.Generator])
         signs = draw(number).integers(0, 2, (1 + N_FLIPS, len(block)), dtype=np.int8)
         signs[0] = 1  # no flip
         sums += (2.0 * signs - 1.0) @ block
-    mean = sums / n
-    variance = np.maximum((values**2).sum(axis=0) / n - mean**2, 0) * n / (n - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = mean / np.sqrt(variance / n)
-    statistic = np.nan_to_num(statistic, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    statistic = _studentised(sums, (values**2).sum(axis=0) / n, n)
     own, flipped = statistic[0], statistic[1:]
     order = np.argsort(own, kind="stable")
-    upwards = flipped[:, order]
+    upwards = np.take(flipped, order, axis=1)
     highest = np.maximum.accumulate(upwards, axis=1)
-    exceeds = np.hstack([np.ones((N_FLIPS, 1), bool), highest[:, 1:] > highest[:, :-1]])
-    flip, place = np.nonzero(exceeds & (upwards >= own[order]))
-    gene = order[place]
+    matters = upwards >= own[order]
+    matters[:, 1:] &= upwards[:, 1:] > highest[:, :-1]
+    record = np.flatnonzero(matters)
+    flip, place = np.divmod(record, n_genes)
     return FlipRecords(
         statistic=own,
         flip=flip.astype(np.int16),
-        gene=gene.astype(np.int32),
-        value=flipped[flip, gene],
+        gene=order[place].astype(np.int32),
+        value=upwards.ravel()[record],
     )
+
+
+def _studentised(sums: np.ndarray, mean_square: np.ndarray, n: int) -> np.ndarray:
+    """Means of n values over their standard errors, in place of the sums; 0 for 0 / 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for start in range(0, len(sums), ROWS):
+            mean = sums[start : start + ROWS]
+            mean /= n
+            variance = np.maximum(mean_square - mean**2, 0) * n / (n - 1)
+            mean /= np.sqrt(variance / n)
+            mean[np.isnan(mean)] = 0
+    return sums
 
 
 def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
@@ -117,14 +127,26 @@ def step_down_p_values(parts: Sequence[FlipRecords]) -> np.ndarray:
     order = np.argsort(own, kind="stable")
     place = np.empty(len(own), int)
     place[order] = np.arange(len(own))
-    largest = np.full((N_FLIPS, len(own)), -np.inf)
-    for part, start in zip(parts, first[:-1], strict=True):
-        largest[part.flip, place[start + part.gene]] = part.value
-    np.maximum.accumulate(largest, axis=1, out=largest)
     upwards = own[order]
+    of_record = np.concatenate(
+        [place[start + part.gene] for part, start in zip(parts, first[:-1], strict=True)]
+    )
+    record = np.argsort(of_record, kind="stable")
+    of_record = of_record[record]
+    flip = np.concatenate([part.flip for part in parts])[record]
+    value = np.concatenate([part.value for part in parts])[record]
+    reached = np.empty(len(own), int)
+    highest = np.full(N_FLIPS, -np.inf)
+    for start in range(0, len(own), ROWS):
+        stop = min(start + ROWS, len(own))
+        inside = slice(*np.searchsorted(of_record, (start, stop)))
+        largest = np.full((stop - start, N_FLIPS), -np.inf)
+        largest[of_record[inside] - start, flip[inside]] = value[inside]
+        for row in largest:
+            highest = np.maximum(row, highest, out=row)
+        reached[start:stop] = (largest >= upwards[start:stop, np.newaxis]).sum(axis=1)
     last = np.searchsorted(upwards, upwards, side="right") - 1  # of equal ones: all of them count
-    reached = (largest >= upwards).sum(axis=0)[last]
-    p_value = (1 + reached) / (1 + N_FLIPS)
+    p_value = (1 + reached[last]) / (1 + N_FLIPS)
     downwards = np.maximum.accumulate(p_value[::-1])[::-1]
     return downwards[place]
 

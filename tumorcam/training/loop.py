@@ -35,6 +35,7 @@ from tumorcam.training.batches import BatchMaker, TrainingTask, training_task
 from tumorcam.training.checkpoints import Checkpoints
 from tumorcam.training.event_file import EventFile, scores_text
 from tumorcam.training.features import HeldOutFeatures
+from tumorcam.training.gradients import batch_gradients
 from tumorcam.training.initial_weights import fit_initial_weights
 from tumorcam.training.network import (
     MOMENTUM,
@@ -43,12 +44,7 @@ from tumorcam.training.network import (
     new_network,
 )
 from tumorcam.training.optimizer import make_optimizer
-from tumorcam.training.paths import (
-    convolutions_alone,
-    has_skip,
-    moving_moments,
-    training_forward,
-)
+from tumorcam.training.paths import convolutions_alone, has_skip, moving_moments
 from tumorcam.training.prediction import (
     path_share,
     predict_logits,
@@ -325,38 +321,11 @@ class TrainingLoop:
             average.assign(tf.cast(moved, tf.float32))
 
     def _replica_step(self, batch: Sequence[tf.Tensor], wishes: tf.Tensor) -> tf.Tensor:
-        """A step of the optimizer; the number of devices changes its sums by rounding only.
-
-        Returns this device's loss, its wishes, and the sums of the moments of its micro-batches.
-        """
-        variables, n_moments = self.network.trainable_variables, len(moving_moments(self.network))
-        parts = []
-        for images, targets, *masks in self._micro_batches(batch):
-            with tf.GradientTape() as tape:
-                logits, moments = training_forward(self.network, images, masks)
-                per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
-                loss = tf.reduce_sum(per_sample) / self.config.training.batch_size
-            parts.append([loss, *moments, *tape.gradient(loss, variables)])
-        loss, *sums = (float64_sum(*values) for values in zip(*parts, strict=True))
-        moments, gradients = sums[:n_moments], sums[n_moments:]
-        # Keras 3 optimizers all-reduce the gradients themselves, then make them float32
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return tf.concat([[loss], wishes, *moments], axis=0)
-
-    def _micro_batches(self, batch: Sequence[tf.Tensor]) -> Iterator[tuple[tf.Tensor, ...]]:
-        size = self.config.training.micro_batch
-        for start in range(0, batch[0].shape[0], size):
-            yield tuple(values[start : start + size] for values in batch)
-
-
-@tf.function(jit_compile=True)  # else each addition of gradients makes a new array
-def float64_sum(*values: tf.Tensor) -> tf.Tensor:
-    """The float64 sum of float32 tensors of one shape.
-
-    After rounding to float32, the order of the terms changes only one value in a billion. In a
-    float32 sum it changes every value: after twenty steps of training, weights were 1e-3 apart.
-    """
-    return sum(tf.cast(value, tf.float64) for value in values)
+        """A step of the optimizer; this device's loss, its wishes and its sums of moments."""
+        step = batch_gradients(self.network, batch, self.config.training)
+        variables = self.network.trainable_variables
+        self.optimizer.apply_gradients(zip(step.gradients, variables, strict=True))
+        return tf.concat([[step.loss], wishes, *step.moments], axis=0)
 
 
 def _trained_model(

@@ -1,0 +1,54 @@
+"""The suite of benchmarks at its smallest, and the page of what it has measured."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measurement import BOUND, OURS, PEER, Rate, measure
+from benchmarks.results_page import page_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_is_what_the_results_give():
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert page == page_of(results), "python -m benchmarks --only --page docs/benchmarks.md"
+
+
+def test_teams_take_turns_and_ratios_are_of_the_same_round():
+    turns = []
+
+    def team(kind, rates):
+        def play():
+            turns.append(kind)
+            return [Rate("work", kind, kind, "MB/s", next(rates))]
+
+        return play
+
+    teams = [team(OURS, iter([4.0, 9.0, 8.0])), team(PEER, iter([1.0, 3.0, 8.0]))]
+    ours, peer = measure("stage", teams, 3)
+    assert turns == [OURS, PEER] * 3
+    assert (ours.rates, ours.median, ours.low, ours.high) == ([4.0, 9.0, 8.0], 8.0, 4.0, 9.0)
+    assert (ours.ratio, peer.ratio) == (1.0, 3.0)
+
+
+@pytest.mark.slow
+def test_the_smallest_suite_measures_a_stage_beside_bound_and_peers(tmp_path):
+    """One stage; all of them take some minutes."""
+    table, page = tmp_path / "results.json", tmp_path / "page.md"
+    words = [sys.executable, "-m", "benchmarks", "--quick", "--only", "prepare"]
+    words += ["--json", str(table), "--page", str(page)]
+    subprocess.run(words, cwd=ROOT, check=True, timeout=600)
+    results = json.loads(table.read_text(encoding="utf-8"))
+    rows = results["measurements"]
+    assert {row["stage"] for row in rows} == {"prepare"}
+    assert {row["kind"] for row in rows} == {OURS, BOUND, PEER}
+    for row in rows:
+        figures = [*row["rates"], row["median"], row["low"], row["high"], row["ratio"]]
+        assert all(math.isfinite(figure) and figure > 0 for figure in figures), row
+    assert page.read_text(encoding="utf-8") == page_of(results)
