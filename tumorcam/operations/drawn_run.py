@@ -75,11 +75,11 @@ def draw_results(config: Config, cohort: Cohort, plan: Plan) -> None:
     write_baselines(run.baselines, config, cohort.digest, Baselines(**baselines, digest=""))
     noise = rng.standard_normal((config.explain.block, 2 * cohort.n_columns), dtype=np.float32)
     for shard in plan.shards:
-        attributes = shard_attributes(
+        made_from = shard_attributes(
             config, cohort.digest, digests[shard.model], shard, cohort.n_columns
         )
         content = draw_shard(config, cohort, shard, noise, rng)
-        write_shard(run.shard(shard), attributes, content, compression=config.explain.compression)
+        write_shard(run.shard(shard), made_from, content, compression=config.explain.compression)
 
 
 def draw_shard(

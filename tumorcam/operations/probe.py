@@ -11,7 +11,7 @@ from tumorcam.storage import hdf5, integrity
 from tumorcam.storage.run_folder import RunFolder
 
 PROBE_TYPE = "tumorcam-probe"
-KEYS = ("batch_size", "micro_batch", "mixup", "input_dropout", "input_noise")  # of [training]
+KEYS = ("batch_size", "micro_batch", "precision", "mixup", "input_dropout", "input_noise")
 EXPLAINED_BATCHES = 3  # of a model in a probe; the first one compiles
 MB = 1e6
 
