@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.explain import ONEDNN, is_installed, torch_twin
+from benchmarks.explain_peers import ONEDNN, is_installed, torch_twin
 
 SIDE, N_GENES, N_TUMORS = 107, 107**2 // 2, 22  # each gene has a decoy
 INPUT_DROPOUT, WEIGHT_DECAY, LEARNING_RATE = 0.5, 0.01, 1e-3  # tumorcam's defaults

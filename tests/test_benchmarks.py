@@ -14,6 +14,20 @@ from benchmarks.results_page import page_of
 ROOT = Path(__file__).parents[1]
 
 
+def test_every_benchmark_can_be_imported():
+    """Benchmarks follow the code that they measure; nothing else would see a name that is gone."""
+    code = (
+        "import importlib, pkgutil, benchmarks\n"
+        "for module in pkgutil.walk_packages(benchmarks.__path__, 'benchmarks.'):\n"
+        "    if module.name != 'benchmarks.__main__':\n"
+        "        print(importlib.import_module(module.name).__name__)\n"
+    )
+    words = [sys.executable, "-c", code]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "benchmarks.training_step" in ended.stdout
+
+
 def test_the_page_is_what_the_results_give():
     results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tumorcam.training.loop import TrainingLoop, float64_sum
-from tumorcam.training.paths import training_forward
+from tumorcam.training.gradients import float64_sum
+from tumorcam.training.loop import TrainingLoop
+from tumorcam.training.paths import DenseProduct, dense_layers, training_forward
 
 
 class State(NamedTuple):
@@ -29,62 +30,59 @@ def training_step(loop: TrainingLoop, micro_batch: int) -> Callable[..., StepRes
     """The function `step(batch, rate, number, state)` that does what a step of the loop does.
 
     `batch` has the images, the targets and the masks of a `Batch`, `rate` is the learning rate, and
-    `number` counts the steps from 1 on. Networks with batch normalizations are not supported.
+    `number` counts the steps from 1 on. The gradients are those of `gradients.batch_gradients` on a
+    single device. Networks with batch normalizations are not supported.
     """
     network, optimizer = loop.network, loop.optimizer
     variables = network.trainable_variables
+    layers = dense_layers(network)
+    of_dense = {variable.path for layer in layers for variable in layer.trainable_variables}
 
-    def loss_and_gradients(part: list[tf.Tensor], weights: list[tf.Tensor], size: int) -> list:
+    def gradients_of(
+        part: list[tf.Tensor], weights: dict[str, tf.Tensor], size: int
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[DenseProduct]]:
+        """Loss, gradients outside dense layers; inputs and output gradients of dense layers."""
         images, targets, *masks = part
-        values = list(zip(variables, weights, strict=True))
+        values = [(variable, weights[variable.path]) for variable in variables]
+        others = {path: weights[path] for path in weights if path not in of_dense}
         with tf.GradientTape() as tape, keras.StatelessScope(state_mapping=values):
-            tape.watch(weights)
-            logits, _ = training_forward(network, images, masks)
-            per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
+            tape.watch(others)
+            forward = training_forward(network, images, masks)
+            per_sample = -tf.reduce_sum(targets * tf.nn.log_softmax(forward.logits), axis=1)
             loss = tf.reduce_sum(per_sample) / size
-        return [loss, *tape.gradient(loss, weights)]
+        outputs = [product.outputs for product in forward.products]
+        gradients, at_outputs = tape.gradient(loss, [others, outputs])
+        inputs = [product.inputs for product in forward.products]
+        return loss, gradients, list(map(DenseProduct, inputs, at_outputs))
 
     def step(
         batch: Sequence[tf.Tensor], rate: tf.Tensor, number: tf.Tensor, state: State
     ) -> StepResult:
         size = batch[0].shape[0]
+        weights = dict(zip([variable.path for variable in variables], state.weights, strict=True))
         parts = [
-            loss_and_gradients([v[i : i + micro_batch] for v in batch], state.weights, size)
+            gradients_of([v[i : i + micro_batch] for v in batch], weights, size)
             for i in range(0, size, micro_batch)
         ]
-        loss, *gradients = (
-            tf.cast(float64_sum(*values), tf.float32) for values in zip(*parts, strict=True)
-        )
+        losses, of_others, products = zip(*parts, strict=True)
+        gradients = {
+            path: float64_sum(*(part[path] for part in of_others)) for path in of_others[0]
+        }
+        for layer, of_layer in zip(layers, zip(*products, strict=True), strict=True):
+            inputs, outputs = (tf.concat(values, 0) for values in zip(*of_layer, strict=True))
+            gradients[layer.kernel.path] = tf.matmul(inputs, outputs, transpose_a=True)
+            if layer.use_bias:
+                gradients[layer.bias.path] = tf.reduce_sum(outputs, axis=0)
+        correction = tf.sqrt(1 - optimizer.beta_2**number) / (1 - optimizer.beta_1**number)
         updates = [
-            adamw(optimizer, rate, number, gradient, values, decays=variable.name == "kernel")
-            for variable, gradient, values in zip(
-                variables, gradients, zip(*state, strict=True), strict=True
+            optimizer.updated(
+                *values,
+                gradients[variable.path],
+                [rate * correction, rate * optimizer.decay * (variable.name == "kernel")],
             )
+            for variable, values in zip(variables, zip(*state, strict=True), strict=True)
         ]
+        loss = tf.cast(float64_sum(*losses), tf.float32)
         return StepResult(loss, State(*map(list, zip(*updates, strict=True))))
 
     return step
-
-
-def adamw(
-    optimizer: keras.optimizers.AdamW,
-    rate: tf.Tensor,
-    number: tf.Tensor,
-    gradient: tf.Tensor,
-    values: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
-    *,
-    decays: bool,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Weights, momentum and velocity after a step of Keras' AdamW, in its order of operations.
-
-    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2; epsilon stands as in Kingma & Ba 2015,
-    arXiv:1412.6980, at the end of section 2.
-    """
-    weights, momentum, velocity = values
-    if decays:
-        weights -= weights * optimizer.weight_decay * rate
-    momentum += (gradient - momentum) * (1 - optimizer.beta_1)
-    velocity += (gradient**2 - velocity) * (1 - optimizer.beta_2)
-    alpha = rate * tf.sqrt(1 - optimizer.beta_2**number) / (1 - optimizer.beta_1**number)
-    weights -= momentum * alpha / (tf.sqrt(velocity) + optimizer.epsilon)
-    return weights, momentum, velocity

@@ -1,5 +1,6 @@
 """The optimizer and its learning rate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -46,21 +47,33 @@ class AdamW(keras.optimizers.Adam):  # type: ignore[misc]
         decay = learning_rate * self.decay if self._use_weight_decay(variable) else 0.0
         values = [tf.convert_to_tensor(value) for value in state]
         rates = tf.stack([learning_rate * correction, decay])
-        for old, new in zip(state, fused(self._updated, *values, gradient, rates), strict=True):
+        for old, new in zip(state, fused(self.updated, *values, gradient, rates), strict=True):
             self.assign(old, new)
 
     def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
         """Keras adds up the gradients of all devices here; those of `batch_gradients` are sums."""
         return grads_and_vars
 
-    def _updated(
+    def updated(
         self,
         weights: tf.Tensor,
         momentum: tf.Tensor,
         velocity: tf.Tensor,
         gradient: tf.Tensor,
-        rates: tf.Tensor,
+        rates: Sequence[tf.Tensor] | tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Weights and moments after a step: Loshchilov & Hutter 2019, algorithm 2.
+
+        Epsilon stands as in Kingma & Ba 2015, arXiv:1412.6980, at the end of section 2.
+
+        Parameters
+        ----------
+        weights, momentum, velocity : (shape of the variable) float32
+        gradient : (shape of the variable) float32 or float64
+        rates : (2,) float32
+            The learning rate with the corrections of both moments, and the share of the weights
+            that decays.
+        """
         gradient = tf.cast(gradient, weights.dtype)
         momentum += (gradient - momentum) * (1 - self.beta_1)
         velocity += (gradient * gradient - velocity) * (1 - self.beta_2)
