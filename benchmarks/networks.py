@@ -1,15 +1,13 @@
 """Teams of the suite that train networks, explain by them, and classify changed samples."""
 
 import argparse
-import importlib
-import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import explain
+from benchmarks import explain, training_step
 from benchmarks.measurement import BOUND, OURS, PEER, Rate, Team, spawn
 from tumorcam.cohort.cohort import read_cohort
 from tumorcam.faithfulness import examine, perturbation
@@ -27,17 +25,14 @@ BACKWARD = 2  # times the operations of the forward pass
 
 def step_teams(batch: int, n_steps: int, n_threads: int, *, with_peers: bool) -> list[Team]:
     """The contenders of `benchmarks.training_step`, each in a process, and the bound."""
-    if importlib.util.find_spec("benchmarks.training_step") is None:
-        return []
-    steps = importlib.import_module("benchmarks.training_step")
     micro_batch = TrainingSettings().micro_batch
     args = argparse.Namespace(
         batch=batch, steps=n_steps, threads=n_threads, micro_batch=micro_batch
     )
-    names = list(steps.CONTENDERS)[: None if with_peers else 1]
+    names = list(training_step.CONTENDERS)[: None if with_peers else 1]
 
     def team_of(name: str) -> Team:
-        process = steps.start(name, args)
+        process = training_step.start(name, args)
 
         def team() -> list[Rate]:
             process.send(n_steps)

@@ -9,15 +9,10 @@ import argparse
 import dataclasses
 import statistics
 import tempfile
-from pathlib import Path
 
-from benchmarks.drawn_run import prepare_drawn
-from benchmarks.drawn_training import new_loop
-from tumorcam.cohort.cohort import Cohort
-from tumorcam.settings.config import Config, config_from_tables
+from benchmarks.drawn_training import draw_steps, step_seconds
+from tumorcam.training.loop import TrainingLoop
 from tumorcam.training.threads import use_threads
-
-N_STEPS, N_GENES, N_TUMORS = 10, 10_304, 22
 
 
 def main() -> None:
@@ -28,33 +23,20 @@ def main() -> None:
     args = parser.parse_args()
     use_threads(args.threads)
     with tempfile.TemporaryDirectory() as scratch:
-        config = config_from_tables(
-            {
-                "run": {"folder": f"{scratch}/run", "threads_per_rank": args.threads},
-                "layout": {"replicates": 1, "decoys": "0.1"},
-                "splits": {"folds": 2},
-                "training": {"epochs": 2, "batch_size": args.batch},
-            },
-            source="benchmark",
-        )
-        cohort, _ = prepare_drawn(config, round(2.2 * N_STEPS * args.batch), N_GENES, N_TUMORS)
+        config, cohort = draw_steps(scratch, args.threads, args.batch, decoys="0.1")
         ratios = []
         for _ in range(args.rounds):
-            disk, memory = (step_seconds(config, cohort, in_memory=m) for m in (False, True))
+            disk = step_seconds(config, cohort)
+            memory = step_seconds(config, cohort, keep_in_memory)
             ratios.append(memory / disk)
             print(f"disk {1000 * disk:.0f} ms a step, memory {1000 * memory:.0f} ms", flush=True)
     print(f"from disk at {statistics.median(ratios):.0%} of the speed from memory, median")
 
 
-def step_seconds(config: Config, cohort: Cohort, *, in_memory: bool) -> float:
-    """Seconds a step of the last epoch; the first epoch includes the compilation."""
-    with tempfile.TemporaryDirectory() as folder:
-        loop = new_loop(config, cohort, Path(folder) / "checkpoints")
-        if in_memory:
-            data = dataclasses.replace(loop.batches.data, features=loop.batches.data.features[:])
-            loop.batches = dataclasses.replace(loop.batches, data=data)
-        history = loop.run(Path(folder) / "history.csv")
-    return float(history["seconds"].iloc[-1]) / loop.batches.steps_per_epoch
+def keep_in_memory(loop: TrainingLoop) -> None:
+    """Give a loop its training samples as an array."""
+    data = dataclasses.replace(loop.batches.data, features=loop.batches.data.features[:])
+    loop.batches = dataclasses.replace(loop.batches, data=data)
 
 
 if __name__ == "__main__":
