@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 from sklearn import metrics
-from training_runs import loop_of
 
-from tumorcam.training import prediction
+from tumorcam.settings import ModelSettings
+from tumorcam.training.network import build_network
 from tumorcam.training.prediction import (
+    image_logits,
     path_share,
-    predict_logits,
     probabilities,
     validation_scores,
 )
@@ -66,10 +66,11 @@ def test_equal_logits_have_no_share():
     assert np.isnan(path_share(np.ones((3, 2)), np.zeros((3, 2))))
 
 
-def test_logits_do_not_depend_on_the_prediction_batch(tiny_run, tmp_path, monkeypatch):
-    loop = loop_of(tiny_run, tmp_path)
-    features = loop.task.training.features
-    whole = predict_logits(loop.network, features, loop.task.layout)
-    monkeypatch.setattr(prediction, "BATCH", 3)
-    parts = predict_logits(loop.network, features, loop.task.layout)
-    np.testing.assert_allclose(parts, whole, atol=1e-5)
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 16, 63, 64, 100])
+def test_a_sample_has_the_same_bits_with_any_others(size):
+    rng = np.random.default_rng(0)
+    network = build_network(ModelSettings(), side=16, n_tumors=5, rng=rng)
+    images = rng.normal(size=(130, 16, 16, 1)).astype(np.float32)
+    order = rng.permutation(130)
+    parts = [image_logits(network, images[order[i : i + size]]) for i in range(0, 130, size)]
+    np.testing.assert_array_equal(np.concatenate(parts), image_logits(network, images)[order])

@@ -12,7 +12,7 @@ from tumorcam.cohort.images import SampleValues, sample_blocks
 from tumorcam.cohort.layout import GeneLayout
 from tumorcam.training.network import network_images
 
-BATCH = 256  # samples
+BATCH = 64  # images; always full, so that no bit depends on who computes which samples
 
 
 class ValidationScores(NamedTuple):
@@ -29,17 +29,21 @@ def predict_logits(network: keras.Model, features: SampleValues, layout: GeneLay
     """
     images = ahead(
         lambda samples: network_images(network, features[samples], layout),
-        sample_blocks(len(features), BATCH),
+        sample_blocks(len(features)),
     )
     return np.concatenate([image_logits(network, block) for block in images])
 
 
 def image_logits(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """(samples, tumors) float64 logits of images in the network's shape, at most BATCH at once."""
+    """(samples, tumors) float64 logits of images in the network's shape.
+
+    A sample has the same bits with any others: zeros fill up the last batch.
+    """
+    filled = np.pad(images, [(0, -len(images) % BATCH), *[(0, 0)] * (images.ndim - 1)])
     parts = [
-        network(images[i : i + BATCH], training=False).numpy() for i in range(0, len(images), BATCH)
+        network(filled[i : i + BATCH], training=False).numpy() for i in range(0, len(filled), BATCH)
     ]
-    return np.concatenate(parts).astype(np.float64)
+    return np.concatenate(parts)[: len(images)].astype(np.float64)
 
 
 def path_share(logits: np.ndarray, path: np.ndarray) -> float:
