@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tumorcam.training.gradients import float64_sum
 from tumorcam.training.loop import TrainingLoop
+from tumorcam.training.optimizer import BETA_1, BETA_2, updated
 from tumorcam.training.paths import DenseProduct, dense_layers, training_forward
 
 
@@ -33,7 +34,7 @@ def training_step(loop: TrainingLoop, micro_batch: int) -> Callable[..., StepRes
     `number` counts the steps from 1 on. The gradients are those of `gradients.batch_gradients` on a
     single device. Networks with batch normalizations are not supported.
     """
-    network, optimizer = loop.network, loop.optimizer
+    network, decay = loop.network, loop.optimizer.decay
     variables = network.trainable_variables
     layers = dense_layers(network)
     of_dense = {variable.path for layer in layers for variable in layer.trainable_variables}
@@ -73,12 +74,12 @@ def training_step(loop: TrainingLoop, micro_batch: int) -> Callable[..., StepRes
             gradients[layer.kernel.path] = tf.matmul(inputs, outputs, transpose_a=True)
             if layer.use_bias:
                 gradients[layer.bias.path] = tf.reduce_sum(outputs, axis=0)
-        correction = tf.sqrt(1 - optimizer.beta_2**number) / (1 - optimizer.beta_1**number)
+        correction = tf.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)
         updates = [
-            optimizer.updated(
+            updated(
                 *values,
                 gradients[variable.path],
-                [rate * correction, rate * optimizer.decay * (variable.name == "kernel")],
+                tf.stack([rate * correction, rate * decay * (variable.name == "kernel")]),
             )
             for variable, values in zip(variables, zip(*state, strict=True), strict=True)
         ]

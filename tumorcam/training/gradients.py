@@ -59,7 +59,10 @@ def batch_gradients(
     layers = dense_layers(network)
     of_dense = {variable.path for layer in layers for variable in layer.trainable_variables}
     others = [v for v in network.trainable_variables if v.path not in of_dense]
-    parts = [_micro_batch(network, part, training, others) for part in _parts(batch, training)]
+    micro_batch = tf.function(  # so that TensorFlow traces and compiles one for all
+        lambda *part: _micro_batch(network, part, training, others), autograph=False
+    )
+    parts = [micro_batch(*part) for part in _parts(batch, training)]
     sums = [
         float64_sum(*values) for values in zip(*(part.gradients for part in parts), strict=True)
     ]

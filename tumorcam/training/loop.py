@@ -295,7 +295,7 @@ class TrainingLoop:
         options.autotune.enabled = False  # its thread sleeps: a finished iterator waits 30 s for it
         return batches.with_options(options)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _train_step(self, batch: Any, wishes: tf.Tensor) -> tf.Tensor:
         """The loss, then for each wish the number of devices whose worker has it."""
         values = self.workers.strategy.run(self._replica_step, args=(batch, wishes))

@@ -1,13 +1,13 @@
 """The optimizer and its learning rate."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tumorcam.saliency.rules import fused
 from tumorcam.settings.config import Config
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # of Keras; Kingma & Ba 2015 have 1e-8 for the last
 
 
 class AdamW(keras.optimizers.Adam):  # type: ignore[misc]
@@ -26,7 +26,7 @@ class AdamW(keras.optimizers.Adam):  # type: ignore[misc]
     def __init__(
         self, learning_rate: keras.optimizers.schedules.LearningRateSchedule, decay: float
     ) -> None:
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, BETA_1, BETA_2, EPSILON)
         self.decay = decay
 
     def update_step(
@@ -43,42 +43,43 @@ class AdamW(keras.optimizers.Adam):  # type: ignore[misc]
         index = self._get_variable_index(variable)
         state = [variable, self._momentums[index], self._velocities[index]]
         step = tf.cast(self.iterations + 1, tf.float32)
-        correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        correction = tf.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
         decay = learning_rate * self.decay if self._use_weight_decay(variable) else 0.0
         values = [tf.convert_to_tensor(value) for value in state]
         rates = tf.stack([learning_rate * correction, decay])
-        for old, new in zip(state, fused(self.updated, *values, gradient, rates), strict=True):
+        for old, new in zip(state, updated(*values, gradient, rates), strict=True):
             self.assign(old, new)
 
     def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
         """Keras adds up the gradients of all devices here; those of `batch_gradients` are sums."""
         return grads_and_vars
 
-    def updated(
-        self,
-        weights: tf.Tensor,
-        momentum: tf.Tensor,
-        velocity: tf.Tensor,
-        gradient: tf.Tensor,
-        rates: Sequence[tf.Tensor] | tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Weights and moments after a step: Loshchilov & Hutter 2019, algorithm 2.
 
-        Epsilon stands as in Kingma & Ba 2015, arXiv:1412.6980, at the end of section 2.
+@tf.function(jit_compile=True)  # once for all variables of a shape
+def updated(
+    weights: tf.Tensor,
+    momentum: tf.Tensor,
+    velocity: tf.Tensor,
+    gradient: tf.Tensor,
+    rates: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Weights and moments after a step: Loshchilov & Hutter 2019, algorithm 2.
 
-        Parameters
-        ----------
-        weights, momentum, velocity : (shape of the variable) float32
-        gradient : (shape of the variable) float32 or float64
-        rates : (2,) float32
-            The learning rate with the corrections of both moments, and the share of the weights
-            that decays.
-        """
-        gradient = tf.cast(gradient, weights.dtype)
-        momentum += (gradient - momentum) * (1 - self.beta_1)
-        velocity += (gradient * gradient - velocity) * (1 - self.beta_2)
-        change = rates[0] * momentum / (tf.sqrt(velocity) + self.epsilon)
-        return weights - rates[1] * weights - change, momentum, velocity
+    Epsilon stands as in Kingma & Ba 2015, arXiv:1412.6980, at the end of section 2.
+
+    Parameters
+    ----------
+    weights, momentum, velocity : (shape of the variable) float32
+    gradient : (shape of the variable) float32 or float64
+    rates : (2,) float32
+        The learning rate with the corrections of both moments, and the share of the weights that
+        decays.
+    """
+    gradient = tf.cast(gradient, weights.dtype)
+    momentum += (gradient - momentum) * (1 - BETA_1)
+    velocity += (gradient * gradient - velocity) * (1 - BETA_2)
+    change = rates[0] * momentum / (tf.sqrt(velocity) + EPSILON)
+    return weights - rates[1] * weights - change, momentum, velocity
 
 
 def make_optimizer(config: Config, steps_per_epoch: int) -> AdamW:

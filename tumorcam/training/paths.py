@@ -130,7 +130,7 @@ def training_forward(
         elif not (isinstance(layer, keras.layers.ReLU) and is_pooled):
             value = layer.call(value)  # calling the layer itself would make the value float32
     if has_skip(network):
-        pixels = tf.reshape(images, (len(images), -1))
+        pixels = tf.reshape(images, (images.shape[0], -1))
         convolutions, skip = tf.split(remaining.pop(0), 2, axis=1)
         products[SKIP] = dense_product(network.get_layer(SKIP), pixels)
         value = convolutions * value + skip * products[SKIP].outputs
