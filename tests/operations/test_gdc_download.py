@@ -251,7 +251,7 @@ def test_a_signal_stops_it_quickly_and_keeps_parts(stand_in, file, tmp_path, nam
     stops = pytest.raises(PreemptedError, match=f"stopped by {name} after 0 of 1")
     with stops as stopped, stop_on_signal():
         download(stand_in.client(), [file], tmp_path, parallel=1, show=lambda *n: None)
-    assert time.monotonic() - start < 3 and stopped.value.signal == name
+    assert time.monotonic() - start < 20 and stopped.value.signal == name
     released.set()
     assert LONG.startswith(part_of(tmp_path, file).read_bytes())
     assert bring(stand_in, file, tmp_path) is True

