@@ -1,6 +1,7 @@
 """Initial weights of the network, fitted to training samples."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from tumorcam.training.paths import LOGITS, convolution_path
 
 SPARSE_KERNEL = (3, 3, 1)  # pixels and channels, see sparse_kernel
 N_TAPS, NEGATIVE_TAPS = 2, 0.25  # of the first filters, see sparse_kernel
-COVARIANCE_SAMPLES = 64  # whose patches shape the later filters: thousands of patches
+BLOCK = 64  # samples that are computed at once; the patches of the first ones shape later filters
 CONVOLUTION_MEAN = 1.0  # SD; keeps most units of an untrained convolution in their linear part
 LOGIT_SD = 0.1  # so small that the untrained network gives all tumors about the same probability
 
@@ -51,21 +52,23 @@ def fit_initial_weights(network: keras.Model, images: np.ndarray) -> None:
     images : (samples, *input shape of the network) float32
         Training samples; a few hundred are enough.
     """
-    value = tf.constant(images)
+    value, done = tf.constant(images), 0  # the value behind the first layers
     layers = convolution_path(network)
     for i, layer in enumerate(layers):
-        if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D):
-            if i:
-                layer.kernel.assign(main_directions(layer, value[:COVARIANCE_SAMPLES]))
-            linear = layer.convolution_op(value, layer.kernel)
-            pooling = _pooling_behind(layers[i + 1 :])
-            _rescale(layer, pooling(linear) if pooling else linear, mean=CONVOLUTION_MEAN)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            _keep_moments(layer, value)
-        elif isinstance(layer, keras.layers.Dense):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            _keep_moments(layer, _in_blocks(layers[done:i], value))
+        if not hasattr(layer, "kernel"):
+            continue
+        value, done = _in_blocks(layers[done:i], value), i
+        if isinstance(layer, keras.layers.Dense):
             spread = LOGIT_SD if layer.name == LOGITS else 1.0
             _rescale(layer, tf.matmul(value, layer.kernel), spread=spread)
-        value = layer(value)
+            continue
+        if i:
+            layer.kernel.assign(main_directions(layer, value[:BLOCK]))
+        linear = functools.partial(layer.convolution_op, kernel=layer.kernel)
+        behind = [linear, *_pooling_behind(layers[i + 1 :])]
+        _rescale(layer, _in_blocks(behind, value), mean=CONVOLUTION_MEAN)
 
 
 def main_directions(
@@ -100,12 +103,23 @@ def main_directions(
     return directions.reshape(kernel.shape)
 
 
-def _pooling_behind(layers: Sequence[keras.Layer]) -> keras.Layer | None:
-    """The max pooling of a convolution, given the layers behind it; None if it has none."""
+def _in_blocks(layers: Sequence[Callable[[tf.Tensor], tf.Tensor]], value: tf.Tensor) -> tf.Tensor:
+    """The value behind some layers. Images between them are in memory for one block of samples."""
+    parts = []
+    for start in range(0, value.shape[0], BLOCK):
+        part = value[start : start + BLOCK]
+        for layer in layers:
+            part = layer(part)
+        parts.append(part)
+    return tf.concat(parts, axis=0)
+
+
+def _pooling_behind(layers: Sequence[keras.Layer]) -> list[keras.Layer]:
+    """The max pooling of a convolution, given the layers behind it; empty if it has none."""
     between = (keras.layers.BatchNormalization, keras.layers.ReLU)
     following = next(layer for layer in layers if not isinstance(layer, between))
     poolings = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)
-    return following if isinstance(following, poolings) else None
+    return [following] if isinstance(following, poolings) else []
 
 
 def _keep_moments(layer: keras.layers.BatchNormalization, value: tf.Tensor) -> None:
