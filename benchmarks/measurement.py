@@ -1,5 +1,6 @@
 """Contenders that take turns, and what is kept of their rates."""
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -98,5 +99,6 @@ def end_processes() -> None:
 
 def _serve(parent: Connection, make_team: Callable[..., Team], arguments: Sequence[Any]) -> None:
     team = make_team(*arguments)
-    while parent.recv():
-        parent.send(team())
+    with contextlib.suppress(EOFError):  # nobody asks any more
+        while parent.recv():
+            parent.send(team())

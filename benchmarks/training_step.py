@@ -11,6 +11,7 @@ the time of each operation of tumorcam's step is listed instead.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import statistics
@@ -72,7 +73,8 @@ def start(name: str, args: argparse.Namespace) -> Connection:
 
 
 def compete(name: str, parent: Connection, args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    ends = contextlib.suppress(EOFError)  # nobody asks any more
+    with tempfile.TemporaryDirectory() as folder, ends:
         steps = CONTENDERS[name](name, args, folder)
         while True:
             n_steps = parent.recv()
