@@ -40,6 +40,7 @@ def probe_of(config: Config, *, side: int, n_cpus: int = 4) -> Probe:
         write_rate=5e8,
         read_rate=6e8,
         base_peak=2 * 10**8,
+        text_peak=3 * 10**8,
         train_peak=10**9,
         explain_peak=8 * 10**8,
         forward_peak=9 * 10**8,

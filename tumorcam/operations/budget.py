@@ -142,7 +142,7 @@ class _Reckoning:
         """A cohort with planted genes."""
         n_values = self.sizes.n_samples * self.sizes.n_input_genes
         seconds = self.probe.job_start + n_values * self.probe.write_value
-        return StageBudget("synthesize", 1, seconds, memory=self.probe.base_peak)
+        return StageBudget("synthesize", 1, seconds, memory=self.probe.text_peak)
 
     def prepare(self) -> StageBudget:
         """Reading the input, and the layouts."""
@@ -156,7 +156,7 @@ class _Reckoning:
             start=probe.job_start + seconds + self.cost.cohort / probe.write_rate,
             disk=self.cost.cohort,
             scratch=FLOAT32 * n_values,
-            memory=probe.base_peak + self.cost.prepare + TREE_BYTES * n_pairs * has_tree,
+            memory=probe.text_peak + self.cost.prepare + TREE_BYTES * n_pairs * has_tree,
         )
 
     def train(self) -> StageBudget:

@@ -56,9 +56,9 @@ class Probe:
         Seconds of a logistic regression for a gene of a sample and a tumor.
     write_rate, read_rate : float
         Bytes a second, written to the run's folder and read with their digest.
-    base_peak, train_peak, explain_peak, forward_peak, report_peak : int
-        Peak memory in bytes of a process without TensorFlow, of training, of explaining, of
-        forward passes, and of a small report.
+    base_peak, text_peak, train_peak, explain_peak, forward_peak, report_peak : int
+        Peak memory in bytes of a process without TensorFlow, of reading text, of training, of
+        explaining, of forward passes, and of a small report.
     """
 
     date: str
@@ -94,6 +94,7 @@ class Probe:
     write_rate: float
     read_rate: float
     base_peak: int
+    text_peak: int
     train_peak: int
     explain_peak: int
     forward_peak: int

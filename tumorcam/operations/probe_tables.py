@@ -15,6 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tumorcam.cluster.launcher import current_launch
+from tumorcam.cluster.resources import peak_bytes
 from tumorcam.cohort import synthetic, synthetic_files
 from tumorcam.cohort.cohort import Cohort, plan_of
 from tumorcam.cohort.layout import coexpression_tree
@@ -94,7 +95,11 @@ def _text(config: Config) -> dict[str, float]:
     n_values = TUMORS * TEXT_SAMPLES * TEXT_GENES
     written = _seconds(write)
     read = _seconds(lambda: read_selection(made_up, current_launch(), lambda line: None))
-    return {"write_value": written / n_values, "read_value": read / n_values}
+    return {
+        "write_value": written / n_values,
+        "read_value": read / n_values,
+        "text_peak": peak_bytes(),
+    }
 
 
 def _genes(cohort: Cohort) -> dict[str, float]:
@@ -178,7 +183,7 @@ def _tables(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
     reduce_run(files, cohort, plan, config, SINGLE)
     run = results.read_run(config)
     folder.mkdir()
-    seconds = _seconds(lambda: _write_tables(run, folder))
+    seconds = _seconds(lambda: _write_tables(run, folder), CALLS)
     files.significance.unlink()
     n_pairs = len(cohort.tumors) * len(cohort.genes) * len(run.results.keys)
     return {"report_pair": seconds / n_pairs}

@@ -104,6 +104,7 @@ def assumed_probe(config: Config, sizes: Sizes, rate: float) -> Probe:
         write_rate=float("inf"),
         read_rate=float("inf"),
         base_peak=0,
+        text_peak=0,
         train_peak=cost.train,
         explain_peak=cost.explain,
         forward_peak=0,
