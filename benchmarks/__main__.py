@@ -2,9 +2,10 @@
 
     python -m benchmarks [--json FILE] [--page FILE] [--quick] [--rounds 3] [--only STAGE ...]
 
-The stages are measured and written to FILE as JSON; with --page the page is made from it. With
---page and --only without a stage, an existing FILE is drawn and nothing is measured. --quick takes
-one round of tiny sizes, without peers that train or explain: it tries whether everything works.
+The stages are measured and written to FILE as JSON; with --page the page is made from it. Other
+stages in an existing FILE of the same day, machine and versions stay. With --page and --only
+without a stage, an existing FILE is drawn and nothing is measured. --quick takes one round of tiny
+sizes, without peers that train or explain: it tries whether everything works.
 """
 
 import argparse
@@ -133,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         size, rounds = (QUICK, 1) if args.quick else (FULL, args.rounds)
         rows = as_table(measure_all(args.only, size, rounds))
         results = about(rounds) | {"quick": args.quick, "measurements": rows}
+        results = with_others(results, args.json)
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.page:
         results = json.loads(args.json.read_text(encoding="utf-8"))
@@ -151,6 +153,20 @@ def measure_all(stages: Sequence[str], size: Size, rounds: int) -> list[Measurem
                       f"ratio {row.ratio:.3g}", flush=True)  # fmt: skip
             measurements += of_stage
     return measurements
+
+
+def with_others(results: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The results with those of other stages in an earlier file of the same day and machine."""
+    if not path.exists():
+        return results
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    rows = results["measurements"]
+    if {**earlier, "measurements": rows} != results:
+        return results
+    measured = {row["stage"] for row in rows}
+    rows = rows + [row for row in earlier["measurements"] if row["stage"] not in measured]
+    order = list(STAGES)
+    return results | {"measurements": sorted(rows, key=lambda row: order.index(row["stage"]))}
 
 
 def about(rounds: int) -> dict[str, Any]:

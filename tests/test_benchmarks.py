@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import with_others
 from benchmarks.measurement import BOUND, OURS, PEER, Rate, measure
 from benchmarks.results_page import page_of
 
@@ -49,6 +50,16 @@ def test_teams_take_turns_and_ratios_are_of_the_same_round():
     assert turns == [OURS, PEER] * 3
     assert (ours.rates, ours.median, ours.low, ours.high) == ([4.0, 9.0, 8.0], 8.0, 4.0, 9.0)
     assert (ours.ratio, peer.ratio) == (1.0, 3.0)
+
+
+def test_other_stages_of_the_same_day_and_machine_stay(tmp_path):
+    path, today = tmp_path / "results.json", {"date": "2026-01-02", "rounds": 3}
+    explain, reduce, report = ({"stage": name} for name in ("explain", "reduce", "report"))
+    path.write_text(json.dumps(today | {"measurements": [explain, report]}), encoding="utf-8")
+    new = today | {"measurements": [reduce, report | {"median": 1}]}
+    assert with_others(new, path)["measurements"] == [explain, reduce, report | {"median": 1}]
+    assert with_others(new | {"date": "2026-01-03"}, path) == new | {"date": "2026-01-03"}
+    assert with_others(new, tmp_path / "none") == new
 
 
 @pytest.mark.slow
