@@ -323,6 +323,16 @@ def test_a_missing_model_is_named(tiny_run):
         explain_shards(RunFolder.of(tiny_run), cohort, plan.shards, tiny_run)
 
 
+def test_all_shards_before_a_missing_model_are_written(trained_copy, capsys):
+    run = RunFolder.of(trained_copy)
+    keys = read_plan(run.plan).shards
+    missing = next(key for key in keys if key.model == ModelKey(0, 1))
+    run.model(missing.model).unlink()
+    assert job.main([str(trained_copy.folder)]) == 1
+    assert "r00-f01/model.h5 does not exist" in capsys.readouterr().err
+    assert [key for key in keys if run.shard(key).exists()] == list(keys[: keys.index(missing)])
+
+
 def test_cubes_of_a_method_that_is_not_computed_are_refused(trained_run):
     settings = dataclasses.replace(trained_run.explain, methods=("gradient_x_input",))
     config = dataclasses.replace(trained_run, explain=settings)

@@ -17,7 +17,7 @@ from tumorcam.cluster.processes import Background
 from tumorcam.cluster.progress import progress
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.cohort.layout import GeneLayout
-from tumorcam.errors import PreemptedError, ShardError
+from tumorcam.errors import PreemptedError, ShardError, TumorcamError
 from tumorcam.explain import devices
 from tumorcam.explain.shards import (
     MethodMaps,
@@ -113,7 +113,8 @@ def explain_shards(
     reader = _Reader(run, cohort, config)
     names = coordinates(cohort.tumors, cohort.genes, cohort.decoy_gene)
     explainer: Explainer | None = None
-    model = stopped = None  # the model whose weights the explainer has; why it stops early
+    stopped: TumorcamError | None = None  # why it stops early
+    model = None  # whose weights the explainer has
     with (
         preemption.deferred_stop() as stop_signal,
         Background() as reading,
@@ -121,7 +122,11 @@ def explain_shards(
     ):
         ahead = [reading.add(reader.read, key) for key in keys[:1]]
         for i, key in enumerate(progress(keys, "explain", "shards", visible=visible)):
-            classifier, samples = ahead.pop().result()
+            try:
+                classifier, samples = ahead.pop().result()
+            except TumorcamError as error:
+                stopped = error
+                break  # the shards before this one are still written
             ahead = [reading.add(reader.read, following) for following in keys[i + 1 : i + 2]]
             if _is_written(run, cohort, key, config, classifier):
                 continue  # by another array that runs at the same time
@@ -138,7 +143,7 @@ def explain_shards(
             if signal := stop_signal():
                 msg = f"stopped by {signal}: {len(keys) - i} of {len(keys)} shards are left"
                 stopped = PreemptedError(msg, signal)
-                break  # the shards before this one are still written
+                break  # as above
             attributes = shard_attributes(
                 config, cohort.digest, classifier.digest, key, cohort.n_columns
             )
