@@ -142,7 +142,7 @@ def useful_operations(network: object) -> tuple[float, float]:
 def own(network, images, targets, n_threads) -> Iterator[Contender]:
     from tumorcam.saliency import Explainer
 
-    batch = OWN_BATCH
+    batch = min(OWN_BATCH, len(images))
     for precision in ("float32", "bfloat16"):
         explainer = Explainer(
             network, methods=("guided_grad_cam",), batch_size=batch, precision=precision

@@ -23,6 +23,7 @@ from slurm_jobs import (
 )
 
 from jobs import pipeline
+from tumorcam.cluster.watchdog import PEERS_TIMEOUT, STEP_TIMEOUT
 from tumorcam.settings.config import load_config
 from tumorcam.storage.plan import read_plan
 
@@ -164,7 +165,8 @@ def lazy_python(run, slurm):
 
 
 def test_a_worker_that_dies_stops_or_never_starts_ends_the_job(slurm, run, lazy_python):
-    """Long before the job's time is over, with a message."""
+    """At most 60, 60 and 120 seconds later where the machine is free, with a message."""
+    assert STEP_TIMEOUT < 60 and PEERS_TIMEOUT < 120
     shape = [*SHORT_JOB, "--nodes=2", "slurm/train.sh", TOML, *LONG, "--model"]
     never = sbatch(lazy_python, *shape, "r00-f01")
     wait_for(lambda: "waiting for the other workers" in output(never))
