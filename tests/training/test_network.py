@@ -1,5 +1,7 @@
 import dataclasses
+import gc
 import json
+import weakref
 
 import keras
 import numpy as np
@@ -169,6 +171,17 @@ def test_a_classifier_has_the_weights_and_the_layout_of_its_file(trained_run):
     np.testing.assert_array_equal(classifier.layout.pixel, model.pixel)
     np.testing.assert_array_equal(classifier.scaler.mean, model.scaler.mean)
     assert classifier.digest == model.digest
+
+
+def test_a_network_that_nobody_uses_is_gone_when_the_next_one_is_loaded(trained_run):
+    """It is a cycle, which Python keeps until it looks for cycles: 40 models fill the memory."""
+    gc.disable()
+    try:
+        earlier = weakref.ref(load(trained_run).network)
+        load(trained_run, ModelKey(0, 1))
+        assert earlier() is None
+    finally:
+        gc.enable()
 
 
 def test_a_classifier_gives_the_held_out_probabilities_of_its_file(trained_run):

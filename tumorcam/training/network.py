@@ -1,5 +1,6 @@
 """The network: how it is built, and how it is read from a file."""
 
+import gc
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,8 +191,8 @@ def load_classifier(
     Parameters
     ----------
     network : keras.Model, or None
-        A network of this run that takes the weights, and loses its own; None: a new one is built.
-        TensorFlow does not give back all memory of a network that is no longer used.
+        A network of this run that takes the weights, and loses its own. None builds a new one,
+        which takes longer.
 
     Raises
     ------
@@ -236,6 +237,7 @@ def classifier_of(
         If the weights do not fit the layers that the config describes.
     """
     if network is None:
+        gc.collect()  # Keras networks are cycles, which would keep the weights of earlier models
         rng = np.random.default_rng(0)
         network = build_network(config.model, side=model.side, n_tumors=len(model.tumors), rng=rng)
     shapes = [(w.shape, w.dtype) for w in network.get_weights()]
