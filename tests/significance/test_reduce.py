@@ -304,6 +304,21 @@ def test_the_number_of_ranks_changes_no_bit(wide_copy):
     assert {*digests} == {tables_digest(wide_copy)}
 
 
+def test_no_band_stays_open_when_its_ranking_is_done(wide_copy, monkeypatch):
+    """HDF5 keeps what it has read of an open file, so that memory grew with every ranking."""
+    opened = []
+
+    def rank_genes(columns, *args):
+        assert not any(earlier.files[0] for earlier in opened)
+        opened.append(columns)
+        return reduce_genes(columns, *args)
+
+    reduce_genes = reduce.rank_genes
+    monkeypatch.setattr(reduce, "rank_genes", rank_genes)
+    assert job.main([toml(wide_copy)]) == 0
+    assert len(opened) == len(VIEWS) * len(wide_copy.explain.methods)
+
+
 def test_a_rerun_is_skipped_while_all_is_there(reduced, tmp_path, capsys):
     config = copy_run(reduced, tmp_path / "run")
     path, virtual = config.folder / "significance.h5", config.folder / "saliency.h5"

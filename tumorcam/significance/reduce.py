@@ -108,15 +108,15 @@ def reduce_run(
         source = held_out.read_source(run, cohort, config, audit.present)
         paths = _write_bands(source, attributes, world)
         world.barrier()
+        parts = _write_rankings(paths, source, attributes, world)
+        world.barrier()
+        if not world.is_root:
+            return
+        names = coordinates(cohort.tumors, cohort.genes, cohort.decoy_gene)
+        write_saliency(run, plan, source.sample_index, config, sources, names)
         with bands.open_bands(paths) as columns:
-            parts = _write_rankings(columns, source, attributes, world)
-            world.barrier()
-            if not world.is_root:
-                return
-            names = coordinates(cohort.tumors, cohort.genes, cohort.decoy_gene)
-            write_saliency(run, plan, source.sample_index, config, sources, names)
             shared = _shared_tables(columns, source, missing=[key.name for key in audit.faults])
-            tables.write_significance(run.significance, attributes, shared, parts)
+        tables.write_significance(run.significance, attributes, shared, parts)
     shutil.rmtree(run.bands)
 
 
@@ -184,13 +184,18 @@ def _write_bands(source: BandSource, attributes: Mapping[str, str], world: Ranks
 
 
 def _write_rankings(
-    columns: Bands, source: BandSource, attributes: Mapping[str, str], world: Ranks
+    band_paths: Sequence[Path], source: BandSource, attributes: Mapping[str, str], world: Ranks
 ) -> list[Path]:
-    """Write this rank's share of the rankings, a file each; the paths of all rankings."""
+    """Write this rank's share of the rankings, a file each; the paths of all rankings.
+
+    The bands are opened for each ranking anew: HDF5 keeps what it has read of an open file's
+    structure, half a megabyte for a ranking in a band.
+    """
     paths = [source.run.ranking(i) for i in range(len(source.keys))]
     share = list(zip(source.keys, paths, strict=True))[world.rank :: world.size]
     for key, path in progress(share, "reduce", "rankings", visible=world.is_root):
-        ranking = rank_genes(columns, key, source)
+        with bands.open_bands(band_paths) as columns:
+            ranking = rank_genes(columns, key, source)
         tables.write_ranking(path, attributes, ranking)
         n_learned = np.count_nonzero(ranking.is_learned)
         logger.info("%s: %d (tumor, gene) pairs learned", key.name, n_learned)
