@@ -1,5 +1,6 @@
 """Which rows of a samples table belong to which samples of a matrix, however both spell the IDs."""
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,9 +44,11 @@ class SampleNames:
     """
 
     def __init__(self, tables: Sequence[pd.DataFrame]) -> None:
-        cells = {cell for table in tables for column in _id_columns(table) for cell in column}
-        self._names = cells
-        self._canonical = {canonical(cell) for cell in cells}
+        self._names = {cell for table in tables for column in _id_columns(table) for cell in column}
+
+    @functools.cached_property
+    def _canonical(self) -> set[str]:
+        return {canonical(cell) for cell in self._names}
 
     def is_sample(self, name: str) -> bool:
         """Whether a table has the name, in any spelling, or it is a barcode."""
@@ -165,6 +168,8 @@ def _overlap_facts(samples: Sequence[str]) -> list[Fact]:
 
 def _require_unambiguous(match: Match, cells: Sequence[str], column: str, path: Path) -> None:
     """Stop where names that a file tells apart are one name in the spelling that joins them."""
+    if SPELLING not in match.rules.values():
+        return
     samples_of = defaultdict[tuple[int, ...], list[str]](list)
     for sample, rows in match.rows.items():
         if match.rules[sample] in (EXACT, SPELLING):

@@ -60,6 +60,9 @@ def match_column(samples: Sequence[str], cells: Sequence[str]) -> Match:
         The cells of the column; the empty text is missing.
     """
     by_cell = _index((cell, i) for i, cell in enumerate(cells))
+    if all(sample.strip() in by_cell for sample in samples):
+        exact = {sample: by_cell[sample.strip()] for sample in samples}
+        return Match(exact, dict.fromkeys(exact, EXACT))
     by_spelling = _index((canonical(cell), i) for cell, rows in by_cell.items() for i in rows)
     whole, by_level = dict[str, list[int]](), defaultdict[str, list[int]](list)
     for cell, rows in by_cell.items():
