@@ -25,6 +25,8 @@ from tumorcam.training.shapes import n_operations
 FLOAT64 = 8  # bytes
 TABLE_BYTES = 360  # of significance.h5 for a gene of a tumor in a ranking: the demo has 50 MB
 REPORT_BYTES = 400  # of all files of the report for the same: the demo has 55 MB
+TEXT_OF_REPORT = 0.6  # of the seconds that grow with these: 11 tumors, 1,024 to 4,096 genes
+FIGURES_OF_CHECKS = 1.35  # seconds of that report over those of one without faithfulness
 TREE_BYTES = 14  # of memory for a pair of genes in a co-expression tree: 1.8 GB for 11,449
 SHARDS_AT_ONCE = 3  # in the memory of explain: at work, being joined, being written
 COPIES_OF_EXPRESSION = 3  # in the memory of the baselines: as read, standardised, at work
@@ -269,7 +271,8 @@ class _Reckoning:
     def report(self) -> StageBudget:
         """The tables, figures and the page."""
         probe = self.probe
-        seconds = probe.report_start + self.n_pairs * probe.report_pair
+        seconds = FIGURES_OF_CHECKS * probe.report_start
+        seconds += self.n_pairs * probe.report_pair / TEXT_OF_REPORT
         return StageBudget(
             stage="report",
             threads=1,

@@ -44,19 +44,19 @@ def measure(config: Config, replicate: int, started: float) -> dict[str, float |
     gpu = devices.take_gpu(current_launch())
     key = ModelKey(replicate, 0)
     shards = [shard for shard in plan.shards if shard.model == key][:EXPLAINED_BATCHES]
+    forward = _forward(run, cohort, key, config) | {"forward_peak": peak_bytes()}
+    begun = time.time()
     explain_shards(run, cohort, shards, config, gpu=gpu, visible=False)
     written = [run.shard(shard).stat().st_mtime for shard in shards]
     size = config.explain.batch_size  # each shard is one batch, which is filled up
     sample = (written[-1] - written[0]) / (size * (len(shards) - 1))
-    peak = peak_bytes()
     return {
         "devices": ", ".join(devices.device_names()),
         "tensorflow_start": imported - started,
-        "explain_start": written[0] - started - sample * size,
+        "explain_start": imported - started + written[0] - begun - sample * size,
         "explain_sample": sample,
-        "explain_peak": peak,
-        **_forward(run, cohort, key, config),
-        "forward_peak": peak_bytes(),
+        "explain_peak": peak_bytes(),
+        **forward,
     }
 
 

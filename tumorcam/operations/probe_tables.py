@@ -24,11 +24,15 @@ from tumorcam.explain.views import RankingKey, ranking_keys
 from tumorcam.operations.drawn_run import draw_cohort, draw_results
 from tumorcam.operations.inspection import read_selection
 from tumorcam.report import results, tables
+from tumorcam.report.columns import DECOY_COLUMNS, GENE_COLUMNS
+from tumorcam.report.csv_files import write_csv
 from tumorcam.settings import CohortSettings, InputSettings, SynthesizeSettings
 from tumorcam.settings.config import Config, load_config
 from tumorcam.significance import band_statistics, bands
-from tumorcam.significance.held_out import read_source
+from tumorcam.significance.bands import Bands
+from tumorcam.significance.held_out import BandSource, read_source
 from tumorcam.significance.reduce import SINGLE, rank_genes, reduce_run
+from tumorcam.significance.tables import write_ranking
 from tumorcam.storage import disk, integrity
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
@@ -142,8 +146,7 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
     def seconds(keys: Sequence[ShardKey], band: slice) -> float:
         """Of a column."""
         source = read_source(run, cohort, config, keys)
-        taken = _seconds(lambda: list(band_statistics.band_rankings(source, band, [key])), CALLS)
-        return taken / BAND
+        return _seconds(lambda: _write_band(source, band, key), CALLS) / BAND
 
     genes, decoys = slice(0, BAND), slice(BAND, 2 * BAND)
     value = max(0.0, seconds(plan.shards, decoys) - seconds(first, decoys))
@@ -164,35 +167,45 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
     }
 
 
+def _write_band(source: BandSource, band: slice, key: RankingKey) -> Path:
+    path = source.run.band(band.start // BAND)
+    rankings = band_statistics.band_rankings(source, band, [key])
+    bands.write_band(path, {}, rankings, band_statistics.band_expression(source, band))
+    return path
+
+
 def _rank_seconds(config: Config, cohort: Cohort, plan: Plan, key: RankingKey) -> float:
     """Seconds of one ranking, from bands of all columns."""
-    run, paths = RunFolder.of(config), []
-    source = read_source(run, cohort, config, plan.shards)
-    for start in range(0, cohort.n_columns, BAND):
-        band = slice(start, min(start + BAND, cohort.n_columns))
-        paths.append(run.band(start // BAND))
-        rankings = band_statistics.band_rankings(source, band, [key])
-        bands.write_band(paths[-1], {}, rankings, band_statistics.band_expression(source, band))
+    source = read_source(RunFolder.of(config), cohort, config, plan.shards)
+    starts = range(0, cohort.n_columns, BAND)
+    paths = [_write_band(source, slice(i, min(i + BAND, cohort.n_columns)), key) for i in starts]
+
+    def write(columns: Bands) -> None:
+        write_ranking(source.run.ranking(0), {}, rank_genes(columns, key, source))
+
     with bands.open_bands(paths) as columns:
-        return _seconds(lambda: rank_genes(columns, key, source), CALLS)
+        return _seconds(lambda: write(columns), CALLS)
 
 
 def _tables(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
-    """Seconds of the report's tables for a gene of a tumor in a ranking."""
+    """Seconds of the report for a gene of a tumor in a ranking: those of its text, with decoys.
+
+    Text takes most of them, and unlike other files it has no part that does not grow.
+    """
     files, folder = RunFolder.of(config), config.folder / "tables"
     reduce_run(files, cohort, plan, config, SINGLE)
-    run = results.read_run(config)
+    of_run = results.read_run(config).results
+    genes = list(tables.gene_tables(of_run))
+    decoys = [tables.decoy_table(of_run, ranking) for ranking in of_run.rankings()]
     folder.mkdir()
-    seconds = _seconds(lambda: _write_tables(run, folder), CALLS)
+
+    def write() -> None:
+        write_csv(folder / "genes.csv", genes, GENE_COLUMNS)
+        write_csv(folder / "decoys.csv", decoys, DECOY_COLUMNS)
+
+    seconds = _seconds(write, CALLS)
     files.significance.unlink()
-    n_pairs = len(cohort.tumors) * len(cohort.genes) * len(run.results.keys)
-    return {"report_pair": seconds / n_pairs}
-
-
-def _write_tables(run: results.Run, folder: Path) -> None:
-    tables.write_genes_csv(folder, run.results)
-    tables.write_genes_parquet(folder / "genes.parquet", run.results)
-    tables.write_decoys_csv(folder, run.results)
+    return {"report_pair": seconds / sum(map(len, genes))}
 
 
 def _seconds(call: Callable[[], object], n_calls: int = 1) -> float:
