@@ -28,6 +28,7 @@ def probe_of(config: Config, *, side: int, n_cpus: int = 4) -> Probe:
         read_value=1e-6,
         write_value=2e-6,
         tree_pair=1e-7,
+        band_start=0.1,
         reduce_value=1e-6,
         patient_value=1e-6,
         tumor_value=1e-5,

@@ -25,7 +25,7 @@ from tumorcam.errors import ClusterError
 from tumorcam.explain.views import VIEWS
 from tumorcam.operations.drawn_run import draw_cohort
 from tumorcam.operations.probe import EXPLAINED_BATCHES, Probe, settings_digest
-from tumorcam.operations.probe_tables import FEW, GENES, PATIENTS, REPLICATES, TUMORS
+from tumorcam.operations.probe_tables import BANDS, FEW, GENES, PATIENTS, REPLICATES, TUMORS
 from tumorcam.operations.sizes import Sizes
 from tumorcam.settings import (
     CohortSettings,
@@ -199,7 +199,8 @@ def _measure_tables(
         + TUMORS * numbers["tumor_value"]
     )
     gene = n_samples * numbers["gene_patient_value"] + TUMORS * numbers["gene_tumor_value"]
-    work = len(VIEWS) * GENES * (3 * column + gene) + n_pairs * numbers["rank_pair"]
+    work = len(VIEWS) * GENES * (BANDS * column + gene) + n_pairs * numbers["rank_pair"]
+    work += BANDS * numbers["band_start"]
     return numbers | {
         "job_start": max(0.0, reduce.seconds - work),
         "report_start": max(0.0, report.seconds - n_pairs * numbers["report_pair"]),

@@ -92,6 +92,7 @@ def assumed_probe(config: Config, sizes: Sizes, rate: float) -> Probe:
         read_value=1 / READ_VALUES,
         write_value=0.0,
         tree_pair=0.0,
+        band_start=0.0,
         reduce_value=1 / (REDUCED_VALUES * threads),
         patient_value=0.0,
         tumor_value=0.0,
