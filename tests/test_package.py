@@ -29,6 +29,14 @@ def test_the_listing_names_all_functions_and_imports_nothing_heavy():
     assert loaded.strip() == ""
 
 
+@pytest.mark.parametrize("module", ["operations.work_left", "operations.inspection"])
+def test_looking_at_a_run_imports_no_statistics(module):
+    """They take a second, which is half of what `status` takes."""
+    code = f"import sys, tumorcam.{module}\nprint({{'scipy.stats', 'sklearn'}} & {{*sys.modules}})"
+    run = [sys.executable, "-c", code]
+    assert subprocess.run(run, check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_a_star_import_brings_the_functions():
     names = {}
     exec("from tumorcam import *", names)

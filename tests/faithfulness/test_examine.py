@@ -262,7 +262,7 @@ def test_markers_and_truth_agree_with_scikit_learn(checks, tables):
 
 
 def test_retraining_agrees_with_scikit_learn(examined, checks, tables, monkeypatch):
-    monkeypatch.setattr("tumorcam.faithfulness.retraining.TOP", 3)
+    monkeypatch.setattr("tumorcam.faithfulness.retraining.RETRAINED", 3)
     cohort = read_cohort(examined.folder / "cohort.h5", examined)
     score = tables.ranking(RankingKey("gradient_x_input", "contrast")).score
     tasks = retraining.retrain_tasks({"m": score}, DRIVES * 1.0, cohort, examined)

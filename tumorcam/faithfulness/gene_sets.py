@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ttest_ind_from_stats
+import scipy  # whose modules are imported at their first use: they take a second
 
 from tumorcam.cohort.cohort import Cohort
 from tumorcam.settings.config import Config
 from tumorcam.significance.exact_sums import column_sums, group_sums
 
 TOP_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)  # numbers of genes
+RETRAINED, RETRAINED_DRAWS = 20, 5  # genes of a tumor, and draws of random ones, to train on alone
 RANDOM_DRAWS = 3  # of random genes for each sample, whose falls are averaged
 BAND = 256  # genes read at once
 T_TEST, RANDOM, MATCHED = "t_test", "random", "matched"
@@ -161,5 +162,7 @@ def welch_statistics(expression: np.ndarray, tumor: np.ndarray, n_tumors: int) -
         squares_rest[t] = (squares[others] + between).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         sd, sd_rest = np.sqrt(squares / (n - 1)), np.sqrt(squares_rest / (n_rest - 1))
-        test = ttest_ind_from_stats(mean, sd, n, mean_rest, sd_rest, n_rest, equal_var=False)
+        test = scipy.stats.ttest_ind_from_stats(
+            mean, sd, n, mean_rest, sd_rest, n_rest, equal_var=False
+        )
     return np.asarray(test.statistic)

@@ -9,13 +9,17 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from tumorcam.cohort.cohort import Cohort
-from tumorcam.faithfulness.gene_sets import RANDOM, T_TEST, ranked_genes
+from tumorcam.faithfulness.gene_sets import (
+    RANDOM,
+    RETRAINED,
+    RETRAINED_DRAWS,
+    T_TEST,
+    ranked_genes,
+)
 from tumorcam.settings.config import Config
 from tumorcam.significance import classification, statistics
 from tumorcam.training.baseline_training import held_out_probability, learned_samples
 
-TOP = 20  # genes of each tumor
-DRAWS = 5  # of random genes
 RANKING, VARIABLE = "ranking", "variable"
 
 
@@ -73,7 +77,7 @@ def retrain_tasks(
         union = _top_union(score)
         tasks.append(RetrainTask(method, RANKING, union))
         tasks.append(RetrainTask(method, VARIABLE, np.sort(by_variance[: len(union)])))
-        for draw in range(DRAWS):
+        for draw in range(RETRAINED_DRAWS):
             rng = config.rng("retrain", method, draw)
             random = rng.choice(len(cohort.genes), len(union), replace=False)
             tasks.append(RetrainTask(method, RANDOM, np.sort(random), draw))
@@ -151,4 +155,4 @@ def _retrained(task: RetrainTask, probability: np.ndarray, tumor: np.ndarray) ->
 def _top_union(score: np.ndarray) -> np.ndarray:
     """(n,) int, ascending: the top genes of all tumors that have scores."""
     has_scores = ~np.isnan(score).all(axis=1)
-    return np.unique(ranked_genes(score[has_scores])[:, :TOP])
+    return np.unique(ranked_genes(score[has_scores])[:, :RETRAINED])

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from tumorcam.explain.shards import BAND
 from tumorcam.explain.views import ranking_keys
 from tumorcam.faithfulness.deletion import BLOCK, CHANGES
-from tumorcam.faithfulness.gene_sets import n_sets, set_sizes
-from tumorcam.faithfulness.retraining import DRAWS, TOP
+from tumorcam.faithfulness.gene_sets import RETRAINED, RETRAINED_DRAWS, n_sets, set_sizes
 from tumorcam.operations.cost import FLOAT32, cost_of
 from tumorcam.operations.probe import Probe
 from tumorcam.operations.sizes import Sizes
@@ -253,7 +252,7 @@ class _Reckoning:
         n_images = n_chosen * n_replicates * n_copies
         n_loads = n_replicates * self.n_folds
         n_loads *= min(self.n_processes, n_blocks // n_loads)  # each process reads all models
-        n_regressed = min(sizes.n_genes, TOP * sizes.n_tumors)
+        n_regressed = min(sizes.n_genes, RETRAINED * sizes.n_tumors)
         n_outside = sizes.n_samples * (self.n_folds - 1) / self.n_folds
         regression = self.n_folds * self._regression(n_outside, n_regressed)
         return StageBudget(
@@ -263,7 +262,7 @@ class _Reckoning:
             units=(
                 Units(n_blocks, n_images / n_blocks * probe.forward_sample * self.growth),
                 Units(n_loads, probe.model_load),
-                Units(n_methods * (2 + DRAWS) + 1, regression),
+                Units(n_methods * (2 + RETRAINED_DRAWS) + 1, regression),
             ),
             memory=probe.forward_peak + FLOAT32 * sizes.n_samples * n_regressed,
         )
