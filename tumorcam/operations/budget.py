@@ -218,7 +218,7 @@ class _Reckoning:
         gene = sizes.n_samples * probe.gene_patient_value + sizes.n_tumors * probe.gene_tumor_value
         n_bands = math.ceil(sizes.n_columns / BAND)
         columns = sizes.n_columns * column + sizes.n_genes * gene
-        band = probe.band_start + self.n_rankings * columns / n_bands
+        band = probe.band_file + self.n_rankings * (probe.band_ranking + columns / n_bands)
         ranking = self.n_pairs / self.n_rankings * probe.rank_pair
         check = self.cost.shards / self.n_models / probe.read_rate
         tables = TABLE_BYTES * self.n_pairs

@@ -44,8 +44,8 @@ class Probe:
         Seconds to read a value of an expression matrix in text, and to draw and write one.
     tree_pair : float
         Seconds for a pair of genes in a co-expression tree.
-    band_start : float
-        Seconds of reduce for the file of a band of columns, without rankings.
+    band_file, band_ranking : float
+        Seconds of reduce to write the file of a band of columns, and each ranking in it.
     reduce_value, patient_value, tumor_value : float
         Seconds of reduce for a value of a shard; for a gene or decoy of a patient; of a tumor.
     gene_patient_value, gene_tumor_value : float
@@ -84,7 +84,8 @@ class Probe:
     read_value: float
     write_value: float
     tree_pair: float
-    band_start: float
+    band_file: float
+    band_ranking: float
     reduce_value: float
     patient_value: float
     tumor_value: float

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,8 @@ from tumorcam.report.csv_files import write_csv
 from tumorcam.settings import CohortSettings, InputSettings, SynthesizeSettings
 from tumorcam.settings.config import Config, load_config
 from tumorcam.significance import band_statistics, bands
-from tumorcam.significance.bands import Bands
 from tumorcam.significance.held_out import BandSource, read_source
 from tumorcam.significance.reduce import SINGLE, rank_genes, reduce_run
-from tumorcam.significance.tables import write_ranking
 from tumorcam.storage import disk, integrity
 from tumorcam.storage.plan import Plan, ShardKey
 from tumorcam.storage.run_folder import RunFolder
@@ -145,10 +144,10 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
     n_samples, n_few = len(cohort.sample), sum(shard.n_samples for shard in few)
 
     def seconds(keys: Sequence[ShardKey], band: slice) -> float:
-        """Of a column of a ranking, beside what the file takes."""
+        """Of a column."""
         source = read_source(run, cohort, config, keys)
-        file = _seconds(lambda: _write_band(source, band, []), CALLS)
-        return (_seconds(lambda: _write_band(source, band, [key]), CALLS) - file) / BAND
+        taken = _seconds(lambda: list(band_statistics.band_rankings(source, band, [key])), CALLS)
+        return taken / BAND
 
     genes, decoys = slice(0, BAND), slice(BAND, 2 * BAND)
     value = max(0.0, seconds(plan.shards, decoys) - seconds(first, decoys))
@@ -159,36 +158,33 @@ def _reduce(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:
         few_patients = seconds(few, band) - value * n_few
         patient[kind] = max(0.0, many_patients - few_patients) / (n_samples - n_few)
         tumor[kind] = max(0.0, few_patients - patient[kind] * n_few) / TUMORS
-    source = read_source(run, cohort, config, first)
     return {
-        "band_start": _seconds(lambda: _write_band(source, genes, []), CALLS),
         "reduce_value": value,
         "patient_value": patient["decoys"],
         "tumor_value": tumor["decoys"],
         "gene_patient_value": max(0.0, patient["genes"] - patient["decoys"]),
         "gene_tumor_value": max(0.0, tumor["genes"] - tumor["decoys"]),
-        "rank_pair": _rank_seconds(config, cohort, plan, key) / (TUMORS * GENES),
-    }
+    } | _rankings(read_source(run, cohort, config, plan.shards), key)
 
 
-def _write_band(source: BandSource, band: slice, keys: Sequence[RankingKey]) -> Path:
-    path = source.run.band(band.start // BAND)
-    rankings = band_statistics.band_rankings(source, band, keys) if keys else ()
-    bands.write_band(path, {}, rankings, band_statistics.band_expression(source, band))
-    return path
-
-
-def _rank_seconds(config: Config, cohort: Cohort, plan: Plan, key: RankingKey) -> float:
-    """Seconds of one ranking, from bands of all columns."""
-    source = read_source(RunFolder.of(config), cohort, config, plan.shards)
-    starts = range(0, cohort.n_columns, BAND)
-    paths = [_write_band(source, slice(i, min(i + BAND, cohort.n_columns)), [key]) for i in starts]
-
-    def write(columns: Bands) -> None:
-        write_ranking(source.run.ranking(0), {}, rank_genes(columns, key, source))
-
+def _rankings(source: BandSource, key: RankingKey) -> dict[str, float]:
+    """Seconds to write the file of a band, to write a ranking in it, and to rank a gene."""
+    paths, seconds = [], []
+    for start in range(0, source.cohort.n_columns, BAND):
+        band = slice(start, min(start + BAND, source.cohort.n_columns))
+        paths.append(source.run.band(start // BAND))
+        expression = band_statistics.band_expression(source, band)
+        rankings = list(band_statistics.band_rankings(source, band, [key]))
+        write = partial(bands.write_band, paths[-1], {}, expression=expression)
+        seconds.append([_seconds(partial(write, part), CALLS) for part in ([], rankings)])
+    file, with_ranking = np.mean(seconds, axis=0).tolist()
     with bands.open_bands(paths) as columns:
-        return _seconds(lambda: write(columns), CALLS)
+        ranked = _seconds(lambda: rank_genes(columns, key, source), CALLS)
+    return {
+        "band_file": file,
+        "band_ranking": max(0.0, with_ranking - file),
+        "rank_pair": ranked / (TUMORS * GENES),
+    }
 
 
 def _tables(config: Config, cohort: Cohort, plan: Plan) -> dict[str, float]:

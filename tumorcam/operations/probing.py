@@ -200,7 +200,7 @@ def _measure_tables(
     )
     gene = n_samples * numbers["gene_patient_value"] + TUMORS * numbers["gene_tumor_value"]
     work = len(VIEWS) * GENES * (BANDS * column + gene) + n_pairs * numbers["rank_pair"]
-    work += BANDS * numbers["band_start"]
+    work += BANDS * (numbers["band_file"] + len(VIEWS) * numbers["band_ranking"])
     return numbers | {
         "job_start": max(0.0, reduce.seconds - work),
         "report_start": max(0.0, report.seconds - n_pairs * numbers["report_pair"]),
