@@ -56,14 +56,17 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_mixed_gradients_are_finite_and_near_those_in_float32(name):
-    """As one vector: where a pooling has two near maxima, rounding may move single values far."""
+    """By their norms: where a pooling has two near maxima, rounding may move single values far."""
     network, batch = network_and_batch(**MODELS[name])
     loss, single = gradients_of(network, batch, micro_batch=4)
     of_mixed, mixed = gradients_of(network, batch, micro_batch=4, precision="mixed")
     assert of_mixed == pytest.approx(loss, rel=0.02) and of_mixed != loss
-    gradient, expected = (np.concatenate([*map(np.ravel, of)]) for of in (mixed, single))
-    assert np.isfinite(gradient).all()
-    assert np.linalg.norm(gradient - expected) < 0.1 * np.linalg.norm(expected)
+    off = [np.linalg.norm(ours - expected) for ours, expected in zip(mixed, single, strict=True)]
+    sizes = [np.linalg.norm(expected) for expected in single]
+    whole = np.linalg.norm(sizes)
+    assert np.linalg.norm(off) < 0.1 * whole  # false too where a value is not finite
+    for of_variable, size in zip(off, sizes, strict=True):
+        assert of_variable < 0.25 * max(size, 0.1 * whole)  # that of a bias may be 0
 
 
 def test_a_sum_of_gradients_hardly_depends_on_the_order_of_its_terms():

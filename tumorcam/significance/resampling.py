@@ -14,7 +14,7 @@ N_FLIPS = 999  # the smallest p-value is 1 / 1,000
 N_BOOTSTRAPS = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the bootstrapped ranks
 ROWS = 128  # of a matrix that are worked on at once, so that they stay in a CPU's cache
-RANKED = 16  # bootstraps whose ranks are found at once, so that memory holds one tumor's once
+RANKED = 16  # bootstraps that are ranked at once, since that takes several copies of them
 BLOCK = 1024  # patients whose signs are in memory at once; fixed, since it orders the sums
 
 
